@@ -1,0 +1,1 @@
+//! What both daemons need: configuration, TLS, databases, logging and signals.

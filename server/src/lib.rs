@@ -1,0 +1,1 @@
+//! The trust server: knows its clients by certificate, validates and stores TUF metadata.

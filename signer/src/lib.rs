@@ -1,0 +1,1 @@
+//! The signing service: holds snapshot and timestamp keys and signs with them.

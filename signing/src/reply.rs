@@ -1,0 +1,53 @@
+//! From a signer's replies to TUF types; nothing in them is believed that can be checked.
+
+use tuf::{KeyId, KeyType, PublicKey, Signature, SignatureMethod};
+
+use crate::{SigningError, wire};
+
+/// The key of a CreateKey or GetKeyInfo reply. Its ID is computed here, never taken over.
+///
+/// A Notary signer that cannot reach its database answers CreateKey with success and an empty key.
+pub(crate) fn public_key(
+    info: Option<wire::KeyInfo>,
+    public: Vec<u8>,
+) -> Result<PublicKey, SigningError> {
+    let algorithm = info.and_then(|info| info.algorithm).map(|a| a.algorithm).unwrap_or_default();
+    if algorithm.is_empty() || public.is_empty() {
+        return Err(SigningError::BadReply("a key without an algorithm or without a public key".to_owned()));
+    }
+    let key_type: KeyType = algorithm
+        .parse()
+        .map_err(|_| SigningError::BadReply("a key of an unknown algorithm".to_owned()))?;
+    Ok(PublicKey::new(key_type, public))
+}
+
+/// A key that was asked for by its ID.
+pub(crate) fn expected_key(asked: &KeyId, key: PublicKey) -> Result<PublicKey, SigningError> {
+    if key.id() == asked {
+        Ok(key)
+    } else {
+        Err(SigningError::BadReply(format!("another key than {asked}")))
+    }
+}
+
+/// A signature over `message`, verified.
+pub(crate) fn signature(
+    key: &PublicKey,
+    message: &[u8],
+    bytes: Vec<u8>,
+) -> Result<Signature, SigningError> {
+    let signature = Signature { key_id: key.id().clone(), method: method_of(key.key_type())?, bytes };
+    match tuf::verify_signature(key, message, &signature) {
+        Ok(()) => Ok(signature),
+        Err(_) => Err(SigningError::BadReply(format!("a signature that key {} did not make", key.id()))),
+    }
+}
+
+/// The method signers use for a type of key (they do not offer a choice).
+fn method_of(key_type: KeyType) -> Result<SignatureMethod, SigningError> {
+    match key_type {
+        KeyType::Ecdsa | KeyType::EcdsaX509 => Ok(SignatureMethod::Ecdsa),
+        KeyType::Ed25519 => Ok(SignatureMethod::EdDsa),
+        KeyType::Rsa | KeyType::RsaX509 => Ok(SignatureMethod::RsaPss),
+    }
+}

@@ -54,7 +54,12 @@ fn transport_reason(status: &Status) -> Option<String> {
 }
 
 fn chain(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    std::iter::successors(status.source(), |cause| cause.source())
+    let mut next = status.source();
+    std::iter::from_fn(move || {
+        let cause = next?;
+        next = cause.source();
+        Some(cause)
+    })
 }
 
 /// One line of limited length, whatever the other side sent.

@@ -54,12 +54,13 @@ impl SignerClient {
             role: role.as_str().to_owned(),
         };
         let answer = self
-            .call(None, async |channel| {
-                KeyManagementClient::new(channel).create_key(bounded(request.clone())).await
+            .call(None, |channel| {
+                let request = bounded(request.clone());
+                async move { KeyManagementClient::new(channel).create_key(request).await }
             })
             .await?;
         let key = reply::public_key(answer.key_info, answer.public_key)?;
-        if key.key_type() == algorithm.key_type() {
+        if *key.key_type() == algorithm.key_type() {
             Ok(key)
         } else {
             Err(SigningError::BadReply(format!("a key of another algorithm than {algorithm}")))
@@ -73,8 +74,9 @@ impl SignerClient {
     pub async fn key_info(&self, id: &KeyId) -> Result<Option<PublicKey>, SigningError> {
         let request = wire::KeyId { id: id.to_string() };
         let answer = self
-            .call(Some(id), async |channel| {
-                KeyManagementClient::new(channel).get_key_info(bounded(request.clone())).await
+            .call(Some(id), |channel| {
+                let request = bounded(request.clone());
+                async move { KeyManagementClient::new(channel).get_key_info(request).await }
             })
             .await;
         match answer {
@@ -97,8 +99,9 @@ impl SignerClient {
             content: message.to_vec(),
         };
         let answer = self
-            .call(Some(key.id()), async |channel| {
-                SignClient::new(channel).sign(bounded(request.clone())).await
+            .call(Some(key.id()), |channel| {
+                let request = bounded(request.clone());
+                async move { SignClient::new(channel).sign(request).await }
             })
             .await?;
         reply::signature(key, message, answer.content)
@@ -112,7 +115,10 @@ impl SignerClient {
         for service in [health::KEY_MANAGEMENT, health::SIGNER] {
             let request = HealthCheckRequest { service: service.to_owned() };
             let answer = self
-                .call(None, async |channel| HealthClient::new(channel).check(bounded(request.clone())).await)
+                .call(None, |channel| {
+                    let request = bounded(request.clone());
+                    async move { HealthClient::new(channel).check(request).await }
+                })
                 .await?;
             if answer.status() != ServingStatus::Serving {
                 return Err(SigningError::Unavailable(format!("{service} is not serving")));

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn key() -> KeyId {
-        "e7be50deec5114cbe0a220e019a351ffe32b78a1f9b4a57058954373bfa26743".parse().unwrap()
+        KeyId::parse("e7be50deec5114cbe0a220e019a351ffe32b78a1f9b4a57058954373bfa26743").unwrap()
     }
 
     #[test]

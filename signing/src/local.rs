@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     fn repository(name: &str) -> (Gun, RoleName) {
-        (name.parse().unwrap(), "timestamp".parse().unwrap())
+        (Gun::parse(name).unwrap(), RoleName::Timestamp)
     }
 
     #[test]

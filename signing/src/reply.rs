@@ -15,10 +15,7 @@ pub(crate) fn public_key(
     if algorithm.is_empty() || public.is_empty() {
         return Err(SigningError::BadReply("a key without an algorithm or without a public key".to_owned()));
     }
-    let key_type: KeyType = algorithm
-        .parse()
-        .map_err(|_| SigningError::BadReply("a key of an unknown algorithm".to_owned()))?;
-    Ok(PublicKey::new(key_type, public))
+    Ok(PublicKey::new(KeyType::parse(&algorithm), public))
 }
 
 /// A key that was asked for by its ID.
@@ -44,10 +41,11 @@ pub(crate) fn signature(
 }
 
 /// The method signers use for a type of key (they do not offer a choice).
-fn method_of(key_type: KeyType) -> Result<SignatureMethod, SigningError> {
+fn method_of(key_type: &KeyType) -> Result<SignatureMethod, SigningError> {
     match key_type {
         KeyType::Ecdsa | KeyType::EcdsaX509 => Ok(SignatureMethod::Ecdsa),
         KeyType::Ed25519 => Ok(SignatureMethod::EdDsa),
         KeyType::Rsa | KeyType::RsaX509 => Ok(SignatureMethod::RsaPss),
+        KeyType::Other(_) => Err(SigningError::BadReply("a signature of an unknown algorithm".to_owned())),
     }
 }

@@ -123,8 +123,8 @@ mod tests {
         let (gun, role) = repository("example.com/app");
         let key = signer.create_key(&gun, &role).unwrap();
         let signature = signer.sign(&key, b"message").unwrap();
-        assert!(tuf::verify_signature(&key, b"message", &signature).is_ok());
-        assert!(tuf::verify_signature(&key, b"another", &signature).is_err());
+        assert!(tuf::verify_signature(&key, signature.method, b"message", &signature.bytes).is_ok());
+        assert!(tuf::verify_signature(&key, signature.method, b"another", &signature.bytes).is_err());
     }
 
     #[test]

@@ -33,19 +33,11 @@ pub(crate) fn signature(
     message: &[u8],
     bytes: Vec<u8>,
 ) -> Result<Signature, SigningError> {
-    let signature = Signature { key_id: key.id().clone(), method: method_of(key.key_type())?, bytes };
-    match tuf::verify_signature(key, message, &signature) {
+    let method = SignatureMethod::for_key(key)
+        .ok_or_else(|| SigningError::BadReply("a signature of an unknown algorithm".to_owned()))?;
+    let signature = Signature { key_id: key.id().clone(), method, bytes };
+    match tuf::verify_signature(key, signature.method, message, &signature.bytes) {
         Ok(()) => Ok(signature),
         Err(_) => Err(SigningError::BadReply(format!("a signature that key {} did not make", key.id()))),
-    }
-}
-
-/// The method signers use for a type of key (they do not offer a choice).
-fn method_of(key_type: &KeyType) -> Result<SignatureMethod, SigningError> {
-    match key_type {
-        KeyType::Ecdsa | KeyType::EcdsaX509 => Ok(SignatureMethod::Ecdsa),
-        KeyType::Ed25519 => Ok(SignatureMethod::EdDsa),
-        KeyType::Rsa | KeyType::RsaX509 => Ok(SignatureMethod::RsaPss),
-        KeyType::Other(_) => Err(SigningError::BadReply("a signature of an unknown algorithm".to_owned())),
     }
 }

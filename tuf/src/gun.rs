@@ -1,0 +1,91 @@
+//! The globally unique name (GUN) of a repository.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// Longest GUN the storage columns of the server and the signer hold, in characters.
+const MAX_CHARS: usize = 255;
+
+/// The globally unique name of a repository, such as `docker.io/library/alpine`.
+///
+/// Slashes, blanks, upper case, dots, colons and non-ASCII letters are all fine, and case matters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Gun(String);
+
+/// Why a text is not a [`Gun`].
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum GunError {
+    /// The text is empty.
+    #[error("a repository name must not be empty")]
+    Empty,
+    /// The text does not fit the storage columns.
+    #[error("a repository name has at most {MAX_CHARS} characters, this one has {0}")]
+    TooLong(usize),
+    /// The text holds a character that no repository name may hold.
+    #[error("a repository name must not contain {0:?}")]
+    Character(char),
+}
+
+impl Gun {
+    /// Reads a repository name, already percent-decoded.
+    ///
+    /// # Errors
+    ///
+    /// Refuses an empty name, one of more than 255 characters, and one with `*`, a control character or a
+    /// character beyond U+FFFF (some databases store only the basic multilingual plane).
+    pub fn parse(text: &str) -> Result<Self, GunError> {
+        if text.is_empty() {
+            return Err(GunError::Empty);
+        }
+        let chars = text.chars().count();
+        if chars > MAX_CHARS {
+            return Err(GunError::TooLong(chars));
+        }
+        if let Some(bad) = text
+            .chars()
+            .find(|&c| c == '*' || c.is_control() || c > '\u{ffff}')
+        {
+            return Err(GunError::Character(bad));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Gun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_slashes_blanks_case_and_letters_are_kept_verbatim() {
+        for text in ["docker.io/library/alpine", "a b:5000/X", "prüfung/日本", "a"] {
+            assert_eq!(Gun::parse(text).unwrap().as_str(), text);
+        }
+        assert_ne!(Gun::parse("My/Repo"), Gun::parse("my/repo"));
+    }
+
+    #[test]
+    fn length_is_counted_in_characters() {
+        assert!(Gun::parse(&"ü".repeat(255)).is_ok());
+        assert_eq!(Gun::parse(&"a".repeat(256)), Err(GunError::TooLong(256)));
+    }
+
+    #[test]
+    fn empty_wildcard_control_and_astral_characters_are_refused() {
+        assert_eq!(Gun::parse(""), Err(GunError::Empty));
+        for bad in ['*', '\0', '\n', '\u{7f}', '\u{1f600}'] {
+            assert_eq!(Gun::parse(&format!("a{bad}b")), Err(GunError::Character(bad)));
+        }
+    }
+}

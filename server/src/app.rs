@@ -30,6 +30,9 @@ pub enum StartError {
     /// The files for TLS towards the signer cannot be used.
     #[error("trust_service: {0}")]
     SignerTls(TlsError),
+    /// The signer's address cannot be used.
+    #[error("trust_service.hostname: {0}")]
+    Signer(signing::SigningError),
     /// The server cannot listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -81,14 +84,28 @@ impl State {
     pub fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
         let (keys, key_algorithm) = match &config.trust_service {
             TrustService::Local => (KeyService::Local(LocalSigner::default()), KeyAlgorithm::Ed25519),
-            TrustService::Remote { host, port, algorithm, tls } => {
+            TrustService::Remote {
+                host,
+                port,
+                algorithm,
+                tls,
+            } => {
                 let connector = tls.connector().map_err(StartError::SignerTls)?;
-                (KeyService::Remote(SignerClient::new(host, *port, connector)), *algorithm)
+                let client = SignerClient::new(host, *port, connector).map_err(StartError::Signer)?;
+                (KeyService::Remote(client), *algorithm)
             }
         };
         let store = Store::open(&config.storage)?;
         let metrics = metrics::install().map_err(StartError::Metrics)?;
-        Ok(Self { config, store, keys, key_algorithm, clock, health: Health::default(), metrics })
+        Ok(Self {
+            config,
+            store,
+            keys,
+            key_algorithm,
+            clock,
+            health: Health::default(),
+            metrics,
+        })
     }
 
     /// Runs a database access where it may block.
@@ -101,7 +118,9 @@ impl State {
         F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     {
         let store = self.store.clone();
-        let outcome = web::block(move || access(&store)).await.map_err(|_| ServiceError::Stopping)?;
+        let outcome = web::block(move || access(&store))
+            .await
+            .map_err(|_| ServiceError::Stopping)?;
         Ok(outcome?)
     }
 }
@@ -116,7 +135,11 @@ pub async fn run(path: &Path) -> Result<(), StartError> {
     tokio::spawn(logging::start(level).follow_signals(level));
     for unknown in unknown_keys {
         let nearest = unknown.nearest.unwrap_or_default();
-        tracing::warn!(key = unknown.key, nearest, "the configuration holds a key that nobody reads");
+        tracing::warn!(
+            key = unknown.key,
+            nearest,
+            "the configuration holds a key that nobody reads"
+        );
     }
     warn_about_openness(&config);
     let state = web::Data::new(State::open(config, Clock::System)?);
@@ -124,7 +147,11 @@ pub async fn run(path: &Path) -> Result<(), StartError> {
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
     let addresses: Vec<String> = state.config.listen.iter().map(ToString::to_string).collect();
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), addresses = addresses.join(" "), "the trust server is listening");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        addresses = addresses.join(" "),
+        "the trust server is listening"
+    );
     tokio::spawn(async move {
         match signals::stop_requested().await {
             Ok(signal) => tracing::info!(signal, "stopping: requests in flight are finished"),
@@ -139,9 +166,13 @@ pub async fn run(path: &Path) -> Result<(), StartError> {
 
 fn warn_about_openness(config: &Config) {
     match &config.tls {
-        None => tracing::warn!("no TLS is configured: everybody may do everything, and anybody may listen in"),
+        None => {
+            tracing::warn!("no TLS is configured: everybody may do everything, and anybody may listen in")
+        }
         Some(tls) if tls.client_auth == ClientAuth::Off => {
-            tracing::warn!("no client certificates are asked for: everybody may do everything (server.client_ca_file)");
+            tracing::warn!(
+                "no client certificates are asked for: everybody may do everything (server.client_ca_file)"
+            );
         }
         Some(_) => {}
     }
@@ -156,7 +187,9 @@ async fn watch_health(state: web::Data<State>) {
         ticks.tick().await;
         let store = state.store.clone();
         let database = tokio::task::spawn_blocking(move || store.check()).await;
-        let database = database.map_err(|cause| cause.to_string()).and_then(|found| found.map_err(|c| c.to_string()));
+        let database = database
+            .map_err(|cause| cause.to_string())
+            .and_then(|found| found.map_err(|c| c.to_string()));
         state.health.report("DB operational", database);
         let signer = state.keys.health().await.map_err(|cause| cause.to_string());
         state.health.report("Trust operational", signer);

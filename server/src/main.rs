@@ -41,7 +41,10 @@ fn main() -> ExitCode {
         Some(Command::CheckConfig { config }) => check_config(&config),
         None => match arguments.config {
             Some(path) => serve(&path),
-            None => Err("no configuration: use --config FILE, or make one with \"countersign-server quickstart\"".into()),
+            None => Err(
+                "no configuration: use --config FILE, or make one with \"countersign-server quickstart\""
+                    .into(),
+            ),
         },
     };
     match outcome {
@@ -59,7 +62,9 @@ fn serve(path: &std::path::Path) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|cause| format!("cannot start the runtime: {cause}"))?;
-    runtime.block_on(app::run(path)).map_err(|error| error.to_string())
+    runtime
+        .block_on(app::run(path))
+        .map_err(|error| error.to_string())
 }
 
 fn check_config(path: &std::path::Path) -> Result<(), String> {

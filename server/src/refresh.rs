@@ -32,10 +32,18 @@ async fn renew(state: &State, gun: &Gun) -> Result<(), ServiceError> {
     for _ in 0..ATTEMPTS {
         let (store, wanted, now) = (state.store.clone(), gun.clone(), state.clock.now());
         let plan = web::block(move || {
-            let Some(chain) = store.chain(&wanted)? else { return Ok(None) };
+            let Some(chain) = store.chain(&wanted)? else {
+                return Ok(None);
+            };
             let base = chain.timestamp.version;
-            let plan =
-                tuf::plan_refresh(&wanted, &chain.root, &chain.snapshot, &chain.timestamp, now, TimeDelta::zero());
+            let plan = tuf::plan_refresh(
+                &wanted,
+                &chain.root,
+                &chain.snapshot,
+                &chain.timestamp,
+                now,
+                TimeDelta::zero(),
+            );
             Ok::<_, ServiceError>(Some((plan, base)))
         })
         .await
@@ -54,8 +62,12 @@ async fn renew(state: &State, gun: &Gun) -> Result<(), ServiceError> {
             Err(SignError::Service(cause)) => return Err(cause.into()),
         };
         let (store, wanted) = (state.store.clone(), gun.clone());
-        let actor = Actor { principal: SERVER.to_owned(), ..Actor::default() };
-        let outcome = web::block(move || store.commit(&wanted, Some(base), update.documents(), &actor, now)).await;
+        let actor = Actor {
+            principal: SERVER.to_owned(),
+            ..Actor::default()
+        };
+        let outcome =
+            web::block(move || store.commit(&wanted, Some(base), update.documents(), &actor, now)).await;
         match outcome.map_err(|_| ServiceError::Stopping)? {
             Ok(()) => {
                 tracing::info!(repo.gun = %gun, "renewed an expired timestamp");

@@ -4,10 +4,6 @@
 //! makes the key, [`policy`] judges what is to be signed, [`store`] makes it durable, [`audit`] says
 //! who did what.
 
-
-
-
-
 pub mod keyring;
 pub mod passphrase;
 pub mod policy;

@@ -125,7 +125,10 @@ mod tests {
 
     #[test]
     fn a_missing_passphrase_is_reported_with_its_variable() {
-        let missing = Passphrases::Environment.find(&Alias::new("never.set").unwrap()).err().unwrap();
+        let missing = Passphrases::Environment
+            .find(&Alias::new("never.set").unwrap())
+            .err()
+            .unwrap();
         assert_eq!(
             missing.to_string(),
             "no passphrase for the alias never.set: set the environment variable NOTARY_SIGNER_NEVER_SET"

@@ -41,9 +41,14 @@ impl Client {
         builder.set_ca_file(&files.ca).unwrap();
         if present {
             builder.set_certificate_chain_file(&files.certificate).unwrap();
-            builder.set_private_key_file(&files.key, SslFiletype::PEM).unwrap();
+            builder
+                .set_private_key_file(&files.key, SslFiletype::PEM)
+                .unwrap();
         }
-        Self { port, connector: builder.build() }
+        Self {
+            port,
+            connector: builder.build(),
+        }
     }
 
     /// A connection, after the handshake.
@@ -54,7 +59,9 @@ impl Client {
         let tcp = TcpStream::connect(("127.0.0.1", self.port))?;
         tcp.set_read_timeout(Some(TIMEOUT))?;
         tcp.set_write_timeout(Some(TIMEOUT))?;
-        self.connector.connect("localhost", tcp).map_err(|cause| io::Error::other(cause.to_string()))
+        self.connector
+            .connect("localhost", tcp)
+            .map_err(|cause| io::Error::other(cause.to_string()))
     }
 
     /// Sends `request` as it is and reads the answer to the end of the connection.
@@ -86,7 +93,8 @@ impl Client {
         request.push_str("\r\n");
         let mut bytes = request.into_bytes();
         bytes.extend_from_slice(body);
-        self.raw(&bytes).unwrap_or_else(|cause| panic!("{method} {path}: {cause}"))
+        self.raw(&bytes)
+            .unwrap_or_else(|cause| panic!("{method} {path}: {cause}"))
     }
 
     /// GET.
@@ -133,20 +141,32 @@ impl Response {
     fn parse(answer: &[u8]) -> Option<Self> {
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut response = httparse::Response::new(&mut headers);
-        let httparse::Status::Complete(start) = response.parse(answer).ok()? else { return None };
+        let httparse::Status::Complete(start) = response.parse(answer).ok()? else {
+            return None;
+        };
         let headers: Vec<(String, String)> = response
             .headers
             .iter()
             .map(|header| {
-                (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).into_owned())
+                (
+                    header.name.to_ascii_lowercase(),
+                    String::from_utf8_lossy(header.value).into_owned(),
+                )
             })
             .collect();
-        Some(Self { status: response.code?, headers, body: answer[start..].to_vec() })
+        Some(Self {
+            status: response.code?,
+            headers,
+            body: answer[start..].to_vec(),
+        })
     }
 
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The body as text.
@@ -163,8 +183,16 @@ impl Response {
     /// The one error that the body must hold, after checking the envelope's rules.
     #[track_caller]
     pub fn error(&self) -> Value {
-        assert!(self.body.len() <= 1024, "an error of {} bytes: {}", self.body.len(), self.text());
-        assert_eq!(self.header("content-type"), Some("application/json; charset=utf-8"));
+        assert!(
+            self.body.len() <= 1024,
+            "an error of {} bytes: {}",
+            self.body.len(),
+            self.text()
+        );
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/json; charset=utf-8")
+        );
         let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
         assert_eq!(errors.len(), 1, "{}", self.text());
         errors[0].clone()

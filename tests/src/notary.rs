@@ -25,7 +25,12 @@ impl Notary {
     /// The CLI with a certificate, for the server at `url`, keeping keys and metadata in `trust`.
     pub fn new(url: &str, files: &ClientFiles, trust: &Path) -> Self {
         fs::create_dir_all(trust).unwrap();
-        Self { url: url.into(), files: Some(files.clone()), ca: files.ca.clone(), trust: trust.into() }
+        Self {
+            url: url.into(),
+            files: Some(files.clone()),
+            ca: files.ca.clone(),
+            trust: trust.into(),
+        }
     }
 
     /// The same person, seen by the server without a certificate.
@@ -47,7 +52,10 @@ impl Notary {
     pub fn elsewhere(&self, name: &str) -> Self {
         let trust = self.trust.with_file_name(name);
         fs::create_dir_all(&trust).unwrap();
-        Self { trust, ..self.clone() }
+        Self {
+            trust,
+            ..self.clone()
+        }
     }
 
     /// The trust directory.
@@ -72,13 +80,26 @@ impl Notary {
     /// The command, not yet run.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(installed_program("notary", "notary"));
-        command.env_clear().env("HOME", &self.trust).current_dir(&self.trust);
+        command
+            .env_clear()
+            .env("HOME", &self.trust)
+            .current_dir(&self.trust);
         for role in ["ROOT", "TARGETS", "SNAPSHOT", "DELEGATION"] {
             command.env(format!("NOTARY_{role}_PASSPHRASE"), "passphrase");
         }
-        command.arg("-s").arg(&self.url).arg("--tlscacert").arg(&self.ca).arg("-d").arg(&self.trust);
+        command
+            .arg("-s")
+            .arg(&self.url)
+            .arg("--tlscacert")
+            .arg(&self.ca)
+            .arg("-d")
+            .arg(&self.trust);
         if let Some(files) = &self.files {
-            command.arg("--tlscert").arg(&files.certificate).arg("--tlskey").arg(&files.key);
+            command
+                .arg("--tlscert")
+                .arg(&files.certificate)
+                .arg("--tlskey")
+                .arg(&files.key);
         }
         command.args(arguments);
         command
@@ -96,14 +117,21 @@ impl Notary {
     pub fn add_and_publish(&self, gun: &str, target: &str, content: &str) {
         let file = self.file("content", content);
         self.run(["add", gun, target, &file.display().to_string()]).ok();
-        self.run(["publish", gun]).ok().says("Successfully published changes");
+        self.run(["publish", gun])
+            .ok()
+            .says("Successfully published changes");
     }
 
     /// The names of the targets that the CLI lists.
     #[track_caller]
     pub fn targets(&self, gun: &str) -> Vec<String> {
         let listed = self.run(["list", gun]).ok();
-        let rows = listed.stdout.lines().skip_while(|line| !line.starts_with("---")).skip(1);
-        rows.filter_map(|row| row.split_whitespace().next().map(str::to_owned)).collect()
+        let rows = listed
+            .stdout
+            .lines()
+            .skip_while(|line| !line.starts_with("---"))
+            .skip(1);
+        rows.filter_map(|row| row.split_whitespace().next().map(str::to_owned))
+            .collect()
     }
 }

@@ -34,7 +34,10 @@ impl TestPki {
         fs::create_dir_all(directory).unwrap();
         let authority = Issued::self_signed(&Template::new("Test CA", Usage::Authority, 30)).unwrap();
         fs::write(directory.join("ca.pem"), authority.certificate_pem().unwrap()).unwrap();
-        Self { directory: directory.to_path_buf(), authority }
+        Self {
+            directory: directory.to_path_buf(),
+            authority,
+        }
     }
 
     /// The CA's certificate file.
@@ -102,10 +105,18 @@ impl TestPki {
 
     /// A certificate from an intermediate CA; with its chain in the file, or without.
     pub fn behind_intermediate(&self, name: &str, with_chain: bool) -> ClientFiles {
-        let intermediate =
-            self.authority.issue(&Template::new("Test intermediate", Usage::Authority, 30)).unwrap();
-        fs::write(self.directory.join("intermediate.pem"), intermediate.certificate_pem().unwrap()).unwrap();
-        let issued = intermediate.issue(&Template::new(name, Usage::Client, 30)).unwrap();
+        let intermediate = self
+            .authority
+            .issue(&Template::new("Test intermediate", Usage::Authority, 30))
+            .unwrap();
+        fs::write(
+            self.directory.join("intermediate.pem"),
+            intermediate.certificate_pem().unwrap(),
+        )
+        .unwrap();
+        let issued = intermediate
+            .issue(&Template::new(name, Usage::Client, 30))
+            .unwrap();
         let chain = if with_chain { vec![intermediate] } else { vec![] };
         self.write(name, &issued, &chain)
     }

@@ -27,13 +27,25 @@ pub fn built_programs() -> &'static Path {
         let test = std::env::current_exe().unwrap();
         let directory = test.ancestors().nth(2).unwrap().to_path_buf();
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--package", "countersign-server", "--package", "countersign-signer"]);
-        build.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+        build.args([
+            "build",
+            "--quiet",
+            "--package",
+            "countersign-server",
+            "--package",
+            "countersign-signer",
+        ]);
+        build
+            .arg("--manifest-path")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
         build.arg("--target-dir").arg(directory.parent().unwrap());
         if directory.ends_with("release") {
             build.arg("--release");
         }
-        assert!(build.status().unwrap().success(), "the programs under test cannot be built");
+        assert!(
+            build.status().unwrap().success(),
+            "the programs under test cannot be built"
+        );
         directory
     })
 }
@@ -41,8 +53,12 @@ pub fn built_programs() -> &'static Path {
 /// A program of a Debian package, or a failure that says how to get it.
 pub fn installed_program(name: &str, package: &str) -> PathBuf {
     let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/bin", "/sbin"];
-    let found = places.iter().map(|place| Path::new(place).join(name)).find(|path| path.exists());
-    found.unwrap_or_else(|| panic!("{name} is not installed: run \"make test\", or apt-get install {package}"))
+    let found = places
+        .iter()
+        .map(|place| Path::new(place).join(name))
+        .find(|path| path.exists());
+    found
+        .unwrap_or_else(|| panic!("{name} is not installed: run \"make test\", or apt-get install {package}"))
 }
 
 /// A port on the loopback interface that nobody else uses: below the range of outgoing connections, so
@@ -103,9 +119,17 @@ impl Daemon {
     /// Starts a daemon whose output goes to `log`.
     pub fn spawn(command: &mut Command, log: &Path) -> Self {
         let output = File::options().create(true).append(true).open(log).unwrap();
-        command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
-        let child = command.spawn().unwrap_or_else(|cause| panic!("{command:?}: {cause}"));
-        Self { child, log: log.to_path_buf() }
+        command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output);
+        let child = command
+            .spawn()
+            .unwrap_or_else(|cause| panic!("{command:?}: {cause}"));
+        Self {
+            child,
+            log: log.to_path_buf(),
+        }
     }
 
     /// What it has written so far.
@@ -127,12 +151,14 @@ impl Daemon {
         let id = Pid::from_child(&self.child);
         let _ = kill_process(id, signal);
         let mut code = None;
-        wait_until(&format!("process {id:?} ends"), || match self.child.try_wait().unwrap() {
-            Some(status) => {
-                code = status.code();
-                true
+        wait_until(&format!("process {id:?} ends"), || {
+            match self.child.try_wait().unwrap() {
+                Some(status) => {
+                    code = status.code();
+                    true
+                }
+                None => false,
             }
-            None => false,
         });
         code
     }
@@ -168,7 +194,10 @@ impl Finished {
     /// Runs a command with `input` on its standard input.
     pub fn run(command: &mut Command, input: &str) -> Self {
         let shown = format!("{command:?}");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|cause| panic!("{shown}: {cause}"));
         // A command that does not read its input is no failure.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
@@ -217,6 +246,10 @@ impl Finished {
 
 impl std::fmt::Display for Finished {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} ended with {}\n{}\n{}", self.command, self.code, self.stdout, self.stderr)
+        write!(
+            formatter,
+            "{} ended with {}\n{}\n{}",
+            self.command, self.code, self.stdout, self.stderr
+        )
     }
 }

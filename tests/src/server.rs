@@ -39,7 +39,11 @@ pub struct TestServer {
 impl TestServer {
     /// A server with SQLite, a remote signer, and client certificates required, unless told otherwise.
     pub fn builder() -> Builder {
-        Builder { changes: Vec::new(), signer_changes: Vec::new(), with_signer: true }
+        Builder {
+            changes: Vec::new(),
+            signer_changes: Vec::new(),
+            with_signer: true,
+        }
     }
 
     /// The usual server.
@@ -84,7 +88,11 @@ impl TestServer {
 
     /// The notary CLI as `name`, with a trust directory of its own.
     pub fn notary(&self, name: &str) -> Notary {
-        Notary::new(&self.url(), &self.pki.user(name), &self.path().join(format!("trust-{name}")))
+        Notary::new(
+            &self.url(),
+            &self.pki.user(name),
+            &self.path().join(format!("trust-{name}")),
+        )
     }
 
     /// What the server has logged.
@@ -180,7 +188,13 @@ impl Builder {
             set(&mut config, key, value);
         }
         fs::write(directory.path().join("signer.json"), config.to_string()).unwrap();
-        Prepared { directory, pki, port, signer_port, with_signer: self.with_signer }
+        Prepared {
+            directory,
+            pki,
+            port,
+            signer_port,
+            with_signer: self.with_signer,
+        }
     }
 
     /// Starts the daemons and waits until they listen.
@@ -211,10 +225,25 @@ impl Prepared {
 
     /// Starts the daemons and waits until they listen.
     pub fn start(self) -> TestServer {
-        let signer = self.with_signer.then(|| start_signer(self.directory.path(), self.signer_port));
+        let signer = self
+            .with_signer
+            .then(|| start_signer(self.directory.path(), self.signer_port));
         let server = start_server(self.directory.path(), self.port);
-        let Self { directory, pki, port, signer_port, .. } = self;
-        TestServer { directory, pki, server, signer, port, signer_port }
+        let Self {
+            directory,
+            pki,
+            port,
+            signer_port,
+            ..
+        } = self;
+        TestServer {
+            directory,
+            pki,
+            server,
+            signer,
+            port,
+            signer_port,
+        }
     }
 }
 
@@ -269,6 +298,9 @@ fn start_server(directory: &Path, port: u16) -> Daemon {
 
 fn start_signer(directory: &Path, port: u16) -> Daemon {
     let mut command = Command::new(built_programs().join("countersign-signer"));
-    command.arg("-config").arg(directory.join("signer.json")).env(PASSPHRASE.0, PASSPHRASE.1);
+    command
+        .arg("-config")
+        .arg(directory.join("signer.json"))
+        .env(PASSPHRASE.0, PASSPHRASE.1);
     Daemon::start(&mut command, &directory.join("signer.log"), port)
 }

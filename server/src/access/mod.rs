@@ -39,12 +39,18 @@ pub struct CatalogGrant {
 /// Grants an action. There is no policy yet: whoever has an identity may do everything, which is what a
 /// Notary configuration with `client_ca_file` means.
 pub fn authorize<Action>(principal: Principal, gun: Gun) -> Grant<Action> {
-    Grant { principal, gun, action: PhantomData }
+    Grant {
+        principal,
+        gun,
+        action: PhantomData,
+    }
 }
 
 /// Grants reading the changes of every GUN.
 pub fn authorize_catalog(principal: Principal) -> CatalogGrant {
-    CatalogGrant { _principal: principal }
+    CatalogGrant {
+        _principal: principal,
+    }
 }
 
 impl<Action> Grant<Action> {

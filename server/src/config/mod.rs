@@ -85,15 +85,21 @@ impl Config {
         let storage = storage(settings)?;
         let caching = Caching {
             current: max_age(settings, "caching.max_age.current_metadata", CURRENT_MAX_AGE)?,
-            consistent: max_age(settings, "caching.max_age.consistent_metadata", CONSISTENT_MAX_AGE)?,
+            consistent: max_age(
+                settings,
+                "caching.max_age.consistent_metadata",
+                CONSISTENT_MAX_AGE,
+            )?,
         };
         let listen = settings.listen_addresses("server.http_addr")?;
         let tls = server::tls(settings)?;
         refuse_unsupported_auth(settings)?;
-        let publish_limit =
-            settings.integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?.unwrap_or(PUBLISH_LIMIT);
-        let shutdown_timeout =
-            settings.integer("server.shutdown_timeout", 0..=3600)?.unwrap_or(SHUTDOWN_TIMEOUT);
+        let publish_limit = settings
+            .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
+            .unwrap_or(PUBLISH_LIMIT);
+        let shutdown_timeout = settings
+            .integer("server.shutdown_timeout", 0..=3600)?
+            .unwrap_or(SHUTDOWN_TIMEOUT);
         Ok(Self {
             listen,
             tls,
@@ -109,12 +115,16 @@ impl Config {
 
     /// Whether clients are known by their certificates.
     pub fn identifies_clients(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.client_auth != ClientAuth::Off)
+        self.tls
+            .as_ref()
+            .is_some_and(|tls| tls.client_auth != ClientAuth::Off)
     }
 }
 
 fn log_level(settings: &Settings) -> Result<Level, ConfigError> {
-    let Some(text) = settings.text("logging.level")? else { return Ok(Level::Info) };
+    let Some(text) = settings.text("logging.level")? else {
+        return Ok(Level::Info);
+    };
     text.parse().map_err(|()| {
         let names: Vec<&str> = LEVELS.iter().map(|(name, _)| *name).collect();
         ConfigError::invalid("logging.level", &text, format!("allowed: {}", names.join(", ")))
@@ -129,12 +139,16 @@ fn storage(settings: &Settings) -> Result<Location, ConfigError> {
     }
     let backends = [("sqlite3", Backend::Sqlite), ("memory", Backend::Memory)];
     match settings.choice("storage.backend", &backends)? {
-        None => Err(ConfigError::missing("storage.backend", "set it to sqlite3 or memory")),
+        None => Err(ConfigError::missing(
+            "storage.backend",
+            "set it to sqlite3 or memory",
+        )),
         Some(Backend::Memory) => Ok(Location::Memory),
         Some(Backend::Sqlite) => {
             let path = settings.path("storage.db_url")?;
-            path.map(Location::Sqlite)
-                .ok_or_else(|| ConfigError::missing("storage.db_url", "set it to the path of the database file"))
+            path.map(Location::Sqlite).ok_or_else(|| {
+                ConfigError::missing("storage.db_url", "set it to the path of the database file")
+            })
         }
     }
 }
@@ -194,7 +208,10 @@ mod tests {
         assert_eq!(config.tls.unwrap().client_auth, ClientAuth::Require);
         assert_eq!(config.storage, Location::Sqlite("/c/notary.db".into()));
         assert_eq!(config.log_level, Level::Debug);
-        assert_eq!((config.caching.current, config.caching.consistent), (300, 2_592_000));
+        assert_eq!(
+            (config.caching.current, config.caching.consistent),
+            (300, 2_592_000)
+        );
     }
 
     #[test]
@@ -205,16 +222,46 @@ mod tests {
             read(tree).unwrap_err()
         };
         let cases = [
-            (refused(|t| t["storage"]["backend"] = json!("Sqlite3")), "storage.backend: \"Sqlite3\" (allowed: sqlite3, memory)"),
-            (refused(|t| t["trust_service"]["type"] = json!("hsm")), "trust_service.type: \"hsm\" (allowed: local, remote)"),
-            (refused(|t| t["trust_service"]["key_algorithm"] = json!("rsa")), "trust_service.key_algorithm: \"rsa\" (allowed: ecdsa, ed25519)"),
-            (refused(|t| t["trust_service"]["port"] = json!("x")), "trust_service.port: \"x\" (a whole number from 1 to 65535)"),
-            (refused(|t| t["server"]["http_addr"] = json!("4443")), "server.http_addr: \"4443\" (host:port"),
-            (refused(|t| t["server"]["tls_key_file"] = json!("")), "server.tls_key_file"),
-            (refused(|t| t["logging"]["level"] = json!("2")), "logging.level: \"2\" (allowed: panic"),
-            (refused(|t| t["caching"] = json!({"max_age": {"current_metadata": -1}})), "from 0 to 31536000"),
-            (refused(|t| t["repositories"] = json!({"gun_prefixes": ["docker.io"]})), "\"docker.io\""),
-            (refused(|t| t["tls"] = json!({"client_auth": "maybe"})), "tls.client_auth: \"maybe\" (allowed: off, request, require)"),
+            (
+                refused(|t| t["storage"]["backend"] = json!("Sqlite3")),
+                "storage.backend: \"Sqlite3\" (allowed: sqlite3, memory)",
+            ),
+            (
+                refused(|t| t["trust_service"]["type"] = json!("hsm")),
+                "trust_service.type: \"hsm\" (allowed: local, remote)",
+            ),
+            (
+                refused(|t| t["trust_service"]["key_algorithm"] = json!("rsa")),
+                "trust_service.key_algorithm: \"rsa\" (allowed: ecdsa, ed25519)",
+            ),
+            (
+                refused(|t| t["trust_service"]["port"] = json!("x")),
+                "trust_service.port: \"x\" (a whole number from 1 to 65535)",
+            ),
+            (
+                refused(|t| t["server"]["http_addr"] = json!("4443")),
+                "server.http_addr: \"4443\" (host:port",
+            ),
+            (
+                refused(|t| t["server"]["tls_key_file"] = json!("")),
+                "server.tls_key_file",
+            ),
+            (
+                refused(|t| t["logging"]["level"] = json!("2")),
+                "logging.level: \"2\" (allowed: panic",
+            ),
+            (
+                refused(|t| t["caching"] = json!({"max_age": {"current_metadata": -1}})),
+                "from 0 to 31536000",
+            ),
+            (
+                refused(|t| t["repositories"] = json!({"gun_prefixes": ["docker.io"]})),
+                "\"docker.io\"",
+            ),
+            (
+                refused(|t| t["tls"] = json!({"client_auth": "maybe"})),
+                "tls.client_auth: \"maybe\" (allowed: off, request, require)",
+            ),
             (refused(|t| t["auth"] = json!({"type": "token"})), "auth.type"),
         ];
         for (message, expected) in cases {

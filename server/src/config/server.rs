@@ -5,8 +5,11 @@ use platform::{
     tls::{ClientAuth, ServerTls},
 };
 
-const CLIENT_AUTH: [(&str, ClientAuth); 3] =
-    [("off", ClientAuth::Off), ("request", ClientAuth::Request), ("require", ClientAuth::Require)];
+const CLIENT_AUTH: [(&str, ClientAuth); 3] = [
+    ("off", ClientAuth::Off),
+    ("request", ClientAuth::Request),
+    ("require", ClientAuth::Require),
+];
 
 /// TLS is on if certificate and key are given; with a client CA alone, as in a Notary file, every client
 /// has to present a certificate.
@@ -34,9 +37,19 @@ pub(super) fn tls(settings: &Settings) -> Result<Option<ServerTls>, ConfigError>
         (None, None) => ClientAuth::Off,
     };
     let advertise_cas = advertise_cas.unwrap_or(false);
-    Ok(Some(ServerTls { certificate, key, client_ca, client_auth, advertise_cas, http2: false }))
+    Ok(Some(ServerTls {
+        certificate,
+        key,
+        client_ca,
+        client_auth,
+        advertise_cas,
+        http2: false,
+    }))
 }
 
 fn missing(key: &str) -> ConfigError {
-    ConfigError::missing(key, "TLS needs server.tls_cert_file and server.tls_key_file, both")
+    ConfigError::missing(
+        key,
+        "TLS needs server.tls_cert_file and server.tls_key_file, both",
+    )
 }

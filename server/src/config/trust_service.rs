@@ -35,7 +35,10 @@ impl TrustService {
         let key = settings.path("trust_service.tls_client_key")?;
         let ca = settings.path("trust_service.tls_ca_file")?;
         let Some(remote) = remote else {
-            return Err(ConfigError::missing("trust_service.type", "set it to remote or local"));
+            return Err(ConfigError::missing(
+                "trust_service.type",
+                "set it to remote or local",
+            ));
         };
         if !remote {
             return Ok(Self::Local);
@@ -46,7 +49,8 @@ impl TrustService {
             (Some(_), None) => return Err(missing_half("trust_service.tls_client_key")),
             (None, Some(_)) => return Err(missing_half("trust_service.tls_client_cert")),
         };
-        let required = |key, what: &str| ConfigError::missing(key, format!("set it to the {what} of the signer"));
+        let required =
+            |key, what: &str| ConfigError::missing(key, format!("set it to the {what} of the signer"));
         Ok(Self::Remote {
             host: host.ok_or_else(|| required("trust_service.hostname", "host name"))?,
             port: port
@@ -61,5 +65,8 @@ impl TrustService {
 }
 
 fn missing_half(key: &str) -> ConfigError {
-    ConfigError::missing(key, "a client certificate needs trust_service.tls_client_cert and .tls_client_key, both")
+    ConfigError::missing(
+        key,
+        "a client certificate needs trust_service.tls_client_cert and .tls_client_key, both",
+    )
 }

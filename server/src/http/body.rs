@@ -17,7 +17,10 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(600);
 /// The whole body, if it is at most `limit` bytes. A larger one is refused before it is read, or at the
 /// byte too many.
 pub async fn read(request: &HttpRequest, mut payload: web::Payload, limit: usize) -> Result<Bytes, ApiError> {
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let announced = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > limit as u64) {
         return Err(ApiError::TooLarge(limit));
     }
@@ -25,8 +28,12 @@ pub async fn read(request: &HttpRequest, mut payload: web::Payload, limit: usize
     let end = Instant::now() + TOTAL_TIMEOUT;
     loop {
         let deadline = end.min(Instant::now() + IDLE_TIMEOUT);
-        let chunk = timeout_at(deadline, payload.next()).await.map_err(|_| ApiError::Timeout)?;
-        let Some(chunk) = chunk else { return Ok(body.freeze()) };
+        let chunk = timeout_at(deadline, payload.next())
+            .await
+            .map_err(|_| ApiError::Timeout)?;
+        let Some(chunk) = chunk else {
+            return Ok(body.freeze());
+        };
         let chunk = chunk.map_err(|cause| ApiError::MalformedUpload(cause.to_string()))?;
         if body.len() + chunk.len() > limit {
             return Err(ApiError::TooLarge(limit));

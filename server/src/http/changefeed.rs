@@ -18,7 +18,9 @@ const PAGE_LIMIT: u32 = 10_000;
 /// The changes of `gun`, or of every GUN, that the query asks for.
 pub async fn read(state: &State, gun: Option<Gun>, query: &str) -> Result<HttpResponse, ApiError> {
     let (query, count) = parse(query)?;
-    let changes = state.with_store(move |store| store.changes(gun.as_ref(), query, count)).await?;
+    let changes = state
+        .with_store(move |store| store.changes(gun.as_ref(), query, count))
+        .await?;
     let records: Vec<_> = changes.iter().map(record).collect();
     let body = json!({"count": records.len(), "records": records}).to_string();
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
@@ -40,11 +42,17 @@ fn parse(query: &str) -> Result<(ChangeQuery, u32), ApiError> {
         .map(actix_web::web::Query::into_inner)
         .unwrap_or_default();
     let parameter = |name: &str| {
-        pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap_or_default()
+        pairs
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+            .unwrap_or_default()
     };
     let number = |name: &str, text: &str| {
         text.parse::<i32>().map_err(|_| {
-            ApiError::InvalidParameter(format!("invalid {name} parameter: {text:?} is not a 32-bit whole number"))
+            ApiError::InvalidParameter(format!(
+                "invalid {name} parameter: {text:?} is not a 32-bit whole number"
+            ))
         })
     };
     let records = number("records", parameter("records"))?;
@@ -59,7 +67,11 @@ fn parse(query: &str) -> Result<(ChangeQuery, u32), ApiError> {
         (id, ..0) => ChangeQuery::Before(id),
         (id, _) => ChangeQuery::After(id),
     };
-    let count = if records == 0 { DEFAULT_PAGE } else { records.unsigned_abs().min(PAGE_LIMIT) };
+    let count = if records == 0 {
+        DEFAULT_PAGE
+    } else {
+        records.unsigned_abs().min(PAGE_LIMIT)
+    };
     Ok((query, count))
 }
 
@@ -96,7 +108,10 @@ mod tests {
             ("records=1&change_id=x", "change_id"),
         ] {
             let refused = parse(query).unwrap_err().to_string();
-            assert!(refused.starts_with(&format!("invalid {name} parameter")), "{query}: {refused}");
+            assert!(
+                refused.starts_with(&format!("invalid {name} parameter")),
+                "{query}: {refused}"
+            );
         }
     }
 }

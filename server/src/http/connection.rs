@@ -43,7 +43,11 @@ struct Closing {
 impl Connection {
     /// Takes a connection over, through the handshake if there is TLS. `asks` says whether the handshake
     /// asks for a certificate.
-    pub async fn accept(tcp: TcpStream, tls: Option<&SslAcceptor>, asks: bool) -> Result<Self, HandshakeError> {
+    pub async fn accept(
+        tcp: TcpStream,
+        tls: Option<&SslAcceptor>,
+        asks: bool,
+    ) -> Result<Self, HandshakeError> {
         let address = tcp.peer_addr().ok();
         let (transport, certificate) = match tls {
             None => {
@@ -55,7 +59,15 @@ impl Connection {
                 (Transport::Tls(handshake.stream), handshake.certificate)
             }
         };
-        Ok(Self { transport, peer: Peer { address, certificate, asked: asks }, closing: None })
+        Ok(Self {
+            transport,
+            peer: Peer {
+                address,
+                certificate,
+                asked: asks,
+            },
+            closing: None,
+        })
     }
 
     /// The other side.
@@ -72,7 +84,11 @@ impl Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
             Transport::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
@@ -104,16 +120,23 @@ impl AsyncWrite for Connection {
                 Transport::Plain(tcp) => ready!(Pin::new(tcp).poll_shutdown(cx))?,
                 Transport::Tls(tls) => ready!(Pin::new(tls).poll_shutdown(cx))?,
             }
-            self.closing = Some(Closing { deadline: Box::pin(tokio::time::sleep(DRAIN_TIMEOUT)), drained: 0 });
+            self.closing = Some(Closing {
+                deadline: Box::pin(tokio::time::sleep(DRAIN_TIMEOUT)),
+                drained: 0,
+            });
         }
         loop {
             let mut rest = [0; 4096];
             let mut buffer = ReadBuf::new(&mut rest);
             let outcome = Pin::new(self.tcp()).poll_read(cx, &mut buffer);
             let received = buffer.filled().len();
-            let Some(closing) = &mut self.closing else { return Poll::Ready(Ok(())) };
+            let Some(closing) = &mut self.closing else {
+                return Poll::Ready(Ok(()));
+            };
             match outcome {
-                Poll::Ready(Ok(())) if received > 0 && closing.drained < DRAIN_LIMIT => closing.drained += received,
+                Poll::Ready(Ok(())) if received > 0 && closing.drained < DRAIN_LIMIT => {
+                    closing.drained += received
+                }
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => {
                     return Future::poll(closing.deadline.as_mut(), cx).map(|()| Ok(()));

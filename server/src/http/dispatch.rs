@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header::{ContentType, LOCATION}},
+    http::{
+        StatusCode,
+        header::{ContentType, LOCATION},
+    },
     web,
 };
 use tuf::Gun;
@@ -16,12 +19,17 @@ use super::{
     routes::{self, Operation, Resolution, Target},
     status,
 };
-use crate::{access, app::State, identity::{Peer, Principal}, telemetry};
+use crate::{
+    access,
+    app::State,
+    identity::{Peer, Principal},
+    telemetry,
+};
 
 /// Answers any request.
 pub async fn dispatch(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let started = Instant::now();
-    let resolution = routes::resolve(request.method(), request.path_raw(), request.query_string());
+    let resolution = routes::resolve(request.method(), request.uri().path(), request.query_string());
     let operation = match &resolution {
         Resolution::Target(target) => target.operation,
         Resolution::Moved(_) | Resolution::MethodNotAllowed => Operation::Unknown,
@@ -29,16 +37,21 @@ pub async fn dispatch(request: HttpRequest, payload: web::Payload, state: web::D
     let mut principal = None;
     let answer = match resolution {
         Resolution::MethodNotAllowed => Ok(HttpResponse::MethodNotAllowed().finish()),
-        Resolution::Moved(location) => {
-            Ok(HttpResponse::MovedPermanently().insert_header((LOCATION, location)).finish())
-        }
+        Resolution::Moved(location) => Ok(HttpResponse::MovedPermanently()
+            .insert_header((LOCATION, location))
+            .finish()),
         Resolution::Target(target) => handle(&state, &request, payload, &target, &mut principal).await,
     };
     let response = answer.unwrap_or_else(|error| {
         report(&request, &error, principal.as_deref());
         error.to_response()
     });
-    telemetry::metrics::record(operation.label(), request.method().as_str(), response.status(), started.elapsed());
+    telemetry::metrics::record(
+        operation.label(),
+        request.method().as_str(),
+        response.status(),
+        started.elapsed(),
+    );
     tracing::info!(
         http.method = request.method().as_str(),
         http.path = request.path(),
@@ -98,7 +111,9 @@ async fn handle(
             let grant: access::Grant<access::Pull> = access::authorize(principal, gun);
             changefeed::read(state, Some(grant.gun().clone()), request.query_string()).await
         }
-        Operation::Ping | Operation::Health | Operation::Metrics | Operation::Unknown => Err(ApiError::NoRoute),
+        Operation::Ping | Operation::Health | Operation::Metrics | Operation::Unknown => {
+            Err(ApiError::NoRoute)
+        }
     }
 }
 
@@ -115,7 +130,11 @@ fn check_prefix(state: &State, target: &Target) -> Result<(), ApiError> {
 
 fn identify(state: &State, request: &HttpRequest) -> Result<Principal, ApiError> {
     // A connection without a record of its other side cannot happen; if it did, it is nobody's.
-    let nobody = Peer { address: None, certificate: platform::tls::PeerCertificate::None, asked: true };
+    let nobody = Peer {
+        address: None,
+        certificate: platform::tls::PeerCertificate::None,
+        asked: true,
+    };
     let peer = request.conn_data::<Peer>().unwrap_or(&nobody);
     Ok(Principal::identify(peer, state.clock.now())?)
 }

@@ -82,9 +82,12 @@ impl ApiError {
     pub fn to_response(&self) -> HttpResponse {
         let Answer(status, code, message, detail) = self.answer();
         let mut response = HttpResponse::build(status);
-        response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8")));
+        response.insert_header((
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/json; charset=utf-8"),
+        ));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((RETRY_AFTER, RETRY_SECONDS));
+            response.insert_header((RETRY_AFTER, HeaderValue::from(RETRY_SECONDS)));
         }
         if matches!(self, Self::TooLarge(_) | Self::Timeout) {
             response.insert_header((CONNECTION, HeaderValue::from_static("close")));
@@ -95,13 +98,26 @@ impl ApiError {
     fn answer(&self) -> Answer {
         let text = |message: &str| message.to_owned();
         match self {
-            Self::NoRoute => {
-                Answer(StatusCode::NOT_FOUND, "METADATA_NOT_FOUND", text(NOT_FOUND), Value::Null)
-            }
-            Self::NotFound => Answer(StatusCode::NOT_FOUND, "METADATA_NOT_FOUND", text(NOT_FOUND), json!({})),
+            Self::NoRoute => Answer(
+                StatusCode::NOT_FOUND,
+                "METADATA_NOT_FOUND",
+                text(NOT_FOUND),
+                Value::Null,
+            ),
+            Self::NotFound => Answer(
+                StatusCode::NOT_FOUND,
+                "METADATA_NOT_FOUND",
+                text(NOT_FOUND),
+                json!({}),
+            ),
             Self::VersionOverflow(number) => {
                 let detail = json!({"Func": "Atoi", "Num": shorten(number), "Err": {}});
-                Answer(StatusCode::NOT_FOUND, "METADATA_NOT_FOUND", text(NOT_FOUND), detail)
+                Answer(
+                    StatusCode::NOT_FOUND,
+                    "METADATA_NOT_FOUND",
+                    text(NOT_FOUND),
+                    detail,
+                )
             }
             Self::MalformedUpload(reason) => bad_request(
                 "MALFORMED_UPLOAD",
@@ -115,9 +131,11 @@ impl ApiError {
                 INVALID_GUN,
                 json!(format!("Require GUNs with prefix: {}", shorten(prefixes))),
             ),
-            Self::InvalidGun(reason) => {
-                bad_request("INVALID_GUN", INVALID_GUN, validation_detail("ErrValidation", reason))
-            }
+            Self::InvalidGun(reason) => bad_request(
+                "INVALID_GUN",
+                INVALID_GUN,
+                validation_detail("ErrValidation", reason),
+            ),
             Self::InvalidParameter(reason) => bad_request(
                 "INVALID_PARAMETERS",
                 "The parameters provided are not valid.",
@@ -125,11 +143,21 @@ impl ApiError {
             ),
             Self::Unidentified(error) => {
                 let message = shorten(&error.to_string());
-                Answer(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message, identity_detail(error))
+                Answer(
+                    StatusCode::UNAUTHORIZED,
+                    "UNAUTHORIZED",
+                    message,
+                    identity_detail(error),
+                )
             }
             Self::TooLarge(limit) => {
                 let message = format!("The body of your request is larger than the limit of {limit} bytes.");
-                Answer(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", message, json!({"limit": limit}))
+                Answer(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "TOO_LARGE",
+                    message,
+                    json!({"limit": limit}),
+                )
             }
             Self::Timeout => {
                 let message = text("The body of your request did not arrive in time.");
@@ -150,12 +178,22 @@ fn bad_request(code: &'static str, message: &str, detail: Value) -> Answer {
 }
 
 fn unavailable(message: &str) -> Answer {
-    Answer(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message.to_owned(), Value::Null)
+    Answer(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "UNAVAILABLE",
+        message.to_owned(),
+        Value::Null,
+    )
 }
 
 /// What went wrong is in the log; what a client can do about it is nothing.
 fn internal() -> Answer {
-    Answer(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", UNKNOWN.to_owned(), json!({}))
+    Answer(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "UNKNOWN",
+        UNKNOWN.to_owned(),
+        json!({}),
+    )
 }
 
 fn stopping() -> Answer {
@@ -197,9 +235,11 @@ fn intake_answer(refusal: &IntakeError) -> Answer {
 fn publish_answer(error: &PublishError) -> Answer {
     match error {
         PublishError::Rejected(Rejection::StoredState(_)) => internal(),
-        PublishError::Rejected(rejection) => {
-            bad_request("INVALID_UPDATE", "Update sent by the client is invalid.", rejection_detail(rejection))
-        }
+        PublishError::Rejected(rejection) => bad_request(
+            "INVALID_UPDATE",
+            "Update sent by the client is invalid.",
+            rejection_detail(rejection),
+        ),
         PublishError::Conflict => bad_request(
             "VERSION",
             "A newer version of metadata is already available.",
@@ -255,9 +295,11 @@ fn identity_detail(error: &IdentityError) -> Value {
             let expired = platform::tls::FaultReason::Expired;
             described(expired.code(), certificate, expired.hint())
         }
-        IdentityError::Ambiguous(certificate, _) => {
-            described("ambiguous_name", certificate, "ask for a certificate with exactly one common name")
-        }
+        IdentityError::Ambiguous(certificate, _) => described(
+            "ambiguous_name",
+            certificate,
+            "ask for a certificate with exactly one common name",
+        ),
     }
 }
 
@@ -295,7 +337,9 @@ fn body(code: &str, message: &str, detail: Value) -> String {
 
 /// These characters stand in JSON only inside of strings.
 fn escape_html(json: &str) -> String {
-    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    json.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
 }
 
 #[cfg(test)]

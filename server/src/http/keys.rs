@@ -13,7 +13,12 @@ use crate::{
 pub async fn read(state: &State, grant: Grant<ReadKey>, target: &Target) -> Result<HttpResponse, ApiError> {
     let role = role(target)?;
     let gun = grant.gun().clone();
-    let root = state.with_store({ let gun = gun.clone(); move |store| store.highest_root(&gun) }).await?;
+    let root = state
+        .with_store({
+            let gun = gun.clone();
+            move |store| store.highest_root(&gun)
+        })
+        .await?;
     if let Some(root) = root {
         let listed = tuf::role_keys(&root.bytes, &role)
             .map_err(|cause| ApiError::StoredState(format!("root of {gun}: {cause}")))?;
@@ -27,7 +32,11 @@ pub async fn read(state: &State, grant: Grant<ReadKey>, target: &Target) -> Resu
 }
 
 /// A key that the GUN's root does not name yet; it takes effect when a root that names it is published.
-pub async fn rotate(state: &State, grant: Grant<RotateKey>, target: &Target) -> Result<HttpResponse, ApiError> {
+pub async fn rotate(
+    state: &State,
+    grant: Grant<RotateKey>,
+    target: &Target,
+) -> Result<HttpResponse, ApiError> {
     let role = role(target)?;
     tracing::info!(
         repo.gun = %grant.gun(), role.name = %role, principal = grant.principal().name(),
@@ -41,10 +50,16 @@ fn role(target: &Target) -> Result<RoleName, ApiError> {
 }
 
 async fn create(state: &State, gun: &Gun, role: &RoleName) -> Result<HttpResponse, ApiError> {
-    let key = state.keys.create_key(gun, role, state.key_algorithm).await.map_err(ServiceError::from)?;
+    let key = state
+        .keys
+        .create_key(gun, role, state.key_algorithm)
+        .await
+        .map_err(ServiceError::from)?;
     Ok(answer(&key))
 }
 
 fn answer(key: &PublicKey) -> HttpResponse {
-    HttpResponse::Ok().content_type(ContentType::json()).body(key.to_endpoint_json())
+    HttpResponse::Ok()
+        .content_type(ContentType::json())
+        .body(key.to_endpoint_json())
 }

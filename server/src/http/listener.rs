@@ -41,14 +41,21 @@ pub enum ListenError {
 /// When an address cannot be listened on, or the TLS files are not usable.
 pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
     let config = &state.config;
-    let tls = config.tls.as_ref().map(platform::tls::ServerTls::acceptor).transpose()?;
+    let tls = config
+        .tls
+        .as_ref()
+        .map(platform::tls::ServerTls::acceptor)
+        .transpose()?;
     let asks = config.identifies_clients();
     let mut builder = Server::build()
         .workers(std::thread::available_parallelism().map_or(2, usize::from))
         .shutdown_timeout(config.shutdown_timeout.as_secs())
         .disable_signals();
     for address in &config.listen {
-        let bind_error = |cause| ListenError::Bind { address: *address, cause };
+        let bind_error = |cause| ListenError::Bind {
+            address: *address,
+            cause,
+        };
         let listener = std::net::TcpListener::bind(address).map_err(bind_error)?;
         listener.set_nonblocking(true).map_err(bind_error)?;
         let (state, tls) = (state.clone(), tls.clone());
@@ -68,7 +75,9 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
                     let tls: Option<SslAcceptor> = tls.clone();
                     async move { accept(tcp, tls.as_ref(), asks).await }
                 });
-                accept.and_then(http.map_err(|cause| tracing::debug!(reason = ?cause, "a connection ended early")))
+                accept.and_then(
+                    http.map_err(|cause| tracing::debug!(reason = ?cause, "a connection ended early")),
+                )
             })
             .map_err(bind_error)?;
     }

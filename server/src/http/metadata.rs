@@ -9,7 +9,10 @@ use actix_web::{
 };
 use tuf::{Checksum, RoleName, Version};
 
-use super::{error::ApiError, routes::{Operation, Target}};
+use super::{
+    error::ApiError,
+    routes::{Operation, Target},
+};
 use crate::{
     access::{Grant, Pull},
     app::State,
@@ -29,16 +32,26 @@ pub async fn read(
     let role = RoleName::parse(role).map_err(|_| ApiError::NotFound)?;
     let which = target.which.as_deref().unwrap_or_default();
     let (stored, max_age) = match target.operation {
-        Operation::ReadByVersion => {
-            (by_version(state, &grant, role, which).await?, state.config.caching.consistent)
-        }
-        Operation::ReadByChecksum => {
-            (by_checksum(state, &grant, role, which).await?, state.config.caching.consistent)
-        }
-        _ => (refresh::current(state, grant.gun(), role).await?, state.config.caching.current),
+        Operation::ReadByVersion => (
+            by_version(state, &grant, role, which).await?,
+            state.config.caching.consistent,
+        ),
+        Operation::ReadByChecksum => (
+            by_checksum(state, &grant, role, which).await?,
+            state.config.caching.consistent,
+        ),
+        _ => (
+            refresh::current(state, grant.gun(), role).await?,
+            state.config.caching.current,
+        ),
     };
     let stored = stored.ok_or(ApiError::NotFound)?;
-    Ok(answer(request, &stored, max_age, target.operation == Operation::ReadCurrent))
+    Ok(answer(
+        request,
+        &stored,
+        max_age,
+        target.operation == Operation::ReadCurrent,
+    ))
 }
 
 async fn by_version(
@@ -47,10 +60,16 @@ async fn by_version(
     role: RoleName,
     which: &str,
 ) -> Result<Option<Stored>, ApiError> {
-    let number: i64 = which.parse().map_err(|_| ApiError::VersionOverflow(which.to_owned()))?;
-    let Ok(version) = Version::new(number) else { return Ok(None) };
+    let number: i64 = which
+        .parse()
+        .map_err(|_| ApiError::VersionOverflow(which.to_owned()))?;
+    let Ok(version) = Version::new(number) else {
+        return Ok(None);
+    };
     let gun = grant.gun().clone();
-    Ok(state.with_store(move |store| store.by_version(&gun, &role, version)).await?)
+    Ok(state
+        .with_store(move |store| store.by_version(&gun, &role, version))
+        .await?)
 }
 
 async fn by_checksum(
@@ -60,18 +79,31 @@ async fn by_checksum(
     which: &str,
 ) -> Result<Option<Stored>, ApiError> {
     // Longer checksums are allowed in the path, but nothing is stored under them.
-    let Ok(checksum) = Checksum::parse(which) else { return Ok(None) };
+    let Ok(checksum) = Checksum::parse(which) else {
+        return Ok(None);
+    };
     let gun = grant.gun().clone();
-    Ok(state.with_store(move |store| store.by_checksum(&gun, &role, &checksum)).await?)
+    Ok(state
+        .with_store(move |store| store.by_checksum(&gun, &role, &checksum))
+        .await?)
 }
 
 fn answer(request: &HttpRequest, stored: &Stored, max_age: u32, current: bool) -> HttpResponse {
     let tag = format!("\"{}\"", stored.document.sha256.as_hex());
-    let known = request.headers().get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
+    let known = request
+        .headers()
+        .get(IF_NONE_MATCH)
+        .and_then(|tags| tags.to_str().ok());
     let unchanged = known.is_some_and(|tags| {
-        tags.split(',').map(|known| known.trim().trim_start_matches("W/")).any(|known| known == tag || known == "*")
+        tags.split(',')
+            .map(|known| known.trim().trim_start_matches("W/"))
+            .any(|known| known == tag || known == "*")
     });
-    let mut response = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    let mut response = if unchanged {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
     if max_age == 0 {
         response.insert_header((CACHE_CONTROL, "max-age=0, no-cache, no-store"));
         response.insert_header((PRAGMA, "no-cache"));
@@ -81,7 +113,10 @@ fn answer(request: &HttpRequest, stored: &Stored, max_age: u32, current: bool) -
         response.insert_header((CACHE_CONTROL, value));
     }
     if let Some(stored_at) = stored.stored_at {
-        response.insert_header((LAST_MODIFIED, HttpDate::from(std::time::SystemTime::from(stored_at))));
+        response.insert_header((
+            LAST_MODIFIED,
+            HttpDate::from(std::time::SystemTime::from(stored_at)),
+        ));
     }
     response.insert_header((ETAG, tag));
     if unchanged {

@@ -20,7 +20,9 @@ pub async fn publish(
     let boundary = multipart::boundary(request)?;
     let body = body::read(request, payload, state.config.publish_limit).await?;
     let parts = multipart::parts(body, boundary).await?;
-    let upload = web::block(move || Upload::from_parts(parts)).await.map_err(|_| ServiceError::Stopping)??;
+    let upload = web::block(move || Upload::from_parts(parts))
+        .await
+        .map_err(|_| ServiceError::Stopping)??;
     publish::publish(state, &grant, upload).await?;
     Ok(HttpResponse::Ok().finish())
 }
@@ -28,7 +30,9 @@ pub async fn publish(
 /// Deletes every document of a GUN; that there are none is no error.
 pub async fn delete(state: &State, grant: Grant<Delete>) -> Result<HttpResponse, ApiError> {
     let (gun, actor, now) = (grant.gun().clone(), grant.principal().actor(), state.clock.now());
-    let existed = state.with_store(move |store| store.delete(&gun, &actor, now)).await?;
+    let existed = state
+        .with_store(move |store| store.delete(&gun, &actor, now))
+        .await?;
     if existed {
         tracing::info!(
             repo.gun = %grant.gun(), principal = grant.principal().name(), "deleted a repository"

@@ -69,11 +69,27 @@ const ROUTES: [(&str, &str, Operation); 11] = [
         r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<which>[0-9]+)\.(?P<role>{ROLE})\.json",
         Operation::ReadByVersion,
     ),
-    ("GET", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>{ROLE})\.json", Operation::ReadCurrent),
-    ("GET", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>snapshot|timestamp)\.key", Operation::ReadKey),
-    ("POST", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>snapshot|timestamp)\.key", Operation::RotateKey),
+    (
+        "GET",
+        r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>{ROLE})\.json",
+        Operation::ReadCurrent,
+    ),
+    (
+        "GET",
+        r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>snapshot|timestamp)\.key",
+        Operation::ReadKey,
+    ),
+    (
+        "POST",
+        r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>snapshot|timestamp)\.key",
+        Operation::RotateKey,
+    ),
     ("DELETE", r"/v2/(?P<gun>[^*]+)/_trust/tuf/", Operation::Delete),
-    ("GET", r"/v2/(?:(?P<gun>[^*]+)/)?_trust/changefeed", Operation::Changefeed),
+    (
+        "GET",
+        r"/v2/(?:(?P<gun>[^*]+)/)?_trust/changefeed",
+        Operation::Changefeed,
+    ),
     ("GET", r"/_notary_server/health", Operation::Health),
     ("GET", r"/metrics", Operation::Metrics),
 ];
@@ -84,13 +100,25 @@ static MATCHERS: LazyLock<Vec<(&str, Regex, Operation)>> = LazyLock::new(|| {
         .iter()
         .map(|(method, pattern, operation)| {
             let anchored = format!("^{}$", pattern.replace("{ROLE}", ROLE));
-            (*method, Regex::new(&anchored).expect("the table's patterns are constants"), *operation)
+            (
+                *method,
+                Regex::new(&anchored).expect("the table's patterns are constants"),
+                *operation,
+            )
         })
         .collect()
 });
 
 /// What has to be encoded in a path so that it means the same when it comes back.
-const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?').add(b'`');
+const PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'`');
 
 /// A matched route with its parameters, decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,11 +146,21 @@ pub enum Resolution {
 
 /// Finds the route of a request.
 pub fn resolve(method: &Method, raw_path: &str, query: &str) -> Resolution {
-    if ![Method::GET, Method::POST, Method::PUT, Method::HEAD, Method::DELETE].contains(method) {
+    if ![
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::HEAD,
+        Method::DELETE,
+    ]
+    .contains(method)
+    {
         return Resolution::MethodNotAllowed;
     }
     // Bytes that are no UTF-8 name nothing that can be stored.
-    let Ok(path) = percent_decode_str(raw_path).decode_utf8() else { return unknown() };
+    let Ok(path) = percent_decode_str(raw_path).decode_utf8() else {
+        return unknown();
+    };
     // A server URL that ends in a slash makes the stock clients ask for "//v2/…".
     let path = match path.trim_start_matches('/') {
         rest if path.starts_with("//") => Cow::Owned(format!("/{rest}")),
@@ -131,9 +169,17 @@ pub fn resolve(method: &Method, raw_path: &str, query: &str) -> Resolution {
     let clean = clean(&path);
     if clean != path {
         let encoded = utf8_percent_encode(&clean, PATH).to_string();
-        return Resolution::Moved(if query.is_empty() { encoded } else { format!("{encoded}?{query}") });
+        return Resolution::Moved(if query.is_empty() {
+            encoded
+        } else {
+            format!("{encoded}?{query}")
+        });
     }
-    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let method = if method == Method::HEAD {
+        "GET"
+    } else {
+        method.as_str()
+    };
     MATCHERS
         .iter()
         .filter(|(expected, _, _)| *expected == method)
@@ -151,7 +197,12 @@ pub fn resolve(method: &Method, raw_path: &str, query: &str) -> Resolution {
 }
 
 fn unknown() -> Resolution {
-    Resolution::Target(Target { operation: Operation::Unknown, gun: None, role: None, which: None })
+    Resolution::Target(Target {
+        operation: Operation::Unknown,
+        gun: None,
+        role: None,
+        which: None,
+    })
 }
 
 /// Resolves empty, `.` and `..` segments; a trailing slash stays.
@@ -186,10 +237,27 @@ mod tests {
     #[test]
     fn guns_are_greedy_and_may_hold_anything_but_a_star() {
         let expected = (Operation::ReadCurrent, some("a/_trust/tuf/b"), some("root"), None);
-        assert_eq!(target(Method::GET, "/v2/a/_trust/tuf/b/_trust/tuf/root.json"), expected);
-        let expected = (Operation::ReadCurrent, some("Reg:5000/A b/ü"), some("targets/x.Y"), None);
-        assert_eq!(target(Method::GET, "/v2/Reg:5000%2FA%20b/%C3%BC/_trust/tuf/targets/x.Y.json"), expected);
-        assert_eq!(target(Method::GET, "/v2/a%2Ab/_trust/tuf/root.json").0, Operation::Unknown);
+        assert_eq!(
+            target(Method::GET, "/v2/a/_trust/tuf/b/_trust/tuf/root.json"),
+            expected
+        );
+        let expected = (
+            Operation::ReadCurrent,
+            some("Reg:5000/A b/ü"),
+            some("targets/x.Y"),
+            None,
+        );
+        assert_eq!(
+            target(
+                Method::GET,
+                "/v2/Reg:5000%2FA%20b/%C3%BC/_trust/tuf/targets/x.Y.json"
+            ),
+            expected
+        );
+        assert_eq!(
+            target(Method::GET, "/v2/a%2Ab/_trust/tuf/root.json").0,
+            Operation::Unknown
+        );
     }
 
     #[test]
@@ -197,9 +265,27 @@ mod tests {
         let expected = (Operation::ReadByVersion, some("g"), some("root"), some("007"));
         assert_eq!(target(Method::GET, "/v2/g/_trust/tuf/007.root.json"), expected);
         let checksum = "aB".repeat(32);
-        let expected = (Operation::ReadByChecksum, some("g"), some("targets/a"), some(&checksum));
-        assert_eq!(target(Method::GET, &format!("/v2/g/_trust/tuf/targets/a.{checksum}.json")), expected);
-        for path in ["-1.root.json", "1.5.root.json", "root.key", "targets.key", "targets/.json", "x.json"] {
+        let expected = (
+            Operation::ReadByChecksum,
+            some("g"),
+            some("targets/a"),
+            some(&checksum),
+        );
+        assert_eq!(
+            target(
+                Method::GET,
+                &format!("/v2/g/_trust/tuf/targets/a.{checksum}.json")
+            ),
+            expected
+        );
+        for path in [
+            "-1.root.json",
+            "1.5.root.json",
+            "root.key",
+            "targets.key",
+            "targets/.json",
+            "x.json",
+        ] {
             let full = format!("/v2/g/_trust/tuf/{path}");
             assert_eq!(target(Method::GET, &full).0, Operation::Unknown, "{path}");
         }
@@ -209,7 +295,10 @@ mod tests {
     fn the_changefeed_is_for_one_gun_or_for_all() {
         assert_eq!(target(Method::GET, "/v2/_trust/changefeed").1, None);
         assert_eq!(target(Method::GET, "/v2/a/b/_trust/changefeed").1, some("a/b"));
-        assert_eq!(target(Method::GET, "/v2/_trust/changefeed/").0, Operation::Unknown);
+        assert_eq!(
+            target(Method::GET, "/v2/_trust/changefeed/").0,
+            Operation::Unknown
+        );
     }
 
     #[test]
@@ -233,8 +322,14 @@ mod tests {
         let expected = Resolution::Moved("/v2/foo/_trust/tuf/root.json?x=1".into());
         assert_eq!(moved("/v2/foo//_trust/tuf/root.json"), expected);
         assert_eq!(moved("/v2/bar/%2e%2e/foo/./_trust/tuf/root.json"), expected);
-        assert_eq!(moved("/v2/a%0d%0ab//c"), Resolution::Moved("/v2/a%0D%0Ab/c?x=1".into()));
-        assert_eq!(resolve(&Method::GET, "/../../v2/", ""), Resolution::Moved("/v2/".into()));
+        assert_eq!(
+            moved("/v2/a%0d%0ab//c"),
+            Resolution::Moved("/v2/a%0D%0Ab/c?x=1".into())
+        );
+        assert_eq!(
+            resolve(&Method::GET, "/../../v2/", ""),
+            Resolution::Moved("/v2/".into())
+        );
     }
 
     #[test]

@@ -55,7 +55,11 @@ impl Principal {
     pub fn identify(peer: &Peer, now: DateTime<Utc>) -> Result<Self, IdentityError> {
         let address = peer.address;
         if !peer.asked {
-            return Ok(Self { name: ANONYMOUS.to_owned(), certificate: None, address });
+            return Ok(Self {
+                name: ANONYMOUS.to_owned(),
+                certificate: None,
+                address,
+            });
         }
         match &peer.certificate {
             PeerCertificate::None => Err(IdentityError::NoCertificate),
@@ -68,7 +72,11 @@ impl Principal {
             PeerCertificate::Verified(certificate) => {
                 let name = principal_name(certificate)
                     .map_err(|reason| IdentityError::Ambiguous(certificate.clone(), reason))?;
-                Ok(Self { name, certificate: Some(certificate.clone()), address })
+                Ok(Self {
+                    name,
+                    certificate: Some(certificate.clone()),
+                    address,
+                })
             }
         }
     }
@@ -97,7 +105,9 @@ fn principal_name(certificate: &ClientCertificate) -> Result<String, &'static st
     let mut names = certificate.common_names();
     let name = match (names.pop(), names.is_empty()) {
         (Some(name), true) => name,
-        (Some(_), false) => return Err("its subject has several common names, so it is not clear whose it is"),
+        (Some(_), false) => {
+            return Err("its subject has several common names, so it is not clear whose it is");
+        }
         (None, _) => certificate.subject(),
     };
     if name.trim().is_empty() {

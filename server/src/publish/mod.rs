@@ -40,7 +40,9 @@ pub async fn publish(state: &State, grant: &Grant<Publish>, upload: Upload) -> R
     let roles = upload.roles();
     for _ in 0..ATTEMPTS {
         let (checked, base) = check(state, gun, upload.clone()).await?;
-        let update = complete(&state.keys, checked).await.map_err(|error| explain(gun, error))?;
+        let update = complete(&state.keys, checked)
+            .await
+            .map_err(|error| explain(gun, error))?;
         match store(state, gun, base, update, grant.principal().actor()).await {
             Ok(()) => {
                 let roles: Vec<&str> = roles.iter().map(tuf::RoleName::as_str).collect();
@@ -65,13 +67,21 @@ async fn check(
     let (store, gun, now) = (state.store.clone(), gun.clone(), state.clock.now());
     web::block(move || {
         let roles = upload.roles();
-        let TrustedState { current, highest } = store.trusted_state(&gun, &roles, &upload.ancestors()).map_err(ServiceError::from)?;
+        let TrustedState { current, highest } = store
+            .trusted_state(&gun, &roles, &upload.ancestors())
+            .map_err(ServiceError::from)?;
         let base = current.timestamp.as_ref().map(|timestamp| timestamp.version);
         let too_late = upload.versions().iter().any(|(role, version)| {
-            highest.get(role).is_some_and(|stored| i64::from(stored.get()) >= *version)
+            highest
+                .get(role)
+                .is_some_and(|stored| i64::from(stored.get()) >= *version)
         });
         let checked = tuf::check(&gun, upload, &current, now)?;
-        if too_late { Err(PublishError::Conflict) } else { Ok((checked, base)) }
+        if too_late {
+            Err(PublishError::Conflict)
+        } else {
+            Ok((checked, base))
+        }
     })
     .await
     .map_err(|_| ServiceError::Stopping)?

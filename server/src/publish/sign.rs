@@ -1,7 +1,7 @@
 //! Having the signer sign what the server makes.
 
 use signing::{KeyService, SigningError};
-use tuf::{CheckedUpdate, RoleName, Signature, SigningRequest, SignedUpdate, SnapshottedUpdate};
+use tuf::{CheckedUpdate, RoleName, Signature, SignedUpdate, SigningRequest, SnapshottedUpdate};
 
 /// Why an update cannot be signed.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,9 @@ pub async fn complete(keys: &KeyService, update: CheckedUpdate) -> Result<Signed
         None => Vec::new(),
         Some(request) => signatures(keys, request).await?,
     };
-    let update = update.seal_snapshot(signatures).map_err(|_| SignError::KeyNotHeld(RoleName::Snapshot))?;
+    let update = update
+        .seal_snapshot(signatures)
+        .map_err(|_| SignError::KeyNotHeld(RoleName::Snapshot))?;
     complete_timestamp(keys, update).await
 }
 
@@ -36,7 +38,9 @@ pub async fn complete_timestamp(
     update: SnapshottedUpdate,
 ) -> Result<SignedUpdate, SignError> {
     let signatures = signatures(keys, update.timestamp_request()).await?;
-    update.seal_timestamp(signatures).map_err(|_| SignError::KeyNotHeld(RoleName::Timestamp))
+    update
+        .seal_timestamp(signatures)
+        .map_err(|_| SignError::KeyNotHeld(RoleName::Timestamp))
 }
 
 /// One signature of each of the role's keys that the signer holds.

@@ -19,7 +19,11 @@ pub(super) fn make(
 ) -> Result<(), QuickstartError> {
     let base = format!("users/{user}");
     let own = identity(directory, authority, user, &base)?;
-    let (ca, certificate, key) = (authority.certificate_pem()?, own.certificate_pem()?, own.key_pem()?);
+    let (ca, certificate, key) = (
+        authority.certificate_pem()?,
+        own.certificate_pem()?,
+        own.key_pem()?,
+    );
     directory.write_new(&format!("{base}/ca.pem"), &ca)?;
     pkcs12(directory, authority, &own, user, &base)?;
     // The docker CLI takes *.crt for CAs and X.cert with X.key for a client's pair, by these names alone.
@@ -36,8 +40,14 @@ pub(super) fn make(
             "tls_client_key": "../key.pem",
         },
     });
-    directory.write_new(&format!("{base}/notary/config.json"), format!("{notary:#}\n").as_bytes())?;
-    directory.write_new(&format!("{base}/env.sh"), environment(directory, user, &base, address).as_bytes())
+    directory.write_new(
+        &format!("{base}/notary/config.json"),
+        format!("{notary:#}\n").as_bytes(),
+    )?;
+    directory.write_new(
+        &format!("{base}/env.sh"),
+        environment(directory, user, &base, address).as_bytes(),
+    )
 }
 
 fn identity(
@@ -77,8 +87,16 @@ fn pkcs12(
     let password = files::random_hex(8)?;
     let mut issuers = openssl::stack::Stack::new()?;
     issuers.push(authority.certificate.clone())?;
-    let file = Pkcs12::builder().name(user).cert(&own.certificate).pkey(&own.key).ca(issuers).build2(&password)?;
-    directory.write_secret(&format!("{base}/cert.p12.password"), format!("{password}\n").as_bytes())?;
+    let file = Pkcs12::builder()
+        .name(user)
+        .cert(&own.certificate)
+        .pkey(&own.key)
+        .ca(issuers)
+        .build2(&password)?;
+    directory.write_secret(
+        &format!("{base}/cert.p12.password"),
+        format!("{password}\n").as_bytes(),
+    )?;
     directory.write_secret(&name, &file.to_der()?)
 }
 

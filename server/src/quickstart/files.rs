@@ -22,7 +22,11 @@ pub(super) struct Directory {
 impl Directory {
     pub(super) fn make(path: &Path) -> Result<Self, QuickstartError> {
         let path = std::path::absolute(path).map_err(|cause| file_error(path, cause))?;
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(&path).map_err(|c| file_error(&path, c))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&path)
+            .map_err(|c| file_error(&path, c))?;
         Ok(Self { path })
     }
 
@@ -58,7 +62,8 @@ impl Directory {
         let parent = path.parent().unwrap_or(&self.path);
         fs::create_dir_all(parent).map_err(|cause| file_error(parent, cause))?;
         // Under another name first: a run that is cut off leaves no half of a file.
-        let unfinished = path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().display()));
+        let unfinished =
+            path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().display()));
         let written = OpenOptions::new()
             .write(true)
             .create(true)
@@ -74,7 +79,10 @@ impl Directory {
 }
 
 pub(super) fn file_error(path: &Path, cause: std::io::Error) -> QuickstartError {
-    QuickstartError::File { path: path.to_path_buf(), cause }
+    QuickstartError::File {
+        path: path.to_path_buf(),
+        cause,
+    }
 }
 
 /// Random text of twice as many hex digits as bytes.

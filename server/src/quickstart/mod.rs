@@ -114,8 +114,18 @@ fn ports(directory: &Directory, options: &Options) -> Result<Ports, QuickstartEr
             .find(|port| *port != taken && TcpListener::bind((options.listen, *port)).is_ok())
             .ok_or(QuickstartError::NoPort(usual)),
     };
-    let server = choose(written(SERVER_CONFIG, "http_addr"), options.server_port, SERVER_PORT, 0)?;
-    let signer = choose(written(SIGNER_CONFIG, "grpc_addr"), options.signer_port, SIGNER_PORT, server)?;
+    let server = choose(
+        written(SERVER_CONFIG, "http_addr"),
+        options.server_port,
+        SERVER_PORT,
+        0,
+    )?;
+    let signer = choose(
+        written(SIGNER_CONFIG, "grpc_addr"),
+        options.signer_port,
+        SIGNER_PORT,
+        server,
+    )?;
     Ok(Ports { server, signer })
 }
 
@@ -124,38 +134,44 @@ const SIGNER_CONFIG: &str = "signer/config.json";
 
 fn configure(directory: &Directory, options: &Options, ports: Ports) -> Result<(), QuickstartError> {
     let listen = |port: u16| std::net::SocketAddr::new(options.listen, port).to_string();
-    directory.write_new(SERVER_CONFIG, &pretty(&json!({
-        "server": {
-            "http_addr": listen(ports.server),
-            "tls_cert_file": "../pki/server.pem",
-            "tls_key_file": "../pki/server-key.pem",
-            "client_ca_file": "../pki/ca.pem",
-        },
-        // "request" answers a client without a good certificate with a reason instead of a TLS alert.
-        "tls": {"client_auth": "request"},
-        "trust_service": {
-            "type": "remote",
-            "hostname": "localhost",
-            "port": ports.signer,
-            "key_algorithm": "ecdsa",
-            "tls_ca_file": "../pki/ca.pem",
-            "tls_client_cert": "../pki/server-to-signer.pem",
-            "tls_client_key": "../pki/server-to-signer-key.pem",
-        },
-        "storage": {"backend": "sqlite3", "db_url": "metadata.db"},
-        "logging": {"level": "info"},
-    })))?;
-    directory.write_new(SIGNER_CONFIG, &pretty(&json!({
-        "server": {
-            "grpc_addr": listen(ports.signer),
-            "tls_cert_file": "../pki/signer.pem",
-            "tls_key_file": "../pki/signer-key.pem",
-            "client_ca_file": "../pki/ca.pem",
-            "allowed_clients": [pki::SERVER_TO_SIGNER],
-        },
-        "storage": {"backend": "sqlite3", "db_url": "keys.db", "default_alias": PASSPHRASE_ALIAS},
-        "logging": {"level": "info"},
-    })))?;
+    directory.write_new(
+        SERVER_CONFIG,
+        &pretty(&json!({
+            "server": {
+                "http_addr": listen(ports.server),
+                "tls_cert_file": "../pki/server.pem",
+                "tls_key_file": "../pki/server-key.pem",
+                "client_ca_file": "../pki/ca.pem",
+            },
+            // "request" answers a client without a good certificate with a reason instead of a TLS alert.
+            "tls": {"client_auth": "request"},
+            "trust_service": {
+                "type": "remote",
+                "hostname": "localhost",
+                "port": ports.signer,
+                "key_algorithm": "ecdsa",
+                "tls_ca_file": "../pki/ca.pem",
+                "tls_client_cert": "../pki/server-to-signer.pem",
+                "tls_client_key": "../pki/server-to-signer-key.pem",
+            },
+            "storage": {"backend": "sqlite3", "db_url": "metadata.db"},
+            "logging": {"level": "info"},
+        })),
+    )?;
+    directory.write_new(
+        SIGNER_CONFIG,
+        &pretty(&json!({
+            "server": {
+                "grpc_addr": listen(ports.signer),
+                "tls_cert_file": "../pki/signer.pem",
+                "tls_key_file": "../pki/signer-key.pem",
+                "client_ca_file": "../pki/ca.pem",
+                "allowed_clients": [pki::SERVER_TO_SIGNER],
+            },
+            "storage": {"backend": "sqlite3", "db_url": "keys.db", "default_alias": PASSPHRASE_ALIAS},
+            "logging": {"level": "info"},
+        })),
+    )?;
     let variable = format!("NOTARY_SIGNER_{}", PASSPHRASE_ALIAS.to_uppercase());
     let passphrase = files::random_hex(32)?;
     let environment = format!(

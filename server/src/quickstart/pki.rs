@@ -18,7 +18,11 @@ const CERTIFICATE_DAYS: u32 = 397;
 pub(super) fn authority(directory: &Directory) -> Result<Issued, QuickstartError> {
     let (certificate, key) = ("pki/ca.pem", "pki/ca-key.pem");
     if !directory.has(certificate) {
-        let made = Issued::self_signed(&Template::new("Countersign development CA", Usage::Authority, AUTHORITY_DAYS))?;
+        let made = Issued::self_signed(&Template::new(
+            "Countersign development CA",
+            Usage::Authority,
+            AUTHORITY_DAYS,
+        ))?;
         directory.write_secret(key, &made.key_pem()?)?;
         directory.write_new(certificate, &made.certificate_pem()?)?;
     }
@@ -58,7 +62,12 @@ pub(super) fn daemons(
     pair(directory, authority, "pki/server-to-signer", &client)
 }
 
-fn pair(directory: &Directory, authority: &Issued, name: &str, template: &Template) -> Result<(), QuickstartError> {
+fn pair(
+    directory: &Directory,
+    authority: &Issued,
+    name: &str,
+    template: &Template,
+) -> Result<(), QuickstartError> {
     let (certificate, key) = (format!("{name}.pem"), format!("{name}-key.pem"));
     if directory.has(&certificate) && directory.has(&key) {
         return Ok(());

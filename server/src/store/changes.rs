@@ -72,7 +72,10 @@ impl Store {
         query: ChangeQuery,
         count: u32,
     ) -> Result<Vec<Change>, StoreError> {
-        let mut select = changefeed::table.select(Row::as_select()).limit(i64::from(count)).into_boxed();
+        let mut select = changefeed::table
+            .select(Row::as_select())
+            .limit(i64::from(count))
+            .into_boxed();
         if let Some(gun) = gun {
             select = select.filter(changefeed::gun.eq(gun.as_str()));
         }
@@ -82,10 +85,16 @@ impl Store {
             ChangeQuery::After(id) => select.filter(changefeed::id.gt(id)),
             ChangeQuery::Before(id) => select.filter(changefeed::id.lt(id)),
         };
-        select =
-            if backwards { select.order(changefeed::id.desc()) } else { select.order(changefeed::id.asc()) };
-        let mut changes: Vec<Change> =
-            select.load(&mut *self.database.reader()?)?.into_iter().map(Change::from).collect();
+        select = if backwards {
+            select.order(changefeed::id.desc())
+        } else {
+            select.order(changefeed::id.asc())
+        };
+        let mut changes: Vec<Change> = select
+            .load(&mut *self.database.reader()?)?
+            .into_iter()
+            .map(Change::from)
+            .collect();
         if backwards {
             changes.reverse();
         }

@@ -58,7 +58,12 @@ impl Row {
         // The checksum is computed, not read: a document is never served under a wrong name.
         let sha256 = Checksum::of(&self.data);
         Ok(Stored {
-            document: Document { role, version, bytes: Bytes::from(self.data), sha256 },
+            document: Document {
+                role,
+                version,
+                bytes: Bytes::from(self.data),
+                sha256,
+            },
             stored_at: self.created_at.map(|time| time.and_utc()),
         })
     }
@@ -89,7 +94,11 @@ fn find(
         Which::Version(version) => query = query.filter(tuf_files::version.eq(version.get())),
         Which::Checksum(checksum) => query = query.filter(tuf_files::sha256.eq(checksum.as_hex())),
     }
-    query.first(connection).optional()?.map(|row| row.into_stored(gun)).transpose()
+    query
+        .first(connection)
+        .optional()?
+        .map(|row| row.into_stored(gun))
+        .transpose()
 }
 
 /// What the newest timestamp says the snapshot is. A chain that leads nowhere is no snapshot.
@@ -130,7 +139,7 @@ impl Store {
         &self,
         read: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.database.reader()?.transaction(read)
+        self.database.reader()?.transaction(|connection| read(connection))
     }
 
     /// The current document of a role: what the newest timestamp and its snapshot name.
@@ -170,7 +179,12 @@ impl Store {
         role: &RoleName,
         checksum: &Checksum,
     ) -> Result<Option<Stored>, StoreError> {
-        find(&mut *self.database.reader()?, gun, role, &Which::Checksum(checksum))
+        find(
+            &mut *self.database.reader()?,
+            gun,
+            role,
+            &Which::Checksum(checksum),
+        )
     }
 
     /// The documents that decide about the freshness of a GUN; none if it was never published.
@@ -219,7 +233,9 @@ impl Store {
                 }
             }
             let highest_of = |connection: &mut SqliteConnection, role| {
-                Ok::<_, StoreError>(find(connection, gun, &role, &Which::Highest)?.map(|found| found.document))
+                Ok::<_, StoreError>(
+                    find(connection, gun, &role, &Which::Highest)?.map(|found| found.document),
+                )
             };
             let current = Current {
                 root: highest_of(connection, RoleName::Root)?,
@@ -236,7 +252,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub fn highest_root(&self, gun: &Gun) -> Result<Option<Document>, StoreError> {
-        self.current(gun, &RoleName::Root).map(|found| found.map(|stored| stored.document))
+        self.current(gun, &RoleName::Root)
+            .map(|found| found.map(|stored| stored.document))
     }
 
     /// Whether the tables can be read.
@@ -245,7 +262,10 @@ impl Store {
     /// When they cannot.
     pub fn check(&self) -> Result<(), StoreError> {
         let mut connection = self.database.reader()?;
-        tuf_files::table.select(tuf_files::id).first::<i32>(&mut *connection).optional()?;
+        tuf_files::table
+            .select(tuf_files::id)
+            .first::<i32>(&mut *connection)
+            .optional()?;
         Ok(())
     }
 }

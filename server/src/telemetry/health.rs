@@ -11,7 +11,9 @@ pub struct Health {
 impl Health {
     /// Records the outcome of a check.
     pub fn report(&self, check: &'static str, outcome: Result<(), String>) {
-        let Ok(mut failing) = self.failing.write() else { return };
+        let Ok(mut failing) = self.failing.write() else {
+            return;
+        };
         match outcome {
             Ok(()) => {
                 if failing.remove(check).is_some() {
@@ -27,7 +29,12 @@ impl Health {
 
     /// The checks that fail, with their reasons.
     pub fn failing(&self) -> BTreeMap<String, String> {
-        let Ok(failing) = self.failing.read() else { return BTreeMap::new() };
-        failing.iter().map(|(check, reason)| ((*check).to_owned(), reason.clone())).collect()
+        let Ok(failing) = self.failing.read() else {
+            return BTreeMap::new();
+        };
+        failing
+            .iter()
+            .map(|(check, reason)| ((*check).to_owned(), reason.clone()))
+            .collect()
     }
 }

@@ -16,7 +16,9 @@ pub fn install() -> Result<PrometheusHandle, String> {
     if let Some(handle) = HANDLE.get() {
         return Ok(handle.clone());
     }
-    let builder = PrometheusBuilder::new().set_quantiles(&QUANTILES).map_err(|cause| cause.to_string())?;
+    let builder = PrometheusBuilder::new()
+        .set_quantiles(&QUANTILES)
+        .map_err(|cause| cause.to_string())?;
     let handle = builder.install_recorder().map_err(|cause| cause.to_string())?;
     Ok(HANDLE.get_or_init(|| handle).clone())
 }
@@ -24,7 +26,11 @@ pub fn install() -> Result<PrometheusHandle, String> {
 /// Records one answered request.
 pub fn record(operation: &'static str, method: &str, status: StatusCode, duration: Duration) {
     let (method, code) = (method.to_ascii_lowercase(), status.as_str().to_owned());
-    let labels = [("operation", operation.to_owned()), ("method", method), ("code", code)];
+    let labels = [
+        ("operation", operation.to_owned()),
+        ("method", method),
+        ("code", code),
+    ];
     metrics::counter!("notary_server_http_requests_total", &labels).increment(1);
     #[expect(clippy::cast_precision_loss, reason = "a request does not last 285 years")]
     let microseconds = duration.as_micros() as f64;

@@ -122,6 +122,13 @@ impl Notary {
             .says("Successfully published changes");
     }
 
+    /// Adds a target to a delegation and publishes.
+    #[track_caller]
+    pub fn add_and_publish_to(&self, gun: &str, target: &str, role: &str) {
+        let file = self.file("content", target);
+        self.run(["add", gun, target, &file.display().to_string(), "-r", role, "-p"]).ok();
+    }
+
     /// The names of the targets that the CLI lists.
     #[track_caller]
     pub fn targets(&self, gun: &str) -> Vec<String> {

@@ -23,7 +23,7 @@ pub async fn read(state: &State, grant: Grant<ReadKey>, target: &Target) -> Resu
         let listed = tuf::role_keys(&root.bytes, &role)
             .map_err(|cause| ApiError::StoredState(format!("root of {gun}: {cause}")))?;
         for key in listed {
-            if let Some(held) = state.keys.key_info(&key.id()).await.map_err(ServiceError::from)? {
+            if let Some(held) = state.keys.key_info(key.id()).await.map_err(ServiceError::from)? {
                 return Ok(answer(&held));
             }
         }

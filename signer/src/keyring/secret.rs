@@ -94,7 +94,7 @@ impl SecretKey {
             Self::Rsa(key) => key.rsa()?.private_key_to_der()?,
             Self::Ed25519(key) => {
                 let public = key.verifying_key();
-                [public.as_bytes(), key.as_bytes(), public.as_bytes()].concat()
+                [public.as_bytes().as_slice(), key.as_bytes(), public.as_bytes()].concat()
             }
         }))
     }

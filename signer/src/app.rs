@@ -51,7 +51,13 @@ pub async fn start(config: Config) -> Result<GrpcServer, AppError> {
         .await
         .map_err(io::Error::other)??;
     let transport = config.transport;
-    Ok(GrpcServer::bind(&transport.addresses, transport.acceptor, transport.admission, keyring).await?)
+    Ok(GrpcServer::bind(
+        &transport.addresses,
+        transport.acceptor,
+        transport.admission,
+        keyring,
+    )
+    .await?)
 }
 
 /// Serves until `stop` completes and the calls under way are answered.
@@ -69,11 +75,17 @@ fn keyring(storage: Storage, policy: crate::policy::SigningPolicy) -> Result<Key
     let (store, passphrases, alias) = match storage {
         Storage::Memory => {
             tracing::warn!("storage.backend is memory: every key is lost when this process ends");
-            (Store::in_memory()?, Passphrases::random()?, Alias::new(MEMORY_ALIAS)?)
+            (
+                Store::in_memory()?,
+                Passphrases::random()?,
+                Alias::new(MEMORY_ALIAS)?,
+            )
         }
-        Storage::Sqlite { path, default_alias } => {
-            (Store::open_sqlite(&path)?, Passphrases::Environment, default_alias)
-        }
+        Storage::Sqlite { path, default_alias } => (
+            Store::open_sqlite(&path)?,
+            Passphrases::Environment,
+            default_alias,
+        ),
     };
     if let Err(missing) = passphrases.find(&alias) {
         tracing::error!("{missing}; until then keys cannot be made or used");

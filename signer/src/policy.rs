@@ -93,7 +93,10 @@ impl SigningPolicy {
         if key_role.is_empty() || key_role == document.role.as_str() {
             Ok(Some(document))
         } else {
-            Err(Refusal::OtherRole { key: key_role.to_owned(), content: document.role })
+            Err(Refusal::OtherRole {
+                key: key_role.to_owned(),
+                content: document.role,
+            })
         }
     }
 }
@@ -112,7 +115,10 @@ fn read(content: &[u8]) -> Result<Document, Refusal> {
     if !named.iter().all(|role| signed.meta.contains_key(role.as_str())) {
         return Err(Refusal::NotMetadata("it does not name the files that one names"));
     }
-    Ok(Document { role, version: signed.version })
+    Ok(Document {
+        role,
+        version: signed.version,
+    })
 }
 
 /// The signed part of a timestamp, for tests.
@@ -136,15 +142,27 @@ mod tests {
 
     #[test]
     fn snapshots_and_timestamps_of_the_keys_role_are_signed() {
-        let snapshot = Document { role: RoleName::Snapshot, version: 2 };
+        let snapshot = Document {
+            role: RoleName::Snapshot,
+            version: 2,
+        };
         assert_eq!(judge("snapshot", SNAPSHOT), Ok(Some(snapshot)));
-        let expected = Document { role: RoleName::Timestamp, version: 7 };
-        assert_eq!(SigningPolicy::Metadata.judge("timestamp", &timestamp(7)), Ok(Some(expected)));
+        let expected = Document {
+            role: RoleName::Timestamp,
+            version: 7,
+        };
+        assert_eq!(
+            SigningPolicy::Metadata.judge("timestamp", &timestamp(7)),
+            Ok(Some(expected))
+        );
     }
 
     #[test]
     fn another_roles_metadata_is_refused() {
-        let refusal = Refusal::OtherRole { key: "timestamp".into(), content: RoleName::Snapshot };
+        let refusal = Refusal::OtherRole {
+            key: "timestamp".into(),
+            content: RoleName::Snapshot,
+        };
         assert_eq!(judge("timestamp", SNAPSHOT), Err(refusal));
         assert!(judge("root", SNAPSHOT).is_err());
     }
@@ -172,7 +190,10 @@ mod tests {
         ];
         for content in cases {
             let judged = judge("snapshot", &content);
-            assert!(matches!(judged, Err(Refusal::NotMetadata(_))), "{content}: {judged:?}");
+            assert!(
+                matches!(judged, Err(Refusal::NotMetadata(_))),
+                "{content}: {judged:?}"
+            );
         }
     }
 

@@ -24,7 +24,8 @@ const ITERATIONS: usize = 8192;
 /// Length of the salt input in bytes; the Notary signer's number.
 const SALT_LENGTH: usize = 12;
 /// Ways to wrap that are read; the first is written.
-const READABLE: [Pbes2HmacAeskwJweAlgorithm; 3] = [PBES2_HS256_A128KW, PBES2_HS384_A192KW, PBES2_HS512_A256KW];
+const READABLE: [Pbes2HmacAeskwJweAlgorithm; 3] =
+    [PBES2_HS256_A128KW, PBES2_HS384_A192KW, PBES2_HS512_A256KW];
 
 /// Why a private key cannot be sealed or opened. Deliberately without the library's own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +77,11 @@ pub fn open(token: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>,
             .ok()?;
         let chosen = |header: &JweHeader| {
             let named = header.algorithm();
-            Ok(decrypters.iter().zip(READABLE).find(|(_, a)| Some(a.name()) == named).map(|(d, _)| d as _))
+            Ok(decrypters
+                .iter()
+                .zip(READABLE)
+                .find(|(_, a)| Some(a.name()) == named)
+                .map(|(d, _)| d as _))
         };
         let (plaintext, _) = jwe::deserialize_compact_with_selector(token, chosen).ok()?;
         Some(plaintext)
@@ -94,7 +99,11 @@ mod tests {
         let rows = test_vectors::rows();
         assert_eq!(rows.len(), 8);
         for row in rows {
-            let opened = open(row.private_jwe.as_bytes(), &passphrase::from_text(&row.passphrase)).unwrap();
+            let opened = open(
+                row.private_jwe.as_bytes(),
+                &passphrase::from_text(&row.passphrase),
+            )
+            .unwrap();
             assert_eq!(hex::encode(&*opened), row.plaintext_hex, "{}", row.key_id);
         }
     }
@@ -110,7 +119,10 @@ mod tests {
     #[test]
     fn what_is_sealed_is_opened_again_and_every_time_different() {
         let passphrase = passphrase::from_text(" käse\n");
-        let (one, two) = (seal(b"secret", &passphrase).unwrap(), seal(b"secret", &passphrase).unwrap());
+        let (one, two) = (
+            seal(b"secret", &passphrase).unwrap(),
+            seal(b"secret", &passphrase).unwrap(),
+        );
         assert_ne!(one, two);
         assert_eq!(*open(one.as_bytes(), &passphrase).unwrap(), b"secret");
     }
@@ -122,8 +134,17 @@ mod tests {
         let header = String::from_utf8(header).unwrap();
         let (start, salt) = header.split_once(r#","p2s":""#).unwrap();
         assert_eq!(start, r#"{"alg":"PBES2-HS256+A128KW","enc":"A256GCM","p2c":8192"#);
-        assert_eq!(URL_SAFE_NO_PAD.decode(salt.strip_suffix(r#""}"#).unwrap()).unwrap().len(), SALT_LENGTH);
-        assert_eq!(token.split('.').map(str::len).skip(1).take(2).collect::<Vec<_>>(), [54, 16]);
+        assert_eq!(
+            URL_SAFE_NO_PAD
+                .decode(salt.strip_suffix(r#""}"#).unwrap())
+                .unwrap()
+                .len(),
+            SALT_LENGTH
+        );
+        assert_eq!(
+            token.split('.').map(str::len).skip(1).take(2).collect::<Vec<_>>(),
+            [54, 16]
+        );
     }
 
     #[test]
@@ -140,7 +161,10 @@ mod tests {
     #[test]
     fn garbage_is_refused() {
         for garbage in [&b""[..], b"a.b.c.d.e", b"\xff\xfe", b"...."] {
-            assert_eq!(open(garbage, &passphrase::from_text("x")).err(), Some(SealError::CannotOpen));
+            assert_eq!(
+                open(garbage, &passphrase::from_text("x")).err(),
+                Some(SealError::CannotOpen)
+            );
         }
     }
 }

@@ -37,7 +37,10 @@ pub(crate) fn rows() -> Vec<Row> {
     [file.postgres, file.mysql]
         .into_iter()
         .flat_map(|Backend { passphrase, rows }| {
-            rows.into_iter().map(move |row| Row { passphrase: passphrase.clone(), ..row })
+            rows.into_iter().map(move |row| Row {
+                passphrase: passphrase.clone(),
+                ..row
+            })
         })
         .collect()
 }

@@ -66,7 +66,10 @@ mod tests {
         assert_eq!("ecdsa".parse(), Ok(KeyAlgorithm::Ecdsa));
         assert_eq!("ed25519".parse(), Ok(KeyAlgorithm::Ed25519));
         for refused in ["ECDSA", "rsa", "ecdsa-x509", ""] {
-            assert_eq!(refused.parse::<KeyAlgorithm>(), Err(UnknownAlgorithm(refused.to_owned())));
+            assert_eq!(
+                refused.parse::<KeyAlgorithm>(),
+                Err(UnknownAlgorithm(refused.to_owned()))
+            );
         }
     }
 }

@@ -35,7 +35,9 @@ impl SignerClient {
     /// # Errors
     /// When `host` and `port` do not make an address.
     pub fn new(host: &str, port: u16, tls: SslConnector) -> Result<Self, SigningError> {
-        Ok(Self { channel: connection::channel(host, port, tls)? })
+        Ok(Self {
+            channel: connection::channel(host, port, tls)?,
+        })
     }
 
     /// The key waiting for its first use in this GUN and role, or a new one.
@@ -63,7 +65,9 @@ impl SignerClient {
         if *key.key_type() == algorithm.key_type() {
             Ok(key)
         } else {
-            Err(SigningError::BadReply(format!("a key of another algorithm than {algorithm}")))
+            Err(SigningError::BadReply(format!(
+                "a key of another algorithm than {algorithm}"
+            )))
         }
     }
 
@@ -95,7 +99,9 @@ impl SignerClient {
     /// As [`SigningError`] describes them.
     pub async fn sign(&self, key: &PublicKey, message: &[u8]) -> Result<Signature, SigningError> {
         let request = wire::SignatureRequest {
-            key_id: Some(wire::KeyId { id: key.id().to_string() }),
+            key_id: Some(wire::KeyId {
+                id: key.id().to_string(),
+            }),
             content: message.to_vec(),
         };
         let answer = self
@@ -113,7 +119,9 @@ impl SignerClient {
     /// [`SigningError::Unavailable`] when the signer is away or says that it is not serving.
     pub async fn health(&self) -> Result<(), SigningError> {
         for service in [health::KEY_MANAGEMENT, health::SIGNER] {
-            let request = HealthCheckRequest { service: service.to_owned() };
+            let request = HealthCheckRequest {
+                service: service.to_owned(),
+            };
             let answer = self
                 .call(None, |channel| {
                     let request = bounded(request.clone());
@@ -129,11 +137,7 @@ impl SignerClient {
 
     /// Makes one call within [`CALL_LIMIT`]; once more when the connection broke under it, which
     /// is harmless because every method may be repeated.
-    async fn call<T, F>(
-        &self,
-        key: Option<&KeyId>,
-        attempt: impl Fn(Channel) -> F,
-    ) -> Result<T, SigningError>
+    async fn call<T, F>(&self, key: Option<&KeyId>, attempt: impl Fn(Channel) -> F) -> Result<T, SigningError>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
@@ -146,7 +150,9 @@ impl SignerClient {
         match timeout(CALL_LIMIT, attempts).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
             Ok(Err(status)) => Err(from_status(&status, key)),
-            Err(_) => Err(SigningError::Unavailable(format!("no answer within {CALL_LIMIT:?}"))),
+            Err(_) => Err(SigningError::Unavailable(format!(
+                "no answer within {CALL_LIMIT:?}"
+            ))),
         }
     }
 }

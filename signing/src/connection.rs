@@ -46,7 +46,9 @@ pub(crate) fn channel(host: &str, port: u16, tls: SslConnector) -> Result<Channe
 async fn open(host: &str, port: u16, tls: &SslConnector) -> io::Result<TokioIo<TlsStream>> {
     let stream = platform::tls::connect(tls, host, port).await?;
     let socket = SockRef::from(stream.get_ref());
-    let probes = TcpKeepalive::new().with_time(DEAD_PEER_LIMIT).with_interval(DEAD_PEER_LIMIT);
+    let probes = TcpKeepalive::new()
+        .with_time(DEAD_PEER_LIMIT)
+        .with_interval(DEAD_PEER_LIMIT);
     socket.set_tcp_keepalive(&probes)?;
     socket.set_tcp_user_timeout(Some(DEAD_PEER_LIMIT))?;
     Ok(TokioIo::new(stream))

@@ -64,7 +64,10 @@ fn chain(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
 
 /// One line of limited length, whatever the other side sent.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_LIMIT).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MESSAGE_LIMIT)
+        .collect()
 }
 
 #[cfg(test)]
@@ -84,14 +87,21 @@ mod tests {
     #[test]
     fn internal_errors_do_not_repeat_the_content() {
         let echoed = Status::internal("Signing failed for KeyID 1 on hash {\"_type\":\"Snapshot\"}");
-        assert!(!from_status(&echoed, Some(&key())).to_string().contains("Snapshot"));
+        assert!(
+            !from_status(&echoed, Some(&key()))
+                .to_string()
+                .contains("Snapshot")
+        );
     }
 
     #[test]
     fn a_refusal_keeps_its_reason_on_one_short_line() {
         let long = format!("algorithm rsa not supported\nfor create key{}", "x".repeat(1000));
         let text = from_status(&Status::unknown(long), None).to_string();
-        assert!(text.contains("algorithm rsa not supported for create key"), "{text}");
+        assert!(
+            text.contains("algorithm rsa not supported for create key"),
+            "{text}"
+        );
         assert!(text.len() < 300);
     }
 

@@ -48,7 +48,14 @@ impl LocalSigner {
         let secret = new_secret()?;
         let public = PublicKey::new(KeyType::Ed25519, secret.verifying_key().to_bytes().to_vec());
         keys.pending.insert(made_for.clone(), public.id().clone());
-        keys.by_id.insert(public.id().clone(), LocalKey { secret, public: public.clone(), made_for });
+        keys.by_id.insert(
+            public.id().clone(),
+            LocalKey {
+                secret,
+                public: public.clone(),
+                made_for,
+            },
+        );
         Ok(public)
     }
 
@@ -64,7 +71,9 @@ impl LocalSigner {
     pub fn sign(&self, key: &PublicKey, message: &[u8]) -> Result<Signature, SigningError> {
         let mut keys = self.lock();
         let Keys { by_id, pending } = &mut *keys;
-        let found = by_id.get(key.id()).ok_or_else(|| SigningError::KeyUnknown(key.id().clone()))?;
+        let found = by_id
+            .get(key.id())
+            .ok_or_else(|| SigningError::KeyUnknown(key.id().clone()))?;
         if pending.get(&found.made_for) == Some(key.id()) {
             pending.remove(&found.made_for);
         }
@@ -105,7 +114,10 @@ mod tests {
         signer.sign(&first, b"message").unwrap();
         let second = signer.create_key(&gun, &role).unwrap();
         assert_ne!(second.id(), first.id());
-        assert_eq!(signer.key_info(first.id()).map(|key| key.id().clone()), Some(first.id().clone()));
+        assert_eq!(
+            signer.key_info(first.id()).map(|key| key.id().clone()),
+            Some(first.id().clone())
+        );
     }
 
     #[test]

@@ -7,13 +7,15 @@ use crate::{SigningError, wire};
 /// The key of a CreateKey or GetKeyInfo reply. Its ID is computed here, never taken over.
 ///
 /// A Notary signer that cannot reach its database answers CreateKey with success and an empty key.
-pub(crate) fn public_key(
-    info: Option<wire::KeyInfo>,
-    public: Vec<u8>,
-) -> Result<PublicKey, SigningError> {
-    let algorithm = info.and_then(|info| info.algorithm).map(|a| a.algorithm).unwrap_or_default();
+pub(crate) fn public_key(info: Option<wire::KeyInfo>, public: Vec<u8>) -> Result<PublicKey, SigningError> {
+    let algorithm = info
+        .and_then(|info| info.algorithm)
+        .map(|a| a.algorithm)
+        .unwrap_or_default();
     if algorithm.is_empty() || public.is_empty() {
-        return Err(SigningError::BadReply("a key without an algorithm or without a public key".to_owned()));
+        return Err(SigningError::BadReply(
+            "a key without an algorithm or without a public key".to_owned(),
+        ));
     }
     Ok(PublicKey::new(KeyType::parse(&algorithm), public))
 }
@@ -28,16 +30,19 @@ pub(crate) fn expected_key(asked: &KeyId, key: PublicKey) -> Result<PublicKey, S
 }
 
 /// A signature over `message`, verified.
-pub(crate) fn signature(
-    key: &PublicKey,
-    message: &[u8],
-    bytes: Vec<u8>,
-) -> Result<Signature, SigningError> {
+pub(crate) fn signature(key: &PublicKey, message: &[u8], bytes: Vec<u8>) -> Result<Signature, SigningError> {
     let method = SignatureMethod::for_key(key)
         .ok_or_else(|| SigningError::BadReply("a signature of an unknown algorithm".to_owned()))?;
-    let signature = Signature { key_id: key.id().clone(), method, bytes };
+    let signature = Signature {
+        key_id: key.id().clone(),
+        method,
+        bytes,
+    };
     match tuf::verify_signature(key, signature.method, message, &signature.bytes) {
         Ok(()) => Ok(signature),
-        Err(_) => Err(SigningError::BadReply(format!("a signature that key {} did not make", key.id()))),
+        Err(_) => Err(SigningError::BadReply(format!(
+            "a signature that key {} did not make",
+            key.id()
+        ))),
     }
 }

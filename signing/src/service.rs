@@ -2,7 +2,7 @@
 
 use tuf::{Gun, KeyId, PublicKey, RoleName, Signature};
 
-use crate::{KeyAlgorithm, LocalSigner, SigningError, SignerClient};
+use crate::{KeyAlgorithm, LocalSigner, SignerClient, SigningError};
 
 /// The holder of snapshot and timestamp keys.
 pub enum KeyService {

@@ -56,7 +56,9 @@ pub fn load(path: &Path) -> Result<Settings, ConfigError> {
 /// # Errors
 /// When the name is not one of a level.
 pub fn log_level(settings: &Settings) -> Result<Level, ConfigError> {
-    let Some(name) = settings.text("logging.level")? else { return Ok(Level::Info) };
+    let Some(name) = settings.text("logging.level")? else {
+        return Ok(Level::Info);
+    };
     name.parse().map_err(|()| {
         let names: Vec<_> = LEVELS.iter().map(|(name, _)| *name).collect();
         ConfigError::invalid("logging.level", name, format!("allowed: {}", names.join(", ")))
@@ -71,7 +73,10 @@ impl Config {
     /// When a key is missing, has a value that is not allowed, or names a file that cannot be used.
     pub fn read(settings: &Settings) -> Result<Self, RefusedConfig> {
         let bugsnag = settings.text("reporting.bugsnag.api_key")?.is_some();
-        let _ = (settings.text("reporting.bugsnag.release_stage")?, settings.text("reporting.bugsnag.endpoint")?);
+        let _ = (
+            settings.text("reporting.bugsnag.release_stage")?,
+            settings.text("reporting.bugsnag.endpoint")?,
+        );
         let transport = Transport::read(settings)?;
         let storage = Storage::read(settings)?;
         let policies = [("metadata", SigningPolicy::Metadata), ("any", SigningPolicy::Any)];
@@ -80,7 +85,12 @@ impl Config {
         if bugsnag {
             remarks.push("reporting.bugsnag is not supported and ignored".to_owned());
         }
-        Ok(Self { transport, storage, policy, remarks })
+        Ok(Self {
+            transport,
+            storage,
+            policy,
+            remarks,
+        })
     }
 }
 

@@ -39,7 +39,10 @@ impl Storage {
             ("rethinkdb", Backend::Later),
         ];
         let name = settings.required(KEY, ALLOWED)?;
-        let backend = backends.iter().find(|(known, _)| *known == name).map(|(_, backend)| *backend);
+        let backend = backends
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, backend)| *backend);
         match backend {
             Some(Backend::Memory) => {
                 // A Notary file for another backend may still name these.
@@ -79,11 +82,16 @@ fn sqlite_path(settings: &Settings) -> Result<PathBuf, ConfigError> {
 
 /// `storage.default_alias`, else the top-level `default_alias` of old files.
 fn default_alias(settings: &Settings) -> Result<Option<Alias>, ConfigError> {
-    let (inner, outer) = (settings.text("storage.default_alias")?, settings.text("default_alias")?);
+    let (inner, outer) = (
+        settings.text("storage.default_alias")?,
+        settings.text("default_alias")?,
+    );
     let (key, name) = match (inner, outer) {
         (Some(name), _) => ("storage.default_alias", name),
         (None, Some(name)) => ("default_alias", name),
         (None, None) => return Ok(None),
     };
-    Alias::new(&name).map(Some).map_err(|cause| ConfigError::invalid(key, name, cause.to_string()))
+    Alias::new(&name)
+        .map(Some)
+        .map_err(|cause| ConfigError::invalid(key, name, cause.to_string()))
 }

@@ -17,7 +17,11 @@ impl Fixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let issued = Issued::self_signed(&Template::new("signer", Usage::ServerAndClient, 1)).unwrap();
-        std::fs::write(directory.path().join("signer.crt"), issued.certificate_pem().unwrap()).unwrap();
+        std::fs::write(
+            directory.path().join("signer.crt"),
+            issued.certificate_pem().unwrap(),
+        )
+        .unwrap();
         std::fs::write(directory.path().join("signer.key"), issued.key_pem().unwrap()).unwrap();
         Self { directory }
     }
@@ -29,7 +33,10 @@ impl Fixture {
     fn read_with(&self, tree: Value, environment: &'static [(&str, &str)]) -> Result<Config, RefusedConfig> {
         let directory: PathBuf = self.directory.path().into();
         let settings = Settings::new(tree, directory, move |key| {
-            environment.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned())
+            environment
+                .iter()
+                .find(|(name, _)| *name == key)
+                .map(|(_, value)| (*value).to_owned())
         });
         Config::read(&settings)
     }
@@ -77,7 +84,9 @@ fn a_notary_file_is_taken_as_it_is() {
 
 #[test]
 fn without_client_cas_clients_are_not_verified() {
-    let config = Fixture::new().read(with("/server/client_ca_file", Value::Null)).unwrap();
+    let config = Fixture::new()
+        .read(with("/server/client_ca_file", Value::Null))
+        .unwrap();
     assert!(!config.transport.clients_verified);
 }
 
@@ -86,10 +95,16 @@ fn the_outer_alias_of_old_files_is_used_when_there_is_no_inner_one() {
     let fixture = Fixture::new();
     let mut tree = with("/storage/default_alias", Value::Null);
     tree["default_alias"] = json!("outer");
-    let Storage::Sqlite { default_alias, .. } = fixture.read(tree.clone()).unwrap().storage else { panic!() };
+    let Storage::Sqlite { default_alias, .. } = fixture.read(tree.clone()).unwrap().storage else {
+        panic!()
+    };
     assert_eq!(default_alias.as_str(), "outer");
-    let config = fixture.read_with(tree, &[("storage.default_alias", "inner")]).unwrap();
-    let Storage::Sqlite { default_alias, .. } = config.storage else { panic!() };
+    let config = fixture
+        .read_with(tree, &[("storage.default_alias", "inner")])
+        .unwrap();
+    let Storage::Sqlite { default_alias, .. } = config.storage else {
+        panic!()
+    };
     assert_eq!(default_alias.as_str(), "inner");
 }
 
@@ -97,24 +112,79 @@ fn the_outer_alias_of_old_files_is_used_when_there_is_no_inner_one() {
 fn refusals_name_the_key_and_what_is_allowed() {
     let fixture = Fixture::new();
     let cases = [
-        (with("/storage/backend", json!("postgres")), "storage.backend: \"postgres\"", "not have this backend yet"),
-        (with("/storage/backend", json!("SQLite3")), "storage.backend: \"SQLite3\"", "allowed: sqlite3, memory"),
-        (with("/storage/backend", Value::Null), "storage.backend", "allowed: sqlite3, memory"),
-        (with("/storage/db_url", Value::Null), "storage.db_url", "the SQLite file"),
-        (with("/storage/db_url", json!("postgres://x/y")), "storage.db_url: \"postgres://x/y\"", "SQLite file"),
-        (with("/storage/default_alias", Value::Null), "storage.default_alias", "passphrase"),
-        (with("/storage/default_alias", json!("a".repeat(51))), "storage.default_alias", "1 to 50"),
-        (with("/server/tls_cert_file", Value::Null), "server.tls_cert_file", "PEM"),
-        (with("/server/tls_key_file", Value::Null), "server.tls_key_file", "PEM"),
+        (
+            with("/storage/backend", json!("postgres")),
+            "storage.backend: \"postgres\"",
+            "not have this backend yet",
+        ),
+        (
+            with("/storage/backend", json!("SQLite3")),
+            "storage.backend: \"SQLite3\"",
+            "allowed: sqlite3, memory",
+        ),
+        (
+            with("/storage/backend", Value::Null),
+            "storage.backend",
+            "allowed: sqlite3, memory",
+        ),
+        (
+            with("/storage/db_url", Value::Null),
+            "storage.db_url",
+            "the SQLite file",
+        ),
+        (
+            with("/storage/db_url", json!("postgres://x/y")),
+            "storage.db_url: \"postgres://x/y\"",
+            "SQLite file",
+        ),
+        (
+            with("/storage/default_alias", Value::Null),
+            "storage.default_alias",
+            "passphrase",
+        ),
+        (
+            with("/storage/default_alias", json!("a".repeat(51))),
+            "storage.default_alias",
+            "1 to 50",
+        ),
+        (
+            with("/server/tls_cert_file", Value::Null),
+            "server.tls_cert_file",
+            "PEM",
+        ),
+        (
+            with("/server/tls_key_file", Value::Null),
+            "server.tls_key_file",
+            "PEM",
+        ),
         (with("/server/tls_cert_file", json!("none.crt")), "none.crt", ""),
-        (with("/server/client_ca_file", json!("signer.key")), "signer.key", ""),
-        (with("/server/grpc_addr", Value::Null), "server.grpc_addr", "host:port"),
-        (with("/server/grpc_addr", json!("nowhere")), "server.grpc_addr: \"nowhere\"", "host:port"),
-        (with("/signing/policy", json!("all")), "signing.policy: \"all\"", "allowed: metadata, any"),
+        (
+            with("/server/client_ca_file", json!("signer.key")),
+            "signer.key",
+            "",
+        ),
+        (
+            with("/server/grpc_addr", Value::Null),
+            "server.grpc_addr",
+            "host:port",
+        ),
+        (
+            with("/server/grpc_addr", json!("nowhere")),
+            "server.grpc_addr: \"nowhere\"",
+            "host:port",
+        ),
+        (
+            with("/signing/policy", json!("all")),
+            "signing.policy: \"all\"",
+            "allowed: metadata, any",
+        ),
     ];
     for (tree, key, allowed) in cases {
         let message = fixture.refusal(tree);
-        assert!(message.contains(key) && message.contains(allowed) && !message.contains('\n'), "{message}");
+        assert!(
+            message.contains(key) && message.contains(allowed) && !message.contains('\n'),
+            "{message}"
+        );
     }
 }
 
@@ -146,17 +216,35 @@ fn memory_needs_no_alias() {
 
 #[test]
 fn misspelt_keys_are_remarked_on() {
-    let config = Fixture::new().read(with("/server/alowed_clients", json!("x"))).unwrap();
+    let config = Fixture::new()
+        .read(with("/server/alowed_clients", json!("x")))
+        .unwrap();
     let expected = "unknown key server.alowed_clients is ignored; did you mean server.allowed_clients?";
-    assert!(config.remarks.iter().any(|remark| remark == expected), "{:?}", config.remarks);
+    assert!(
+        config.remarks.iter().any(|remark| remark == expected),
+        "{:?}",
+        config.remarks
+    );
 }
 
 #[test]
 fn levels_are_named_as_in_notary() {
     let level = |value: &str| {
-        log_level(&Settings::new(json!({"logging": {"level": value}}), PathBuf::new(), |_| None))
+        log_level(&Settings::new(
+            json!({"logging": {"level": value}}),
+            PathBuf::new(),
+            |_| None,
+        ))
     };
     assert_eq!(level("WARNING").unwrap(), Level::Warn);
-    assert!(level("loud").unwrap_err().to_string().contains("logging.level: \"loud\""));
-    assert_eq!(log_level(&Settings::new(json!({}), PathBuf::new(), |_| None)).unwrap(), Level::Info);
+    assert!(
+        level("loud")
+            .unwrap_err()
+            .to_string()
+            .contains("logging.level: \"loud\"")
+    );
+    assert_eq!(
+        log_level(&Settings::new(json!({}), PathBuf::new(), |_| None)).unwrap(),
+        Level::Info
+    );
 }

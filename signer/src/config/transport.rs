@@ -26,17 +26,29 @@ pub struct Transport {
 impl Transport {
     pub(super) fn read(settings: &Settings) -> Result<Self, RefusedConfig> {
         let file = |key: &str, expected: &str| {
-            settings.path(key)?.ok_or_else(|| ConfigError::missing(key, expected))
+            settings
+                .path(key)?
+                .ok_or_else(|| ConfigError::missing(key, expected))
         };
-        let certificate = file("server.tls_cert_file", "the PEM file of the server certificate and its chain")?;
-        let key = file("server.tls_key_file", "the PEM file of the server certificate's private key")?;
+        let certificate = file(
+            "server.tls_cert_file",
+            "the PEM file of the server certificate and its chain",
+        )?;
+        let key = file(
+            "server.tls_key_file",
+            "the PEM file of the server certificate's private key",
+        )?;
         let client_ca = settings.path("server.client_ca_file")?;
         let clients_verified = client_ca.is_some();
         let tls = ServerTls {
             certificate,
             key,
             client_ca,
-            client_auth: if clients_verified { ClientAuth::Require } else { ClientAuth::Off },
+            client_auth: if clients_verified {
+                ClientAuth::Require
+            } else {
+                ClientAuth::Off
+            },
             // Notary servers are Go clients, and so sure to send the right one of several.
             advertise_cas: true,
             http2: true,
@@ -44,7 +56,12 @@ impl Transport {
         let acceptor = tls.acceptor()?;
         let admission = admission(settings, clients_verified)?;
         let addresses = settings.listen_addresses("server.grpc_addr")?;
-        Ok(Self { addresses, acceptor, clients_verified, admission })
+        Ok(Self {
+            addresses,
+            acceptor,
+            clients_verified,
+            admission,
+        })
     }
 }
 

@@ -22,7 +22,9 @@ impl Admission {
 
     /// Clients whose certificate has exactly one common name, and that one among these.
     pub fn only(common_names: impl IntoIterator<Item = String>) -> Self {
-        Self { allowed: Some(Arc::new(common_names.into_iter().collect())) }
+        Self {
+            allowed: Some(Arc::new(common_names.into_iter().collect())),
+        }
     }
 
     fn admit(&self, peer: &Peer, now: DateTime<Utc>) -> Result<(), Status> {
@@ -45,7 +47,10 @@ impl Interceptor for Admission {
         match self.admit(&peer, Utc::now()) {
             Ok(()) => Ok(request),
             Err(status) => {
-                let call = crate::audit::Request { action: "Call", ..Default::default() };
+                let call = crate::audit::Request {
+                    action: "Call",
+                    ..Default::default()
+                };
                 crate::audit::refused(&peer, &call, status.code(), &status.message());
                 Err(status)
             }
@@ -64,7 +69,10 @@ mod tests {
         let listed = Admission::only(["notary-server".to_owned()]);
         assert!(listed.admit(&peer("notary-server", 1), Utc::now()).is_ok());
         for other in [peer("other", 1), Peer::default()] {
-            assert_eq!(listed.admit(&other, Utc::now()).unwrap_err().code(), Code::PermissionDenied);
+            assert_eq!(
+                listed.admit(&other, Utc::now()).unwrap_err().code(),
+                Code::PermissionDenied
+            );
         }
     }
 
@@ -79,6 +87,9 @@ mod tests {
         let everyone = Admission::everyone();
         assert!(everyone.admit(&peer("any", 1), Utc::now()).is_ok());
         let later = Utc::now() + chrono::TimeDelta::days(2);
-        assert_eq!(everyone.admit(&peer("any", 1), later).unwrap_err().code(), Code::Unauthenticated);
+        assert_eq!(
+            everyone.admit(&peer("any", 1), later).unwrap_err().code(),
+            Code::Unauthenticated
+        );
     }
 }

@@ -20,7 +20,11 @@ pub(super) async fn report(keyring: &Keyring, reporter: &HealthReporter) -> Resu
         Ok(checked) => checked.map_err(|cause| cause.to_string()),
         Err(_) => Err(format!("the key database did not answer within {LIMIT:?}")),
     };
-    let status = if outcome.is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };
+    let status = if outcome.is_ok() {
+        ServingStatus::Serving
+    } else {
+        ServingStatus::NotServing
+    };
     for service in [OVERALL, KEY_MANAGEMENT, SIGNER] {
         reporter.set_service_status(service, status).await;
     }

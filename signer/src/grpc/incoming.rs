@@ -50,7 +50,9 @@ async fn accept(
 ) {
     let slots = Arc::new(Semaphore::new(CONNECTION_LIMIT));
     loop {
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        let Ok(slot) = slots.clone().acquire_owned().await else {
+            return;
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = ready.closed() => return,
@@ -77,7 +79,13 @@ async fn shake_hands(
     match Handshake::accept(&acceptor, tcp).await {
         Ok(Handshake { stream, certificate }) => {
             let peer = Peer::new(address, &certificate);
-            let _ = ready.send(Ok(Connection { stream, peer, _slot: slot })).await;
+            let _ = ready
+                .send(Ok(Connection {
+                    stream,
+                    peer,
+                    _slot: slot,
+                }))
+                .await;
         }
         Err(cause) => {
             let address = address.map(|address| address.to_string()).unwrap_or_default();
@@ -95,7 +103,11 @@ impl Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        to: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, to)
     }
 }

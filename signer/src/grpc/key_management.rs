@@ -28,10 +28,16 @@ impl KeyManagementService {
     }
 
     async fn create(&self, wanted: &wire::CreateKeyRequest) -> Result<Arc<OpenedKey>, Status> {
-        let algorithm: KeyAlgorithm =
-            wanted.algorithm.parse().map_err(|_| unsupported_algorithm(&wanted.algorithm))?;
+        let algorithm: KeyAlgorithm = wanted
+            .algorithm
+            .parse()
+            .map_err(|_| unsupported_algorithm(&wanted.algorithm))?;
         let failed = |cause| {
-            tracing::error!(repo.gun = wanted.gun, role.name = wanted.role, "cannot create a key: {cause}");
+            tracing::error!(
+                repo.gun = wanted.gun,
+                role.name = wanted.role,
+                "cannot create a key: {cause}"
+            );
             Method::CreateKey.status(&cause)
         };
         let purpose = KeyPurpose::new(wanted.gun.clone(), wanted.role.clone())
@@ -41,12 +47,18 @@ impl KeyManagementService {
 
     async fn find(&self, id: &str) -> Result<Arc<OpenedKey>, Status> {
         let id = Method::GetKeyInfo.key_id(Some(id))?;
-        self.keyring.find(&id).await.map_err(|cause| Method::GetKeyInfo.failed(&id, &cause))
+        self.keyring
+            .find(&id)
+            .await
+            .map_err(|cause| Method::GetKeyInfo.failed(&id, &cause))
     }
 
     async fn delete(&self, id: &str) -> Result<(), Status> {
         let id = Method::DeleteKey.key_id(Some(id))?;
-        self.keyring.delete(&id).await.map_err(|cause| Method::DeleteKey.failed(&id, &cause))
+        self.keyring
+            .delete(&id)
+            .await
+            .map_err(|cause| Method::DeleteKey.failed(&id, &cause))
     }
 }
 
@@ -69,7 +81,10 @@ impl KeyManagement for KeyManagementService {
             Ok(key) => {
                 audit::granted(&peer, &call(key.public().id().as_str()));
                 let public_key = key.public().public().to_vec();
-                Ok(Response::new(wire::PublicKey { key_info: Some(key_info(&key)), public_key }))
+                Ok(Response::new(wire::PublicKey {
+                    key_info: Some(key_info(&key)),
+                    public_key,
+                }))
             }
             Err(status) => {
                 audit::refused(&peer, &call(""), status.code(), &status.message());
@@ -83,7 +98,11 @@ impl KeyManagement for KeyManagementService {
     async fn delete_key(&self, request: Request<wire::KeyId>) -> Result<Response<wire::Void>, Status> {
         let peer = Peer::of(request.extensions());
         let id = request.into_inner().id;
-        let call = audit::Request { action: Method::DeleteKey.name(), key_id: &id, ..Default::default() };
+        let call = audit::Request {
+            action: Method::DeleteKey.name(),
+            key_id: &id,
+            ..Default::default()
+        };
         match self.delete(&id).await {
             Err(status) if status.code() != tonic::Code::NotFound => {
                 audit::refused(&peer, &call, status.code(), &status.message());
@@ -111,7 +130,11 @@ impl KeyManagement for KeyManagementService {
             })),
             Err(status) => {
                 let action = Method::GetKeyInfo.name();
-                let call = audit::Request { action, key_id: &id, ..Default::default() };
+                let call = audit::Request {
+                    action,
+                    key_id: &id,
+                    ..Default::default()
+                };
                 audit::refused(&peer, &call, status.code(), &status.message());
                 Err(status)
             }
@@ -122,7 +145,11 @@ impl KeyManagement for KeyManagementService {
 /// ID and key type. A Notary server crashes on a reply without them.
 pub(super) fn key_info(key: &OpenedKey) -> wire::KeyInfo {
     wire::KeyInfo {
-        key_id: Some(wire::KeyId { id: key.public().id().to_string() }),
-        algorithm: Some(wire::Algorithm { algorithm: key.public().key_type().to_string() }),
+        key_id: Some(wire::KeyId {
+            id: key.public().id().to_string(),
+        }),
+        algorithm: Some(wire::Algorithm {
+            algorithm: key.public().key_type().to_string(),
+        }),
     }
 }

@@ -29,7 +29,10 @@ impl Peer {
             PeerCertificate::Verified(certificate) => Some(Arc::new(Identity::of(certificate))),
             PeerCertificate::None | PeerCertificate::Refused(..) => None,
         };
-        Self { address: address.map(|address| address.to_string()).unwrap_or_default(), identity }
+        Self {
+            address: address.map(|address| address.to_string()).unwrap_or_default(),
+            identity,
+        }
     }
 
     /// The peer of a call's connection.
@@ -44,7 +47,11 @@ impl Peer {
 
     /// The certificate's common name; empty unless there is exactly one.
     pub fn common_name(&self) -> &str {
-        match self.identity.as_ref().map(|identity| identity.common_names.as_slice()) {
+        match self
+            .identity
+            .as_ref()
+            .map(|identity| identity.common_names.as_slice())
+        {
             Some([only]) => only,
             _ => "",
         }
@@ -62,7 +69,9 @@ impl Peer {
 
     /// Whether there is a certificate whose time is over.
     pub(super) fn expired(&self, now: DateTime<Utc>) -> bool {
-        self.identity.as_ref().is_some_and(|identity| now > identity.not_after)
+        self.identity
+            .as_ref()
+            .is_some_and(|identity| now > identity.not_after)
     }
 }
 
@@ -104,6 +113,9 @@ pub(super) mod tests {
     #[test]
     fn without_a_certificate_nobody_is_named() {
         let peer = Peer::new(None, &PeerCertificate::None);
-        assert_eq!((peer.common_name(), peer.subject(), peer.expired(Utc::now())), ("", "", false));
+        assert_eq!(
+            (peer.common_name(), peer.subject(), peer.expired(Utc::now())),
+            ("", "", false)
+        );
     }
 }

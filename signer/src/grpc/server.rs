@@ -56,11 +56,22 @@ impl GrpcServer {
         admission: Admission,
         keyring: Keyring,
     ) -> Result<Self, ServeError> {
-        let listener = TcpListener::bind(addresses).await.map_err(|cause| ServeError::Listen {
-            address: addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", "),
-            cause,
-        })?;
-        Ok(Self { listener, acceptor, admission, keyring })
+        let listener = TcpListener::bind(addresses)
+            .await
+            .map_err(|cause| ServeError::Listen {
+                address: addresses
+                    .iter()
+                    .map(SocketAddr::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                cause,
+            })?;
+        Ok(Self {
+            listener,
+            acceptor,
+            admission,
+            keyring,
+        })
     }
 
     /// The address it listens on.
@@ -90,7 +101,9 @@ impl GrpcServer {
             .http2_keepalive_timeout(Some(KEEPALIVE.1))
             .layer(InterceptorLayer::new(self.admission))
             .add_service(health_service)
-            .add_service(KeyManagementServer::new(KeyManagementService::new(self.keyring.clone())))
+            .add_service(KeyManagementServer::new(KeyManagementService::new(
+                self.keyring.clone(),
+            )))
             .add_service(SignerServer::new(SigningService::new(self.keyring.clone())))
             .serve_with_incoming_shutdown(incoming(self.listener, self.acceptor), async {
                 let _ = stopped.await;

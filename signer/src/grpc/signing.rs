@@ -21,7 +21,10 @@ impl SigningService {
 
     async fn sign(&self, id: Option<&str>, content: &[u8]) -> Result<Signed, Status> {
         let id = Method::Sign.key_id(id)?;
-        self.keyring.sign(&id, content).await.map_err(|cause| Method::Sign.failed(&id, &cause))
+        self.keyring
+            .sign(&id, content)
+            .await
+            .map_err(|cause| Method::Sign.failed(&id, &cause))
     }
 }
 
@@ -35,7 +38,11 @@ impl Signer for SigningService {
         let wire::SignatureRequest { key_id, content } = request.into_inner();
         let id = key_id.as_ref().map(|key| key.id.as_str());
         match self.sign(id, &content).await {
-            Ok(Signed { key, document, signature }) => {
+            Ok(Signed {
+                key,
+                document,
+                signature,
+            }) => {
                 let call = audit::Request {
                     action: Method::Sign.name(),
                     key_id: key.public().id().as_str(),
@@ -46,13 +53,19 @@ impl Signer for SigningService {
                 audit::granted(&peer, &call);
                 Ok(Response::new(wire::Signature {
                     key_info: Some(key_info(&key)),
-                    algorithm: Some(wire::Algorithm { algorithm: key.secret().method().to_owned() }),
+                    algorithm: Some(wire::Algorithm {
+                        algorithm: key.secret().method().to_owned(),
+                    }),
                     content: signature,
                 }))
             }
             Err(status) => {
                 let key_id = id.unwrap_or_default();
-                let call = audit::Request { action: Method::Sign.name(), key_id, ..Default::default() };
+                let call = audit::Request {
+                    action: Method::Sign.name(),
+                    key_id,
+                    ..Default::default()
+                };
                 audit::refused(&peer, &call, status.code(), &status.message());
                 Err(status)
             }

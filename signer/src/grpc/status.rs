@@ -76,11 +76,17 @@ impl Method {
 
 /// The status for an algorithm that keys cannot be made for.
 pub(super) fn unsupported_algorithm(name: &str) -> Status {
-    Status::new(Code::Unknown, format!("algorithm {} not supported for create key", echo(name)))
+    Status::new(
+        Code::Unknown,
+        format!("algorithm {} not supported for create key", echo(name)),
+    )
 }
 
 fn echo(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(ECHO_LIMIT).collect()
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(ECHO_LIMIT)
+        .collect()
 }
 
 #[cfg(test)]
@@ -92,15 +98,24 @@ mod tests {
     fn unknown_keys_are_reported_in_the_notary_signers_words() {
         let unknown = KeyringError::Unknown("abc".to_owned());
         let status = Method::GetKeyInfo.status(&unknown);
-        assert_eq!((status.code(), status.message()), (Code::NotFound, "key abc not found"));
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::NotFound, "key abc not found")
+        );
         let status = Method::Sign.status(&unknown);
-        assert_eq!((status.code(), status.message()), (Code::NotFound, "signing key not found: abc"));
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::NotFound, "signing key not found: abc")
+        );
     }
 
     #[test]
     fn missing_ids_are_the_callers_mistake_and_malformed_ones_unknown() {
         for missing in [None, Some("")] {
-            assert_eq!(Method::Sign.key_id(missing).unwrap_err().code(), Code::InvalidArgument);
+            assert_eq!(
+                Method::Sign.key_id(missing).unwrap_err().code(),
+                Code::InvalidArgument
+            );
         }
         let long = "x".repeat(1_000_000);
         let status = Method::GetKeyInfo.key_id(Some(&long)).unwrap_err();
@@ -110,14 +125,19 @@ mod tests {
 
     #[test]
     fn a_database_failure_is_unavailable_and_says_nothing_about_the_database() {
-        let status = Method::Sign.status(&KeyringError::Store(StoreError::Unwritten("secret.db".to_owned())));
+        let status = Method::Sign.status(&KeyringError::Store(StoreError::Unwritten(
+            "secret.db".to_owned(),
+        )));
         assert_eq!(status.code(), Code::Unavailable);
         assert!(!status.message().contains("secret.db"));
     }
 
     #[test]
     fn a_refusal_of_the_policy_gives_its_reason() {
-        let refusal = Refusal::LowerVersion { version: 1, signed: 2 };
+        let refusal = Refusal::LowerVersion {
+            version: 1,
+            signed: 2,
+        };
         let status = Method::Sign.status(&KeyringError::Refused(refusal));
         assert_eq!(status.code(), Code::FailedPrecondition);
         assert!(status.message().contains("already signed version 2"));
@@ -126,6 +146,9 @@ mod tests {
     #[test]
     fn unsupported_algorithms_are_reported_in_the_notary_signers_words() {
         let status = unsupported_algorithm("rsa");
-        assert_eq!((status.code(), status.message()), (Code::Unknown, "algorithm rsa not supported for create key"));
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::Unknown, "algorithm rsa not supported for create key")
+        );
     }
 }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use super::{InvalidPurpose, SecretKeyError};
-use crate::{
-    passphrase::PassphraseMissing, policy::Refusal, seal::SealError, store::StoreError,
-};
+use crate::{passphrase::PassphraseMissing, policy::Refusal, seal::SealError, store::StoreError};
 
 /// Why the keyring did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -72,9 +72,21 @@ impl Keyring {
         policy: SigningPolicy,
     ) -> std::io::Result<Self> {
         let journal = Journal::start(store.clone())?;
-        let opened = Cache::builder().max_capacity(CACHE_LIMIT).time_to_live(CACHE_TIME).build();
-        let shared = Shared { store, journal, passphrases, default_alias, policy, opened };
-        Ok(Self { shared: Arc::new(shared) })
+        let opened = Cache::builder()
+            .max_capacity(CACHE_LIMIT)
+            .time_to_live(CACHE_TIME)
+            .build();
+        let shared = Shared {
+            store,
+            journal,
+            passphrases,
+            default_alias,
+            policy,
+            opened,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     /// The key waiting for its first use for this purpose, or a new one.
@@ -126,7 +138,11 @@ impl Keyring {
             },
         }
         let signature = key.secret().sign(content, &digest)?;
-        Ok(Signed { key, document, signature })
+        Ok(Signed {
+            key,
+            document,
+            signature,
+        })
     }
 
     /// Forgets a key. Forgetting what is not there is no error.
@@ -156,7 +172,10 @@ impl Keyring {
 
 impl Shared {
     fn create(&self, purpose: &KeyPurpose, algorithm: KeyAlgorithm) -> Result<Arc<OpenedKey>, KeyringError> {
-        if let Some(row) = self.store.waiting(purpose.gun(), purpose.role(), algorithm.as_str())? {
+        if let Some(row) = self
+            .store
+            .waiting(purpose.gun(), purpose.role(), algorithm.as_str())?
+        {
             return self.open(row);
         }
         let passphrase = self.passphrases.find(&self.default_alias)?;
@@ -190,25 +209,42 @@ impl Shared {
 
     /// Opens a row, or takes the opened key from memory. Calls for one key at once open it once.
     fn open(&self, row: KeyRow) -> Result<Arc<OpenedKey>, KeyringError> {
-        let id = KeyId::parse(&row.key_id)
-            .map_err(|_| KeyringError::Unopenable { key_id: row.key_id.clone(), reason: Unopenable::KeyId })?;
-        self.opened.try_get_with(id, || self.unseal(row).map(Arc::new)).map_err(KeyringError::Shared)
+        let id = KeyId::parse(&row.key_id).map_err(|_| KeyringError::Unopenable {
+            key_id: row.key_id.clone(),
+            reason: Unopenable::KeyId,
+        })?;
+        self.opened
+            .try_get_with(id, || self.unseal(row).map(Arc::new))
+            .map_err(KeyringError::Shared)
     }
 
     /// A key as the database has it is believed only if its ID, public and private parts agree.
     fn unseal(&self, row: KeyRow) -> Result<OpenedKey, KeyringError> {
-        let refused = |reason: Unopenable| KeyringError::Unopenable { key_id: row.key_id.clone(), reason };
+        let refused = |reason: Unopenable| KeyringError::Unopenable {
+            key_id: row.key_id.clone(),
+            reason,
+        };
         let alias = Alias::new(&row.passphrase_alias).map_err(|_| refused(Unopenable::Alias))?;
-        let passphrase = self.passphrases.find(&alias).map_err(|cause| refused(cause.into()))?;
+        let passphrase = self
+            .passphrases
+            .find(&alias)
+            .map_err(|cause| refused(cause.into()))?;
         let plaintext = seal::open(&row.private, &passphrase).map_err(|cause| refused(cause.into()))?;
         let key_type = tuf::KeyType::parse(&row.algorithm);
-        let secret = SecretKey::from_plaintext(&key_type, &plaintext).map_err(|cause| refused(cause.into()))?;
+        let secret =
+            SecretKey::from_plaintext(&key_type, &plaintext).map_err(|cause| refused(cause.into()))?;
         let public = PublicKey::new(key_type, row.public);
         if !secret.belongs_to(&public) {
-            return Err(KeyringError::Unopenable { key_id: row.key_id, reason: Unopenable::PublicKey });
+            return Err(KeyringError::Unopenable {
+                key_id: row.key_id,
+                reason: Unopenable::PublicKey,
+            });
         }
         if public.id().as_str() != row.key_id {
-            return Err(KeyringError::Unopenable { key_id: row.key_id, reason: Unopenable::KeyId });
+            return Err(KeyringError::Unopenable {
+                key_id: row.key_id,
+                reason: Unopenable::KeyId,
+            });
         }
         let purpose = KeyPurpose::stored(row.gun, row.role);
         Ok(OpenedKey::new(secret, public, purpose, row.last_used))

@@ -52,7 +52,15 @@ impl OpenedKey {
         purpose: KeyPurpose,
         last_used: Option<NaiveDateTime>,
     ) -> Self {
-        Self { secret, public, purpose, uses: Mutex::new(Uses { last_used, last_signed: None }) }
+        Self {
+            secret,
+            public,
+            purpose,
+            uses: Mutex::new(Uses {
+                last_used,
+                last_signed: None,
+            }),
+        }
     }
 
     /// The public half.
@@ -92,12 +100,16 @@ impl OpenedKey {
             (Some(_), Some(last)) => last.digest == *digest,
             (Some(_), None) => false,
         };
-        let stale = uses.last_used.is_none_or(|last| now - last >= LAST_USED_PRECISION);
+        let stale = uses
+            .last_used
+            .is_none_or(|last| now - last >= LAST_USED_PRECISION);
         let used = Use {
             key_id: self.public.id().to_string(),
             at: now,
             mark: stale,
-            signed: document.filter(|_| !repeated).map(|d| (d.role.to_string(), d.version)),
+            signed: document
+                .filter(|_| !repeated)
+                .map(|d| (d.role.to_string(), d.version)),
         };
         if uses.last_used.is_none() || !repeated {
             Record::Now(used)
@@ -117,9 +129,16 @@ impl OpenedKey {
         }
         // Of two calls at once, the lower version may come here last.
         if let Some((role, version)) = &used.signed
-            && uses.last_signed.as_ref().is_none_or(|last| last.role != *role || last.version <= *version)
+            && uses
+                .last_signed
+                .as_ref()
+                .is_none_or(|last| last.role != *role || last.version <= *version)
         {
-            uses.last_signed = Some(LastSigned { role: role.clone(), version: *version, digest });
+            uses.last_signed = Some(LastSigned {
+                role: role.clone(),
+                version: *version,
+                digest,
+            });
         }
     }
 
@@ -132,7 +151,10 @@ impl OpenedKey {
 impl fmt::Debug for OpenedKey {
     /// Without the private half.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenedKey").field("public", &self.public).field("purpose", &self.purpose).finish()
+        f.debug_struct("OpenedKey")
+            .field("public", &self.public)
+            .field("purpose", &self.purpose)
+            .finish()
     }
 }
 
@@ -151,7 +173,10 @@ mod tests {
     }
 
     fn version(version: i64) -> Option<Document> {
-        Some(Document { role: RoleName::Timestamp, version })
+        Some(Document {
+            role: RoleName::Timestamp,
+            version,
+        })
     }
 
     fn sign(key: &OpenedKey, number: i64, digest: u8, now: DateTime<Utc>) -> Record {
@@ -165,7 +190,14 @@ mod tests {
     #[test]
     fn the_first_use_is_written_at_once_whatever_is_signed() {
         let record = key(None).record_needed(None, &[0; 32], Utc::now());
-        assert!(matches!(record, Record::Now(Use { mark: true, signed: None, .. })));
+        assert!(matches!(
+            record,
+            Record::Now(Use {
+                mark: true,
+                signed: None,
+                ..
+            })
+        ));
     }
 
     #[test]
@@ -173,7 +205,10 @@ mod tests {
         let (key, now) = (key(None), Utc::now());
         assert!(matches!(sign(&key, 1, 1, now), Record::Now(_)));
         assert!(matches!(sign(&key, 1, 1, now), Record::Nothing));
-        assert!(matches!(sign(&key, 1, 2, now), Record::Now(Use { mark: false, .. })));
+        assert!(matches!(
+            sign(&key, 1, 2, now),
+            Record::Now(Use { mark: false, .. })
+        ));
         assert!(matches!(sign(&key, 2, 3, now), Record::Now(_)));
         assert!(matches!(sign(&key, 1, 1, now), Record::Now(_)));
         assert!(matches!(sign(&key, 2, 3, now), Record::Nothing));
@@ -183,9 +218,19 @@ mod tests {
     fn the_time_is_written_again_after_an_hour_and_only_once() {
         let (key, start) = (key(None), Utc::now());
         sign(&key, 1, 1, start);
-        assert!(matches!(sign(&key, 1, 1, start + TimeDelta::minutes(59)), Record::Nothing));
+        assert!(matches!(
+            sign(&key, 1, 1, start + TimeDelta::minutes(59)),
+            Record::Nothing
+        ));
         let later = start + TimeDelta::minutes(61);
-        assert!(matches!(sign(&key, 1, 1, later), Record::Later(Use { mark: true, signed: None, .. })));
+        assert!(matches!(
+            sign(&key, 1, 1, later),
+            Record::Later(Use {
+                mark: true,
+                signed: None,
+                ..
+            })
+        ));
         assert!(matches!(sign(&key, 1, 1, later), Record::Nothing));
     }
 }

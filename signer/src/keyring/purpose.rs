@@ -51,15 +51,28 @@ mod tests {
 
     #[test]
     fn what_the_database_can_hold_is_accepted() {
-        for (gun, role) in [("", ""), ("example.com/ä", "targets/../x"), (&"ä".repeat(255), "root")] {
+        for (gun, role) in [
+            ("", ""),
+            ("example.com/ä", "targets/../x"),
+            (&"ä".repeat(255), "root"),
+        ] {
             assert!(KeyPurpose::new(gun.into(), role.into()).is_ok(), "{gun}");
         }
     }
 
     #[test]
     fn what_it_cannot_hold_is_refused() {
-        assert_eq!(KeyPurpose::new("a".repeat(256), String::new()), Err(InvalidPurpose("GUN")));
-        assert_eq!(KeyPurpose::new("a\0b".into(), String::new()), Err(InvalidPurpose("GUN")));
-        assert_eq!(KeyPurpose::new("a".into(), "r".repeat(256)), Err(InvalidPurpose("role")));
+        assert_eq!(
+            KeyPurpose::new("a".repeat(256), String::new()),
+            Err(InvalidPurpose("GUN"))
+        );
+        assert_eq!(
+            KeyPurpose::new("a\0b".into(), String::new()),
+            Err(InvalidPurpose("GUN"))
+        );
+        assert_eq!(
+            KeyPurpose::new("a".into(), "r".repeat(256)),
+            Err(InvalidPurpose("role"))
+        );
     }
 }

@@ -147,7 +147,9 @@ impl SecretKey {
     pub fn sign(&self, content: &[u8], digest: &[u8; 32]) -> Result<Vec<u8>, SecretKeyError> {
         match self {
             Self::Ecdsa(key) => {
-                let half = (key.group().order_bits().div_ceil(8)).try_into().unwrap_or(i32::MAX);
+                let half = (key.group().order_bits().div_ceil(8))
+                    .try_into()
+                    .unwrap_or(i32::MAX);
                 let signature = EcdsaSig::sign(digest, key)?;
                 let mut bytes = signature.r().to_vec_padded(half)?;
                 bytes.extend(signature.s().to_vec_padded(half)?);
@@ -175,7 +177,11 @@ fn ed25519_from_plaintext(plaintext: &[u8]) -> Option<SecretKey> {
 }
 
 fn certified_key(certificate: &[u8]) -> Option<PKey<Public>> {
-    X509::from_pem(certificate).or_else(|_| X509::from_der(certificate)).ok()?.public_key().ok()
+    X509::from_pem(certificate)
+        .or_else(|_| X509::from_der(certificate))
+        .ok()?
+        .public_key()
+        .ok()
 }
 
 #[cfg(test)]
@@ -229,10 +235,17 @@ mod tests {
     fn stored_keys_of_other_kinds_sign() {
         let rsa = SecretKey::Rsa(PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap());
         let again = SecretKey::from_plaintext(&KeyType::Rsa, &rsa.to_plaintext().unwrap()).unwrap();
-        assert!(signs(&again, &rsa.public_key(&KeyType::Rsa).unwrap(), SignatureMethod::RsaPss));
+        assert!(signs(
+            &again,
+            &rsa.public_key(&KeyType::Rsa).unwrap(),
+            SignatureMethod::RsaPss
+        ));
         for (curve, length) in [(Nid::SECP224R1, 56), (Nid::SECP384R1, 96), (Nid::SECP521R1, 132)] {
             let key = EcKey::generate(&EcGroup::from_curve_name(curve).unwrap()).unwrap();
-            assert_eq!(SecretKey::Ecdsa(key).sign(b"", &sha256(b"")).unwrap().len(), length);
+            assert_eq!(
+                SecretKey::Ecdsa(key).sign(b"", &sha256(b"")).unwrap().len(),
+                length
+            );
         }
     }
 
@@ -242,8 +255,17 @@ mod tests {
         let pkcs8 = PKey::from_ec_key(ecdsa).unwrap().private_key_to_pkcs8().unwrap();
         let refused = |key_type, bytes: &[u8]| SecretKey::from_plaintext(&key_type, bytes).err();
         assert_eq!(refused(KeyType::Ecdsa, &pkcs8), Some(SecretKeyError::Malformed));
-        let ed25519 = SecretKey::generate(KeyAlgorithm::Ed25519).unwrap().to_plaintext().unwrap();
-        for wrong in [&ed25519[..64], &ed25519[32..], &[ed25519.as_slice(), &[0]].concat(), &[0; 96], b""] {
+        let ed25519 = SecretKey::generate(KeyAlgorithm::Ed25519)
+            .unwrap()
+            .to_plaintext()
+            .unwrap();
+        for wrong in [
+            &ed25519[..64],
+            &ed25519[32..],
+            &[ed25519.as_slice(), &[0]].concat(),
+            &[0; 96],
+            b"",
+        ] {
             assert_eq!(refused(KeyType::Ed25519, wrong), Some(SecretKeyError::Malformed));
         }
         let unknown = SecretKeyError::UnknownType("sphincs".to_owned());

@@ -32,9 +32,13 @@ impl Journal {
     /// When the system gives no thread.
     pub fn start(store: Store) -> std::io::Result<Self> {
         let (queue, entries) = mpsc::channel(QUEUE);
-        let writer =
-            std::thread::Builder::new().name("journal".to_owned()).spawn(move || write(&store, entries))?;
-        Ok(Self { queue: Some(queue), writer: Some(writer) })
+        let writer = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || write(&store, entries))?;
+        Ok(Self {
+            queue: Some(queue),
+            writer: Some(writer),
+        })
     }
 
     /// Writes a use down and returns when it is on disk.
@@ -44,7 +48,13 @@ impl Journal {
     pub async fn record(&self, used: Use) -> Result<UseOutcome, StoreError> {
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
         let (answer, outcome) = oneshot::channel();
-        queue.send(Entry { used, answer: Some(answer) }).await.map_err(|_| StoreError::Closed)?;
+        queue
+            .send(Entry {
+                used,
+                answer: Some(answer),
+            })
+            .await
+            .map_err(|_| StoreError::Closed)?;
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -68,8 +78,10 @@ impl Drop for Journal {
 fn write(store: &Store, mut entries: mpsc::Receiver<Entry>) {
     let mut batch = Vec::with_capacity(BATCH);
     while entries.blocking_recv_many(&mut batch, BATCH) > 0 {
-        let (uses, answers): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|Entry { used, answer }| (used, answer)).unzip();
+        let (uses, answers): (Vec<_>, Vec<_>) = batch
+            .drain(..)
+            .map(|Entry { used, answer }| (used, answer))
+            .unzip();
         match store.record(&uses) {
             Ok(outcomes) => {
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
@@ -83,7 +95,10 @@ fn write(store: &Store, mut entries: mpsc::Receiver<Entry>) {
 }
 
 fn refuse(cause: &StoreError, answers: Vec<Option<oneshot::Sender<Result<UseOutcome, StoreError>>>>) {
-    tracing::error!(uses = answers.len(), "cannot write down what keys were used for: {cause}");
+    tracing::error!(
+        uses = answers.len(),
+        "cannot write down what keys were used for: {cause}"
+    );
     for answer in answers.into_iter().flatten() {
         let _ = answer.send(Err(StoreError::Unwritten(cause.to_string())));
     }
@@ -119,10 +134,16 @@ mod tests {
         for call in calls {
             let (version, outcome) = call.await.unwrap();
             if version < 500 {
-                assert!(matches!(outcome, UseOutcome::LowerVersion(500..)), "{version}: {outcome:?}");
+                assert!(
+                    matches!(outcome, UseOutcome::LowerVersion(500..)),
+                    "{version}: {outcome:?}"
+                );
             }
         }
-        assert_eq!(journal.record(signed(998)).await.unwrap(), UseOutcome::LowerVersion(999));
+        assert_eq!(
+            journal.record(signed(998)).await.unwrap(),
+            UseOutcome::LowerVersion(999)
+        );
     }
 
     #[test]
@@ -142,6 +163,9 @@ mod tests {
         let store = Store::open_sqlite(&path).unwrap();
         store.break_for_tests();
         let journal = Journal::start(store).unwrap();
-        assert!(matches!(journal.record(signed(1)).await, Err(StoreError::Unwritten(_))));
+        assert!(matches!(
+            journal.record(signed(1)).await,
+            Err(StoreError::Unwritten(_))
+        ));
     }
 }

@@ -116,7 +116,8 @@ impl Store {
             // The unique index on waiting keys saw what the transaction could not.
             Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
                 let row = waiting(&mut connection, &key.gun, &key.role, key.algorithm)?;
-                row.map(|row| Inserted::Waiting(Box::new(row))).ok_or(Error::NotFound.into())
+                row.map(|row| Inserted::Waiting(Box::new(row)))
+                    .ok_or(Error::NotFound.into())
             }
             outcome => Ok(outcome?),
         }
@@ -209,10 +210,15 @@ pub(crate) mod tests {
     fn one_key_waits_for_each_gun_role_and_algorithm() {
         let store = Store::in_memory().unwrap();
         assert_eq!(store.insert(&new_key("a", "gun")).unwrap(), Inserted::New);
-        let Inserted::Waiting(row) = store.insert(&new_key("b", "gun")).unwrap() else { panic!("a second key") };
+        let Inserted::Waiting(row) = store.insert(&new_key("b", "gun")).unwrap() else {
+            panic!("a second key")
+        };
         assert_eq!(row.key_id, "a");
         assert_eq!(store.insert(&new_key("c", "GUN")).unwrap(), Inserted::New);
-        let ed25519 = NewKey { algorithm: "ed25519", ..new_key("d", "gun") };
+        let ed25519 = NewKey {
+            algorithm: "ed25519",
+            ..new_key("d", "gun")
+        };
         assert_eq!(store.insert(&ed25519).unwrap(), Inserted::New);
         assert_eq!(store.find("b").unwrap(), None);
     }
@@ -243,7 +249,10 @@ pub(crate) mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("signer.db");
         // Two stores: what two processes on one file would do.
-        let stores = [Store::open_sqlite(&path).unwrap(), Store::open_sqlite(&path).unwrap()];
+        let stores = [
+            Store::open_sqlite(&path).unwrap(),
+            Store::open_sqlite(&path).unwrap(),
+        ];
         let new = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..16)
                 .map(|n| {
@@ -251,7 +260,11 @@ pub(crate) mod tests {
                     scope.spawn(move || store.insert(&new_key(&format!("key {n}"), "gun")).unwrap())
                 })
                 .collect();
-            threads.into_iter().map(|t| t.join().unwrap()).filter(|i| *i == Inserted::New).count()
+            threads
+                .into_iter()
+                .map(|t| t.join().unwrap())
+                .filter(|i| *i == Inserted::New)
+                .count()
         });
         assert_eq!(new, 1);
     }
@@ -262,6 +275,9 @@ pub(crate) mod tests {
         let mut connection = store.database.writer().unwrap();
         insert(&mut connection, &new_key("a", "gun")).unwrap();
         let second = insert(&mut connection, &new_key("b", "gun"));
-        assert!(matches!(second, Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _))));
+        assert!(matches!(
+            second,
+            Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
+        ));
     }
 }

@@ -45,7 +45,9 @@ impl Store {
     /// # Errors
     /// When the file cannot be opened or a migration fails.
     pub fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { database: Sqlite::open(path, SQLITE_MIGRATIONS)? })
+        Ok(Self {
+            database: Sqlite::open(path, SQLITE_MIGRATIONS)?,
+        })
     }
 
     /// A store that is gone when the process ends.
@@ -53,7 +55,9 @@ impl Store {
     /// # Errors
     /// When SQLite fails.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Ok(Self { database: Sqlite::in_memory(SQLITE_MIGRATIONS)? })
+        Ok(Self {
+            database: Sqlite::in_memory(SQLITE_MIGRATIONS)?,
+        })
     }
 
     /// Takes the tables away, so that every statement fails.
@@ -61,6 +65,8 @@ impl Store {
     pub(crate) fn break_for_tests(&self) {
         use diesel::connection::SimpleConnection;
         let mut connection = self.database.writer().unwrap();
-        connection.batch_execute("DROP TABLE private_keys; DROP TABLE signed_versions;").unwrap();
+        connection
+            .batch_execute("DROP TABLE private_keys; DROP TABLE signed_versions;")
+            .unwrap();
     }
 }

@@ -40,7 +40,9 @@ impl Store {
     pub fn record(&self, uses: &[Use]) -> Result<Vec<UseOutcome>, StoreError> {
         let mut connection = self.database.writer()?;
         Ok(connection.immediate_transaction(|connection| {
-            uses.iter().map(|one| record(connection, one)).collect::<QueryResult<_>>()
+            uses.iter()
+                .map(|one| record(connection, one))
+                .collect::<QueryResult<_>>()
         })?)
     }
 }
@@ -60,7 +62,10 @@ fn record(connection: &mut SqliteConnection, one: &Use) -> QueryResult<UseOutcom
     if one.mark {
         diesel::update(private_keys::table)
             .filter(private_keys::key_id.eq(&one.key_id))
-            .set((private_keys::last_used.eq(one.at), private_keys::updated_at.eq(one.at)))
+            .set((
+                private_keys::last_used.eq(one.at),
+                private_keys::updated_at.eq(one.at),
+            ))
             .execute(connection)?;
     }
     Ok(UseOutcome::Recorded)
@@ -71,7 +76,10 @@ fn record(connection: &mut SqliteConnection, one: &Use) -> QueryResult<UseOutcom
 fn raise(connection: &mut SqliteConnection, one: &Use, role: &str, version: i64) -> QueryResult<Option<i64>> {
     let raised = diesel::update(signed_versions::table.find((&one.key_id, role)))
         .filter(signed_versions::version.lt(version))
-        .set((signed_versions::version.eq(version), signed_versions::signed_at.eq(one.at)))
+        .set((
+            signed_versions::version.eq(version),
+            signed_versions::signed_at.eq(one.at),
+        ))
         .execute(connection)?;
     if raised > 0 {
         return Ok(None);
@@ -133,14 +141,23 @@ mod tests {
     #[test]
     fn roles_have_versions_of_their_own() {
         let store = store();
-        let snapshot = Use { signed: Some(("snapshot".to_owned(), 1)), ..signed(0) };
-        assert_eq!(store.record(&[signed(9), snapshot]).unwrap(), [UseOutcome::Recorded; 2]);
+        let snapshot = Use {
+            signed: Some(("snapshot".to_owned(), 1)),
+            ..signed(0)
+        };
+        assert_eq!(
+            store.record(&[signed(9), snapshot]).unwrap(),
+            [UseOutcome::Recorded; 2]
+        );
     }
 
     #[test]
     fn a_marked_use_ends_the_waiting() {
         let store = store();
-        let unmarked = Use { mark: false, ..signed(1) };
+        let unmarked = Use {
+            mark: false,
+            ..signed(1)
+        };
         store.record(&[unmarked]).unwrap();
         assert!(store.waiting("gun", "timestamp", "ecdsa").unwrap().is_some());
         store.record(&[signed(1)]).unwrap();
@@ -151,7 +168,12 @@ mod tests {
     #[test]
     fn a_refused_use_does_not_mark() {
         let store = store();
-        store.record(&[Use { mark: false, ..signed(5) }]).unwrap();
+        store
+            .record(&[Use {
+                mark: false,
+                ..signed(5)
+            }])
+            .unwrap();
         assert_eq!(store.record(&[signed(4)]).unwrap(), [UseOutcome::LowerVersion(5)]);
         assert!(store.find("a").unwrap().unwrap().last_used.is_none());
     }
@@ -160,8 +182,14 @@ mod tests {
     fn deleted_and_unknown_keys_are_reported_as_gone() {
         let store = store();
         store.delete("a").unwrap();
-        let unknown = Use { key_id: String::new(), ..signed(1) };
-        assert_eq!(store.record(&[signed(1), unknown]).unwrap(), [UseOutcome::KeyGone; 2]);
+        let unknown = Use {
+            key_id: String::new(),
+            ..signed(1)
+        };
+        assert_eq!(
+            store.record(&[signed(1), unknown]).unwrap(),
+            [UseOutcome::KeyGone; 2]
+        );
     }
 
     #[test]

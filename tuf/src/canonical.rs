@@ -52,7 +52,7 @@ fn write(out: &mut Vec<u8>, value: &Json) -> Result<(), CanonicalError> {
         Json::Bool(false) => out.extend_from_slice(b"false"),
         Json::Integer(number) => write_number(out, *number as f64)?,
         Json::Float(number) => write_number(out, *number)?,
-        Json::String(text) => write_string(out, text),
+        Json::String(text) => push_string(out, text),
         Json::Array(elements) => {
             out.push(b'[');
             for (i, element) in elements.iter().enumerate() {
@@ -69,7 +69,7 @@ fn write(out: &mut Vec<u8>, value: &Json) -> Result<(), CanonicalError> {
                 if i > 0 {
                     out.push(b',');
                 }
-                write_string(out, name);
+                push_string(out, name);
                 out.push(b':');
                 write(out, member)?;
             }
@@ -94,7 +94,8 @@ fn write_number(out: &mut Vec<u8>, number: f64) -> Result<(), CanonicalError> {
     Ok(())
 }
 
-fn write_string(out: &mut Vec<u8>, text: &str) {
+/// Appends the canonical form of a string.
+pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     for byte in text.bytes() {
         if matches!(byte, b'"' | b'\\') {

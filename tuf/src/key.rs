@@ -4,9 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::canonical::canonical;
+use crate::canonical::push_string;
 use crate::encoding::encode_base64;
-use crate::json::{Json, Object};
 
 /// The ID of a key: the SHA-256 of its canonical form, as 64 lower case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,17 +120,11 @@ impl PublicKey {
 }
 
 fn compute_id(key_type: &KeyType, public: &[u8]) -> KeyId {
-    let text = |s: &str| Json::String(s.to_owned());
-    let value = Json::Object(Object(vec![
-        ("private".to_owned(), Json::Null),
-        ("public".to_owned(), text(&encode_base64(public))),
-    ]));
-    let key = Json::Object(Object(vec![
-        ("keytype".to_owned(), text(key_type.as_str())),
-        ("keyval".to_owned(), value),
-    ]));
-    // Only numbers can lack a canonical form, and a key has none.
-    let message = canonical(&key).unwrap_or_default();
+    let mut message = br#"{"keytype":"#.to_vec();
+    push_string(&mut message, key_type.as_str());
+    message.extend_from_slice(br#","keyval":{"private":null,"public":"#);
+    push_string(&mut message, &encode_base64(public));
+    message.extend_from_slice(b"}}");
     KeyId(hex::encode(openssl::sha::sha256(&message)))
 }
 

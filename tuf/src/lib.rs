@@ -1,23 +1,44 @@
 //! The Notary v1 flavour of TUF: formats and rules, without I/O, SQL or a clock of its own.
 //!
-//! Start at [`Gun`], [`RoleName`] and [`Document`](document::Document) for what is stored,
-//! and at `canonical` and `signature` for what is signed.
+//! A publish goes through [`Upload`], [`check`], [`CheckedUpdate`], [`SnapshottedUpdate`] and [`SignedUpdate`]; a
+//! repository that nobody publishes to is kept alive by [`plan_refresh`].
 
 mod canonical;
+mod certificate;
 mod checksum;
+mod document;
 mod encoding;
 mod gun;
 mod json;
 mod key;
+mod metadata;
+mod reading;
+mod refresh;
+mod rejection;
 mod role;
 mod signature;
+mod signing;
+mod time;
+mod trusted_root;
+mod update;
+mod upload;
 mod version;
 
 pub use canonical::{CanonicalError, canonical_form, canonicalize};
 pub use checksum::{Checksum, ChecksumError};
+pub use document::Document;
 pub use gun::{Gun, GunError};
 pub use json::{JsonError, MAX_DEPTH};
 pub use key::{KeyId, KeyIdError, KeyType, PublicKey};
+pub use metadata::MetadataError;
+pub use reading::{expires, named_in_snapshot, named_snapshot, role_keys};
+pub use refresh::{Refresh, RefreshError, plan_refresh};
+pub use rejection::Rejection;
 pub use role::{DelegationName, RoleName, RoleNameError};
 pub use signature::{Signature, SignatureError, SignatureMethod, verify_signature};
+pub use signing::{SealError, SigningRequest};
+pub use update::{
+    CheckedUpdate, Current, SNAPSHOT_LIFETIME, SignedUpdate, SnapshottedUpdate, TIMESTAMP_LIFETIME, check,
+};
+pub use upload::{IntakeError, Upload};
 pub use version::{Version, VersionError};

@@ -40,6 +40,12 @@ impl Object {
         let (_, value) = self.0.iter().rfind(|(k, _)| folds_to(k, name))?;
         (*value != Json::Null).then_some(value)
     }
+
+    /// Like [`field`](Self::field), taking the value out; `null` if there is none.
+    pub(crate) fn into_field(self, name: &str) -> Json {
+        let last = self.0.into_iter().rfind(|(k, _)| folds_to(k, name));
+        last.map_or(Json::Null, |(_, value)| value)
+    }
 }
 
 /// Whether Go takes `text` for the field `name`, which is lower case ASCII: besides upper case, the long s and

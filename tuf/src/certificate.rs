@@ -1,0 +1,172 @@
+//! Which certificates may sign roots, and which are too weak to sign anything.
+//!
+//! Root keys are X.509 certificates, trusted because the root lists them: chains are not verified and alternative
+//! names are not looked at. What counts is that the common name covers the GUN.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use openssl::pkey::Id;
+use x509_parser::asn1_rs::oid;
+use x509_parser::oid_registry::{OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA, Oid};
+use x509_parser::pem::Pem;
+
+use crate::encoding::encode_base64;
+use crate::gun::Gun;
+use crate::key::{KeyType, PublicKey};
+
+const DSA_WITH_SHA1: Oid<'static> = oid!(1.2.840.10040.4.3);
+const ECDSA_WITH_SHA1: Oid<'static> = oid!(1.2.840.10045.4.1);
+
+/// Smallest RSA modulus, in bits.
+const MIN_RSA_BITS: u32 = 2048;
+
+/// How much earlier than its first day a certificate may be used, for clocks that differ.
+const EARLY: TimeDelta = TimeDelta::days(1);
+
+/// Whether the dates of certificates matter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Dates {
+    /// For roots that were accepted once: a certificate that expired since must not block its own replacement.
+    Ignored,
+    /// For a root that is being published.
+    CheckedAt(DateTime<Utc>),
+}
+
+/// What matters of one certificate.
+struct Certificate {
+    der: Vec<u8>,
+    common_name: Option<String>,
+    is_ca: bool,
+    not_before: i64,
+    not_after: i64,
+    signed_with_sha1: bool,
+    key: CertifiedKey,
+}
+
+enum CertifiedKey {
+    Ecdsa,
+    Rsa { bits: u32 },
+    Other,
+}
+
+/// The key that a key of the root role stands for, if it is a certificate usable for this repository.
+///
+/// The key is put together anew from the usable certificates, so its ID is that of the listed key only if the
+/// listed PEM is byte for byte what would be written.
+pub(crate) fn root_key(gun: &Gun, listed: &PublicKey, dates: Dates) -> Option<PublicKey> {
+    let certificates = parse_pem(listed.public())?;
+    let (leaf, intermediates) = certificates.split_first()?;
+    if leaf.is_ca || intermediates.iter().any(|c| !c.is_ca) {
+        return None;
+    }
+    if !leaf.covers(gun) || leaf.weakness().is_some() || !leaf.is_current(dates) {
+        return None;
+    }
+    let key_type = match leaf.key {
+        CertifiedKey::Ecdsa => KeyType::EcdsaX509,
+        CertifiedKey::Rsa { .. } => KeyType::RsaX509,
+        CertifiedKey::Other => return None,
+    };
+    let usable = |c: &&Certificate| c.weakness().is_none() && c.is_current(dates);
+    let mut pem = String::new();
+    for certificate in std::iter::once(leaf).chain(intermediates.iter().filter(usable)) {
+        write_pem(&mut pem, &certificate.der);
+    }
+    Some(PublicKey::new(key_type, pem.into_bytes()))
+}
+
+/// Why the certificate of a delegation's key is too weak, if it is one and too weak. Its dates do not matter.
+pub(crate) fn delegation_weakness(key: &PublicKey) -> Option<&'static str> {
+    if !matches!(key.key_type(), KeyType::EcdsaX509 | KeyType::RsaX509) {
+        return None;
+    }
+    // What cannot be read cannot verify a signature either.
+    let pem = Pem::iter_from_buffer(key.public())
+        .filter_map(Result::ok)
+        .find(|pem| pem.label == "CERTIFICATE")?;
+    Certificate::parse(pem.contents)?.weakness()
+}
+
+/// Every certificate of a PEM text that holds certificates only.
+fn parse_pem(text: &[u8]) -> Option<Vec<Certificate>> {
+    Pem::iter_from_buffer(text)
+        .map(|block| {
+            let block = block.ok().filter(|block| block.label == "CERTIFICATE")?;
+            Certificate::parse(block.contents)
+        })
+        .collect()
+}
+
+fn write_pem(out: &mut String, der: &[u8]) {
+    out.push_str("-----BEGIN CERTIFICATE-----\n");
+    for (i, c) in encode_base64(der).chars().enumerate() {
+        if i > 0 && i % 64 == 0 {
+            out.push('\n');
+        }
+        out.push(c);
+    }
+    out.push_str("\n-----END CERTIFICATE-----\n");
+}
+
+impl Certificate {
+    fn parse(der: Vec<u8>) -> Option<Self> {
+        let (rest, parsed) = x509_parser::parse_x509_certificate(&der).ok()?;
+        if !rest.is_empty() {
+            return None;
+        }
+        let key = openssl::x509::X509::from_der(&der).ok()?.public_key().ok()?;
+        let key = match key.id() {
+            Id::EC => CertifiedKey::Ecdsa,
+            Id::RSA => CertifiedKey::Rsa { bits: key.bits() },
+            _ => CertifiedKey::Other,
+        };
+        let algorithm = &parsed.signature_algorithm.algorithm;
+        let signed_with_sha1 = [
+            OID_PKCS1_SHA1WITHRSA,
+            OID_SHA1_WITH_RSA,
+            ECDSA_WITH_SHA1,
+            DSA_WITH_SHA1,
+        ]
+        .contains(algorithm);
+        // Of several common names the last counts.
+        let name = parsed.subject().iter_common_name().last();
+        let certificate = Self {
+            common_name: name.and_then(|name| name.as_str().ok()).map(str::to_owned),
+            is_ca: parsed.is_ca(),
+            not_before: parsed.validity().not_before.timestamp(),
+            not_after: parsed.validity().not_after.timestamp(),
+            signed_with_sha1,
+            key,
+            der: Vec::new(),
+        };
+        Some(Self { der, ..certificate })
+    }
+
+    /// Whether the common name is the GUN, or a prefix of it followed by `*`. A star elsewhere is just a star.
+    fn covers(&self, gun: &Gun) -> bool {
+        let name = self.common_name.as_deref().unwrap_or_default();
+        name == gun.as_str() || name.ends_with('*') && gun.as_str().starts_with(name.trim_end_matches('*'))
+    }
+
+    /// Why the certificate must not be used whatever the day.
+    fn weakness(&self) -> Option<&'static str> {
+        if self.not_before > self.not_after {
+            return Some("certificate validity window is invalid");
+        }
+        if self.signed_with_sha1 {
+            return Some("certificate uses SHA-1 for its signature");
+        }
+        match self.key {
+            CertifiedKey::Rsa { bits } if bits < MIN_RSA_BITS => Some("RSA bit length is too short"),
+            _ => None,
+        }
+    }
+
+    fn is_current(&self, dates: Dates) -> bool {
+        match dates {
+            Dates::Ignored => true,
+            Dates::CheckedAt(now) => {
+                now.timestamp() <= self.not_after && (now + EARLY).timestamp() >= self.not_before
+            }
+        }
+    }
+}

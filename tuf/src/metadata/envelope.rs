@@ -1,0 +1,224 @@
+//! What every document has: a signed part with type, version and expiry, and signatures over it.
+
+use chrono::{DateTime, Utc};
+
+use super::MetadataError;
+use super::fields::Fields;
+use crate::canonical::canonical;
+use crate::json::{self, Json};
+use crate::role::RoleName;
+use crate::time;
+use crate::version::{Version, VersionError};
+
+/// A document as far as it can be read without knowing its role.
+#[derive(Debug, Clone)]
+pub(crate) struct Envelope {
+    signed: Json,
+    type_name: String,
+    expires: DateTime<Utc>,
+    version: i64,
+    signatures: Vec<RawSignature>,
+}
+
+/// A signature as written: the key ID may be any text and the method unknown.
+#[derive(Debug, Clone)]
+pub(crate) struct RawSignature {
+    pub(crate) key_id: String,
+    pub(crate) method: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Envelope {
+    /// Reads a document. Missing fields get their zero value; unknown ones are kept, for they are signed too.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, MetadataError> {
+        let document = json::parse(bytes)?;
+        let fields = Fields::of(&document, "document")?;
+        let mut envelope = Self {
+            signed: Json::Null,
+            type_name: String::new(),
+            expires: time::zero(),
+            version: 0,
+            signatures: Vec::new(),
+        };
+        if let Some(signed) = fields.object("signed")? {
+            envelope.type_name = signed.string("_type")?.to_owned();
+            envelope.version = signed.integer("version")?;
+            if signed.raw("expires").is_some() {
+                let text = signed.string("expires")?;
+                envelope.expires =
+                    time::parse(text).ok_or_else(|| signed.wrong("expires", "an RFC 3339 time"))?;
+            }
+        }
+        for element in fields.list("signatures")? {
+            envelope.signatures.push(RawSignature::read(element)?);
+        }
+        if let Json::Object(members) = document {
+            envelope.signed = members.into_field("signed");
+        }
+        Ok(envelope)
+    }
+
+    /// The signed part, to be read as a document of a role.
+    pub(crate) fn signed(&self, role: &RoleName) -> Result<Fields<'_>, MetadataError> {
+        match &self.signed {
+            Json::Null => Err(MetadataError::structure(role, "the signed part is missing")),
+            signed => Fields::of(signed, "signed"),
+        }
+    }
+
+    /// The message that the signatures are made over.
+    pub(crate) fn message(&self) -> Result<Vec<u8>, MetadataError> {
+        Ok(canonical(&self.signed)?)
+    }
+
+    pub(crate) fn signatures(&self) -> &[RawSignature] {
+        &self.signatures
+    }
+
+    /// The version as written, which may be no version at all.
+    pub(crate) fn version_number(&self) -> i64 {
+        self.version
+    }
+
+    pub(crate) fn expires(&self) -> DateTime<Utc> {
+        self.expires
+    }
+
+    /// Checks the type, then the version. `too_small` is the reference's wording for this type.
+    pub(crate) fn check_type(
+        &self,
+        role: &RoleName,
+        type_name: &str,
+        too_small: &str,
+    ) -> Result<(), MetadataError> {
+        if self.type_name != type_name {
+            let problem = format!("expected type {type_name}, not {}", self.type_name);
+            return Err(MetadataError::structure(role, problem));
+        }
+        match Version::new(self.version) {
+            Err(VersionError::TooSmall) => Err(MetadataError::structure(role, too_small)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The version, if it is one that can be stored.
+    pub(crate) fn version(&self, role: &RoleName) -> Result<Version, MetadataError> {
+        Version::new(self.version).map_err(|e| match e {
+            VersionError::TooSmall => MetadataError::structure(role, e.to_string()),
+            VersionError::TooLarge => MetadataError::VersionTooLarge {
+                role: role.clone(),
+                version: self.version,
+            },
+        })
+    }
+
+    /// Checks that the document has not expired. There is no leeway.
+    pub(crate) fn check_expiry(&self, role: &RoleName, now: DateTime<Utc>) -> Result<(), MetadataError> {
+        if self.expires < now {
+            return Err(MetadataError::Expired {
+                role: role.clone(),
+                at: self.expires,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl RawSignature {
+    fn read(element: &Json) -> Result<Self, MetadataError> {
+        if *element == Json::Null {
+            return Ok(Self {
+                key_id: String::new(),
+                method: String::new(),
+                bytes: Vec::new(),
+            });
+        }
+        let fields = Fields::of(element, "signatures")?;
+        Ok(Self {
+            key_id: fields.string("keyid")?.to_owned(),
+            method: fields.string("method")?.to_owned(),
+            bytes: fields.bytes("sig")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Envelope::parse(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn missing_fields_and_null_are_zero_values() {
+        for text in [
+            "{}",
+            r#"{"signed":null,"signatures":null}"#,
+            r#"{"signed":{},"signatures":[null]}"#,
+        ] {
+            let envelope = Envelope::parse(text.as_bytes()).unwrap();
+            assert_eq!(envelope.version_number(), 0);
+            assert_eq!(envelope.expires(), time::zero());
+        }
+    }
+
+    #[test]
+    fn values_of_the_wrong_kind_are_refused() {
+        for (text, expected) in [
+            ("[]", "json: document is not an object"),
+            ("null", "json: document is not an object"),
+            ("7", "json: document is not an object"),
+            (r#"{"signed":[]}"#, "json: document.signed is not an object"),
+            (
+                r#"{"signed":{"_type":1}}"#,
+                "json: document.signed._type is not a string",
+            ),
+            (
+                r#"{"signed":{"version":8.0}}"#,
+                "json: document.signed.version is not a 64-bit integer",
+            ),
+            (
+                r#"{"signed":{"version":"8"}}"#,
+                "json: document.signed.version is not a 64-bit integer",
+            ),
+            (
+                r#"{"signed":{"version":18446744073709551616}}"#,
+                "json: document.signed.version is not a 64-bit integer",
+            ),
+            (
+                r#"{"signed":{"expires":"tomorrow"}}"#,
+                "json: document.signed.expires is not an RFC 3339 time",
+            ),
+            (
+                r#"{"signed":{"expires":5}}"#,
+                "json: document.signed.expires is not a string",
+            ),
+            (r#"{"signatures":{}}"#, "json: document.signatures is not a list"),
+            (r#"{"signatures":[1]}"#, "json: signatures is not an object"),
+            (
+                r#"{"signatures":[{"sig":"-_-_"}]}"#,
+                "json: signatures.sig is not base64",
+            ),
+            (
+                r#"{"signatures":[{"sig":"YQ"}]}"#,
+                "json: signatures.sig is not base64",
+            ),
+            (
+                r#"{"signatures":[{"keyid":1}]}"#,
+                "json: signatures.keyid is not a string",
+            ),
+        ] {
+            assert_eq!(error(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_fields_match_in_any_case() {
+        let text = r#"{"SIGNED":{"Version":3,"_TYPE":"Root"},"Signatures":[{"KeyID":"a","Sig":"YQ=="}]}"#;
+        let envelope = Envelope::parse(text.as_bytes()).unwrap();
+        assert_eq!(envelope.version_number(), 3);
+        assert_eq!(envelope.signatures()[0].bytes, b"a");
+        assert_eq!(envelope.message().unwrap(), br#"{"Version":3,"_TYPE":"Root"}"#);
+    }
+}

@@ -1,0 +1,150 @@
+//! What snapshots and timestamps say about a document: its hashes and length.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::MetadataError;
+use super::fields::Fields;
+use crate::canonical::push_string;
+use crate::checksum::Checksum;
+use crate::encoding::{decode_base64, encode_base64};
+use crate::json::Json;
+use crate::role::RoleName;
+use crate::time;
+use crate::version::Version;
+
+/// Largest length that an IEEE double holds exactly, so that it has the same canonical form everywhere.
+const MAX_LENGTH: i64 = 1 << 53;
+
+/// Hashes and length of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FileMeta {
+    /// By the name of the algorithm; `sha256` and `sha512` are checked, others only carried along.
+    hashes: BTreeMap<String, Vec<u8>>,
+    length: i64,
+}
+
+impl FileMeta {
+    /// Describes the raw bytes of a document.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let hashes = [
+            ("sha256".to_owned(), openssl::sha::sha256(bytes).to_vec()),
+            ("sha512".to_owned(), openssl::sha::sha512(bytes).to_vec()),
+        ];
+        Self {
+            hashes: hashes.into(),
+            length: bytes.len() as i64,
+        }
+    }
+
+    /// Reads an entry. Hashes may be missing or of any length.
+    pub(crate) fn read(value: &Json, path: &str) -> Result<Self, MetadataError> {
+        let fields = Fields::of(value, path)?;
+        let mut hashes = BTreeMap::new();
+        for (algorithm, hash) in fields.map("hashes")? {
+            let digest = match hash {
+                Json::String(text) => decode_base64(text),
+                _ => None,
+            };
+            let digest = digest.ok_or_else(|| fields.wrong("hashes", "a map of base64"))?;
+            hashes.insert(algorithm.to_owned(), digest);
+        }
+        let length = fields.integer("length")?.clamp(-MAX_LENGTH, MAX_LENGTH);
+        Ok(Self { hashes, length })
+    }
+
+    /// Reads a map of entries by name.
+    pub(crate) fn read_map(fields: &Fields<'_>, name: &str) -> Result<BTreeMap<String, Self>, MetadataError> {
+        let path = fields.at(name);
+        let read = |(name, value): (&str, &Json)| Ok((name.to_owned(), Self::read(value, &path)?));
+        fields.map(name)?.into_iter().map(read).collect()
+    }
+
+    /// Checks that there is a SHA-256 and that known hashes have their length. `document` is the role of the
+    /// document that holds this entry, `name` the entry's name.
+    pub(crate) fn check(meta: Option<&Self>, document: &RoleName, name: &str) -> Result<(), MetadataError> {
+        let Some(sha256) = meta.and_then(|meta| meta.hashes.get("sha256")) else {
+            let problem = format!("missing {name} sha256 checksum information");
+            return Err(MetadataError::structure(document, problem));
+        };
+        let sha512 = meta.and_then(|meta| meta.hashes.get("sha512"));
+        for (algorithm, digest, length) in [("sha256", Some(sha256), 32), ("sha512", sha512, 64)] {
+            if digest.is_some_and(|digest| digest.len() != length) {
+                let problem = format!("invalid {name} checksum information, {algorithm} checksum invalid");
+                return Err(MetadataError::structure(document, problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// The SHA-256, if there is one of the right length.
+    pub(crate) fn sha256(&self) -> Option<Checksum> {
+        let digest: &[u8; 32] = self.hashes.get("sha256")?.as_slice().try_into().ok()?;
+        Some(Checksum::from_bytes(*digest))
+    }
+
+    /// Checks the raw bytes of a document against every known hash given, of which there must be one. The length
+    /// is not looked at.
+    pub(crate) fn verify(meta: Option<&Self>, role: &RoleName, bytes: &[u8]) -> Result<(), MetadataError> {
+        let hash = |algorithm| meta.and_then(|meta| meta.hashes.get(algorithm));
+        let (sha256, sha512) = (hash("sha256"), hash("sha512"));
+        if sha256.is_none() && sha512.is_none() {
+            return Err(MetadataError::NoChecksum(role.clone()));
+        }
+        let mismatch = |algorithm, expected: &Vec<u8>| MetadataError::Checksum {
+            algorithm,
+            role: role.clone(),
+            expected: hex::encode(expected),
+        };
+        if let Some(expected) = sha256
+            && openssl::sha::sha256(bytes) != **expected
+        {
+            return Err(mismatch("sha256", expected));
+        }
+        if let Some(expected) = sha512
+            && openssl::sha::sha512(bytes) != **expected
+        {
+            return Err(mismatch("sha512", expected));
+        }
+        Ok(())
+    }
+
+    /// Appends the canonical form.
+    fn push(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#"{"hashes":{"#);
+        for (i, (algorithm, digest)) in self.hashes.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            push_string(out, algorithm);
+            out.push(b':');
+            push_string(out, &encode_base64(digest));
+        }
+        out.extend_from_slice(format!(r#"}},"length":{}}}"#, self.length).as_bytes());
+    }
+}
+
+/// The message of a server-made snapshot or timestamp: the canonical form of its signed part.
+pub(crate) fn write_meta(
+    type_name: &str,
+    expires: DateTime<Utc>,
+    meta: &BTreeMap<String, FileMeta>,
+    version: Version,
+) -> Vec<u8> {
+    let mut out = br#"{"_type":"#.to_vec();
+    push_string(&mut out, type_name);
+    out.extend_from_slice(br#","expires":"#);
+    push_string(&mut out, &time::write(expires));
+    out.extend_from_slice(br#","meta":{"#);
+    for (i, (name, meta)) in meta.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        push_string(&mut out, name);
+        out.push(b':');
+        meta.push(&mut out);
+    }
+    out.extend_from_slice(format!(r#"}},"version":{version}}}"#).as_bytes());
+    out
+}

@@ -1,0 +1,127 @@
+//! The keys of a role, as root and targets documents declare them, and the check against a threshold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::fields::Fields;
+use super::{Envelope, MetadataError, RawSignature};
+use crate::json::Json;
+use crate::key::{KeyType, PublicKey};
+use crate::role::RoleName;
+use crate::signature::{SignatureMethod, verify_signature};
+
+/// Keys by the ID they are listed under, which need not be their own.
+pub(crate) type KeyMap = BTreeMap<String, PublicKey>;
+
+/// Who may sign for a role, and how many of them must.
+#[derive(Debug, Clone)]
+pub(crate) struct RoleKeys {
+    pub(crate) key_ids: Vec<String>,
+    pub(crate) threshold: i64,
+    /// The listed keys, by listed ID.
+    pub(crate) keys: KeyMap,
+}
+
+impl RoleKeys {
+    /// Reads `keyids` and `threshold` and picks the keys out of `keys`. IDs without a key are kept for the
+    /// structure check.
+    pub(crate) fn read(fields: &Fields<'_>, keys: &KeyMap) -> Result<Self, MetadataError> {
+        let key_ids: Vec<String> = fields.strings("keyids")?.into_iter().map(str::to_owned).collect();
+        let listed = |id: &String| keys.get_key_value(id).map(|(id, key)| (id.clone(), key.clone()));
+        let keys = key_ids.iter().filter_map(listed).collect();
+        Ok(Self {
+            threshold: fields.integer("threshold")?,
+            keys,
+            key_ids,
+        })
+    }
+
+    /// Checks that the threshold is at least 1 and every key ID has a key. `document` is the role of the document
+    /// that declares them and `name` the role they are for.
+    pub(crate) fn check(&self, document: &RoleName, name: &str) -> Result<(), MetadataError> {
+        if self.threshold < 1 {
+            // The blank at the end is the reference's.
+            let problem = format!("invalid threshold specified for {name}: {} ", self.threshold);
+            return Err(MetadataError::structure(document, problem));
+        }
+        match self.key_ids.iter().find(|&id| !self.keys.contains_key(id)) {
+            Some(id) => {
+                let problem = format!("key ID {id} specified in {name} without corresponding key");
+                Err(MetadataError::structure(document, problem))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that enough of these keys signed the document.
+    ///
+    /// A signature by an unknown key or with an unknown method does not count, and neither does a wrong one; but
+    /// one by a key that is listed under another ID than its own spoils the whole.
+    pub(crate) fn verify(&self, role: &RoleName, document: &Envelope) -> Result<(), MetadataError> {
+        self.verify_signatures(role, &document.message()?, document.signatures())
+    }
+
+    fn verify_signatures(
+        &self,
+        role: &RoleName,
+        message: &[u8],
+        signatures: &[RawSignature],
+    ) -> Result<(), MetadataError> {
+        if signatures.is_empty() {
+            return Err(MetadataError::NoSignatures);
+        }
+        let Some(threshold) = usize::try_from(self.threshold).ok().filter(|&needed| needed > 0) else {
+            return Err(MetadataError::NoThreshold(role.clone()));
+        };
+        let mut signers = BTreeSet::new();
+        for signature in signatures {
+            let Some((id, key)) = self.keys.get_key_value(&signature.key_id) else {
+                continue;
+            };
+            if key.id().as_str() != id {
+                return Err(MetadataError::KeyId);
+            }
+            // Who has signed well need not be verified again; the reference does, to the same result.
+            if signers.contains(id) {
+                continue;
+            }
+            if let Some(method) = SignatureMethod::parse(&signature.method)
+                && verify_signature(key, method, message, &signature.bytes).is_ok()
+            {
+                signers.insert(id);
+            }
+        }
+        if signers.len() < threshold {
+            Err(MetadataError::Threshold(role.clone()))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The keys that can sign: those listed under their own ID.
+    pub(crate) fn usable(&self) -> Vec<PublicKey> {
+        self.keys
+            .iter()
+            .filter(|(id, key)| key.id().as_str() == *id)
+            .map(|(_, key)| key.clone())
+            .collect()
+    }
+}
+
+/// Reads the `keys` of a root or of delegations. A private value, should there be one, is left alone.
+pub(crate) fn read_keys(fields: &Fields<'_>) -> Result<KeyMap, MetadataError> {
+    let path = fields.at("keys");
+    let mut keys = KeyMap::new();
+    for (id, value) in fields.map("keys")? {
+        keys.insert(id.to_owned(), read_key(value, &path)?);
+    }
+    Ok(keys)
+}
+
+fn read_key(value: &Json, path: &str) -> Result<PublicKey, MetadataError> {
+    let key = Fields::of(value, path)?;
+    let public = match key.object("keyval")? {
+        Some(value) => value.bytes("public")?,
+        None => Vec::new(),
+    };
+    Ok(PublicKey::new(KeyType::parse(key.string("keytype")?), public))
+}

@@ -1,0 +1,51 @@
+//! The root document.
+
+use std::collections::BTreeMap;
+
+use super::fields::Fields;
+use super::role_keys::read_keys;
+use super::{Envelope, MetadataError, RoleKeys};
+use crate::role::RoleName;
+
+/// What a root document says: the keys and thresholds of the base roles. Other roles in it are ignored.
+#[derive(Debug, Clone)]
+pub(crate) struct RootBody {
+    roles: BTreeMap<RoleName, RoleKeys>,
+}
+
+impl RootBody {
+    /// Reads a root document and checks its structure: the type, a version of at least 1, the four base roles,
+    /// each with a threshold of at least 1 and a key for every key ID.
+    pub(crate) fn read(document: &Envelope) -> Result<Self, MetadataError> {
+        let signed = document.signed(&RoleName::Root)?;
+        signed.boolean("consistent_snapshot")?;
+        let keys = read_keys(&signed)?;
+        let mut roles = BTreeMap::new();
+        let path = signed.at("roles");
+        for (name, value) in signed.map("roles")? {
+            let role = RoleKeys::read(&Fields::of(value, &path)?, &keys)?;
+            if let Some(name) = RoleName::BASE.into_iter().find(|base| base.as_str() == name) {
+                roles.insert(name, role);
+            }
+        }
+
+        document.check_type(&RoleName::Root, "Root", "version cannot be less than 1")?;
+        for name in RoleName::BASE {
+            match roles.get(&name) {
+                Some(role) => role.check(&RoleName::Root, name.as_str())?,
+                None => {
+                    let problem = format!("missing {name} role specification");
+                    return Err(MetadataError::structure(&RoleName::Root, problem));
+                }
+            }
+        }
+        Ok(Self { roles })
+    }
+
+    /// The keys of a base role.
+    pub(crate) fn role(&self, name: &RoleName) -> Result<&RoleKeys, MetadataError> {
+        self.roles
+            .get(name)
+            .ok_or_else(|| MetadataError::NoRole(name.clone()))
+    }
+}

@@ -1,0 +1,94 @@
+//! Targets documents: `targets` itself and every delegation.
+
+use super::fields::Fields;
+use super::role_keys::read_keys;
+use super::{Envelope, FileMeta, MetadataError, RoleKeys};
+use crate::json::Json;
+use crate::role::{DelegationName, RoleName};
+
+/// What a targets document says, as far as the server needs it: whom it delegates to, and the names of targets.
+#[derive(Debug, Clone)]
+pub(crate) struct TargetsBody {
+    delegations: Vec<Delegation>,
+    /// Names of targets and path prefixes of delegations, for [`TargetsBody::check_names`].
+    names: Vec<String>,
+}
+
+/// A delegation as its parent declares it.
+#[derive(Debug, Clone)]
+struct Delegation {
+    name: String,
+    keys: RoleKeys,
+}
+
+impl TargetsBody {
+    /// Reads a targets document. Its targets are not checked beyond the kind of their fields.
+    pub(crate) fn read(role: &RoleName, document: &Envelope) -> Result<Self, MetadataError> {
+        let signed = document.signed(role)?;
+        let mut body = Self {
+            delegations: Vec::new(),
+            names: Vec::new(),
+        };
+        let path = signed.at("targets");
+        for (name, target) in signed.map("targets")? {
+            FileMeta::read(target, &path)?;
+            body.names.push(name.to_owned());
+        }
+        if let Some(fields) = signed.object("delegations")? {
+            let keys = read_keys(&fields)?;
+            let path = fields.at("roles");
+            for element in fields.list("roles")? {
+                if *element == Json::Null {
+                    return Err(MetadataError::structure(role, "delegation role null invalid"));
+                }
+                let entry = Fields::of(element, &path)?;
+                body.names
+                    .extend(entry.strings("paths")?.into_iter().map(str::to_owned));
+                let name = entry.string("name")?.to_owned();
+                body.delegations.push(Delegation {
+                    name,
+                    keys: RoleKeys::read(&entry, &keys)?,
+                });
+            }
+        }
+        Ok(body)
+    }
+
+    /// Checks the structure: type, version, and for every delegation a valid name of a direct child, a threshold
+    /// of at least 1 and a key for every key ID.
+    pub(crate) fn check(&self, role: &RoleName, document: &Envelope) -> Result<(), MetadataError> {
+        document.check_type(role, "Targets", "version cannot be less than one")?;
+        for delegation in &self.delegations {
+            let name = &delegation.name;
+            if !DelegationName::parse(name).is_ok_and(|child| child.parent() == *role) {
+                return Err(MetadataError::structure(
+                    role,
+                    format!("delegation role {name} invalid"),
+                ));
+            }
+            delegation.keys.check(role, name)?;
+        }
+        Ok(())
+    }
+
+    /// The keys of the first delegation declared with this name.
+    pub(crate) fn delegation(&self, name: &RoleName) -> Option<&RoleKeys> {
+        let declared = self
+            .delegations
+            .iter()
+            .find(|delegation| delegation.name == name.as_str());
+        declared.map(|delegation| &delegation.keys)
+    }
+
+    /// Checks that no name of a target or path of a delegation holds a control character. The reference can verify
+    /// such a document but not write it, and nobody wants such a name in a terminal.
+    pub(crate) fn check_names(&self, role: &RoleName) -> Result<(), MetadataError> {
+        match self.names.iter().find(|name| name.bytes().any(|b| b < 0x20)) {
+            Some(name) => Err(MetadataError::UnprintableName {
+                role: role.clone(),
+                name: name.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Questions to stored documents, answered without verifying them again.
+
+use chrono::{DateTime, Utc};
+
+use crate::checksum::Checksum;
+use crate::key::PublicKey;
+use crate::metadata::{Envelope, FileMeta, MetadataError, RootBody, SnapshotBody, TimestampBody};
+use crate::role::RoleName;
+
+/// The keys that a root lists for a base role, sorted by key ID.
+///
+/// # Errors
+///
+/// Fails for bytes that are not a root, and for roles that a root does not list.
+pub fn role_keys(root_bytes: &[u8], role: &RoleName) -> Result<Vec<PublicKey>, MetadataError> {
+    let root = RootBody::read(&Envelope::parse(root_bytes)?)?;
+    Ok(root.role(role)?.usable())
+}
+
+/// The checksum of the snapshot that a timestamp names.
+///
+/// # Errors
+///
+/// Fails for bytes that are not a timestamp.
+pub fn named_snapshot(timestamp_bytes: &[u8]) -> Result<Checksum, MetadataError> {
+    let body = TimestampBody::read(&Envelope::parse(timestamp_bytes)?)?;
+    let sha256 = body.snapshot().and_then(FileMeta::sha256);
+    sha256.ok_or(MetadataError::NoChecksum(RoleName::Snapshot))
+}
+
+/// The checksum of the document that a snapshot names for a role; `None` if it names none.
+///
+/// # Errors
+///
+/// Fails for bytes that are not a snapshot.
+pub fn named_in_snapshot(snapshot_bytes: &[u8], role: &RoleName) -> Result<Option<Checksum>, MetadataError> {
+    let document = Envelope::parse(snapshot_bytes)?;
+    let body = SnapshotBody::read(&document)?;
+    body.check(&document)?;
+    Ok(body.meta(role).and_then(FileMeta::sha256))
+}
+
+/// When a document expires. One without expiry has expired in the year 1.
+///
+/// # Errors
+///
+/// Fails for bytes that are not a document.
+pub fn expires(bytes: &[u8]) -> Result<DateTime<Utc>, MetadataError> {
+    Ok(Envelope::parse(bytes)?.expires())
+}

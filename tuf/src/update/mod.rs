@@ -1,0 +1,17 @@
+//! Validating a publish and making what the publisher leaves to the server.
+//!
+//! The stages are types: [`check`] makes a [`CheckedUpdate`], signing its snapshot makes a [`SnapshottedUpdate`], and
+//! signing its timestamp makes a [`SignedUpdate`], the only one that can be stored.
+
+mod check;
+mod current;
+mod draft;
+mod hierarchy;
+mod stages;
+
+pub use check::check;
+pub(crate) use check::load_snapshot;
+pub use current::Current;
+pub(crate) use draft::{DraftError, TimestampDraft, snapshot_request};
+pub use draft::{SNAPSHOT_LIFETIME, TIMESTAMP_LIFETIME};
+pub use stages::{CheckedUpdate, SignedUpdate, SnapshottedUpdate};

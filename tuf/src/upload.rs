@@ -1,0 +1,187 @@
+//! The parts of a publish, read as far as that needs no knowledge of the repository.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::metadata::{Envelope, MetadataError};
+use crate::role::RoleName;
+
+/// The documents of one publish: one for each role, decoded. May be empty.
+#[derive(Debug, Clone, Default)]
+pub struct Upload {
+    parts: BTreeMap<RoleName, Part>,
+}
+
+/// One uploaded document.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub(crate) bytes: Bytes,
+    pub(crate) document: Envelope,
+}
+
+/// Why the parts of a publish are refused before they are looked at together.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum IntakeError {
+    /// A part has no file name, or none but `.json`.
+    #[error("no file name provided")]
+    NoFilename,
+    /// A file name is not the name of a role. Carries the name without `.json`.
+    #[error("{0:?} is not a role name")]
+    InvalidRole(String),
+    /// A part is not the JSON of a document.
+    #[error("{role} cannot be read: {reason}")]
+    MalformedJson {
+        /// The role the part was named after.
+        role: String,
+        /// What is wrong, for the log.
+        reason: String,
+    },
+}
+
+impl Upload {
+    /// Reads the parts in body order: the file name, verbatim and without path handling, and the content.
+    ///
+    /// One trailing `.json` of a name is ignored. Of several parts for a role the last wins. Parts for the
+    /// timestamp must be readable but are then dropped, for timestamps are always made by the server.
+    ///
+    /// # Errors
+    ///
+    /// Stops at the first part that has no name, names no role, or does not decode as a document.
+    pub fn from_parts(parts: impl IntoIterator<Item = (Option<String>, Bytes)>) -> Result<Self, IntakeError> {
+        let mut upload = Self::default();
+        for (file_name, bytes) in parts {
+            let name = file_name.as_deref().unwrap_or_default();
+            let name = name.strip_suffix(".json").unwrap_or(name);
+            if name.is_empty() {
+                return Err(IntakeError::NoFilename);
+            }
+            let role = RoleName::parse(name).map_err(|e| IntakeError::InvalidRole(e.0))?;
+            let document = Envelope::parse(&bytes).map_err(|e| malformed(&role, &e))?;
+            if role != RoleName::Timestamp {
+                upload.parts.insert(role, Part { bytes, document });
+            }
+        }
+        Ok(upload)
+    }
+
+    /// The roles with a document, in storing order.
+    pub fn roles(&self) -> Vec<RoleName> {
+        self.parts.keys().cloned().collect()
+    }
+
+    /// The stored documents that [`check`](crate::check) needs beside root, snapshot and timestamp: the current ones
+    /// of every role above an uploaded delegation that is not itself uploaded.
+    pub fn ancestors(&self) -> Vec<RoleName> {
+        let above: BTreeSet<RoleName> = self.parts.keys().flat_map(RoleName::ancestors).collect();
+        above
+            .into_iter()
+            .filter(|role| !self.parts.contains_key(role))
+            .collect()
+    }
+
+    /// Takes out the document of a role.
+    pub(crate) fn take(&mut self, role: &RoleName) -> Option<Part> {
+        self.parts.remove(role)
+    }
+
+    /// Takes out targets and delegations, parents first.
+    pub(crate) fn take_targets(&mut self) -> BTreeMap<RoleName, Part> {
+        let parts = std::mem::take(&mut self.parts);
+        let (targets, others) = parts.into_iter().partition(|(role, _)| role.is_targets_type());
+        self.parts = others;
+        targets
+    }
+}
+
+fn malformed(role: &RoleName, error: &MetadataError) -> IntakeError {
+    IntakeError::MalformedJson {
+        role: role.to_string(),
+        reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upload(parts: &[(&str, &str)]) -> Result<Upload, IntakeError> {
+        let part = |(name, text): &(&str, &str)| (Some((*name).to_owned()), Bytes::from((*text).to_owned()));
+        Upload::from_parts(parts.iter().map(part))
+    }
+
+    fn version(upload: &mut Upload, role: &RoleName) -> i64 {
+        upload.take(role).unwrap().document.version_number()
+    }
+
+    #[test]
+    fn an_empty_form_is_an_upload() {
+        let upload = upload(&[]).unwrap();
+        assert!(upload.roles().is_empty() && upload.ancestors().is_empty());
+    }
+
+    #[test]
+    fn a_part_without_name_is_refused() {
+        for name in [None, Some(String::new()), Some(".json".into())] {
+            let error = Upload::from_parts([(name, Bytes::from_static(b"{}"))]).unwrap_err();
+            assert_eq!(error, IntakeError::NoFilename);
+        }
+    }
+
+    #[test]
+    fn names_are_taken_verbatim_but_for_one_suffix() {
+        assert_eq!(
+            upload(&[("targets/a.json", "{}")]).unwrap().roles()[0].as_str(),
+            "targets/a"
+        );
+        for name in ["x/targets", "../targets", "targets.json", "targets/A", "mirrors"] {
+            let error = upload(&[(&format!("{name}.json"), "{}")]).unwrap_err();
+            assert_eq!(error, IntakeError::InvalidRole(name.into()));
+        }
+    }
+
+    #[test]
+    fn the_first_problem_in_body_order_is_reported() {
+        let malformed = upload(&[("root", "{"), ("nonsense", "{}")]).unwrap_err();
+        assert!(matches!(malformed, IntakeError::MalformedJson { role, .. } if role == "root"));
+        assert!(matches!(
+            upload(&[("nonsense", "{}"), ("root", "{")]),
+            Err(IntakeError::InvalidRole(_))
+        ));
+    }
+
+    #[test]
+    fn the_last_part_of_a_role_wins() {
+        let one = r#"{"signed":{"version":1}}"#;
+        let two = r#"{"signed":{"version":2}}"#;
+        let mut upload = upload(&[("root", two), ("root.json", one)]).unwrap();
+        assert_eq!(version(&mut upload, &RoleName::Root), 1);
+    }
+
+    #[test]
+    fn timestamps_are_read_and_dropped() {
+        assert!(upload(&[("timestamp", "{}")]).unwrap().roles().is_empty());
+        assert!(matches!(
+            upload(&[("timestamp", "[]")]),
+            Err(IntakeError::MalformedJson { .. })
+        ));
+    }
+
+    #[test]
+    fn bytes_after_the_document_are_refused_unless_blank() {
+        assert!(upload(&[("root", "{} \r\n\t")]).is_ok());
+        let far = format!("{{}}{}x", " ".repeat(8192));
+        assert!(matches!(
+            upload(&[("root", &far)]),
+            Err(IntakeError::MalformedJson { .. })
+        ));
+    }
+
+    #[test]
+    fn ancestors_are_the_roles_above_that_are_not_uploaded() {
+        let upload = upload(&[("targets/a/b/c", "{}"), ("targets/a", "{}"), ("targets/x", "{}")]).unwrap();
+        let names: Vec<String> = upload.ancestors().iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["targets", "targets/a/b"]);
+    }
+}

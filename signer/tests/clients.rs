@@ -1,4 +1,5 @@
 //! Who may call: certificates in the handshake, names afterwards.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Keys over real TLS: made, handed out again, used, forgotten.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -150,7 +151,7 @@ async fn with_another_passphrase_keys_are_refused_and_health_says_so() {
 }
 
 #[tokio::test]
-async fn a_server_and_its_client_outlive_each_other() {
+async fn the_client_reports_an_absent_signer_and_finds_it_when_it_is_back() {
     let pki = Pki::new();
     let first = Signer::start(&pki, Setup::default()).await;
     let port = first.port;
@@ -158,6 +159,16 @@ async fn a_server_and_its_client_outlive_each_other() {
     client.health().await.unwrap();
     first.stop().await;
     assert!(matches!(client.health().await, Err(SigningError::Unavailable(_))));
+    let second = Signer::start(
+        &pki,
+        Setup {
+            port,
+            ..Setup::default()
+        },
+    )
+    .await;
+    client.health().await.unwrap();
+    second.stop().await;
 }
 
 #[tokio::test]

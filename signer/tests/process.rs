@@ -1,4 +1,5 @@
 //! The program itself: its command line, its environment, its end.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -121,7 +122,8 @@ async fn acknowledged_keys_and_versions_survive_sigkill() {
     client.sign(&key, &timestamp(7)).await.unwrap();
 }
 
-#[tokio::test]
+// The client must be able to answer the signer's good-bye while this test waits for the log.
+#[tokio::test(flavor = "multi_thread")]
 async fn sigterm_and_sigint_end_it_with_success() {
     let pki = Pki::new();
     for signal in [Signal::TERM, Signal::INT] {

@@ -1,7 +1,7 @@
 //! A signer on a free port with certificates of its own, and clients for it.
 
 // Every test file is a program of its own and uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::path::PathBuf;
 
@@ -88,6 +88,8 @@ pub struct Setup {
     pub policy: SigningPolicy,
     /// The file that client certificates are verified against.
     pub client_ca: Option<&'static str>,
+    /// The port; 0 for any.
+    pub port: u16,
 }
 
 impl Default for Setup {
@@ -97,6 +99,7 @@ impl Default for Setup {
             admission: Admission::everyone(),
             policy: SigningPolicy::Metadata,
             client_ca: Some("ca.crt"),
+            port: 0,
         }
     }
 }
@@ -127,8 +130,8 @@ impl Signer {
         let store = Store::open_sqlite(&pki.path("signer.db")).unwrap();
         let alias = Alias::new("timestamp_1").unwrap();
         let keyring = Keyring::new(store.clone(), setup.passphrases, alias, setup.policy).unwrap();
-        let any_port = ["127.0.0.1:0".parse().unwrap()];
-        let server = GrpcServer::bind(&any_port, tls.acceptor().unwrap(), setup.admission, keyring)
+        let addresses = [([127, 0, 0, 1], setup.port).into()];
+        let server = GrpcServer::bind(&addresses, tls.acceptor().unwrap(), setup.admission, keyring)
             .await
             .unwrap();
         let port = server.address().unwrap().port();

@@ -4,6 +4,10 @@
 //! makes the key, [`policy`] judges what is to be signed, [`store`] makes it durable, [`audit`] says
 //! who did what.
 
+pub mod app;
+pub mod audit;
+pub mod config;
+pub mod grpc;
 pub mod keyring;
 pub mod passphrase;
 pub mod policy;

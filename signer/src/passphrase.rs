@@ -1,6 +1,6 @@
 //! The passphrases that private keys are sealed with, each known by its alias.
 
-use std::{fmt, os::unix::ffi::OsStringExt};
+use std::{fmt, os::unix::ffi::OsStringExt, sync::Arc};
 
 use secrecy::SecretSlice;
 
@@ -54,7 +54,7 @@ pub enum Passphrases {
     /// The environment, one variable for each alias.
     Environment,
     /// One passphrase for every alias: keys in memory, and tests.
-    Fixed(std::sync::Arc<Passphrase>),
+    Fixed(Arc<Passphrase>),
 }
 
 /// No passphrase is set for the alias.
@@ -66,6 +66,11 @@ pub struct PassphraseMissing {
 }
 
 impl Passphrases {
+    /// One known passphrase for every alias.
+    pub fn fixed(passphrase: &[u8]) -> Self {
+        Self::Fixed(Arc::new(SecretSlice::from(passphrase.to_vec())))
+    }
+
     /// A random passphrase that nobody needs to know, for keys that do not outlive the process.
     ///
     /// # Errors
@@ -73,7 +78,7 @@ impl Passphrases {
     pub fn random() -> Result<Self, openssl::error::ErrorStack> {
         let mut bytes = vec![0; 32];
         openssl::rand::rand_priv_bytes(&mut bytes)?;
-        Ok(Self::Fixed(std::sync::Arc::new(SecretSlice::from(bytes))))
+        Ok(Self::Fixed(Arc::new(SecretSlice::from(bytes))))
     }
 
     /// The passphrase of `alias`. An empty one counts as missing.

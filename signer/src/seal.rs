@@ -1,6 +1,7 @@
 //! Private keys at rest: JWE in compact form (RFC 7516), in the form of the Notary signer, so that
 //! either program opens what the other wrote.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use josekit::{
     JoseError,
     jwe::{
@@ -42,15 +43,24 @@ pub enum SealError {
 /// # Errors
 /// [`SealError::CannotSeal`] when OpenSSL fails.
 pub fn seal(plaintext: &[u8], passphrase: &Passphrase) -> Result<String, SealError> {
+    let mut salt = [0; SALT_LENGTH];
+    openssl::rand::rand_bytes(&mut salt).map_err(|_| SealError::CannotSeal)?;
     let attempt = || -> Result<String, JoseError> {
-        let mut header = JweHeader::new();
-        header.set_content_encryption(ENCRYPTION);
-        let mut encrypter = PBES2_HS256_A128KW.encrypter_from_bytes(passphrase.expose_secret())?;
-        encrypter.set_iter_count(ITERATIONS);
-        encrypter.set_salt_len(SALT_LENGTH);
-        jwe::serialize_compact(plaintext, &header, &encrypter)
+        let encrypter = PBES2_HS256_A128KW.encrypter_from_bytes(passphrase.expose_secret())?;
+        jwe::serialize_compact(plaintext, &header(&salt)?, &encrypter)
     };
     attempt().map_err(|_| SealError::CannotSeal)
+}
+
+/// The protected header, complete and in alphabetical order, as the Notary signer writes it: the
+/// library would add what is missing in an order of its own.
+fn header(salt: &[u8]) -> Result<JweHeader, JoseError> {
+    let mut header = JweHeader::new();
+    header.set_algorithm(KEY_WRAP);
+    header.set_content_encryption(ENCRYPTION);
+    header.set_claim("p2c", Some(ITERATIONS.into()))?;
+    header.set_claim("p2s", Some(URL_SAFE_NO_PAD.encode(salt).into()))?;
+    Ok(header)
 }
 
 /// Decrypts a private key from storage; the plaintext is wiped when dropped.
@@ -81,8 +91,6 @@ pub fn open(token: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>,
 
 #[cfg(test)]
 mod tests {
-    use openssl::base64::decode_block;
-
     use super::*;
     use crate::{passphrase, test_vectors};
 
@@ -122,22 +130,17 @@ mod tests {
     #[test]
     fn the_header_is_the_notary_signers_to_the_letter() {
         let token = seal(b"secret", &passphrase::from_text("testpassword")).unwrap();
-        let mut header = token
-            .split('.')
-            .next()
-            .unwrap()
-            .replace('-', "+")
-            .replace('_', "/");
-        header.push_str(&"=".repeat((4 - header.len() % 4) % 4));
-        let header = String::from_utf8(decode_block(&header).unwrap()).unwrap();
+        let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+        let header = String::from_utf8(header).unwrap();
         let (start, salt) = header.split_once(r#","p2s":""#).unwrap();
         assert_eq!(start, r#"{"alg":"PBES2-HS256+A128KW","enc":"A256GCM","p2c":8192"#);
-        let salt = salt
-            .strip_suffix(r#""}"#)
-            .unwrap()
-            .replace('-', "+")
-            .replace('_', "/");
-        assert_eq!(decode_block(&salt).unwrap().len(), SALT_LENGTH);
+        assert_eq!(
+            URL_SAFE_NO_PAD
+                .decode(salt.strip_suffix(r#""}"#).unwrap())
+                .unwrap()
+                .len(),
+            SALT_LENGTH
+        );
         assert_eq!(
             token.split('.').map(str::len).skip(1).take(2).collect::<Vec<_>>(),
             [54, 16]

@@ -34,3 +34,50 @@ pub mod health {
     /// Signing.
     pub const SIGNER: &str = "grpc.health.v1.Health.Signer";
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+    use serde_json::Value;
+
+    use super::wire;
+
+    fn again<M: Message + Default>(bytes: &[u8]) -> Vec<u8> {
+        M::decode(bytes).unwrap().encode_to_vec()
+    }
+
+    #[test]
+    fn messages_of_a_notary_server_and_signer_are_read_and_written_to_the_byte() {
+        let file = include_str!("../../fixtures/signer/go-signer-vectors.json");
+        let file: Value = serde_json::from_str(file).unwrap();
+        let mut seen = 0;
+        for call in ["postgres", "mysql"]
+            .iter()
+            .flat_map(|name| file[name]["rpcs"].as_array().unwrap())
+        {
+            let bytes = |name: &str| hex::decode(call[name].as_str().unwrap_or_default()).unwrap();
+            let (request, reply) = (bytes("request_hex"), bytes("response_hex"));
+            let (request_again, reply_again) = match call["method"].as_str().unwrap() {
+                "/proto.KeyManagement/CreateKey" => (
+                    again::<wire::CreateKeyRequest>(&request),
+                    again::<wire::PublicKey>(&reply),
+                ),
+                "/proto.KeyManagement/GetKeyInfo" => (
+                    again::<wire::KeyId>(&request),
+                    again::<wire::GetKeyInfoResponse>(&reply),
+                ),
+                "/proto.KeyManagement/DeleteKey" => {
+                    (again::<wire::KeyId>(&request), again::<wire::Void>(&reply))
+                }
+                "/proto.Signer/Sign" => (
+                    again::<wire::SignatureRequest>(&request),
+                    again::<wire::Signature>(&reply),
+                ),
+                other => panic!("{other}"),
+            };
+            assert_eq!((request_again, reply_again), (request, reply));
+            seen += 1;
+        }
+        assert_eq!(seen, 26);
+    }
+}

@@ -126,7 +126,8 @@ impl Notary {
     #[track_caller]
     pub fn add_and_publish_to(&self, gun: &str, target: &str, role: &str) {
         let file = self.file("content", target);
-        self.run(["add", gun, target, &file.display().to_string(), "-r", role, "-p"]).ok();
+        self.run(["add", gun, target, &file.display().to_string(), "-r", role, "-p"])
+            .ok();
     }
 
     /// The names of the targets that the CLI lists.

@@ -18,7 +18,18 @@ const GUNS: [&str; 6] = [
 /// A private key and its public half, for a delegation; made with the openssl program as people do.
 fn key_pair(notary: &Notary, name: &str) -> (String, String) {
     let (private, public) = (format!("{name}-key.pem"), format!("{name}-pub.pem"));
-    openssl(notary, &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", &private]);
+    openssl(
+        notary,
+        &[
+            "ecparam",
+            "-name",
+            "prime256v1",
+            "-genkey",
+            "-noout",
+            "-out",
+            &private,
+        ],
+    );
     openssl(notary, &["ec", "-in", &private, "-pubout", "-out", &public]);
     absolute(notary, private, public)
 }
@@ -32,7 +43,11 @@ fn certificate(notary: &Notary, name: &str, algorithm: &[&str]) -> (String, Stri
     arguments.extend(algorithm);
     openssl(notary, &arguments);
     // The notary CLI imports traditional PEM keys.
-    let kind = if algorithm.contains(&"rsa:2048") { "rsa" } else { "ec" };
+    let kind = if algorithm.contains(&"rsa:2048") {
+        "rsa"
+    } else {
+        "ec"
+    };
     let traditional: &[&str] = if kind == "rsa" { &["-traditional"] } else { &[] };
     let mut convert = vec![kind, "-in", &private, "-out", &private];
     convert.extend(traditional);
@@ -46,17 +61,28 @@ fn absolute(notary: &Notary, private: String, public: String) -> (String, String
 }
 
 fn openssl(notary: &Notary, arguments: &[&str]) {
-    Finished::run(Command::new("openssl").current_dir(notary.trust()).args(arguments), "").ok();
+    Finished::run(
+        Command::new("openssl")
+            .current_dir(notary.trust())
+            .args(arguments),
+        "",
+    )
+    .ok();
 }
 
 fn import(notary: &Notary, key: &str, role: &str, gun: &str) {
-    notary.run(["key", "import", key, "--role", role, "--gun", gun]).ok();
+    notary
+        .run(["key", "import", key, "--role", role, "--gun", gun])
+        .ok();
 }
 
 /// A repository with one target, whose snapshot key the server holds.
 fn repository(notary: &Notary, gun: &str) {
     notary.run(["init", gun, "-p"]).ok();
-    notary.run(["key", "rotate", gun, "snapshot", "-r"]).ok().says("Successfully rotated snapshot key");
+    notary
+        .run(["key", "rotate", gun, "snapshot", "-r"])
+        .ok()
+        .says("Successfully rotated snapshot key");
     notary.add_and_publish(gun, "first", "the first content");
 }
 
@@ -66,18 +92,32 @@ fn a_publisher_signs_and_a_reader_verifies() {
     let alice = server.notary("alice");
     let bob = server.notary("bob");
     for gun in GUNS {
-        alice.run(["init", gun, "-p"]).ok().says("Successfully published changes for repository");
+        alice
+            .run(["init", gun, "-p"])
+            .ok()
+            .says("Successfully published changes for repository");
         let file = alice.file("content", "what is signed");
         let file = file.to_str().unwrap();
-        alice.run(["add", gun, "v1.0", file]).ok().says("staged for next publish");
+        alice
+            .run(["add", gun, "v1.0", file])
+            .ok()
+            .says("staged for next publish");
         alice.run(["status", gun]).ok().says("v1.0");
         alice.run(["publish", gun]).ok();
         alice.run(["status", gun]).ok().says("No unpublished changes");
 
         let digest = hex::encode(sha256(b"what is signed"));
-        bob.run(["list", gun]).ok().says("v1.0").says(&digest).says("targets");
-        bob.run(["lookup", gun, "v1.0"]).ok().says(&format!("v1.0 sha256:{digest} 14"));
-        bob.run(["lookup", gun, "v2.0"]).fails().says("No valid trust data for v2.0");
+        bob.run(["list", gun])
+            .ok()
+            .says("v1.0")
+            .says(&digest)
+            .says("targets");
+        bob.run(["lookup", gun, "v1.0"])
+            .ok()
+            .says(&format!("v1.0 sha256:{digest} 14"));
+        bob.run(["lookup", gun, "v2.0"])
+            .fails()
+            .says("No valid trust data for v2.0");
         bob.run(["verify", gun, "v1.0", "-i", file, "-q"]).ok();
         let other = bob.file("other", "something else");
         let forged = bob.run(["verify", gun, "v1.0", "-i", other.to_str().unwrap(), "-q"]);
@@ -86,7 +126,9 @@ fn a_publisher_signs_and_a_reader_verifies() {
         alice.run(["remove", gun, "v1.0", "-p"]).ok();
         assert!(bob.targets(gun).is_empty());
     }
-    bob.run(["list", "registry.example.com/team/sub"]).fails().says("does not have trust data");
+    bob.run(["list", "registry.example.com/team/sub"])
+        .fails()
+        .says("does not have trust data");
 }
 
 #[test]
@@ -97,10 +139,30 @@ fn addhash_signs_what_was_never_here_and_keeps_custom_data() {
     alice.run(["init", gun, "-p"]).ok();
     let (short, long) = (hex::encode(sha256(b"x")), hex::encode(sha512(b"x")));
     let custom = alice.file("custom.json", r#"{"a":"b"}"#);
-    let arguments = ["addhash", gun, "elsewhere", "1", "--sha256", &short, "--sha512", &long, "--custom"];
-    alice.run(arguments.iter().copied().chain([custom.to_str().unwrap(), "-p"])).ok();
-    server.notary("bob").run(["lookup", gun, "elsewhere"]).ok().says(&short);
-    let targets = server.client("bob").get(&format!("/v2/{gun}/_trust/tuf/targets.json")).ok().json();
+    let arguments = [
+        "addhash",
+        gun,
+        "elsewhere",
+        "1",
+        "--sha256",
+        &short,
+        "--sha512",
+        &long,
+        "--custom",
+    ];
+    alice
+        .run(arguments.iter().copied().chain([custom.to_str().unwrap(), "-p"]))
+        .ok();
+    server
+        .notary("bob")
+        .run(["lookup", gun, "elsewhere"])
+        .ok()
+        .says(&short);
+    let targets = server
+        .client("bob")
+        .get(&format!("/v2/{gun}/_trust/tuf/targets.json"))
+        .ok()
+        .json();
     assert_eq!(targets["signed"]["targets"]["elsewhere"]["custom"]["a"], "b");
 }
 
@@ -118,29 +180,76 @@ fn delegates_publish_from_their_own_trust_directories_with_keys_and_certificates
         let (dave_key, dave_certificate) =
             certificate(&dave, "dave", &["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]);
 
-        alice.run(["delegation", "add", gun, "targets/bob", &bob_public, "--all-paths"]).ok();
+        alice
+            .run([
+                "delegation",
+                "add",
+                gun,
+                "targets/bob",
+                &bob_public,
+                "--all-paths",
+            ])
+            .ok();
         let both = [carol_certificate.as_str(), dave_certificate.as_str()];
         let add = ["delegation", "add", gun, "targets/releases"];
-        alice.run(add.into_iter().chain(both).chain(["--paths", "r/", "-p"])).ok();
+        alice
+            .run(add.into_iter().chain(both).chain(["--paths", "r/", "-p"]))
+            .ok();
         let listed = alice.run(["delegation", "list", gun]).ok();
         listed.says("targets/bob").says("targets/releases");
 
         import(&bob, &bob_key, "targets/bob", gun);
         let file = bob.file("content", "bob's");
-        bob.run(["add", gun, "bobs", file.to_str().unwrap(), "-r", "targets/bob", "-p"]).ok();
+        bob.run([
+            "add",
+            gun,
+            "bobs",
+            file.to_str().unwrap(),
+            "-r",
+            "targets/bob",
+            "-p",
+        ])
+        .ok();
         import(&carol, &carol_key, "targets/releases", gun);
         let file = carol.file("content", "carol's");
-        carol.run(["add", gun, "r/carols", file.to_str().unwrap(), "-r", "targets/releases", "-p"]).ok();
+        carol
+            .run([
+                "add",
+                gun,
+                "r/carols",
+                file.to_str().unwrap(),
+                "-r",
+                "targets/releases",
+                "-p",
+            ])
+            .ok();
         import(&dave, &dave_key, "targets/releases", gun);
         let file = dave.file("content", "dave's");
-        dave.run(["add", gun, "r/daves", file.to_str().unwrap(), "-r", "targets/releases", "-p"]).ok();
+        dave.run([
+            "add",
+            gun,
+            "r/daves",
+            file.to_str().unwrap(),
+            "-r",
+            "targets/releases",
+            "-p",
+        ])
+        .ok();
 
-        let reader = server.notary("reader").elsewhere(&format!("reader-{}", gun.len()));
+        let reader = server
+            .notary("reader")
+            .elsewhere(&format!("reader-{}", gun.len()));
         let listed = reader.run(["list", gun]).ok();
         listed.says("bobs").says("r/carols").says("r/daves").says("first");
-        reader.run(["list", gun, "-r", "targets/bob"]).ok().says("bobs").does_not_say("r/carols");
+        reader
+            .run(["list", gun, "-r", "targets/bob"])
+            .ok()
+            .says("bobs")
+            .does_not_say("r/carols");
 
-        alice.run(["delegation", "remove", gun, "targets/bob", "-y", "-p"]).ok();
+        alice
+            .run(["delegation", "remove", gun, "targets/bob", "-y", "-p"])
+            .ok();
         reader.run(["list", gun]).ok().does_not_say("bobs");
     }
 }
@@ -155,11 +264,31 @@ fn a_delegate_delegates_further_and_a_witness_renews() {
     let carol = server.notary("carol");
     let (bob_key, bob_public) = key_pair(&bob, "bob");
     let (carol_key, carol_certificate) = certificate(&carol, "carol", &["rsa:2048"]);
-    alice.run(["delegation", "add", gun, "targets/releases", &bob_public, "--all-paths", "-p"]).ok();
+    alice
+        .run([
+            "delegation",
+            "add",
+            gun,
+            "targets/releases",
+            &bob_public,
+            "--all-paths",
+            "-p",
+        ])
+        .ok();
     import(&bob, &bob_key, "targets/releases", gun);
     let nested = "targets/releases/nightly";
     bob.add_and_publish_to(gun, "bobs", "targets/releases");
-    bob.run(["delegation", "add", gun, nested, &carol_certificate, "--paths", "n/", "-p"]).ok();
+    bob.run([
+        "delegation",
+        "add",
+        gun,
+        nested,
+        &carol_certificate,
+        "--paths",
+        "n/",
+        "-p",
+    ])
+    .ok();
     import(&carol, &carol_key, nested, gun);
     carol.add_and_publish_to(gun, "n/carols", nested);
 
@@ -167,7 +296,11 @@ fn a_delegate_delegates_further_and_a_witness_renews() {
     reader.run(["list", gun]).ok().says("n/carols").says(nested);
 
     let path = format!("/v2/{gun}/_trust/tuf/targets/releases.json");
-    let version = || server.client("reader").get(&path).ok().json()["signed"]["version"].as_i64().unwrap();
+    let version = || {
+        server.client("reader").get(&path).ok().json()["signed"]["version"]
+            .as_i64()
+            .unwrap()
+    };
     let before = version();
     bob.run(["witness", gun, "targets/releases", "-p"]).ok();
     assert_eq!(version(), before + 1);
@@ -184,20 +317,36 @@ fn every_key_can_be_rotated_and_old_readers_follow() {
         let old = server.notary("old").elsewhere(&format!("old-{}", gun.len()));
         assert_eq!(old.targets(gun), ["v1"]);
 
-        alice.run(["key", "rotate", gun, "snapshot", "-r"]).ok().says("Successfully rotated snapshot key");
-        alice.run(["key", "rotate", gun, "timestamp", "-r"]).ok().says("Successfully rotated timestamp key");
-        alice.run(["key", "rotate", gun, "targets"]).ok().says("Successfully rotated targets key");
+        alice
+            .run(["key", "rotate", gun, "snapshot", "-r"])
+            .ok()
+            .says("Successfully rotated snapshot key");
+        alice
+            .run(["key", "rotate", gun, "timestamp", "-r"])
+            .ok()
+            .says("Successfully rotated timestamp key");
+        alice
+            .run(["key", "rotate", gun, "targets"])
+            .ok()
+            .says("Successfully rotated targets key");
         for _ in 0..3 {
             let rotated = alice.run_with_input(["key", "rotate", gun, "root"], "yes\n");
             rotated.ok().says("Successfully rotated root key");
         }
-        alice.run(["key", "rotate", gun, "snapshot"]).ok().says("Successfully rotated snapshot key");
+        alice
+            .run(["key", "rotate", gun, "snapshot"])
+            .ok()
+            .says("Successfully rotated snapshot key");
         alice.add_and_publish(gun, "v2", "two");
         alice.run(["key", "rotate", gun, "snapshot", "-r"]).ok();
         alice.add_and_publish(gun, "v3", "three");
 
         let expected = ["v1", "v2", "v3"];
-        assert_eq!(sorted(old.targets(gun)), expected, "a reader several roots behind");
+        assert_eq!(
+            sorted(old.targets(gun)),
+            expected,
+            "a reader several roots behind"
+        );
         let fresh = server.notary("fresh").elsewhere(&format!("fresh-{}", gun.len()));
         assert_eq!(sorted(fresh.targets(gun)), expected);
         for version in 1..=9 {
@@ -217,9 +366,15 @@ fn deleting_a_repository_leaves_nothing_and_spares_its_neighbours() {
         alice.run(["init", gun, "-p"]).ok();
         alice.add_and_publish(gun, "v1", "one");
     }
-    alice.run(["delete", gun, "--remote"]).ok().says("Successfully deleted local and remote trust data");
+    alice
+        .run(["delete", gun, "--remote"])
+        .ok()
+        .says("Successfully deleted local and remote trust data");
     let reader = server.notary("reader");
-    reader.run(["list", gun]).fails().says("does not have trust data for reg/app");
+    reader
+        .run(["list", gun])
+        .fails()
+        .says("does not have trust data for reg/app");
     for gun in neighbours {
         assert_eq!(reader.targets(gun), ["v1"], "{gun}");
     }
@@ -234,8 +389,14 @@ fn publishing_nothing_is_no_error() {
     let server = TestServer::start();
     let alice = server.notary("alice");
     repository(&alice, "app");
-    alice.run(["publish", "app"]).ok().says("Successfully published changes");
-    alice.run(["publish", "app"]).ok().says("Successfully published changes");
+    alice
+        .run(["publish", "app"])
+        .ok()
+        .says("Successfully published changes");
+    alice
+        .run(["publish", "app"])
+        .ok()
+        .says("Successfully published changes");
     assert_eq!(server.notary("reader").targets("app"), ["first"]);
 }
 
@@ -248,19 +409,37 @@ fn of_two_publishers_at_once_one_is_told_to_try_again() {
     for round in 0..5 {
         // A copy of the trust directory is a second machine of the same publisher.
         let other = alice.elsewhere(&format!("other-{round}"));
-        Finished::run(Command::new("cp").arg("-aT").arg(alice.trust()).arg(other.trust()), "").ok();
+        Finished::run(
+            Command::new("cp")
+                .arg("-aT")
+                .arg(alice.trust())
+                .arg(other.trust()),
+            "",
+        )
+        .ok();
         for (who, name) in [(&alice, "a"), (&other, "b")] {
             let file = who.file("content", name);
-            who.run(["add", "app", &format!("{name}{round}"), file.to_str().unwrap()]).ok();
+            who.run(["add", "app", &format!("{name}{round}"), file.to_str().unwrap()])
+                .ok();
         }
-        let racing = [alice.clone(), other.clone()]
-            .map(|who| std::thread::spawn(move || who.run(["publish", "app"])));
+        let racing =
+            [alice.clone(), other.clone()].map(|who| std::thread::spawn(move || who.run(["publish", "app"])));
         let finished = racing.map(|thread| thread.join().unwrap());
         let losers: Vec<_> = finished.iter().filter(|finished| finished.code != 0).collect();
-        assert!(losers.len() <= 1, "somebody must win: {} {}", finished[0], finished[1]);
+        assert!(
+            losers.len() <= 1,
+            "somebody must win: {} {}",
+            finished[0],
+            finished[1]
+        );
         for loser in losers {
             conflicts += 1;
-            assert!(loser.stderr.contains("somebody else published to this repository first"), "{loser}");
+            assert!(
+                loser
+                    .stderr
+                    .contains("somebody else published to this repository first"),
+                "{loser}"
+            );
         }
         for who in [&alice, &other] {
             who.run(["publish", "app"]).ok();
@@ -287,8 +466,22 @@ fn a_restart_between_any_two_steps_changes_nothing() {
         (&alice, vec!["add", gun, "v1", &file]),
         (&alice, vec!["publish", gun]),
         (&alice, vec!["key", "rotate", gun, "snapshot", "-r"]),
-        (&alice, vec!["delegation", "add", gun, "targets/releases", &bob_public, "--all-paths", "-p"]),
-        (&bob, vec!["add", gun, "v2", &file, "-r", "targets/releases", "-p"]),
+        (
+            &alice,
+            vec![
+                "delegation",
+                "add",
+                gun,
+                "targets/releases",
+                &bob_public,
+                "--all-paths",
+                "-p",
+            ],
+        ),
+        (
+            &bob,
+            vec!["add", gun, "v2", &file, "-r", "targets/releases", "-p"],
+        ),
         (&alice, vec!["key", "rotate", gun, "timestamp", "-r"]),
         (&alice, vec!["key", "rotate", gun, "targets"]),
         (&alice, vec!["key", "rotate", gun, "root"]),

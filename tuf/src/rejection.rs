@@ -50,6 +50,9 @@ impl Rejection {
     /// An uploaded document of this role is refused.
     pub(crate) fn uploaded(role: &RoleName, error: &MetadataError) -> Self {
         let msg = error.to_string();
+        if matches!(error, MetadataError::UnprintableName { .. }) {
+            return Self::Validation(msg);
+        }
         match role {
             RoleName::Root => Self::BadRoot(msg),
             RoleName::Snapshot => Self::BadSnapshot(msg),

@@ -21,7 +21,7 @@ pub enum SecretKey {
     /// ECDSA; made on P-256, but stored keys of other curves work too.
     Ecdsa(EcKey<Private>),
     /// Ed25519.
-    Ed25519(SigningKey),
+    Ed25519(Box<SigningKey>),
     /// RSA; never made here, only found in the database.
     Rsa(PKey<Private>),
 }
@@ -60,7 +60,7 @@ impl SecretKey {
             KeyAlgorithm::Ed25519 => {
                 let mut seed = Zeroizing::new([0; SECRET_KEY_LENGTH]);
                 openssl::rand::rand_priv_bytes(seed.as_mut())?;
-                Ok(Self::Ed25519(SigningKey::from_bytes(&seed)))
+                Ok(Self::Ed25519(Box::new(SigningKey::from_bytes(&seed))))
             }
         }
     }
@@ -94,7 +94,7 @@ impl SecretKey {
             Self::Rsa(key) => key.rsa()?.private_key_to_der()?,
             Self::Ed25519(key) => {
                 let public = key.verifying_key();
-                [public.as_bytes(), key.as_bytes(), public.as_bytes()].concat()
+                [public.as_bytes().as_slice(), key.as_bytes(), public.as_bytes()].concat()
             }
         }))
     }
@@ -173,7 +173,7 @@ fn ed25519_from_plaintext(plaintext: &[u8]) -> Option<SecretKey> {
     let seed: Zeroizing<[u8; SECRET_KEY_LENGTH]> = Zeroizing::new(seed.try_into().ok()?);
     let key = SigningKey::from_bytes(&seed);
     let public = key.verifying_key();
-    (first == public.as_bytes() && second == public.as_bytes()).then_some(SecretKey::Ed25519(key))
+    (first == public.as_bytes() && second == public.as_bytes()).then(|| SecretKey::Ed25519(Box::new(key)))
 }
 
 fn certified_key(certificate: &[u8]) -> Option<PKey<Public>> {

@@ -1,14 +1,14 @@
 //! The keyring as a whole, over a database in memory.
 
 use super::*;
-use crate::{passphrase, policy::timestamp, test_vectors};
+use crate::{policy::timestamp, test_vectors};
 
 fn alias() -> Alias {
     Alias::new("timestamp_1").unwrap()
 }
 
 fn fixed(passphrase: &str) -> Passphrases {
-    Passphrases::Fixed(Arc::new(passphrase::from_text(passphrase)))
+    Passphrases::fixed(passphrase.as_bytes())
 }
 
 fn keyring(store: &Store) -> Keyring {

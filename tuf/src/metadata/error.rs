@@ -97,6 +97,14 @@ pub enum MetadataError {
         /// Its version.
         version: i64,
     },
+    /// The name of a target or the path of a delegation holds a control character.
+    #[error("the name {name:?} in {role} holds a control character")]
+    UnprintableName {
+        /// The role of the document.
+        role: RoleName,
+        /// The name.
+        name: String,
+    },
     /// A root does not list this base role.
     #[error("root has no role {0}")]
     NoRole(RoleName),

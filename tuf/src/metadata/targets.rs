@@ -10,7 +10,7 @@ use crate::role::{DelegationName, RoleName};
 #[derive(Debug, Clone)]
 pub(crate) struct TargetsBody {
     delegations: Vec<Delegation>,
-    /// Names of targets and path prefixes of delegations, for [`TargetsBody::unprintable_name`].
+    /// Names of targets and path prefixes of delegations, for [`TargetsBody::check_names`].
     names: Vec<String>,
 }
 
@@ -80,11 +80,15 @@ impl TargetsBody {
         declared.map(|delegation| &delegation.keys)
     }
 
-    /// A name of a target or a path of a delegation that holds a control character.
-    pub(crate) fn unprintable_name(&self) -> Option<&str> {
-        self.names
-            .iter()
-            .map(String::as_str)
-            .find(|name| name.bytes().any(|b| b < 0x20))
+    /// Checks that no name of a target or path of a delegation holds a control character. The reference can verify
+    /// such a document but not write it, and nobody wants such a name in a terminal.
+    pub(crate) fn check_names(&self, role: &RoleName) -> Result<(), MetadataError> {
+        match self.names.iter().find(|name| name.bytes().any(|b| b < 0x20)) {
+            Some(name) => Err(MetadataError::UnprintableName {
+                role: role.clone(),
+                name: name.clone(),
+            }),
+            None => Ok(()),
+        }
     }
 }

@@ -163,17 +163,8 @@ fn load_new_targets(
     part: Part,
     now: DateTime<Utc>,
 ) -> Result<Document, Rejection> {
-    let refuse = |e| Rejection::uploaded(&role, &e);
-    let body = hierarchy
-        .load_uploaded(&role, &part.document, &part.bytes, now)
-        .map_err(refuse)?;
-    // The reference can verify such names but not write them; nobody wants them in a terminal either.
-    if let Some(name) = body.unprintable_name() {
-        return Err(Rejection::Validation(format!(
-            "the name {name:?} in {role} holds a control character"
-        )));
-    }
-    let version = part.document.version(&role).map_err(refuse)?;
+    let loaded = hierarchy.load_uploaded(&role, &part.document, &part.bytes, now);
+    let version = loaded.map_err(|e| Rejection::uploaded(&role, &e))?;
     Ok(Document::new(role, version, part.bytes))
 }
 

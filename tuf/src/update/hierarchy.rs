@@ -9,6 +9,7 @@ use crate::certificate::delegation_weakness;
 use crate::metadata::{Envelope, MetadataError, RoleKeys, TargetsBody};
 use crate::role::RoleName;
 use crate::trusted_root::TrustedRoot;
+use crate::version::Version;
 
 /// The targets documents that have been verified while checking one update.
 pub(super) struct Hierarchy<'a> {
@@ -36,18 +37,20 @@ impl<'a> Hierarchy<'a> {
             .map(|(role, document)| (role, &*document.bytes))
     }
 
-    /// Verifies an uploaded document: keys, structure, version, signatures, expiry.
+    /// Verifies an uploaded document: keys, structure, version, signatures, expiry, names.
     pub(super) fn load_uploaded(
         &mut self,
         role: &RoleName,
         document: &Envelope,
         bytes: &Bytes,
         now: DateTime<Utc>,
-    ) -> Result<&TargetsBody, MetadataError> {
+    ) -> Result<Version, MetadataError> {
         let body = self.verify(role, document)?;
-        document.version(role)?;
+        let version = document.version(role)?;
         document.check_expiry(role, now)?;
-        Ok(self.insert(role, body, bytes))
+        body.check_names(role)?;
+        self.insert(role, body, bytes);
+        Ok(version)
     }
 
     /// Verifies a stored document. That it has expired does not matter.
@@ -85,12 +88,13 @@ impl<'a> Hierarchy<'a> {
         declared.ok_or_else(|| MetadataError::NoDelegation(role.clone()))
     }
 
-    fn insert(&mut self, role: &RoleName, body: TargetsBody, bytes: &Bytes) -> &TargetsBody {
-        let loaded = Loaded {
-            body,
-            bytes: bytes.clone(),
-        };
-        let entry = self.loaded.entry(role.clone()).insert_entry(loaded);
-        &entry.into_mut().body
+    fn insert(&mut self, role: &RoleName, body: TargetsBody, bytes: &Bytes) {
+        self.loaded.insert(
+            role.clone(),
+            Loaded {
+                body,
+                bytes: bytes.clone(),
+            },
+        );
     }
 }

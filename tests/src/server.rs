@@ -28,12 +28,13 @@ pub struct Builder {
 
 /// A running trust server and signer; both end with it.
 pub struct TestServer {
-    directory: TempDir,
-    pki: TestPki,
     server: Daemon,
     signer: Option<Daemon>,
+    pki: TestPki,
     port: u16,
     signer_port: u16,
+    // Last, so that the daemons are gone, and their logs read, before it is removed.
+    directory: TempDir,
 }
 
 impl TestServer {

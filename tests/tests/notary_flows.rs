@@ -434,12 +434,8 @@ fn of_two_publishers_at_once_one_is_told_to_try_again() {
         );
         for loser in losers {
             conflicts += 1;
-            assert!(
-                loser
-                    .stderr
-                    .contains("somebody else published to this repository first"),
-                "{loser}"
-            );
+            let advice = "somebody else published to this repository first; run the command again";
+            assert!(loser.output().contains(advice), "{loser}");
         }
         for who in [&alice, &other] {
             who.run(["publish", "app"]).ok();

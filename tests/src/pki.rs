@@ -28,11 +28,18 @@ pub struct TestPki {
 
 const DAY: i64 = 86_400;
 
+/// Valid since a month ago, so that servers can be run in the past.
+fn template(name: &str, usage: Usage) -> Template {
+    let mut template = Template::new(name, usage, 30);
+    template.validity.0 = -30 * DAY;
+    template
+}
+
 impl TestPki {
     /// A new CA.
     pub fn new(directory: &Path) -> Self {
         fs::create_dir_all(directory).unwrap();
-        let authority = Issued::self_signed(&Template::new("Test CA", Usage::Authority, 30)).unwrap();
+        let authority = Issued::self_signed(&template("Test CA", Usage::Authority)).unwrap();
         fs::write(directory.join("ca.pem"), authority.certificate_pem().unwrap()).unwrap();
         Self {
             directory: directory.to_path_buf(),
@@ -52,17 +59,17 @@ impl TestPki {
 
     /// A certificate for a daemon on this machine, reached under `names` too.
     pub fn daemon(&self, name: &str, names: &[&str], addresses: &[IpAddr]) -> ClientFiles {
-        let mut template = Template::new(name, Usage::ServerAndClient, 30);
-        template.dns = vec!["localhost".into()];
-        template.dns.extend(names.iter().map(|name| (*name).to_owned()));
-        template.addresses = vec![Ipv4Addr::LOCALHOST.into()];
-        template.addresses.extend(addresses);
-        self.write(name, &self.authority.issue(&template).unwrap(), &[])
+        let mut wanted = template(name, Usage::ServerAndClient);
+        wanted.dns = vec!["localhost".into()];
+        wanted.dns.extend(names.iter().map(|name| (*name).to_owned()));
+        wanted.addresses = vec![Ipv4Addr::LOCALHOST.into()];
+        wanted.addresses.extend(addresses);
+        self.client(name, &wanted)
     }
 
     /// A user's certificate.
     pub fn user(&self, name: &str) -> ClientFiles {
-        self.client(name, &Template::new(name, Usage::Client, 30))
+        self.client(name, &template(name, Usage::Client))
     }
 
     /// A certificate from this CA with anything in it, in files called `name`.
@@ -86,20 +93,20 @@ impl TestPki {
 
     /// A certificate for servers only.
     pub fn server_only(&self) -> ClientFiles {
-        self.client("server-only", &Template::new("server-only", Usage::Server, 30))
+        self.client("server-only", &template("server-only", Usage::Server))
     }
 
     /// A certificate with a key of another kind.
     pub fn with_key(&self, name: &str, key: KeyKind) -> ClientFiles {
-        let mut template = Template::new(name, Usage::Client, 30);
-        template.key = key;
-        self.client(name, &template)
+        let mut wanted = template(name, Usage::Client);
+        wanted.key = key;
+        self.client(name, &wanted)
     }
 
     /// A certificate from a CA of the same name that nobody knows.
     pub fn stranger(&self, name: &str) -> ClientFiles {
-        let unknown = Issued::self_signed(&Template::new("Test CA", Usage::Authority, 30)).unwrap();
-        let issued = unknown.issue(&Template::new(name, Usage::Client, 30)).unwrap();
+        let unknown = Issued::self_signed(&template("Test CA", Usage::Authority)).unwrap();
+        let issued = unknown.issue(&template(name, Usage::Client)).unwrap();
         self.write(&format!("stranger-{name}"), &issued, &[])
     }
 
@@ -107,16 +114,14 @@ impl TestPki {
     pub fn behind_intermediate(&self, name: &str, with_chain: bool) -> ClientFiles {
         let intermediate = self
             .authority
-            .issue(&Template::new("Test intermediate", Usage::Authority, 30))
+            .issue(&template("Test intermediate", Usage::Authority))
             .unwrap();
         fs::write(
             self.directory.join("intermediate.pem"),
             intermediate.certificate_pem().unwrap(),
         )
         .unwrap();
-        let issued = intermediate
-            .issue(&Template::new(name, Usage::Client, 30))
-            .unwrap();
+        let issued = intermediate.issue(&template(name, Usage::Client)).unwrap();
         let chain = if with_chain { vec![intermediate] } else { vec![] };
         self.write(name, &issued, &chain)
     }

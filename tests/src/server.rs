@@ -6,6 +6,7 @@ use std::{
     process::Command,
 };
 
+use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_types::Text};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -104,6 +105,26 @@ impl TestServer {
     /// The path of the server's database.
     pub fn database(&self) -> PathBuf {
         self.path().join("metadata.db")
+    }
+
+    /// The recorded changes, in order: category, principal, certificate subject.
+    pub fn actors(&self) -> Vec<(String, String, String)> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            category: String,
+            #[diesel(sql_type = Text)]
+            principal: String,
+            #[diesel(sql_type = Text)]
+            subject: String,
+        }
+        let mut connection = SqliteConnection::establish(self.database().to_str().unwrap()).unwrap();
+        let query = "SELECT category, principal, coalesce(certificate_subject, '') AS subject \
+                     FROM changefeed JOIN change_actors ON change_id = id ORDER BY id";
+        let rows: Vec<Row> = diesel::sql_query(query).load(&mut connection).unwrap();
+        rows.into_iter()
+            .map(|row| (row.category, row.principal, row.subject))
+            .collect()
     }
 
     /// Stops the trust server; returns its exit code, if it ended by itself.

@@ -47,6 +47,9 @@ pub enum HandshakeError {
     /// The client took too long.
     #[error("no handshake within {} s", HANDSHAKE_TIMEOUT.as_secs())]
     Timeout,
+    /// The connection was closed before it said anything, as port checks do.
+    #[error("closed before the handshake")]
+    Closed,
     /// The client speaks plain HTTP.
     #[error("plain HTTP on a TLS port")]
     PlainHttp,
@@ -69,7 +72,7 @@ impl Handshake {
         match timeout(HANDSHAKE_TIMEOUT, tcp.peek(&mut first)).await {
             Err(_) => return Err(HandshakeError::Timeout),
             Ok(Err(cause)) => return Err(tls_error(&cause)),
-            Ok(Ok(0)) => return Err(HandshakeError::Tls("closed before the handshake".into())),
+            Ok(Ok(0)) => return Err(HandshakeError::Closed),
             Ok(Ok(_)) if first[0] != TLS_HANDSHAKE_RECORD && first[0].is_ascii_uppercase() => {
                 let _ = tcp.write_all(PLAIN_HTTP_ANSWER).await;
                 close_politely(&mut tcp).await;

@@ -7,7 +7,7 @@ use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::{App, dev::AppConfig, web};
 use openssl::ssl::SslAcceptor;
-use platform::tls::TlsError;
+use platform::tls::{HandshakeError, TlsError};
 
 use super::{connection::Connection, dispatch::dispatch};
 use crate::{app::State, telemetry};
@@ -92,6 +92,7 @@ async fn accept(
     let address = tcp.peer_addr().ok();
     match Connection::accept(tcp, tls, asks).await {
         Ok(connection) => Ok((connection, address)),
+        Err(HandshakeError::Closed) => Err(()),
         Err(reason) => {
             telemetry::metrics::handshake_refused();
             tracing::warn!(peer.address = address.map(tracing::field::display), %reason, "a handshake failed");

@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    docker::Place,
     pki::ClientFiles,
     process::{Finished, installed_program},
 };
@@ -19,6 +20,7 @@ pub struct Notary {
     files: Option<ClientFiles>,
     ca: PathBuf,
     trust: PathBuf,
+    place: Place,
 }
 
 impl Notary {
@@ -30,6 +32,7 @@ impl Notary {
             files: Some(files.clone()),
             ca: files.ca.clone(),
             trust: trust.into(),
+            place: Place::Here,
         }
     }
 
@@ -37,6 +40,13 @@ impl Notary {
     #[must_use]
     pub fn without_certificate(mut self) -> Self {
         self.files = None;
+        self
+    }
+
+    /// The same, run in another place.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.place = place;
         self
     }
 
@@ -79,7 +89,7 @@ impl Notary {
 
     /// The command, not yet run.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(installed_program("notary", "notary"));
+        let mut command = self.place.command(&installed_program("notary", "notary"));
         command
             .env_clear()
             .env("HOME", &self.trust)

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::Write,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -104,18 +104,6 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a daemon whose output goes to `log`, and waits until it takes connections on `port`.
-    pub fn start(command: &mut Command, log: &Path, port: u16) -> Self {
-        let mut daemon = Self::spawn(command, log);
-        wait_until(&format!("{command:?} listens on {port}"), || {
-            if let Some(status) = daemon.child.try_wait().unwrap() {
-                panic!("{command:?} ended with {status}:\n{}", daemon.log());
-            }
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
-        });
-        daemon
-    }
-
     /// Starts a daemon whose output goes to `log`.
     pub fn spawn(command: &mut Command, log: &Path) -> Self {
         let output = File::options().create(true).append(true).open(log).unwrap();
@@ -130,6 +118,16 @@ impl Daemon {
             child,
             log: log.to_path_buf(),
         }
+    }
+
+    /// Waits until `condition` holds, or fails as soon as the daemon has ended.
+    pub fn wait_for(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
+        wait_until(what, || {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("waited until {what}, but it ended with {status}:\n{}", self.log());
+            }
+            condition()
+        });
     }
 
     /// What it has written so far.
@@ -148,10 +146,14 @@ impl Daemon {
             Stop::Politely => Signal::TERM,
             Stop::AtOnce => Signal::KILL,
         };
-        let id = Pid::from_child(&self.child);
-        let _ = kill_process(id, signal);
+        let _ = kill_process(Pid::from_child(&self.child), signal);
+        self.wait()
+    }
+
+    /// Waits until it is gone; returns its exit code, if it ended by itself.
+    pub fn wait(&mut self) -> Option<i32> {
         let mut code = None;
-        wait_until(&format!("process {id:?} ends"), || {
+        wait_until(&format!("process {} ends", self.child.id()), || {
             match self.child.try_wait().unwrap() {
                 Some(status) => {
                     code = status.code();

@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
-    process::Command,
+    sync::Arc,
 };
 
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_types::Text};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    docker::{self, Namespace, Place},
     http::Client,
     notary::Notary,
     pki::{ClientFiles, TestPki},
@@ -25,6 +27,7 @@ pub struct Builder {
     changes: Vec<(&'static str, Value)>,
     signer_changes: Vec<(&'static str, Value)>,
     with_signer: bool,
+    place: Place,
 }
 
 /// A running trust server and signer; both end with it.
@@ -34,6 +37,7 @@ pub struct TestServer {
     pki: TestPki,
     port: u16,
     signer_port: u16,
+    place: Place,
     // Last, so that the daemons are gone, and their logs read, before it is removed.
     directory: TempDir,
 }
@@ -45,6 +49,7 @@ impl TestServer {
             changes: Vec::new(),
             signer_changes: Vec::new(),
             with_signer: true,
+            place: Place::Here,
         }
     }
 
@@ -60,7 +65,10 @@ impl TestServer {
 
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("https://localhost:{}", self.port)
+        match self.place {
+            Place::Here => format!("https://localhost:{}", self.port),
+            Place::Inside(_) => format!("https://{}:{}", docker::TRUST_NAME, self.port),
+        }
     }
 
     /// The test's directory.
@@ -134,7 +142,7 @@ impl TestServer {
 
     /// Starts the trust server again after a stop.
     pub fn start_server(&mut self) {
-        self.server = start_server(self.directory.path(), self.port);
+        self.server = start_server(&self.place, self.directory.path(), self.port);
     }
 
     /// Stops the trust server and starts it again.
@@ -150,7 +158,7 @@ impl TestServer {
 
     /// Starts the signer again after a stop.
     pub fn start_signer(&mut self) {
-        self.signer = Some(start_signer(self.directory.path(), self.signer_port));
+        self.signer = Some(start_signer(&self.place, self.directory.path(), self.signer_port));
     }
 
     /// Stops the signer and starts it again.
@@ -193,14 +201,21 @@ impl Builder {
         self.set("trust_service", json!({"type": "local"}))
     }
 
+    /// Runs the daemons in a namespace, where the server is `trust.test`.
+    #[must_use]
+    pub fn inside(mut self, namespace: &Arc<Namespace>) -> Self {
+        self.place = Place::Inside(namespace.clone());
+        self
+    }
+
     /// Writes the files without starting anything; for tests of what happens at start.
     pub fn prepare(self) -> Prepared {
         let directory = TempDir::new().unwrap();
         let pki = TestPki::new(&directory.path().join("pki"));
         let (port, signer_port) = (free_port(), free_port());
-        pki.daemon("server", &[], &[]);
+        pki.daemon("server", &[docker::TRUST_NAME], &[docker::ADDRESS]);
         pki.daemon("signer", &[], &[]);
-        let mut config = server_config(port, signer_port);
+        let mut config = server_config(address_in(&self.place), port, signer_port);
         for (key, value) in self.changes {
             set(&mut config, key, value);
         }
@@ -216,6 +231,7 @@ impl Builder {
             port,
             signer_port,
             with_signer: self.with_signer,
+            place: self.place,
         }
     }
 
@@ -232,6 +248,7 @@ pub struct Prepared {
     port: u16,
     signer_port: u16,
     with_signer: bool,
+    place: Place,
 }
 
 impl Prepared {
@@ -247,32 +264,39 @@ impl Prepared {
 
     /// Starts the daemons and waits until they listen.
     pub fn start(self) -> TestServer {
-        let signer = self
-            .with_signer
-            .then(|| start_signer(self.directory.path(), self.signer_port));
-        let server = start_server(self.directory.path(), self.port);
         let Self {
             directory,
             pki,
             port,
             signer_port,
-            ..
+            with_signer,
+            place,
         } = self;
+        let signer = with_signer.then(|| start_signer(&place, directory.path(), signer_port));
+        let server = start_server(&place, directory.path(), port);
         TestServer {
-            directory,
-            pki,
             server,
             signer,
+            pki,
             port,
             signer_port,
+            place,
+            directory,
         }
     }
 }
 
-fn server_config(port: u16, signer_port: u16) -> Value {
+fn address_in(place: &Place) -> IpAddr {
+    match place {
+        Place::Here => Ipv4Addr::LOCALHOST.into(),
+        Place::Inside(_) => docker::ADDRESS,
+    }
+}
+
+fn server_config(address: IpAddr, port: u16, signer_port: u16) -> Value {
     json!({
         "server": {
-            "http_addr": format!("127.0.0.1:{port}"),
+            "http_addr": format!("{address}:{port}"),
             "tls_cert_file": "pki/server.pem",
             "tls_key_file": "pki/server-key.pem",
             "client_ca_file": "pki/ca.pem",
@@ -312,17 +336,23 @@ fn set(config: &mut Value, key: &str, value: Value) {
     *node = value;
 }
 
-fn start_server(directory: &Path, port: u16) -> Daemon {
-    let mut command = Command::new(built_programs().join("countersign-server"));
+fn start_server(place: &Place, directory: &Path, port: u16) -> Daemon {
+    let mut command = place.command(&built_programs().join("countersign-server"));
     command.arg("-config").arg(directory.join("server.json"));
-    Daemon::start(&mut command, &directory.join("server.log"), port)
+    let mut daemon = Daemon::spawn(&mut command, &directory.join("server.log"));
+    daemon.wait_for("the server listens", || place.reachable(address_in(place), port));
+    daemon
 }
 
-fn start_signer(directory: &Path, port: u16) -> Daemon {
-    let mut command = Command::new(built_programs().join("countersign-signer"));
+fn start_signer(place: &Place, directory: &Path, port: u16) -> Daemon {
+    let mut command = place.command(&built_programs().join("countersign-signer"));
     command
         .arg("-config")
         .arg(directory.join("signer.json"))
         .env(PASSPHRASE.0, PASSPHRASE.1);
-    Daemon::start(&mut command, &directory.join("signer.log"), port)
+    let mut daemon = Daemon::spawn(&mut command, &directory.join("signer.log"));
+    daemon.wait_for("the signer listens", || {
+        place.reachable(Ipv4Addr::LOCALHOST.into(), port)
+    });
+    daemon
 }

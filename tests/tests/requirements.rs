@@ -26,7 +26,11 @@ fn r1_a_certificate_is_enough_and_nobody_is_ever_challenged_for_a_password() {
 fn r2_tls_is_current_and_every_sort_of_client_key_is_taken() {
     // Protocol versions, chains and key usages have their tests in client_certificates.rs.
     let server = TestServer::start();
-    let keys = [("p384", KeyKind::P384), ("rsa", KeyKind::Rsa(3072)), ("ed25519", KeyKind::Ed25519)];
+    let keys = [
+        ("p384", KeyKind::P384),
+        ("rsa", KeyKind::Rsa(3072)),
+        ("ed25519", KeyKind::Ed25519),
+    ];
     for (name, kind) in keys {
         let files = server.pki().with_key(name, kind);
         let notary = Notary::new(&server.url(), &files, &server.path().join(name));

@@ -1,0 +1,15 @@
+//! Publishing, from uploaded parts to signed documents, and refreshing.
+
+// Clippy knows test functions but not the functions that they share.
+#![allow(clippy::unwrap_used)]
+
+mod exchanges;
+mod refresh;
+mod replay;
+mod root;
+mod sealing;
+mod snapshot;
+mod stored;
+mod support;
+mod targets;
+mod vectors;

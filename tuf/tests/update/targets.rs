@@ -168,7 +168,7 @@ fn targets_themselves_may_hold_anything() {
             .is_ok()
     );
     body["targets"] = json!({ "x": { "length": "5" } });
-    let expected = bad("json: signed.targets.length is not a 64-bit integer");
+    let expected = bad("json: document.signed.targets.length is not a 64-bit integer");
     assert_eq!(
         refused(&repository, "targets", sign(&body, &[&repository.targets])),
         expected

@@ -1,1 +1,9 @@
 //! What both daemons need: configuration, TLS, databases, logging and signals.
+
+pub mod args;
+pub mod config;
+pub mod logging;
+pub mod pki;
+pub mod signals;
+pub mod sqlite;
+pub mod tls;

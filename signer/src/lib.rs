@@ -1,1 +1,18 @@
 //! The signing service: holds snapshot and timestamp keys and signs with them.
+//!
+//! The journey of a call: [`grpc`] lets the caller in and reads the message, [`keyring`] finds or
+//! makes the key, [`policy`] judges what is to be signed, [`store`] makes it durable, [`audit`] says
+//! who did what.
+
+pub mod app;
+pub mod audit;
+pub mod config;
+pub mod grpc;
+pub mod keyring;
+pub mod passphrase;
+pub mod policy;
+pub mod seal;
+pub mod store;
+
+#[cfg(test)]
+mod test_vectors;

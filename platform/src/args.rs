@@ -1,0 +1,50 @@
+//! Command lines in the style of the Go programs.
+
+/// The Go programs take `-config FILE` as well as `--config FILE`; clap would read the former as a
+/// bundle of one-letter options. Gives every long option its second dash and leaves the rest alone.
+pub fn with_double_dashes(arguments: impl IntoIterator<Item = String>) -> Vec<String> {
+    arguments
+        .into_iter()
+        .map(|argument| {
+            let mut characters = argument.chars();
+            let single_dash_word = characters.next() == Some('-')
+                && characters.next().is_some_and(|c| c.is_ascii_alphabetic())
+                && characters.next().is_some();
+            if single_dash_word {
+                format!("-{argument}")
+            } else {
+                argument
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_dash_words_get_a_second_dash_and_nothing_else_changes() {
+        let given = [
+            "server",
+            "-config",
+            "a.json",
+            "-logf=json",
+            "-h",
+            "--debug",
+            "-",
+            "--",
+        ];
+        let expected = [
+            "server",
+            "--config",
+            "a.json",
+            "--logf=json",
+            "-h",
+            "--debug",
+            "-",
+            "--",
+        ];
+        assert_eq!(with_double_dashes(given.map(String::from)), expected);
+    }
+}

@@ -1,0 +1,237 @@
+//! Configuration files: the Notary programs' keys, read by name, with errors that name key, value and cure.
+
+mod file;
+mod value;
+
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+/// Why a configuration is refused. Every message names the key or the file.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}: {cause}", path.display())]
+    Read {
+        /// The file asked for.
+        path: PathBuf,
+        /// What the operating system said.
+        cause: std::io::Error,
+    },
+    /// The file's format is unknown or its text does not parse.
+    #[error("cannot parse the configuration file {}: {reason}", path.display())]
+    Format {
+        /// The file asked for.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A key that must be there is not.
+    #[error("the configuration has no {key}: {expected}")]
+    Missing {
+        /// The dotted key.
+        key: String,
+        /// What to set it to.
+        expected: String,
+    },
+    /// A key has a value that is not allowed.
+    #[error("invalid value for {key}: {value} ({allowed})")]
+    Invalid {
+        /// The dotted key.
+        key: String,
+        /// The value as written.
+        value: String,
+        /// What would be accepted.
+        allowed: String,
+    },
+}
+
+impl ConfigError {
+    /// A value was refused after it was read; `allowed` says what would be accepted.
+    pub fn invalid(key: &str, value: impl std::fmt::Display, allowed: impl Into<String>) -> Self {
+        Self::Invalid {
+            key: key.into(),
+            value: format!("\"{value}\""),
+            allowed: allowed.into(),
+        }
+    }
+
+    /// A key is needed and absent; `expected` says what to set it to.
+    pub fn missing(key: &str, expected: impl Into<String>) -> Self {
+        Self::Missing {
+            key: key.into(),
+            expected: expected.into(),
+        }
+    }
+}
+
+/// A key in the file that the program does not know.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UnknownKey {
+    /// The dotted key as written, in lower case.
+    pub key: String,
+    /// The known key that is spelt most like it.
+    pub nearest: Option<String>,
+}
+
+/// Maps a dotted key to the value that replaces the file's.
+type Override = Box<dyn Fn(&str) -> Option<String>>;
+
+/// One configuration: the file's values under lower-case dotted keys, overridden by the environment.
+///
+/// A key `storage.db_url` is overridden by `<PREFIX>_STORAGE_DB_URL`; an empty variable counts as unset.
+pub struct Settings {
+    tree: Value,
+    directory: PathBuf,
+    environment: Override,
+    asked: RefCell<BTreeSet<String>>,
+}
+
+impl Settings {
+    /// Reads `path` (JSON, TOML or YAML, told apart by its extension).
+    ///
+    /// `prefix` is the start of the environment variables' names, such as `NOTARY_SERVER`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or parsed.
+    pub fn load(path: &Path, prefix: &'static str) -> Result<Self, ConfigError> {
+        let tree = file::read(path)?;
+        let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Ok(Self::new(tree, directory, move |key| {
+            let name = format!("{prefix}_{}", key.replace('.', "_").to_uppercase());
+            std::env::var(name).ok().filter(|value| !value.is_empty())
+        }))
+    }
+
+    /// Settings from values already at hand; `environment` maps a dotted key to an override.
+    pub fn new(
+        tree: Value,
+        directory: PathBuf,
+        environment: impl Fn(&str) -> Option<String> + 'static,
+    ) -> Self {
+        Self {
+            tree: file::lower_case_keys(tree),
+            directory,
+            environment: Box::new(environment),
+            asked: RefCell::default(),
+        }
+    }
+
+    /// The keys of the file that nobody asked for. To be called after everything was read.
+    pub fn unknown_keys(&self) -> Vec<UnknownKey> {
+        let asked = self.asked.borrow();
+        let mut found = Vec::new();
+        value::leaves(&self.tree, &mut String::new(), &mut found);
+        found
+            .into_iter()
+            .filter(|key| {
+                !asked
+                    .iter()
+                    .any(|known| known == key || key.starts_with(&format!("{known}.")))
+            })
+            .map(|key| {
+                let nearest = asked
+                    .iter()
+                    .map(|known| (strsim::damerau_levenshtein(known, &key), known))
+                    .filter(|(distance, known)| *distance <= known.len() / 3)
+                    .min()
+                    .map(|(_, known)| known.clone());
+                UnknownKey { key, nearest }
+            })
+            .collect()
+    }
+
+    /// Makes a path of the configuration absolute: relative ones are relative to the file's directory.
+    pub fn resolve(&self, path: &str) -> PathBuf {
+        self.directory.join(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings(tree: Value) -> Settings {
+        Settings::new(tree, PathBuf::from("/etc/notary"), |key| {
+            (key == "storage.db_url").then(|| "from-environment".to_owned())
+        })
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let settings = settings(json!({"storage": {"db_url": "from-file", "backend": "sqlite3"}}));
+        assert_eq!(
+            settings.text("storage.db_url").unwrap().as_deref(),
+            Some("from-environment")
+        );
+        assert_eq!(
+            settings.text("storage.backend").unwrap().as_deref(),
+            Some("sqlite3")
+        );
+    }
+
+    #[test]
+    fn keys_are_found_in_any_case() {
+        let settings = settings(json!({"Server": {"HTTP_Addr": ":4443"}}));
+        assert_eq!(
+            settings.text("server.http_addr").unwrap().as_deref(),
+            Some(":4443")
+        );
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let settings = settings(json!({"server": {"tls_cert_file": "./a.crt", "tls_key_file": "/k"}}));
+        assert_eq!(
+            settings.path("server.tls_cert_file").unwrap(),
+            Some("/etc/notary/./a.crt".into())
+        );
+        assert_eq!(settings.path("server.tls_key_file").unwrap(), Some("/k".into()));
+    }
+
+    #[test]
+    fn a_refused_value_names_key_value_and_choices() {
+        let settings = settings(json!({"storage": {"backend": "oracle"}, "n": {"a": 70000, "b": true}}));
+        let refused = settings
+            .choice("storage.backend", &[("sqlite3", 1), ("memory", 2)])
+            .unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            r#"invalid value for storage.backend: "oracle" (allowed: sqlite3, memory)"#
+        );
+        let refused = settings.integer("n.a", 0..=65535).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "invalid value for n.a: 70000 (a whole number from 0 to 65535)"
+        );
+        let refused = settings.text("n").unwrap_err();
+        assert!(
+            refused.to_string().starts_with("invalid value for n: {"),
+            "{refused}"
+        );
+        assert_eq!(settings.flag("n.b").unwrap(), Some(true));
+    }
+
+    #[test]
+    fn keys_nobody_asked_for_are_reported_with_the_nearest_known_one() {
+        let settings = settings(json!({"server": {"htp_addr": ":1", "http_addr": ":2"}, "x": {"y": 1}}));
+        let _ = settings.text("server.http_addr");
+        let expected = [
+            UnknownKey {
+                key: "server.htp_addr".into(),
+                nearest: Some("server.http_addr".into()),
+            },
+            UnknownKey {
+                key: "x.y".into(),
+                nearest: None,
+            },
+        ];
+        assert_eq!(settings.unknown_keys(), expected);
+    }
+}

@@ -1,0 +1,163 @@
+//! JSON log lines on standard error, at a level that can be changed while running.
+
+use std::str::FromStr;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt, reload, util::SubscriberInitExt};
+
+/// This workspace's crates. Libraries say nothing below `info` that an operator could use, unless asked
+/// for everything.
+const OURS: [&str; 5] = ["platform", "server", "signer", "signing", "tuf"];
+
+/// The level names of the Notary configuration, least verbose first.
+pub const LEVELS: [(&str, Level); 8] = [
+    ("panic", Level::Fatal),
+    ("fatal", Level::Fatal),
+    ("error", Level::Error),
+    ("warn", Level::Warn),
+    ("warning", Level::Warn),
+    ("info", Level::Info),
+    ("debug", Level::Debug),
+    ("trace", Level::Trace),
+];
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Only what ends the process. (The Notary names `panic` and `fatal`.)
+    Fatal,
+    /// Failures somebody has to look at.
+    Error,
+    /// Things that will become failures.
+    Warn,
+    /// One line for each request and each change. The default.
+    Info,
+    /// Everything needed to follow one request.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl Level {
+    const ALL: [Level; 6] = [
+        Level::Fatal,
+        Level::Error,
+        Level::Warn,
+        Level::Info,
+        Level::Debug,
+        Level::Trace,
+    ];
+
+    fn filter(self) -> Targets {
+        let level = self.threshold();
+        let libraries = if self == Level::Trace {
+            level
+        } else {
+            level.min(LevelFilter::INFO)
+        };
+        Targets::new()
+            .with_default(libraries)
+            .with_targets(OURS.map(|ours| (ours, level)))
+    }
+
+    fn threshold(self) -> LevelFilter {
+        match self {
+            Level::Fatal | Level::Error => LevelFilter::ERROR,
+            Level::Warn => LevelFilter::WARN,
+            Level::Info => LevelFilter::INFO,
+            Level::Debug => LevelFilter::DEBUG,
+            Level::Trace => LevelFilter::TRACE,
+        }
+    }
+
+    fn shifted(self, by: isize) -> Option<Level> {
+        let position = Self::ALL.iter().position(|level| *level == self)?;
+        Self::ALL.get(position.checked_add_signed(by)?).copied()
+    }
+
+    fn name(self) -> &'static str {
+        LEVELS
+            .iter()
+            .find(|(_, level)| *level == self)
+            .map_or("error", |(name, _)| name)
+    }
+}
+
+impl FromStr for Level {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let text = text.to_ascii_lowercase();
+        LEVELS
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, level)| *level)
+            .ok_or(())
+    }
+}
+
+/// Changes the level of the running process.
+#[derive(Clone)]
+pub struct LevelControl {
+    handle: reload::Handle<Targets, Registry>,
+}
+
+/// Starts logging; to be called once, before anything is logged.
+pub fn start(level: Level) -> LevelControl {
+    let (filter, handle) = reload::Layer::new(level.filter());
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_target(false)
+        .with_writer(std::io::stderr);
+    // A second call (tests in one process) keeps the first subscriber.
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    LevelControl { handle }
+}
+
+impl LevelControl {
+    /// SIGUSR1 makes the log more verbose, SIGUSR2 less, one step each, for as long as the process runs.
+    ///
+    /// # Errors
+    /// When the handlers cannot be installed.
+    pub async fn follow_signals(self, mut level: Level) -> std::io::Result<()> {
+        let mut more = signal(SignalKind::user_defined1())?;
+        let mut less = signal(SignalKind::user_defined2())?;
+        loop {
+            let (step, direction) = tokio::select! {
+                _ = more.recv() => (1, "more"),
+                _ = less.recv() => (-1, "less"),
+            };
+            match level.shifted(step) {
+                Some(next) if self.handle.reload(next.filter()).is_ok() => {
+                    level = next;
+                    println!("Successfully setting log level to {}", level.name());
+                }
+                _ => println!(
+                    "The log level stays at {}: it cannot be {direction} verbose",
+                    level.name()
+                ),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn level_names_are_read_in_any_case_and_numbers_are_not() {
+        assert_eq!("WARNING".parse(), Ok(Level::Warn));
+        assert_eq!("panic".parse(), Ok(Level::Fatal));
+        assert_eq!("2".parse::<Level>(), Err(()));
+    }
+
+    #[test]
+    fn levels_stop_at_both_ends() {
+        assert_eq!(Level::Info.shifted(1), Some(Level::Debug));
+        assert_eq!(Level::Trace.shifted(1), None);
+        assert_eq!(Level::Fatal.shifted(-1), None);
+    }
+}

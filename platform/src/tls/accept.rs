@@ -1,0 +1,143 @@
+//! The handshake, and refusals that the other side gets to read.
+
+use std::{net::SocketAddr, pin::Pin, sync::Mutex, time::Duration};
+
+use openssl::ssl::{Ssl, SslAcceptor};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_openssl::SslStream;
+
+use super::{
+    CertificateFault, ClientCertificate, PeerCertificate,
+    server::{FaultCell, fault_index},
+};
+
+/// A client that has not finished its handshake after this long is dropped.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a refused client may go on sending before the connection is closed.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much of what a refused client still sends is read, in bytes.
+const DRAIN_LIMIT: usize = 256 * 1024;
+/// What Go servers answer, so that clients and people recognise it.
+const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\n\
+Client sent an HTTP request to an HTTPS server.\n";
+/// The first byte of every TLS connection (RFC 8446 section 5.1: handshake record).
+const TLS_HANDSHAKE_RECORD: u8 = 0x16;
+
+/// An encrypted connection.
+pub type TlsStream = SslStream<TcpStream>;
+
+/// A finished handshake.
+pub struct Handshake {
+    /// The encrypted connection.
+    pub stream: TlsStream,
+    /// What the client presented.
+    pub certificate: PeerCertificate,
+}
+
+/// Why a connection did not get through its handshake.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// The client's certificate was refused.
+    #[error("client certificate refused: {} ({})", .0.explanation, .0.reason.code())]
+    Certificate(CertificateFault),
+    /// The client took too long.
+    #[error("no handshake within {} s", HANDSHAKE_TIMEOUT.as_secs())]
+    Timeout,
+    /// The connection was closed before it said anything, as port checks do.
+    #[error("closed before the handshake")]
+    Closed,
+    /// The client speaks plain HTTP.
+    #[error("plain HTTP on a TLS port")]
+    PlainHttp,
+    /// Anything else: no certificate, no common protocol, a broken connection.
+    #[error("{0}")]
+    Tls(String),
+}
+
+impl Handshake {
+    /// Performs the handshake. A refused client gets its alert and time to read it before the connection
+    /// is closed: closing with unread input would reset the connection and lose the alert.
+    ///
+    /// # Errors
+    /// When the client is refused or goes away.
+    pub async fn accept(acceptor: &SslAcceptor, mut tcp: TcpStream) -> Result<Self, HandshakeError> {
+        let tls_error = |cause: &dyn std::fmt::Display| HandshakeError::Tls(cause.to_string());
+        // Every client of ours makes a new connection for each request: 40 ms of delay each otherwise.
+        tcp.set_nodelay(true).map_err(|cause| tls_error(&cause))?;
+        let mut first = [0];
+        match timeout(HANDSHAKE_TIMEOUT, tcp.peek(&mut first)).await {
+            Err(_) => return Err(HandshakeError::Timeout),
+            Ok(Err(cause)) => return Err(tls_error(&cause)),
+            Ok(Ok(0)) => return Err(HandshakeError::Closed),
+            Ok(Ok(_)) if first[0] != TLS_HANDSHAKE_RECORD && first[0].is_ascii_uppercase() => {
+                let _ = tcp.write_all(PLAIN_HTTP_ANSWER).await;
+                close_politely(&mut tcp).await;
+                return Err(HandshakeError::PlainHttp);
+            }
+            Ok(Ok(_)) => {}
+        }
+        let index = fault_index().map_err(|cause| tls_error(&cause))?;
+        let mut ssl = Ssl::new(acceptor.context()).map_err(|cause| tls_error(&cause))?;
+        ssl.set_ex_data::<FaultCell>(index, Mutex::new(None));
+        let mut stream = SslStream::new(ssl, tcp).map_err(|cause| tls_error(&cause))?;
+        let outcome = timeout(HANDSHAKE_TIMEOUT, Pin::new(&mut stream).accept()).await;
+        let fault = stream
+            .ssl()
+            .ex_data(index)
+            .and_then(|cell| cell.lock().ok()?.take());
+        match outcome {
+            Ok(Ok(())) => {
+                let certificate = presented(&stream, fault).map_err(HandshakeError::Tls)?;
+                Ok(Self { stream, certificate })
+            }
+            Ok(Err(cause)) => {
+                close_politely(stream.get_mut()).await;
+                Err(fault.map_or_else(|| tls_error(&cause), HandshakeError::Certificate))
+            }
+            Err(_) => Err(HandshakeError::Timeout),
+        }
+    }
+
+    /// The address of the other side.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.stream.get_ref().peer_addr().ok()
+    }
+}
+
+fn presented(stream: &TlsStream, fault: Option<CertificateFault>) -> Result<PeerCertificate, String> {
+    let Some(x509) = stream.ssl().peer_certificate() else {
+        return Ok(PeerCertificate::None);
+    };
+    let certificate = ClientCertificate::new(x509).ok_or("the certificate's dates cannot be read")?;
+    // Belt and braces: what the callback forgave is still in the verification result.
+    let result = stream.ssl().verify_result();
+    let fault = fault.or_else(|| {
+        (result != openssl::x509::X509VerifyResult::OK).then(|| CertificateFault::new(result, 0))
+    });
+    Ok(match fault {
+        Some(fault) => PeerCertificate::Refused(Box::new(certificate), fault),
+        None => PeerCertificate::Verified(Box::new(certificate)),
+    })
+}
+
+/// Ends the sending side, then reads and forgets what the other side still sends, within limits.
+pub async fn close_politely(tcp: &mut TcpStream) {
+    if tcp.shutdown().await.is_err() {
+        return;
+    }
+    let drain = async {
+        let mut rest = [0; 4096];
+        let mut drained = 0;
+        while drained < DRAIN_LIMIT {
+            match tcp.read(&mut rest).await {
+                Ok(0) | Err(_) => break,
+                Ok(count) => drained += count,
+            }
+        }
+    };
+    let _ = timeout(DRAIN_TIMEOUT, drain).await;
+}

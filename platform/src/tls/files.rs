@@ -1,0 +1,68 @@
+//! Reading keys and certificates, with errors that say which file is wrong and why.
+
+use std::path::Path;
+
+use openssl::{
+    pkey::{PKey, Private},
+    x509::X509,
+};
+
+use super::TlsError;
+
+fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|cause| refuse(what, path, cause.to_string()))
+}
+
+pub(super) fn refuse(what: &'static str, path: &Path, reason: impl Into<String>) -> TlsError {
+    TlsError::File {
+        what,
+        path: path.to_path_buf(),
+        reason: reason.into(),
+    }
+}
+
+/// The certificates of a PEM file, at least one.
+pub(super) fn certificates(what: &'static str, path: &Path) -> Result<Vec<X509>, TlsError> {
+    let pem = read(what, path)?;
+    let found = X509::stack_from_pem(&pem).map_err(|cause| refuse(what, path, cause.to_string()))?;
+    if found.is_empty() {
+        return Err(refuse(
+            what,
+            path,
+            "it holds no PEM certificate (-----BEGIN CERTIFICATE-----)",
+        ));
+    }
+    Ok(found)
+}
+
+/// The one unencrypted private key of a PEM file.
+pub(super) fn private_key(what: &'static str, path: &Path) -> Result<PKey<Private>, TlsError> {
+    let pem = read(what, path)?;
+    // An empty passphrase keeps OpenSSL from asking on the terminal for an encrypted key.
+    PKey::private_key_from_pem_passphrase(&pem, b"")
+        .map_err(|_| refuse(what, path, "it holds no unencrypted PEM private key"))
+}
+
+/// A certificate chain (leaf first) and its key, which belong together.
+pub(super) fn key_pair(
+    certificate_what: &'static str,
+    certificate_path: &Path,
+    key_what: &'static str,
+    key_path: &Path,
+) -> Result<(Vec<X509>, PKey<Private>), TlsError> {
+    let chain = certificates(certificate_what, certificate_path)?;
+    let key = private_key(key_what, key_path)?;
+    let matches = chain
+        .first()
+        .and_then(|leaf| leaf.public_key().ok())
+        .is_some_and(|p| p.public_eq(&key));
+    if matches {
+        Ok((chain, key))
+    } else {
+        let reason = format!(
+            "it does not belong to the first certificate of {}",
+            certificate_path.display()
+        );
+        Err(refuse(key_what, key_path, reason))
+    }
+}

@@ -1,0 +1,153 @@
+//! The server side: one immutable generation of key pair, client CAs and verification mode.
+
+use std::{
+    path::PathBuf,
+    sync::{Mutex, OnceLock},
+};
+
+use openssl::{
+    error::ErrorStack,
+    ex_data::Index,
+    ssl::{
+        AlpnError, Ssl, SslAcceptor, SslMethod, SslOptions, SslSessionCacheMode, SslVerifyMode, SslVersion,
+        select_next_proto,
+    },
+    stack::Stack,
+    x509::{
+        X509, X509Name, X509StoreContext, X509StoreContextRef, store::X509StoreBuilder,
+        verify::X509VerifyFlags,
+    },
+};
+
+use super::{CertificateFault, TlsError, files};
+
+/// What is asked of clients in the handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// No certificate is asked for.
+    Off,
+    /// A certificate is asked for; whatever happens, the handshake ends well and HTTP says what was wrong.
+    Request,
+    /// Without a good certificate the handshake fails, with an alert that says why.
+    Require,
+}
+
+/// The TLS settings of one listener.
+#[derive(Debug, Clone)]
+pub struct ServerTls {
+    /// PEM chain, leaf first.
+    pub certificate: PathBuf,
+    /// PEM private key, unencrypted.
+    pub key: PathBuf,
+    /// Certificates that may issue client certificates: roots, intermediates, or both.
+    pub client_ca: Option<PathBuf>,
+    /// What is asked of clients.
+    pub client_auth: ClientAuth,
+    /// Whether to name the client CAs in the handshake. A Go client then sends no certificate that none
+    /// of them issued, and the refusal cannot say why; without names every client sends what it has.
+    pub advertise_cas: bool,
+    /// Whether to agree on HTTP/2 by ALPN with a client that offers it.
+    pub http2: bool,
+}
+
+/// Where the verify callback leaves what it found; the handshake takes it from there.
+pub(super) type FaultCell = Mutex<Option<CertificateFault>>;
+
+pub(super) fn fault_index() -> Result<Index<Ssl, FaultCell>, ErrorStack> {
+    static INDEX: OnceLock<Index<Ssl, FaultCell>> = OnceLock::new();
+    match INDEX.get() {
+        Some(index) => Ok(*index),
+        None => {
+            let index = Ssl::new_ex_index()?;
+            Ok(*INDEX.get_or_init(|| index))
+        }
+    }
+}
+
+impl ServerTls {
+    /// Reads the files and makes the acceptor.
+    ///
+    /// # Errors
+    /// When a file is missing or wrong, or key and certificate do not belong together.
+    pub fn acceptor(&self) -> Result<SslAcceptor, TlsError> {
+        let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+        builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+        let (chain, key) =
+            files::key_pair("the certificate", &self.certificate, "the private key", &self.key)?;
+        for (position, certificate) in chain.into_iter().enumerate() {
+            if position == 0 {
+                builder.set_certificate(&certificate)?;
+            } else {
+                builder.add_extra_chain_cert(certificate)?;
+            }
+        }
+        builder.set_private_key(&key)?;
+        // A resumed session would skip the verification of the client's certificate.
+        builder.set_session_cache_mode(SslSessionCacheMode::OFF);
+        builder.set_options(SslOptions::NO_TICKET | SslOptions::NO_RENEGOTIATION);
+        builder.set_num_tickets(0)?;
+        builder.set_session_id_context(b"countersign")?;
+        if self.http2 {
+            builder.set_alpn_select_callback(|_, offered| {
+                // select_next_proto falls back to the client's first choice when nothing is shared.
+                let chosen = select_next_proto(b"\x02h2", offered).filter(|chosen| *chosen == b"h2");
+                chosen.ok_or(AlpnError::NOACK)
+            });
+        }
+        self.verify_clients(&mut builder)?;
+        Ok(builder.build())
+    }
+
+    fn verify_clients(&self, builder: &mut openssl::ssl::SslAcceptorBuilder) -> Result<(), TlsError> {
+        let Some(path) = self
+            .client_ca
+            .as_ref()
+            .filter(|_| self.client_auth != ClientAuth::Off)
+        else {
+            builder.set_verify(SslVerifyMode::NONE);
+            return Ok(());
+        };
+        let anchors = files::certificates("the client CA file", path)?;
+        if self.advertise_cas {
+            builder.set_client_ca_list(names(&anchors)?);
+        }
+        let mut store = X509StoreBuilder::new()?;
+        for anchor in anchors {
+            store.add_cert(anchor)?;
+        }
+        // As in Go, every certificate of the file is an anchor, an intermediate without its root too.
+        store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+        builder.set_verify_cert_store(store.build())?;
+        let index = fault_index()?;
+        let (mode, forgive) = match self.client_auth {
+            ClientAuth::Require => (SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT, false),
+            ClientAuth::Request | ClientAuth::Off => (SslVerifyMode::PEER, true),
+        };
+        builder.set_verify_callback(mode, move |good, context| {
+            good || (record(context, index) && forgive)
+        });
+        Ok(())
+    }
+}
+
+/// Keeps the first fault; true if it was kept. A fault that nobody can read later must not be forgiven.
+fn record(context: &mut X509StoreContextRef, index: Index<Ssl, FaultCell>) -> bool {
+    let fault = CertificateFault::new(context.error(), context.error_depth());
+    let Ok(ssl_index) = X509StoreContext::ssl_idx() else {
+        return false;
+    };
+    let Some(cell) = context.ex_data(ssl_index).and_then(|ssl| ssl.ex_data(index)) else {
+        return false;
+    };
+    let Ok(mut slot) = cell.lock() else { return false };
+    slot.get_or_insert(fault);
+    true
+}
+
+fn names(anchors: &[X509]) -> Result<Stack<X509Name>, ErrorStack> {
+    let mut names = Stack::new()?;
+    for anchor in anchors {
+        names.push(anchor.subject_name().to_owned()?)?;
+    }
+    Ok(names)
+}

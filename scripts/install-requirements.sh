@@ -1,0 +1,67 @@
+#!/bin/sh
+# Installs what is missing from Debian's packages, and nothing that is there already.
+# Usage: install-requirements.sh build|notary|docker ...
+set -eu
+
+missing=""
+# need PROGRAM_OR_FILE PACKAGE...: the packages, unless the program or file is there
+need() {
+    probe=$1
+    shift
+    case $probe in
+        /*) [ -e "$probe" ] && return 0 ;;
+        *) PATH="$PATH:/usr/sbin:/sbin" command -v "$probe" >/dev/null 2>&1 && return 0 ;;
+    esac
+    missing="$missing $*"
+}
+
+for group in "$@"; do
+    case $group in
+        build)
+            if ! command -v cargo >/dev/null 2>&1; then
+                echo "The Rust toolchain is missing: see https://rustup.rs" >&2
+                exit 1
+            fi
+            need cc gcc libc6-dev
+            need pkg-config pkg-config
+            need /usr/include/openssl/ssl.h libssl-dev
+            ;;
+        notary)
+            need /usr/bin/notary notary
+            need curl curl ca-certificates
+            need openssl openssl
+            ;;
+        docker)
+            need /usr/sbin/dockerd docker.io
+            need /usr/bin/docker docker.io
+            need /usr/bin/docker-registry docker-registry
+            need unshare util-linux
+            need ip iproute2
+            ;;
+        *)
+            echo "unknown group: $group" >&2
+            exit 2
+            ;;
+    esac
+done
+
+[ -z "$missing" ] && exit 0
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "These Debian packages, or what they hold, are missing:$missing" >&2
+    exit 1
+fi
+as_root=""
+if [ "$(id -u)" != 0 ]; then
+    as_root=sudo
+fi
+echo "Installing:$missing"
+# Daemons that come with the packages are started by the tests alone.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+    $as_root chmod +x "$policy"
+    trap '$as_root rm -f "$policy"' EXIT
+fi
+$as_root apt-get update -q
+# shellcheck disable=SC2086 # a list of words
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing

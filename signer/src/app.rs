@@ -1,0 +1,94 @@
+//! From a configuration to a running signer.
+
+use std::{future::Future, io};
+
+use crate::{
+    config::{Config, Storage},
+    grpc::{GrpcServer, ServeError},
+    keyring::Keyring,
+    passphrase::{Alias, InvalidAlias, Passphrases},
+    store::{Store, StoreError},
+};
+
+/// The alias that keys in memory are sealed with; nobody ever sees it.
+const MEMORY_ALIAS: &str = "memory";
+
+/// Why the signer cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The operating system refuses something every process gets.
+    #[error("the operating system refuses: {0}")]
+    System(#[from] io::Error),
+    /// There are no random numbers.
+    #[error("OpenSSL refuses: {0}")]
+    OpenSsl(#[from] openssl::error::ErrorStack),
+    /// The built-in alias is not one.
+    #[error(transparent)]
+    Alias(#[from] InvalidAlias),
+    /// Listening or serving failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// Opens the database and takes the socket.
+///
+/// # Errors
+/// When either cannot be had. A missing passphrase is no reason not to start, as in Notary: health
+/// reports it, and setting it needs a restart anyway.
+pub async fn start(config: Config) -> Result<GrpcServer, AppError> {
+    for remark in &config.remarks {
+        tracing::warn!("{remark}");
+    }
+    if !config.transport.clients_verified {
+        tracing::warn!(
+            "server.client_ca_file is not set: ANYBODY who reaches this port can have anything signed"
+        );
+    }
+    let keyring = tokio::task::spawn_blocking(move || keyring(config.storage, config.policy))
+        .await
+        .map_err(io::Error::other)??;
+    let transport = config.transport;
+    Ok(GrpcServer::bind(
+        &transport.addresses,
+        transport.acceptor,
+        transport.admission,
+        keyring,
+    )
+    .await?)
+}
+
+/// Serves until `stop` completes and the calls under way are answered.
+///
+/// # Errors
+/// When serving fails.
+pub async fn run(server: GrpcServer, stop: impl Future<Output = ()>) -> Result<(), AppError> {
+    tracing::info!(address = %server.address()?, version = env!("CARGO_PKG_VERSION"), "listening");
+    server.serve(stop).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn keyring(storage: Storage, policy: crate::policy::SigningPolicy) -> Result<Keyring, AppError> {
+    let (store, passphrases, alias) = match storage {
+        Storage::Memory => {
+            tracing::warn!("storage.backend is memory: every key is lost when this process ends");
+            (
+                Store::in_memory()?,
+                Passphrases::random()?,
+                Alias::new(MEMORY_ALIAS)?,
+            )
+        }
+        Storage::Sqlite { path, default_alias } => (
+            Store::open_sqlite(&path)?,
+            Passphrases::Environment,
+            default_alias,
+        ),
+    };
+    if let Err(missing) = passphrases.find(&alias) {
+        tracing::error!("{missing}; until then keys cannot be made or used");
+    }
+    Ok(Keyring::new(store, passphrases, alias, policy)?)
+}

@@ -1,0 +1,105 @@
+//! The configuration: the Notary signer's file as it is, and a few keys more.
+
+mod storage;
+mod transport;
+
+use std::path::Path;
+
+use platform::{
+    config::{ConfigError, Settings, UnknownKey},
+    logging::{LEVELS, Level},
+    tls::TlsError,
+};
+
+use crate::policy::SigningPolicy;
+
+pub use storage::Storage;
+pub use transport::Transport;
+
+/// What environment variables that override keys begin with.
+const ENVIRONMENT: &str = "NOTARY_SIGNER";
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// Where and to whom to listen.
+    pub transport: Transport,
+    /// Where keys are.
+    pub storage: Storage,
+    /// What may be signed.
+    pub policy: SigningPolicy,
+    /// What the operator should know about the file, one sentence each.
+    pub remarks: Vec<String>,
+}
+
+/// Why the configuration is refused; one line that names the key or the file.
+#[derive(Debug, thiserror::Error)]
+pub enum RefusedConfig {
+    /// A key is missing or has a value that is not allowed.
+    #[error(transparent)]
+    Key(#[from] ConfigError),
+    /// A certificate or key file cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// The file's values with the environment's overrides.
+///
+/// # Errors
+/// When the file cannot be read or parsed.
+pub fn load(path: &Path) -> Result<Settings, ConfigError> {
+    Settings::load(path, ENVIRONMENT)
+}
+
+/// How much to log; read first, so that everything after it can be logged.
+///
+/// # Errors
+/// When the name is not one of a level.
+pub fn log_level(settings: &Settings) -> Result<Level, ConfigError> {
+    let Some(name) = settings.text("logging.level")? else {
+        return Ok(Level::Info);
+    };
+    name.parse().map_err(|()| {
+        let names: Vec<_> = LEVELS.iter().map(|(name, _)| *name).collect();
+        ConfigError::invalid("logging.level", name, format!("allowed: {}", names.join(", ")))
+    })
+}
+
+impl Config {
+    /// Checks the values in the order in which the Notary signer does, so that the first complaint
+    /// is the same.
+    ///
+    /// # Errors
+    /// When a key is missing, has a value that is not allowed, or names a file that cannot be used.
+    pub fn read(settings: &Settings) -> Result<Self, RefusedConfig> {
+        let bugsnag = settings.text("reporting.bugsnag.api_key")?.is_some();
+        let _ = (
+            settings.text("reporting.bugsnag.release_stage")?,
+            settings.text("reporting.bugsnag.endpoint")?,
+        );
+        let transport = Transport::read(settings)?;
+        let storage = Storage::read(settings)?;
+        let policies = [("metadata", SigningPolicy::Metadata), ("any", SigningPolicy::Any)];
+        let policy = settings.choice("signing.policy", &policies)?.unwrap_or_default();
+        let mut remarks: Vec<_> = settings.unknown_keys().iter().map(unknown).collect();
+        if bugsnag {
+            remarks.push("reporting.bugsnag is not supported and ignored".to_owned());
+        }
+        Ok(Self {
+            transport,
+            storage,
+            policy,
+            remarks,
+        })
+    }
+}
+
+fn unknown(found: &UnknownKey) -> String {
+    match &found.nearest {
+        Some(nearest) => format!("unknown key {} is ignored; did you mean {nearest}?", found.key),
+        None => format!("unknown key {} is ignored", found.key),
+    }
+}
+
+#[cfg(test)]
+mod tests;

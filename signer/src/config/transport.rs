@@ -1,0 +1,90 @@
+//! The `server` section.
+
+use std::{fmt, net::SocketAddr};
+
+use openssl::ssl::SslAcceptor;
+use platform::{
+    config::{ConfigError, Settings},
+    tls::{ClientAuth, ServerTls},
+};
+
+use super::RefusedConfig;
+use crate::grpc::Admission;
+
+/// Where and to whom to listen.
+pub struct Transport {
+    /// The first of these that can be had.
+    pub addresses: Vec<SocketAddr>,
+    /// TLS, its files already read.
+    pub acceptor: SslAcceptor,
+    /// Whether clients must show a certificate.
+    pub clients_verified: bool,
+    /// Which of them may call.
+    pub admission: Admission,
+}
+
+impl Transport {
+    pub(super) fn read(settings: &Settings) -> Result<Self, RefusedConfig> {
+        let file = |key: &str, expected: &str| {
+            settings
+                .path(key)?
+                .ok_or_else(|| ConfigError::missing(key, expected))
+        };
+        let certificate = file(
+            "server.tls_cert_file",
+            "the PEM file of the server certificate and its chain",
+        )?;
+        let key = file(
+            "server.tls_key_file",
+            "the PEM file of the server certificate's private key",
+        )?;
+        let client_ca = settings.path("server.client_ca_file")?;
+        let clients_verified = client_ca.is_some();
+        let tls = ServerTls {
+            certificate,
+            key,
+            client_ca,
+            client_auth: if clients_verified {
+                ClientAuth::Require
+            } else {
+                ClientAuth::Off
+            },
+            // Notary servers are Go clients, and so sure to send the right one of several.
+            advertise_cas: true,
+            http2: true,
+        };
+        let acceptor = tls.acceptor()?;
+        let admission = admission(settings, clients_verified)?;
+        let addresses = settings.listen_addresses("server.grpc_addr")?;
+        Ok(Self {
+            addresses,
+            acceptor,
+            clients_verified,
+            admission,
+        })
+    }
+}
+
+fn admission(settings: &Settings, clients_verified: bool) -> Result<Admission, ConfigError> {
+    const KEY: &str = "server.allowed_clients";
+    let names = settings.list(KEY)?;
+    match (names.is_empty(), clients_verified) {
+        (true, _) => Ok(Admission::everyone()),
+        (false, true) => Ok(Admission::only(names)),
+        (false, false) => Err(ConfigError::invalid(
+            KEY,
+            names.join(" "),
+            "names can only be checked when server.client_ca_file is set",
+        )),
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("addresses", &self.addresses)
+            .field("clients_verified", &self.clients_verified)
+            .field("admission", &self.admission)
+            .finish_non_exhaustive()
+    }
+}

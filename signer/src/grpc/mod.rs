@@ -1,0 +1,14 @@
+//! The network interface: TLS connections in, gRPC calls to the keyring, answers out.
+
+mod admission;
+mod health;
+mod incoming;
+mod key_management;
+mod peer;
+mod server;
+mod signing;
+mod status;
+
+pub use admission::Admission;
+pub use peer::Peer;
+pub use server::{GrpcServer, ServeError};

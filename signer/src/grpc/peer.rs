@@ -1,0 +1,121 @@
+//! Who is at the other end of a connection.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use platform::tls::{ClientCertificate, PeerCertificate};
+use tonic::Extensions;
+
+/// A caller, as its connection showed it. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Peer {
+    address: String,
+    identity: Option<Arc<Identity>>,
+}
+
+/// What a verified certificate says; read once for each connection.
+#[derive(Debug)]
+struct Identity {
+    subject: String,
+    serial: String,
+    common_names: Vec<String>,
+    not_after: DateTime<Utc>,
+}
+
+impl Peer {
+    /// The peer of a finished handshake. A certificate that was refused identifies nobody.
+    pub(super) fn new(address: Option<SocketAddr>, certificate: &PeerCertificate) -> Self {
+        let identity = match certificate {
+            PeerCertificate::Verified(certificate) => Some(Arc::new(Identity::of(certificate))),
+            PeerCertificate::None | PeerCertificate::Refused(..) => None,
+        };
+        Self {
+            address: address.map(|address| address.to_string()).unwrap_or_default(),
+            identity,
+        }
+    }
+
+    /// The peer of a call's connection.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// Address and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The certificate's common name; empty unless there is exactly one.
+    pub fn common_name(&self) -> &str {
+        match self
+            .identity
+            .as_ref()
+            .map(|identity| identity.common_names.as_slice())
+        {
+            Some([only]) => only,
+            _ => "",
+        }
+    }
+
+    /// The certificate's subject; empty without a certificate.
+    pub fn subject(&self) -> &str {
+        self.identity.as_ref().map_or("", |identity| &identity.subject)
+    }
+
+    /// The certificate's serial number; empty without a certificate.
+    pub fn serial(&self) -> &str {
+        self.identity.as_ref().map_or("", |identity| &identity.serial)
+    }
+
+    /// Whether there is a certificate whose time is over.
+    pub(super) fn expired(&self, now: DateTime<Utc>) -> bool {
+        self.identity
+            .as_ref()
+            .is_some_and(|identity| now > identity.not_after)
+    }
+}
+
+impl Identity {
+    fn of(certificate: &ClientCertificate) -> Self {
+        Self {
+            subject: certificate.subject(),
+            serial: certificate.serial(),
+            common_names: certificate.common_names(),
+            not_after: certificate.not_after(),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use openssl::x509::X509;
+    use platform::pki::{Issued, Template, Usage};
+
+    use super::*;
+
+    pub(crate) fn peer(common_name: &str, days: u32) -> Peer {
+        let issued = Issued::self_signed(&Template::new(common_name, Usage::Client, days)).unwrap();
+        let x509 = X509::from_pem(&issued.certificate_pem().unwrap()).unwrap();
+        let certificate = ClientCertificate::new(x509).unwrap();
+        Peer::new(None, &PeerCertificate::Verified(Box::new(certificate)))
+    }
+
+    #[test]
+    fn a_verified_certificate_names_the_peer() {
+        let peer = peer("notary-server", 1);
+        assert_eq!(peer.common_name(), "notary-server");
+        assert!(peer.subject().contains("notary-server"));
+        assert!(!peer.serial().is_empty());
+        assert!(!peer.expired(Utc::now()));
+        assert!(peer.expired(Utc::now() + chrono::TimeDelta::days(2)));
+    }
+
+    #[test]
+    fn without_a_certificate_nobody_is_named() {
+        let peer = Peer::new(None, &PeerCertificate::None);
+        assert_eq!(
+            (peer.common_name(), peer.subject(), peer.expired(Utc::now())),
+            ("", "", false)
+        );
+    }
+}

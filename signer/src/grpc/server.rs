@@ -1,0 +1,126 @@
+//! Serving until told to stop.
+
+use std::{future::Future, io, net::SocketAddr, time::Duration};
+
+use openssl::ssl::SslAcceptor;
+use signing::wire::{key_management_server::KeyManagementServer, signer_server::SignerServer};
+use tokio::{net::TcpListener, sync::oneshot};
+use tonic::{service::InterceptorLayer, transport::Server};
+
+use super::{
+    Admission, health, incoming::incoming, key_management::KeyManagementService, signing::SigningService,
+};
+use crate::keyring::Keyring;
+
+/// How long calls under way may take to finish after the signal to stop.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// How long a call may take; a Notary server itself sets no limit.
+const CALL_LIMIT: Duration = Duration::from_secs(30);
+/// The most calls at once on one connection; a server has one connection.
+const STREAM_LIMIT: u32 = 1024;
+/// Silence after which a connection is tried, and how long the trial may take.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+
+/// A server that has its socket and is ready to accept.
+pub struct GrpcServer {
+    listener: TcpListener,
+    acceptor: SslAcceptor,
+    admission: Admission,
+    keyring: Keyring,
+}
+
+/// Why serving ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the operating system said.
+        cause: io::Error,
+    },
+    /// The transport failed.
+    #[error("serving failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+impl GrpcServer {
+    /// Takes the socket: the first of `addresses` that can be had.
+    ///
+    /// # Errors
+    /// When none can.
+    pub async fn bind(
+        addresses: &[SocketAddr],
+        acceptor: SslAcceptor,
+        admission: Admission,
+        keyring: Keyring,
+    ) -> Result<Self, ServeError> {
+        let listener = TcpListener::bind(addresses)
+            .await
+            .map_err(|cause| ServeError::Listen {
+                address: addresses
+                    .iter()
+                    .map(SocketAddr::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                cause,
+            })?;
+        Ok(Self {
+            listener,
+            acceptor,
+            admission,
+            keyring,
+        })
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// When the operating system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` completes, then accepts nothing new and lets the calls under way finish,
+    /// up to a limit.
+    ///
+    /// # Errors
+    /// When the transport fails.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        let state = health::report(&self.keyring, &reporter).await;
+        if let Err(reason) = &state {
+            tracing::error!("not serving: {reason}");
+        }
+        let (stopping, stopped) = oneshot::channel::<()>();
+        let serving = Server::builder()
+            .timeout(CALL_LIMIT)
+            .max_concurrent_streams(Some(STREAM_LIMIT))
+            .http2_keepalive_interval(Some(KEEPALIVE.0))
+            .http2_keepalive_timeout(Some(KEEPALIVE.1))
+            .layer(InterceptorLayer::new(self.admission))
+            .add_service(health_service)
+            .add_service(KeyManagementServer::new(KeyManagementService::new(
+                self.keyring.clone(),
+            )))
+            .add_service(SignerServer::new(SigningService::new(self.keyring.clone())))
+            .serve_with_incoming_shutdown(incoming(self.listener, self.acceptor), async {
+                let _ = stopped.await;
+            });
+        tokio::pin!(serving);
+        tokio::select! {
+            ended = &mut serving => return Ok(ended?),
+            never = health::watch(self.keyring, reporter, state) => match never {},
+            () = stop => {}
+        }
+        let _ = stopping.send(());
+        match tokio::time::timeout(DRAIN_LIMIT, serving).await {
+            Ok(ended) => Ok(ended?),
+            Err(_) => {
+                tracing::warn!("some calls were not finished within {DRAIN_LIMIT:?}");
+                Ok(())
+            }
+        }
+    }
+}

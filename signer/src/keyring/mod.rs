@@ -1,0 +1,263 @@
+//! The keys: made, found, used, forgotten.
+
+mod error;
+mod opened;
+mod purpose;
+mod secret;
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::Utc;
+use moka::sync::Cache;
+use openssl::sha::sha256;
+use signing::KeyAlgorithm;
+use tokio::task::spawn_blocking;
+use tuf::{KeyId, PublicKey};
+
+pub use error::{KeyringError, Unopenable};
+pub use opened::OpenedKey;
+pub use purpose::{InvalidPurpose, KeyPurpose};
+pub use secret::{SecretKey, SecretKeyError};
+
+use crate::{
+    passphrase::{Alias, Passphrases},
+    policy::{Document, Refusal, SigningPolicy},
+    seal,
+    store::{Inserted, Journal, KeyRow, NewKey, Store, UseOutcome},
+};
+use opened::Record;
+
+/// The most keys held open at once; each is about a kilobyte.
+const CACHE_LIMIT: u64 = 10_000;
+/// How long a key stays open before it is read again. Bounds how long a key that another process
+/// deleted can still repeat its last signature here.
+const CACHE_TIME: Duration = Duration::from_secs(600);
+
+/// Where keys come from and how they are sealed. Clones share everything.
+#[derive(Clone)]
+pub struct Keyring {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Store,
+    journal: Journal,
+    passphrases: Passphrases,
+    /// New keys are sealed with its passphrase.
+    default_alias: Alias,
+    policy: SigningPolicy,
+    opened: Cache<KeyId, Arc<OpenedKey>>,
+}
+
+/// A signature and what is worth telling about it.
+#[derive(Debug)]
+pub struct Signed {
+    /// The key that signed.
+    pub key: Arc<OpenedKey>,
+    /// What was signed, if the policy looked at it.
+    pub document: Option<Document>,
+    /// The signature in the form of its key type.
+    pub signature: Vec<u8>,
+}
+
+impl Keyring {
+    /// A keyring over `store`.
+    ///
+    /// # Errors
+    /// When the system gives no thread to write with.
+    pub fn new(
+        store: Store,
+        passphrases: Passphrases,
+        default_alias: Alias,
+        policy: SigningPolicy,
+    ) -> std::io::Result<Self> {
+        let journal = Journal::start(store.clone())?;
+        let opened = Cache::builder()
+            .max_capacity(CACHE_LIMIT)
+            .time_to_live(CACHE_TIME)
+            .build();
+        let shared = Shared {
+            store,
+            journal,
+            passphrases,
+            default_alias,
+            policy,
+            opened,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// The key waiting for its first use for this purpose, or a new one.
+    ///
+    /// # Errors
+    /// As [`KeyringError`] describes them.
+    pub async fn create(
+        &self,
+        purpose: KeyPurpose,
+        algorithm: KeyAlgorithm,
+    ) -> Result<Arc<OpenedKey>, KeyringError> {
+        let shared = self.shared.clone();
+        spawn_blocking(move || shared.create(&purpose, algorithm)).await?
+    }
+
+    /// The key with this ID, opened.
+    ///
+    /// # Errors
+    /// As [`KeyringError`] describes them.
+    pub async fn find(&self, id: &KeyId) -> Result<Arc<OpenedKey>, KeyringError> {
+        if let Some(key) = self.shared.opened.get(id) {
+            return Ok(key);
+        }
+        let (shared, id) = (self.shared.clone(), id.clone());
+        spawn_blocking(move || shared.find(&id)).await?
+    }
+
+    /// A signature over `content`. What the key was used for is on disk before it is returned.
+    ///
+    /// # Errors
+    /// As [`KeyringError`] describes them.
+    pub async fn sign(&self, id: &KeyId, content: &[u8]) -> Result<Signed, KeyringError> {
+        let key = self.find(id).await?;
+        let document = self.shared.policy.judge(key.role(), content)?;
+        let digest = sha256(content);
+        match key.record_needed(document.as_ref(), &digest, Utc::now()) {
+            Record::Nothing => {}
+            Record::Later(used) => self.shared.journal.note(used),
+            Record::Now(used) => match self.shared.journal.record(used.clone()).await? {
+                UseOutcome::Recorded => key.recorded(&used, digest),
+                UseOutcome::KeyGone => {
+                    self.shared.opened.invalidate(id);
+                    return Err(KeyringError::Unknown(id.to_string()));
+                }
+                UseOutcome::LowerVersion(signed) => {
+                    let version = document.map_or(0, |document| document.version);
+                    return Err(Refusal::LowerVersion { version, signed }.into());
+                }
+            },
+        }
+        let signature = key.secret().sign(content, &digest)?;
+        Ok(Signed {
+            key,
+            document,
+            signature,
+        })
+    }
+
+    /// Forgets a key. Forgetting what is not there is no error.
+    ///
+    /// # Errors
+    /// When the database cannot do it; the key is then still usable.
+    pub async fn delete(&self, id: &KeyId) -> Result<(), KeyringError> {
+        let (shared, id) = (self.shared.clone(), id.clone());
+        spawn_blocking(move || {
+            shared.store.delete(id.as_str())?;
+            shared.opened.invalidate(&id);
+            Ok(())
+        })
+        .await?
+    }
+
+    /// Whether keys can be made and used now: the database answers, the default alias has a
+    /// passphrase, and it opens the newest key sealed with that alias.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub async fn check(&self) -> Result<(), KeyringError> {
+        let shared = self.shared.clone();
+        spawn_blocking(move || shared.check()).await?
+    }
+}
+
+impl Shared {
+    fn create(&self, purpose: &KeyPurpose, algorithm: KeyAlgorithm) -> Result<Arc<OpenedKey>, KeyringError> {
+        if let Some(row) = self
+            .store
+            .waiting(purpose.gun(), purpose.role(), algorithm.as_str())?
+        {
+            return self.open(row);
+        }
+        let passphrase = self.passphrases.find(&self.default_alias)?;
+        let secret = SecretKey::generate(algorithm)?;
+        let public = secret.public_key(&algorithm.key_type())?;
+        let row = NewKey {
+            key_id: public.id().to_string(),
+            algorithm: algorithm.as_str(),
+            passphrase_alias: self.default_alias.to_string(),
+            public: public.public().to_vec(),
+            private: seal::seal(&secret.to_plaintext()?, &passphrase)?,
+            gun: purpose.gun().to_owned(),
+            role: purpose.role().to_owned(),
+        };
+        match self.store.insert(&row)? {
+            Inserted::Waiting(row) => self.open(*row),
+            Inserted::New => {
+                let key = Arc::new(OpenedKey::new(secret, public, purpose.clone(), None));
+                self.opened.insert(key.public().id().clone(), key.clone());
+                Ok(key)
+            }
+        }
+    }
+
+    fn find(&self, id: &KeyId) -> Result<Arc<OpenedKey>, KeyringError> {
+        match self.store.find(id.as_str())? {
+            Some(row) => self.open(row),
+            None => Err(KeyringError::Unknown(id.to_string())),
+        }
+    }
+
+    /// Opens a row, or takes the opened key from memory. Calls for one key at once open it once.
+    fn open(&self, row: KeyRow) -> Result<Arc<OpenedKey>, KeyringError> {
+        let id = KeyId::parse(&row.key_id).map_err(|_| KeyringError::Unopenable {
+            key_id: row.key_id.clone(),
+            reason: Unopenable::KeyId,
+        })?;
+        self.opened
+            .try_get_with(id, || self.unseal(row).map(Arc::new))
+            .map_err(KeyringError::Shared)
+    }
+
+    /// A key as the database has it is believed only if its ID, public and private parts agree.
+    fn unseal(&self, row: KeyRow) -> Result<OpenedKey, KeyringError> {
+        let refused = |reason: Unopenable| KeyringError::Unopenable {
+            key_id: row.key_id.clone(),
+            reason,
+        };
+        let alias = Alias::new(&row.passphrase_alias).map_err(|_| refused(Unopenable::Alias))?;
+        let passphrase = self
+            .passphrases
+            .find(&alias)
+            .map_err(|cause| refused(cause.into()))?;
+        let plaintext = seal::open(&row.private, &passphrase).map_err(|cause| refused(cause.into()))?;
+        let key_type = tuf::KeyType::parse(&row.algorithm);
+        let secret =
+            SecretKey::from_plaintext(&key_type, &plaintext).map_err(|cause| refused(cause.into()))?;
+        let public = PublicKey::new(key_type, row.public);
+        if !secret.belongs_to(&public) {
+            return Err(KeyringError::Unopenable {
+                key_id: row.key_id,
+                reason: Unopenable::PublicKey,
+            });
+        }
+        if public.id().as_str() != row.key_id {
+            return Err(KeyringError::Unopenable {
+                key_id: row.key_id,
+                reason: Unopenable::KeyId,
+            });
+        }
+        let purpose = KeyPurpose::stored(row.gun, row.role);
+        Ok(OpenedKey::new(secret, public, purpose, row.last_used))
+    }
+
+    fn check(&self) -> Result<(), KeyringError> {
+        self.passphrases.find(&self.default_alias)?;
+        match self.store.newest_of(self.default_alias.as_str())? {
+            Some(row) => self.open(row).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! A key in memory and what is known about its uses.
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use tuf::PublicKey;
+
+use super::{KeyPurpose, SecretKey};
+use crate::{policy::Document, store::Use};
+
+/// How old `last_used` may grow before it is written again. The exact time is of use to nobody.
+const LAST_USED_PRECISION: TimeDelta = TimeDelta::hours(1);
+
+/// A key that is ready to sign.
+pub struct OpenedKey {
+    secret: SecretKey,
+    public: PublicKey,
+    purpose: KeyPurpose,
+    uses: Mutex<Uses>,
+}
+
+/// What is known to be on disk.
+struct Uses {
+    last_used: Option<NaiveDateTime>,
+    last_signed: Option<LastSigned>,
+}
+
+struct LastSigned {
+    role: String,
+    version: i64,
+    digest: [u8; 32],
+}
+
+/// What has to be written down for a signature.
+#[derive(Debug)]
+pub(super) enum Record {
+    /// Nothing new.
+    Nothing,
+    /// Something that may be lost.
+    Later(Use),
+    /// Something that must be on disk before the signature leaves.
+    Now(Use),
+}
+
+impl OpenedKey {
+    pub(super) fn new(
+        secret: SecretKey,
+        public: PublicKey,
+        purpose: KeyPurpose,
+        last_used: Option<NaiveDateTime>,
+    ) -> Self {
+        Self {
+            secret,
+            public,
+            purpose,
+            uses: Mutex::new(Uses {
+                last_used,
+                last_signed: None,
+            }),
+        }
+    }
+
+    /// The public half.
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// The GUN it was made for.
+    pub fn gun(&self) -> &str {
+        self.purpose.gun()
+    }
+
+    /// The role it was made for.
+    pub fn role(&self) -> &str {
+        self.purpose.role()
+    }
+
+    /// The private half.
+    pub fn secret(&self) -> &SecretKey {
+        &self.secret
+    }
+
+    /// What a signature over the content with this digest needs to have written down.
+    ///
+    /// The last signature may be repeated without asking the database again, since it was given
+    /// already. Everything else goes there: another process may have signed a higher version.
+    pub(super) fn record_needed(
+        &self,
+        document: Option<&Document>,
+        digest: &[u8; 32],
+        now: DateTime<Utc>,
+    ) -> Record {
+        let now = now.naive_utc();
+        let mut uses = self.lock();
+        let repeated = match (document, &uses.last_signed) {
+            (None, _) => true,
+            (Some(_), Some(last)) => last.digest == *digest,
+            (Some(_), None) => false,
+        };
+        let stale = uses
+            .last_used
+            .is_none_or(|last| now - last >= LAST_USED_PRECISION);
+        let used = Use {
+            key_id: self.public.id().to_string(),
+            at: now,
+            mark: stale,
+            signed: document
+                .filter(|_| !repeated)
+                .map(|d| (d.role.to_string(), d.version)),
+        };
+        if uses.last_used.is_none() || !repeated {
+            Record::Now(used)
+        } else if stale {
+            uses.last_used = Some(now);
+            Record::Later(used)
+        } else {
+            Record::Nothing
+        }
+    }
+
+    /// A use and the content with this digest are on disk now.
+    pub(super) fn recorded(&self, used: &Use, digest: [u8; 32]) {
+        let mut uses = self.lock();
+        if used.mark {
+            uses.last_used = Some(used.at);
+        }
+        // Of two calls at once, the lower version may come here last.
+        if let Some((role, version)) = &used.signed
+            && uses
+                .last_signed
+                .as_ref()
+                .is_none_or(|last| last.role != *role || last.version <= *version)
+        {
+            uses.last_signed = Some(LastSigned {
+                role: role.clone(),
+                version: *version,
+                digest,
+            });
+        }
+    }
+
+    /// The state is consistent after every statement, so a panic elsewhere does not matter.
+    fn lock(&self) -> MutexGuard<'_, Uses> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for OpenedKey {
+    /// Without the private half.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenedKey")
+            .field("public", &self.public)
+            .field("purpose", &self.purpose)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use signing::KeyAlgorithm;
+    use tuf::{KeyType, RoleName};
+
+    use super::*;
+
+    fn key(last_used: Option<NaiveDateTime>) -> OpenedKey {
+        let secret = SecretKey::generate(KeyAlgorithm::Ed25519).unwrap();
+        let public = secret.public_key(&KeyType::Ed25519).unwrap();
+        let purpose = KeyPurpose::new("gun".into(), "timestamp".into()).unwrap();
+        OpenedKey::new(secret, public, purpose, last_used)
+    }
+
+    fn version(version: i64) -> Option<Document> {
+        Some(Document {
+            role: RoleName::Timestamp,
+            version,
+        })
+    }
+
+    fn sign(key: &OpenedKey, number: i64, digest: u8, now: DateTime<Utc>) -> Record {
+        let record = key.record_needed(version(number).as_ref(), &[digest; 32], now);
+        if let Record::Now(used) = &record {
+            key.recorded(used, [digest; 32]);
+        }
+        record
+    }
+
+    #[test]
+    fn the_first_use_is_written_at_once_whatever_is_signed() {
+        let record = key(None).record_needed(None, &[0; 32], Utc::now());
+        assert!(matches!(
+            record,
+            Record::Now(Use {
+                mark: true,
+                signed: None,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn only_the_last_signature_is_repeated_without_asking() {
+        let (key, now) = (key(None), Utc::now());
+        assert!(matches!(sign(&key, 1, 1, now), Record::Now(_)));
+        assert!(matches!(sign(&key, 1, 1, now), Record::Nothing));
+        assert!(matches!(
+            sign(&key, 1, 2, now),
+            Record::Now(Use { mark: false, .. })
+        ));
+        assert!(matches!(sign(&key, 2, 3, now), Record::Now(_)));
+        assert!(matches!(sign(&key, 1, 1, now), Record::Now(_)));
+        assert!(matches!(sign(&key, 2, 3, now), Record::Nothing));
+    }
+
+    #[test]
+    fn the_time_is_written_again_after_an_hour_and_only_once() {
+        let (key, start) = (key(None), Utc::now());
+        sign(&key, 1, 1, start);
+        assert!(matches!(
+            sign(&key, 1, 1, start + TimeDelta::minutes(59)),
+            Record::Nothing
+        ));
+        let later = start + TimeDelta::minutes(61);
+        assert!(matches!(
+            sign(&key, 1, 1, later),
+            Record::Later(Use {
+                mark: true,
+                signed: None,
+                ..
+            })
+        ));
+        assert!(matches!(sign(&key, 1, 1, later), Record::Nothing));
+    }
+}

@@ -1,0 +1,81 @@
+//! The signing service's command line.
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, ValueEnum};
+use platform::{
+    args::with_double_dashes,
+    logging::{self, Level},
+    signals,
+};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use signer::{app, config};
+
+/// Holds the snapshot and timestamp keys of a trust server and signs with them.
+#[derive(Parser)]
+#[command(name = "countersign-signer", version)]
+struct Arguments {
+    /// The configuration file (JSON, TOML or YAML; a Notary signer's file will do).
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Log everything, and allow debuggers and core dumps.
+    #[arg(long)]
+    debug: bool,
+    /// The format of log lines; kept for old command lines, they are always JSON.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    logf: Option<LogFormat>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Json,
+    Logfmt,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse_from(with_double_dashes(std::env::args()));
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => {
+            // Without effect if the log was started before the failure.
+            logging::start(Level::Info);
+            tracing::error!("{cause}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    if !arguments.debug {
+        // Passphrases and keys are in this process's memory: no debugger, no core dump.
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    }
+    let settings = config::load(&arguments.config)?;
+    let configured = config::log_level(&settings)?;
+    let level = if arguments.debug { Level::Debug } else { configured };
+    let control = logging::start(level);
+    if arguments.logf == Some(LogFormat::Logfmt) {
+        tracing::warn!("-logf logfmt has no effect: log lines are JSON");
+    }
+    let config = config::Config::read(&settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        tokio::spawn(async move {
+            if let Err(cause) = control.follow_signals(level).await {
+                tracing::warn!("SIGUSR1 and SIGUSR2 will not change the log level: {cause}");
+            }
+        });
+        let server = app::start(config).await?;
+        app::run(server, async {
+            match signals::stop_requested().await {
+                Ok(signal) => tracing::info!("stopping because of {signal}"),
+                Err(cause) => {
+                    tracing::error!("signals cannot be received: {cause}");
+                    std::future::pending::<()>().await;
+                }
+            }
+        })
+        .await?;
+        Ok(())
+    })
+}

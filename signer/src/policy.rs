@@ -1,0 +1,210 @@
+//! What the service is willing to sign.
+//!
+//! A trust server that was broken into can ask for any signature. It gets one only over metadata of
+//! the role the key was made for, and never over a version lower than the key has signed before, so
+//! it cannot make clients go back.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, FixedOffset};
+use serde::Deserialize;
+use serde_json::Value;
+use tuf::RoleName;
+
+/// What may be signed (`signing.policy`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SigningPolicy {
+    /// Snapshots and timestamps, each by a key of its role, versions never going back.
+    #[default]
+    Metadata,
+    /// Everything, as the Notary signer does.
+    Any,
+}
+
+/// What is known about a document that may be signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// `snapshot` or `timestamp`.
+    pub role: RoleName,
+    /// Its version.
+    pub version: i64,
+}
+
+/// Why a document is not signed. Never carries any of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is neither a snapshot nor a timestamp.
+    #[error("the content is not the signed part of a snapshot or a timestamp: {0}")]
+    NotMetadata(&'static str),
+    /// The key was made for another role.
+    #[error("the key was made for the role {key}, the content is a {content}")]
+    OtherRole {
+        /// The role the key was made for.
+        key: String,
+        /// The role of the content.
+        content: RoleName,
+    },
+    /// The key has signed a higher version.
+    #[error("the content has version {version}, the key has already signed version {signed}")]
+    LowerVersion {
+        /// The version asked for.
+        version: i64,
+        /// The highest version signed.
+        signed: i64,
+    },
+}
+
+/// The members of a `signed` object, and no others: a second reader might read others differently.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signed {
+    #[serde(rename = "_type")]
+    kind: String,
+    version: i64,
+    #[serde(rename = "expires")]
+    _expires: DateTime<FixedOffset>,
+    meta: BTreeMap<String, FileMeta>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileMeta {
+    #[serde(rename = "length")]
+    _length: u64,
+    #[serde(rename = "hashes")]
+    _hashes: BTreeMap<String, String>,
+    #[serde(rename = "custom", default)]
+    _custom: Option<Value>,
+}
+
+impl SigningPolicy {
+    /// Judges `content` for a key made for `key_role`. Nothing is returned when anything may be
+    /// signed. The version still has to be compared with those signed before.
+    ///
+    /// A key without a role (made by a Notary signer before version 0.4) may sign either kind.
+    ///
+    /// # Errors
+    /// When the content is not to be signed by such a key.
+    pub fn judge(self, key_role: &str, content: &[u8]) -> Result<Option<Document>, Refusal> {
+        if self == Self::Any {
+            return Ok(None);
+        }
+        let document = read(content)?;
+        if key_role.is_empty() || key_role == document.role.as_str() {
+            Ok(Some(document))
+        } else {
+            Err(Refusal::OtherRole {
+                key: key_role.to_owned(),
+                content: document.role,
+            })
+        }
+    }
+}
+
+fn read(content: &[u8]) -> Result<Document, Refusal> {
+    let signed: Signed = serde_json::from_slice(content)
+        .map_err(|_| Refusal::NotMetadata("it does not have exactly the members that one has"))?;
+    let (role, named): (_, &[RoleName]) = match signed.kind.as_str() {
+        "Snapshot" => (RoleName::Snapshot, &[RoleName::Root, RoleName::Targets]),
+        "Timestamp" => (RoleName::Timestamp, &[RoleName::Snapshot]),
+        _ => return Err(Refusal::NotMetadata("its _type is another")),
+    };
+    if signed.version < 0 {
+        return Err(Refusal::NotMetadata("its version is negative"));
+    }
+    if !named.iter().all(|role| signed.meta.contains_key(role.as_str())) {
+        return Err(Refusal::NotMetadata("it does not name the files that one names"));
+    }
+    Ok(Document {
+        role,
+        version: signed.version,
+    })
+}
+
+/// The signed part of a timestamp, for tests.
+#[cfg(test)]
+pub(crate) fn timestamp(version: i64) -> Vec<u8> {
+    format!(
+        r#"{{"_type":"Timestamp","expires":"2030-01-01T00:00:00Z","meta":{{"snapshot":{{"hashes":{{"sha256":"x"}},"length":1}}}},"version":{version}}}"#
+    )
+    .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SNAPSHOT: &str = r#"{"_type":"Snapshot","expires":"2029-11-20T23:04:37.580463576Z","meta":{"root":{"hashes":{"sha256":"x"},"length":2380},"targets":{"hashes":{"sha256":"y"},"length":341},"targets/a":{"hashes":{},"length":1}},"version":2}"#;
+
+    fn judge(role: &str, content: &str) -> Result<Option<Document>, Refusal> {
+        SigningPolicy::Metadata.judge(role, content.as_bytes())
+    }
+
+    #[test]
+    fn snapshots_and_timestamps_of_the_keys_role_are_signed() {
+        let snapshot = Document {
+            role: RoleName::Snapshot,
+            version: 2,
+        };
+        assert_eq!(judge("snapshot", SNAPSHOT), Ok(Some(snapshot)));
+        let expected = Document {
+            role: RoleName::Timestamp,
+            version: 7,
+        };
+        assert_eq!(
+            SigningPolicy::Metadata.judge("timestamp", &timestamp(7)),
+            Ok(Some(expected))
+        );
+    }
+
+    #[test]
+    fn another_roles_metadata_is_refused() {
+        let refusal = Refusal::OtherRole {
+            key: "timestamp".into(),
+            content: RoleName::Snapshot,
+        };
+        assert_eq!(judge("timestamp", SNAPSHOT), Err(refusal));
+        assert!(judge("root", SNAPSHOT).is_err());
+    }
+
+    #[test]
+    fn a_key_without_a_role_signs_either() {
+        assert!(judge("", SNAPSHOT).is_ok());
+        assert!(SigningPolicy::Metadata.judge("", &timestamp(1)).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_a_snapshot_or_timestamp_is_refused() {
+        let cases = [
+            String::new(),
+            "{}".to_owned(),
+            format!("{SNAPSHOT} x"),
+            SNAPSHOT.replace("Snapshot", "Root"),
+            SNAPSHOT.replace(r#""version":2"#, r#""version":-2"#),
+            SNAPSHOT.replace(r#""version":2"#, r#""version":2,"version":3"#),
+            SNAPSHOT.replace(r#""version":2"#, r#""version":2,"Version":3"#),
+            SNAPSHOT.replace(r#""version":2"#, r#""version":2.5"#),
+            SNAPSHOT.replace(r#""version":2"#, r#""version":99999999999999999999"#),
+            SNAPSHOT.replace("2029-11-20T", "tomorrow"),
+            SNAPSHOT.replace(r#""targets":"#, r#""other":"#),
+        ];
+        for content in cases {
+            let judged = judge("snapshot", &content);
+            assert!(
+                matches!(judged, Err(Refusal::NotMetadata(_))),
+                "{content}: {judged:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn refusals_do_not_repeat_the_content() {
+        let refused = judge("snapshot", r#"{"_type":"Secret","secret":"plum"}"#).unwrap_err();
+        assert!(!refused.to_string().contains("plum"));
+    }
+
+    #[test]
+    fn any_means_any() {
+        assert_eq!(SigningPolicy::Any.judge("root", b"\xff"), Ok(None));
+    }
+}

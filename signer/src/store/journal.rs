@@ -1,0 +1,171 @@
+//! One thread that writes uses down, many in one transaction.
+//!
+//! A commit waits for the disk, and costs the same for one use as for a hundred. So uses that
+//! arrive while a commit is under way share the next one.
+
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Store, StoreError, Use, UseOutcome};
+
+/// The most uses in one transaction.
+const BATCH: usize = 256;
+/// The most uses waiting; whoever comes then waits for room.
+const QUEUE: usize = 1024;
+
+struct Entry {
+    used: Use,
+    answer: Option<oneshot::Sender<Result<UseOutcome, StoreError>>>,
+}
+
+/// Writes uses down in groups. Dropping it waits for those already accepted.
+pub struct Journal {
+    queue: Option<mpsc::Sender<Entry>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Journal {
+    /// Starts the writing thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(store: Store) -> std::io::Result<Self> {
+        let (queue, entries) = mpsc::channel(QUEUE);
+        let writer = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || write(&store, entries))?;
+        Ok(Self {
+            queue: Some(queue),
+            writer: Some(writer),
+        })
+    }
+
+    /// Writes a use down and returns when it is on disk.
+    ///
+    /// # Errors
+    /// When the database cannot do it.
+    pub async fn record(&self, used: Use) -> Result<UseOutcome, StoreError> {
+        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        let (answer, outcome) = oneshot::channel();
+        queue
+            .send(Entry {
+                used,
+                answer: Some(answer),
+            })
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Writes a use down some time soon, or not at all if there is no room or the database is away.
+    pub fn note(&self, used: Use) {
+        if let Some(queue) = &self.queue {
+            let _ = queue.try_send(Entry { used, answer: None });
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+fn write(store: &Store, mut entries: mpsc::Receiver<Entry>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while entries.blocking_recv_many(&mut batch, BATCH) > 0 {
+        let (uses, answers): (Vec<_>, Vec<_>) = batch
+            .drain(..)
+            .map(|Entry { used, answer }| (used, answer))
+            .unzip();
+        match store.record(&uses) {
+            Ok(outcomes) => {
+                for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                    // The caller may have gone; what is written stays written.
+                    let _ = answer.map(|answer| answer.send(Ok(outcome)));
+                }
+            }
+            Err(cause) => refuse(&cause, answers),
+        }
+    }
+}
+
+fn refuse(cause: &StoreError, answers: Vec<Option<oneshot::Sender<Result<UseOutcome, StoreError>>>>) {
+    tracing::error!(
+        uses = answers.len(),
+        "cannot write down what keys were used for: {cause}"
+    );
+    for answer in answers.into_iter().flatten() {
+        let _ = answer.send(Err(StoreError::Unwritten(cause.to_string())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+
+    use super::{super::keys::tests::new_key, *};
+
+    fn signed(version: i64) -> Use {
+        Use {
+            key_id: "a".to_owned(),
+            at: Utc::now().naive_utc(),
+            mark: true,
+            signed: Some(("timestamp".to_owned(), version)),
+        }
+    }
+
+    #[tokio::test]
+    async fn callers_at_once_each_get_their_own_outcome() {
+        let store = Store::in_memory().unwrap();
+        store.insert(&new_key("a", "gun")).unwrap();
+        let journal = std::sync::Arc::new(Journal::start(store).unwrap());
+        assert_eq!(journal.record(signed(500)).await.unwrap(), UseOutcome::Recorded);
+        let calls: Vec<_> = (0..1000)
+            .map(|version| {
+                let journal = journal.clone();
+                tokio::spawn(async move { (version, journal.record(signed(version)).await.unwrap()) })
+            })
+            .collect();
+        for call in calls {
+            let (version, outcome) = call.await.unwrap();
+            if version < 500 {
+                assert!(
+                    matches!(outcome, UseOutcome::LowerVersion(500..)),
+                    "{version}: {outcome:?}"
+                );
+            }
+        }
+        assert_eq!(
+            journal.record(signed(998)).await.unwrap(),
+            UseOutcome::LowerVersion(999)
+        );
+    }
+
+    #[test]
+    fn dropping_it_waits_for_what_was_noted() {
+        let store = Store::in_memory().unwrap();
+        store.insert(&new_key("a", "gun")).unwrap();
+        let journal = Journal::start(store.clone()).unwrap();
+        journal.note(signed(1));
+        drop(journal);
+        assert!(store.find("a").unwrap().unwrap().last_used.is_some());
+    }
+
+    #[tokio::test]
+    async fn an_unusable_database_is_an_error_for_every_caller() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("signer.db");
+        let store = Store::open_sqlite(&path).unwrap();
+        store.break_for_tests();
+        let journal = Journal::start(store).unwrap();
+        assert!(matches!(
+            journal.record(signed(1)).await,
+            Err(StoreError::Unwritten(_))
+        ));
+    }
+}

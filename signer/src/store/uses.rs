@@ -1,0 +1,206 @@
+//! What keys have been used for: `last_used` and the versions signed.
+
+use chrono::NaiveDateTime;
+use diesel::{SqliteConnection, prelude::*};
+
+use super::{
+    Store, StoreError,
+    schema::{private_keys, signed_versions},
+};
+
+/// One use of a key.
+#[derive(Debug, Clone)]
+pub struct Use {
+    /// The key.
+    pub key_id: String,
+    /// When (UTC).
+    pub at: NaiveDateTime,
+    /// Whether to write the time down in `last_used`, which also ends the key's waiting.
+    pub mark: bool,
+    /// The role and version signed, unless anything may be signed.
+    pub signed: Option<(String, i64)>,
+}
+
+/// What became of a use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UseOutcome {
+    /// It is on disk.
+    Recorded,
+    /// The key does not exist any more; nothing was written.
+    KeyGone,
+    /// The key has signed this higher version; nothing was written.
+    LowerVersion(i64),
+}
+
+impl Store {
+    /// Writes uses down, all in one transaction: they are on disk when this returns.
+    ///
+    /// # Errors
+    /// When the database cannot do it; then nothing was written.
+    pub fn record(&self, uses: &[Use]) -> Result<Vec<UseOutcome>, StoreError> {
+        let mut connection = self.database.writer()?;
+        Ok(connection.immediate_transaction(|connection| {
+            uses.iter()
+                .map(|one| record(connection, one))
+                .collect::<QueryResult<_>>()
+        })?)
+    }
+}
+
+fn record(connection: &mut SqliteConnection, one: &Use) -> QueryResult<UseOutcome> {
+    let live = private_keys::table
+        .filter(private_keys::key_id.eq(&one.key_id))
+        .filter(private_keys::deleted_at.is_null());
+    if !diesel::select(diesel::dsl::exists(live)).get_result(connection)? {
+        return Ok(UseOutcome::KeyGone);
+    }
+    if let Some((role, version)) = &one.signed
+        && let Some(higher) = raise(connection, one, role, *version)?
+    {
+        return Ok(UseOutcome::LowerVersion(higher));
+    }
+    if one.mark {
+        diesel::update(private_keys::table)
+            .filter(private_keys::key_id.eq(&one.key_id))
+            .set((
+                private_keys::last_used.eq(one.at),
+                private_keys::updated_at.eq(one.at),
+            ))
+            .execute(connection)?;
+    }
+    Ok(UseOutcome::Recorded)
+}
+
+/// Raises the version signed, or returns the one that is higher already. The condition is part of
+/// the update, so that it also holds between several processes.
+fn raise(connection: &mut SqliteConnection, one: &Use, role: &str, version: i64) -> QueryResult<Option<i64>> {
+    let raised = diesel::update(signed_versions::table.find((&one.key_id, role)))
+        .filter(signed_versions::version.lt(version))
+        .set((
+            signed_versions::version.eq(version),
+            signed_versions::signed_at.eq(one.at),
+        ))
+        .execute(connection)?;
+    if raised > 0 {
+        return Ok(None);
+    }
+    let signed: Option<i64> = signed_versions::table
+        .find((&one.key_id, role))
+        .select(signed_versions::version)
+        .first(connection)
+        .optional()?;
+    if signed.is_none() {
+        diesel::insert_into(signed_versions::table)
+            .values((
+                signed_versions::key_id.eq(&one.key_id),
+                signed_versions::role.eq(role),
+                signed_versions::version.eq(version),
+                signed_versions::signed_at.eq(one.at),
+            ))
+            .execute(connection)?;
+    }
+    Ok(signed.filter(|signed| *signed > version))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+
+    use super::{super::keys::tests::new_key, *};
+
+    fn signed(version: i64) -> Use {
+        Use {
+            key_id: "a".to_owned(),
+            at: Utc::now().naive_utc(),
+            mark: true,
+            signed: Some(("timestamp".to_owned(), version)),
+        }
+    }
+
+    fn store() -> Store {
+        let store = Store::in_memory().unwrap();
+        store.insert(&new_key("a", "gun")).unwrap();
+        store
+    }
+
+    #[test]
+    fn versions_rise_or_stay_but_never_fall() {
+        let store = store();
+        let uses = [3, 3, 2, 4, 3].map(signed);
+        let expected = [
+            UseOutcome::Recorded,
+            UseOutcome::Recorded,
+            UseOutcome::LowerVersion(3),
+            UseOutcome::Recorded,
+            UseOutcome::LowerVersion(4),
+        ];
+        assert_eq!(store.record(&uses).unwrap(), expected);
+        assert_eq!(store.record(&[signed(1)]).unwrap(), [UseOutcome::LowerVersion(4)]);
+    }
+
+    #[test]
+    fn roles_have_versions_of_their_own() {
+        let store = store();
+        let snapshot = Use {
+            signed: Some(("snapshot".to_owned(), 1)),
+            ..signed(0)
+        };
+        assert_eq!(
+            store.record(&[signed(9), snapshot]).unwrap(),
+            [UseOutcome::Recorded; 2]
+        );
+    }
+
+    #[test]
+    fn a_marked_use_ends_the_waiting() {
+        let store = store();
+        let unmarked = Use {
+            mark: false,
+            ..signed(1)
+        };
+        store.record(&[unmarked]).unwrap();
+        assert!(store.waiting("gun", "timestamp", "ecdsa").unwrap().is_some());
+        store.record(&[signed(1)]).unwrap();
+        assert!(store.waiting("gun", "timestamp", "ecdsa").unwrap().is_none());
+        assert!(store.find("a").unwrap().unwrap().last_used.is_some());
+    }
+
+    #[test]
+    fn a_refused_use_does_not_mark() {
+        let store = store();
+        store
+            .record(&[Use {
+                mark: false,
+                ..signed(5)
+            }])
+            .unwrap();
+        assert_eq!(store.record(&[signed(4)]).unwrap(), [UseOutcome::LowerVersion(5)]);
+        assert!(store.find("a").unwrap().unwrap().last_used.is_none());
+    }
+
+    #[test]
+    fn deleted_and_unknown_keys_are_reported_as_gone() {
+        let store = store();
+        store.delete("a").unwrap();
+        let unknown = Use {
+            key_id: String::new(),
+            ..signed(1)
+        };
+        assert_eq!(
+            store.record(&[signed(1), unknown]).unwrap(),
+            [UseOutcome::KeyGone; 2]
+        );
+    }
+
+    #[test]
+    fn what_was_recorded_survives_reopening() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("signer.db");
+        let store = Store::open_sqlite(&path).unwrap();
+        store.insert(&new_key("a", "gun")).unwrap();
+        store.record(&[signed(8)]).unwrap();
+        drop(store);
+        let store = Store::open_sqlite(&path).unwrap();
+        assert_eq!(store.record(&[signed(7)]).unwrap(), [UseOutcome::LowerVersion(8)]);
+    }
+}

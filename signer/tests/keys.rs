@@ -1,0 +1,198 @@
+//! Keys over real TLS: made, handed out again, used, forgotten.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use signer::{passphrase::Passphrases, policy::SigningPolicy};
+use signing::{KeyAlgorithm, SigningError, wire};
+use support::{Pki, Setup, Signer, timestamp};
+use tuf::{Gun, KeyId, RoleName};
+
+fn gun() -> Gun {
+    Gun::parse("example.com/app").unwrap()
+}
+
+#[tokio::test]
+async fn keys_of_both_algorithms_are_made_and_sign() {
+    let pki = Pki::new();
+    let signer = Signer::start(&pki, Setup::default()).await;
+    let client = pki.client(signer.port, Some("notary-server"));
+    for algorithm in KeyAlgorithm::ALL {
+        let key = client
+            .create_key(&gun(), &RoleName::Timestamp, algorithm)
+            .await
+            .unwrap();
+        assert_eq!(*key.key_type(), algorithm.key_type());
+        assert_eq!(client.key_info(key.id()).await.unwrap(), Some(key.clone()));
+        // The client verifies the signature.
+        let signature = client.sign(&key, &timestamp(1)).await.unwrap();
+        assert_eq!(signature.key_id, *key.id());
+    }
+    signer.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_is_handed_out_again_until_it_has_signed() {
+    let pki = Pki::new();
+    let signer = Signer::start(&pki, Setup::default()).await;
+    let client = pki.client(signer.port, Some("notary-server"));
+    let create = || async {
+        client
+            .create_key(&gun(), &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
+            .await
+            .unwrap()
+    };
+    let first = create().await;
+    assert_eq!(create().await, first);
+    client.sign(&first, &timestamp(1)).await.unwrap();
+    assert_ne!(create().await, first);
+    signer.stop().await;
+}
+
+#[tokio::test]
+async fn keys_and_versions_survive_a_restart() {
+    let pki = Pki::new();
+    let signer = Signer::start(&pki, Setup::default()).await;
+    let client = pki.client(signer.port, Some("notary-server"));
+    let key = client
+        .create_key(&gun(), &RoleName::Timestamp, KeyAlgorithm::Ed25519)
+        .await
+        .unwrap();
+    client.sign(&key, &timestamp(3)).await.unwrap();
+    signer.stop().await;
+
+    let signer = Signer::start(&pki, Setup::default()).await;
+    let client = pki.client(signer.port, Some("notary-server"));
+    assert_eq!(client.key_info(key.id()).await.unwrap(), Some(key.clone()));
+    let refused = client.sign(&key, &timestamp(2)).await.unwrap_err();
+    assert!(
+        matches!(&refused, SigningError::Refused(reason) if reason.contains("version 3")),
+        "{refused}"
+    );
+    client.sign(&key, &timestamp(3)).await.unwrap();
+    client.sign(&key, &timestamp(4)).await.unwrap();
+    signer.stop().await;
+}
+
+#[tokio::test]
+async fn only_metadata_of_the_keys_role_is_signed_unless_the_policy_is_any() {
+    let pki = Pki::new();
+    let signer = Signer::start(&pki, Setup::default()).await;
+    let client = pki.client(signer.port, Some("notary-server"));
+    let key = client
+        .create_key(&gun(), &RoleName::Snapshot, KeyAlgorithm::Ecdsa)
+        .await
+        .unwrap();
+    for content in [timestamp(1), b"{}".to_vec(), Vec::new()] {
+        assert!(matches!(
+            client.sign(&key, &content).await,
+            Err(SigningError::Refused(_))
+        ));
+    }
+    signer.stop().await;
+
+    let any = Setup {
+        policy: SigningPolicy::Any,
+        ..Setup::default()
+    };
+    let signer = Signer::start(&pki, any).await;
+    let client = pki.client(signer.port, Some("notary-server"));
+    for content in [timestamp(1), b"{}".to_vec(), Vec::new()] {
+        client.sign(&key, &content).await.unwrap();
+    }
+    signer.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_keys_are_told_apart_from_failures() {
+    let pki = Pki::new();
+    let signer = Signer::start(&pki, Setup::default()).await;
+    let client = pki.client(signer.port, Some("notary-server"));
+    let key = client
+        .create_key(&gun(), &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
+        .await
+        .unwrap();
+    let unknown = KeyId::parse(&"0".repeat(64)).unwrap();
+    assert_eq!(client.key_info(&unknown).await.unwrap(), None);
+    signer.store.delete(key.id().as_str()).unwrap();
+    let refused = client.sign(&key, &timestamp(1)).await.unwrap_err();
+    assert!(matches!(refused, SigningError::KeyUnknown(id) if id == *key.id()));
+    signer.stop().await;
+}
+
+#[tokio::test]
+async fn with_another_passphrase_keys_are_refused_and_health_says_so() {
+    let pki = Pki::new();
+    let signer = Signer::start(&pki, Setup::default()).await;
+    let client = pki.client(signer.port, Some("notary-server"));
+    let key = client
+        .create_key(&gun(), &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
+        .await
+        .unwrap();
+    client.health().await.unwrap();
+    signer.stop().await;
+
+    let wrong = Setup {
+        passphrases: Passphrases::fixed(b"another"),
+        ..Setup::default()
+    };
+    let signer = Signer::start(&pki, wrong).await;
+    let client = pki.client(signer.port, Some("notary-server"));
+    assert!(matches!(
+        client.key_info(key.id()).await,
+        Err(SigningError::Refused(_))
+    ));
+    assert!(matches!(
+        client.sign(&key, &timestamp(1)).await,
+        Err(SigningError::Refused(_))
+    ));
+    assert!(matches!(client.health().await, Err(SigningError::Unavailable(_))));
+    signer.stop().await;
+}
+
+#[tokio::test]
+async fn the_client_reports_an_absent_signer_and_finds_it_when_it_is_back() {
+    let pki = Pki::new();
+    let first = Signer::start(&pki, Setup::default()).await;
+    let port = first.port;
+    let client = pki.client(port, Some("notary-server"));
+    client.health().await.unwrap();
+    first.stop().await;
+    assert!(matches!(client.health().await, Err(SigningError::Unavailable(_))));
+    let second = Signer::start(
+        &pki,
+        Setup {
+            port,
+            ..Setup::default()
+        },
+    )
+    .await;
+    client.health().await.unwrap();
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn deleting_is_repeatable_and_never_deletes_another_key() {
+    let pki = Pki::new();
+    let signer = Signer::start(&pki, Setup::default()).await;
+    let client = pki.client(signer.port, Some("notary-server"));
+    let mut raw = support::key_management(&pki, signer.port).await;
+    let one = client
+        .create_key(&gun(), &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
+        .await
+        .unwrap();
+    let other = client
+        .create_key(&gun(), &RoleName::Snapshot, KeyAlgorithm::Ecdsa)
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        raw.delete_key(wire::KeyId {
+            id: one.id().to_string(),
+        })
+        .await
+        .unwrap();
+    }
+    assert_eq!(client.key_info(one.id()).await.unwrap(), None);
+    assert_eq!(client.key_info(other.id()).await.unwrap(), Some(other));
+    signer.stop().await;
+}

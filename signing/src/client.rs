@@ -1,0 +1,165 @@
+//! The client of a signer, ours or a Notary signer.
+
+use std::{future::Future, time::Duration};
+
+use openssl::ssl::SslConnector;
+use tokio::time::timeout;
+use tonic::{Request, Response, Status, transport::Channel};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use tuf::{Gun, KeyId, PublicKey, RoleName, Signature};
+
+use crate::{
+    KeyAlgorithm, SigningError, connection,
+    error::{connection_broke, from_status},
+    health, reply,
+    wire::{self, key_management_client::KeyManagementClient, signer_client::SignerClient as SignClient},
+};
+
+/// How long any call may take, connecting and a second attempt included.
+const CALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Asks a signer for keys and signatures. Clones share one connection.
+#[derive(Clone, Debug)]
+pub struct SignerClient {
+    channel: Channel,
+}
+
+impl SignerClient {
+    /// A client for the signer at `host` (a name or an IP address) and `port`.
+    ///
+    /// Nothing is connected before the first call, and a broken connection is replaced by the next
+    /// one, so a server starts while its signer is down. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// When `host` and `port` do not make an address.
+    pub fn new(host: &str, port: u16, tls: SslConnector) -> Result<Self, SigningError> {
+        Ok(Self {
+            channel: connection::channel(host, port, tls)?,
+        })
+    }
+
+    /// The key waiting for its first use in this GUN and role, or a new one.
+    ///
+    /// # Errors
+    /// As [`SigningError`] describes them.
+    pub async fn create_key(
+        &self,
+        gun: &Gun,
+        role: &RoleName,
+        algorithm: KeyAlgorithm,
+    ) -> Result<PublicKey, SigningError> {
+        let request = wire::CreateKeyRequest {
+            algorithm: algorithm.as_str().to_owned(),
+            gun: gun.as_str().to_owned(),
+            role: role.as_str().to_owned(),
+        };
+        let answer = self
+            .call(None, |channel| {
+                let request = bounded(request.clone());
+                async move { KeyManagementClient::new(channel).create_key(request).await }
+            })
+            .await?;
+        let key = reply::public_key(answer.key_info, answer.public_key)?;
+        if *key.key_type() == algorithm.key_type() {
+            Ok(key)
+        } else {
+            Err(SigningError::BadReply(format!(
+                "a key of another algorithm than {algorithm}"
+            )))
+        }
+    }
+
+    /// The public half of a key; nothing when the signer says it does not have it.
+    ///
+    /// # Errors
+    /// As [`SigningError`] describes them.
+    pub async fn key_info(&self, id: &KeyId) -> Result<Option<PublicKey>, SigningError> {
+        let request = wire::KeyId { id: id.to_string() };
+        let answer = self
+            .call(Some(id), |channel| {
+                let request = bounded(request.clone());
+                async move { KeyManagementClient::new(channel).get_key_info(request).await }
+            })
+            .await;
+        match answer {
+            Ok(answer) => {
+                let key = reply::public_key(answer.key_info, answer.public_key)?;
+                reply::expected_key(id, key).map(Some)
+            }
+            Err(SigningError::KeyUnknown(_)) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// A signature by `key` over `message`, verified.
+    ///
+    /// # Errors
+    /// As [`SigningError`] describes them.
+    pub async fn sign(&self, key: &PublicKey, message: &[u8]) -> Result<Signature, SigningError> {
+        let request = wire::SignatureRequest {
+            key_id: Some(wire::KeyId {
+                id: key.id().to_string(),
+            }),
+            content: message.to_vec(),
+        };
+        let answer = self
+            .call(Some(key.id()), |channel| {
+                let request = bounded(request.clone());
+                async move { SignClient::new(channel).sign(request).await }
+            })
+            .await?;
+        reply::signature(key, message, answer.content)
+    }
+
+    /// Asks whether keys can be managed and signatures be made now.
+    ///
+    /// # Errors
+    /// [`SigningError::Unavailable`] when the signer is away or says that it is not serving.
+    pub async fn health(&self) -> Result<(), SigningError> {
+        for service in [health::KEY_MANAGEMENT, health::SIGNER] {
+            let request = HealthCheckRequest {
+                service: service.to_owned(),
+            };
+            let answer = self
+                .call(None, |channel| {
+                    let request = bounded(request.clone());
+                    async move { HealthClient::new(channel).check(request).await }
+                })
+                .await?;
+            if answer.status() != ServingStatus::Serving {
+                return Err(SigningError::Unavailable(format!("{service} is not serving")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes one call within [`CALL_LIMIT`]; once more when the connection broke under it, which
+    /// is harmless because every method may be repeated.
+    async fn call<T, F>(&self, key: Option<&KeyId>, attempt: impl Fn(Channel) -> F) -> Result<T, SigningError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let attempts = async {
+            match attempt(self.channel.clone()).await {
+                Err(status) if connection_broke(&status) => attempt(self.channel.clone()).await,
+                answer => answer,
+            }
+        };
+        match timeout(CALL_LIMIT, attempts).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(from_status(&status, key)),
+            Err(_) => Err(SigningError::Unavailable(format!(
+                "no answer within {CALL_LIMIT:?}"
+            ))),
+        }
+    }
+}
+
+/// A request that tells the signer how long its answer is of use.
+fn bounded<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(CALL_LIMIT);
+    request
+}

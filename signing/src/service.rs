@@ -1,0 +1,65 @@
+//! Where a server's keys are: in a signing service, or in the server itself.
+
+use tuf::{Gun, KeyId, PublicKey, RoleName, Signature};
+
+use crate::{KeyAlgorithm, LocalSigner, SignerClient, SigningError};
+
+/// The holder of snapshot and timestamp keys.
+pub enum KeyService {
+    /// A signing service (`trust_service.type: remote`).
+    Remote(SignerClient),
+    /// Keys in memory (`trust_service.type: local`).
+    Local(LocalSigner),
+}
+
+impl KeyService {
+    /// The key waiting for its first use in this GUN and role, or a new one. Local keys are always
+    /// Ed25519, as in Notary.
+    ///
+    /// # Errors
+    /// As [`SigningError`] describes them.
+    pub async fn create_key(
+        &self,
+        gun: &Gun,
+        role: &RoleName,
+        algorithm: KeyAlgorithm,
+    ) -> Result<PublicKey, SigningError> {
+        match self {
+            Self::Remote(client) => client.create_key(gun, role, algorithm).await,
+            Self::Local(signer) => signer.create_key(gun, role),
+        }
+    }
+
+    /// The public half of a key; nothing when it is not there.
+    ///
+    /// # Errors
+    /// As [`SigningError`] describes them.
+    pub async fn key_info(&self, id: &KeyId) -> Result<Option<PublicKey>, SigningError> {
+        match self {
+            Self::Remote(client) => client.key_info(id).await,
+            Self::Local(signer) => Ok(signer.key_info(id)),
+        }
+    }
+
+    /// A signature by `key` over `message`.
+    ///
+    /// # Errors
+    /// As [`SigningError`] describes them.
+    pub async fn sign(&self, key: &PublicKey, message: &[u8]) -> Result<Signature, SigningError> {
+        match self {
+            Self::Remote(client) => client.sign(key, message).await,
+            Self::Local(signer) => signer.sign(key, message),
+        }
+    }
+
+    /// Whether keys and signatures can be had now.
+    ///
+    /// # Errors
+    /// [`SigningError::Unavailable`] when they cannot.
+    pub async fn health(&self) -> Result<(), SigningError> {
+        match self {
+            Self::Remote(client) => client.health().await,
+            Self::Local(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! A docker host of its own: dockerd and a registry in a network and mount namespace.
+//!
+//! Docker programs take every name that resolves to a loopback address for insecure, so the host has an
+//! address of another kind, names for it, and an `/etc/docker` that nobody else sees. Everything started
+//! inside ends with it.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::json;
+
+use crate::{
+    pki::{ClientFiles, TestPki},
+    process::{Daemon, Finished, installed_program, wait_until},
+};
+
+/// The host's address, on its own loopback device.
+pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 26, 0, 1));
+/// The registry, as image names begin.
+pub const REGISTRY: &str = "registry.test:5000";
+/// The name of the trust server.
+pub const TRUST_NAME: &str = "trust.test";
+const REGISTRY_NAME: &str = "registry.test";
+const REGISTRY_PORT: u16 = 5000;
+
+/// Where a program runs.
+#[derive(Clone)]
+pub enum Place {
+    /// On this machine.
+    Here,
+    /// In the namespaces of a [`Namespace`].
+    Inside(Arc<Namespace>),
+}
+
+impl Place {
+    /// A command that runs there.
+    pub fn command(&self, program: &Path) -> Command {
+        match self {
+            Self::Here => Command::new(program),
+            Self::Inside(namespace) => {
+                let mut command = namespace.enter(&["--mount", "--net"]);
+                command.arg(program);
+                command
+            }
+        }
+    }
+
+    /// Whether something takes connections there.
+    pub fn reachable(&self, address: IpAddr, port: u16) -> bool {
+        match self {
+            Self::Here => std::net::TcpStream::connect((address, port)).is_ok(),
+            Self::Inside(_) => {
+                let probe = format!("exec 3<>/dev/tcp/{address}/{port}");
+                let mut command = self.command(Path::new("/bin/bash"));
+                command.args(["-c", &probe]);
+                Finished::run(&mut command, "").code == 0
+            }
+        }
+    }
+}
+
+/// Namespaces for network, mounts and processes; what runs in the last one ends with it.
+pub struct Namespace {
+    _holder: Daemon,
+    inner: String,
+}
+
+impl Namespace {
+    /// Makes the namespaces, keeping private files in `directory`.
+    ///
+    /// # Panics
+    /// When this is not allowed: the docker tests need root.
+    pub fn new(directory: &Path) -> Arc<Self> {
+        let hosts = directory.join("hosts");
+        fs::write(
+            &hosts,
+            format!("127.0.0.1 localhost\n{ADDRESS} {TRUST_NAME} {REGISTRY_NAME}\n"),
+        )
+        .unwrap();
+        fs::create_dir_all(directory.join("etc-docker")).unwrap();
+        fs::create_dir_all("/etc/docker").expect("the docker tests have to be run by root");
+        let ready = directory.join("ready");
+        let set_up = format!(
+            "set -e; ip link set lo up; ip address add {ADDRESS}/32 dev lo; \
+             mount --bind {0}/hosts /etc/hosts; mount --bind {0}/etc-docker /etc/docker; \
+             touch {1}; exec sleep infinity",
+            directory.display(),
+            ready.display()
+        );
+        let mut command = Command::new("unshare");
+        command.args([
+            "--mount",
+            "--net",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+        ]);
+        command.args(["--propagation", "private", "sh", "-c", &set_up]);
+        let holder = Daemon::spawn(&mut command, &directory.join("namespace.log"));
+        wait_until("the namespaces are ready (this needs root)", || ready.exists());
+        let children = format!("/proc/{0}/task/{0}/children", holder.id());
+        let inner = fs::read_to_string(children).unwrap().trim().to_owned();
+        Arc::new(Self {
+            _holder: holder,
+            inner,
+        })
+    }
+
+    fn enter(&self, namespaces: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.inner]).args(namespaces).arg("--");
+        command
+    }
+}
+
+/// dockerd and a registry that asks for client certificates.
+pub struct DockerHost {
+    directory: PathBuf,
+    place: Place,
+    namespace: Arc<Namespace>,
+    dockerd: Daemon,
+    _registry: Daemon,
+}
+
+impl DockerHost {
+    /// Starts both in `place`; the daemon has `user`'s certificate for the registry.
+    pub fn start(namespace: &Arc<Namespace>, directory: &Path, pki: &TestPki, user: &str) -> Self {
+        let place = Place::Inside(namespace.clone());
+        let registry = start_registry(&place, directory, pki);
+        let certificates = directory.join("etc-docker/certs.d").join(REGISTRY);
+        write_docker_certificates(&certificates, &pki.user(user));
+        let root = directory.join("dockerd");
+        fs::create_dir_all(&root).unwrap();
+        // In the process namespace too: containerd and whatever else it starts must end with it.
+        let mut command = namespace.enter(&["--mount", "--net", "--pid"]);
+        command.arg(installed_program("dockerd", "docker.io"));
+        for (option, file) in [
+            ("--data-root", "data"),
+            ("--exec-root", "exec"),
+            ("--pidfile", "pid"),
+        ] {
+            command.arg(option).arg(root.join(file));
+        }
+        command
+            .arg("--host")
+            .arg(format!("unix://{}", root.join("socket").display()));
+        command.args([
+            "--bridge=none",
+            "--iptables=false",
+            "--ip-masq=false",
+            "--storage-driver=vfs",
+        ]);
+        // /etc/docker holds certificates alone.
+        command.arg("--config-file").arg(root.join("none.json"));
+        fs::write(root.join("none.json"), "{}").unwrap();
+        let dockerd = Daemon::spawn(&mut command, &directory.join("dockerd.log"));
+        let namespace = namespace.clone();
+        let host = Self {
+            directory: directory.into(),
+            place,
+            namespace,
+            dockerd,
+            _registry: registry,
+        };
+        wait_until("dockerd answers", || {
+            host.docker(&debian_cli(), "probe").run(["version"]).code == 0
+        });
+        host
+    }
+
+    /// A docker CLI without any configuration.
+    pub fn docker(&self, program: &Path, user: &str) -> Docker {
+        let home = self.directory.join(format!("home-{user}"));
+        fs::create_dir_all(&home).unwrap();
+        Docker {
+            place: self.place.clone(),
+            program: program.to_path_buf(),
+            home,
+            socket: format!("unix://{}", self.directory.join("dockerd/socket").display()),
+            trust_server: None,
+            content_trust: false,
+        }
+    }
+
+    /// A docker CLI of a person with a certificate for the trust server on `port`.
+    pub fn user(&self, program: &Path, name: &str, files: &ClientFiles, port: u16) -> Docker {
+        let mut docker = self.docker(program, name);
+        let server = format!("{TRUST_NAME}:{port}");
+        write_docker_certificates(&docker.home.join("tls").join(&server), files);
+        docker.trust_server = Some(format!("https://{server}"));
+        // "docker trust sign" names the signer of a new repository after the user it finds here.
+        let login = STANDARD.encode(format!("{name}:unused"));
+        let config = json!({"auths": {REGISTRY: {"auth": login}}});
+        fs::write(docker.home.join("config.json"), config.to_string()).unwrap();
+        docker
+    }
+
+    /// Where its programs run.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+}
+
+impl Drop for DockerHost {
+    /// dockerd stops what it started itself; the process to signal is inside.
+    fn drop(&mut self) {
+        if let Ok(id) = fs::read_to_string(self.directory.join("dockerd/pid")) {
+            let mut kill = self.namespace.enter(&["--mount", "--pid"]);
+            Finished::run(kill.args(["/bin/sh", "-c", &format!("kill {}", id.trim())]), "");
+            self.dockerd.wait();
+        }
+    }
+}
+
+/// One person's docker CLI.
+#[derive(Clone)]
+pub struct Docker {
+    place: Place,
+    program: PathBuf,
+    home: PathBuf,
+    socket: String,
+    trust_server: Option<String>,
+    content_trust: bool,
+}
+
+impl Docker {
+    /// The same with `DOCKER_CONTENT_TRUST=1`.
+    #[must_use]
+    pub fn with_content_trust(&self) -> Self {
+        Self {
+            content_trust: true,
+            ..self.clone()
+        }
+    }
+
+    /// Its configuration directory.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Runs a command in its configuration directory.
+    pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Finished {
+        // Entering the namespaces leaves a command in their root directory.
+        let mut command = self.place.command(Path::new("/usr/bin/env"));
+        command
+            .arg("--chdir")
+            .arg(&self.home)
+            .arg(&self.program)
+            .args(arguments)
+            .env_clear();
+        command
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("HOME", &self.home);
+        command
+            .env("DOCKER_CONFIG", &self.home)
+            .env("DOCKER_HOST", &self.socket);
+        command.env("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", "root passphrase");
+        command.env(
+            "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE",
+            "repository passphrase",
+        );
+        if let Some(server) = &self.trust_server {
+            command.env("DOCKER_CONTENT_TRUST_SERVER", server);
+        }
+        if self.content_trust {
+            command.env("DOCKER_CONTENT_TRUST", "1");
+        }
+        Finished::run(&mut command, "")
+    }
+
+    /// Makes an image with one file in it, without a daemon's build.
+    pub fn make_image(&self, reference: &str, content: &str) {
+        let directory = self.home.join("image");
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("content"), content).unwrap();
+        let archive = self.home.join("image.tar");
+        let mut tar = Command::new("tar");
+        Finished::run(
+            tar.arg("-cf")
+                .arg(&archive)
+                .arg("-C")
+                .arg(&directory)
+                .arg("content"),
+            "",
+        )
+        .ok();
+        self.run(["import", archive.to_str().unwrap(), reference]).ok();
+    }
+}
+
+/// The CLI of the Debian package, at its own path.
+pub fn debian_cli() -> PathBuf {
+    let path = PathBuf::from("/usr/bin/docker");
+    assert!(
+        path.exists(),
+        "docker.io is not installed: run \"make test\", or apt-get install docker.io"
+    );
+    path
+}
+
+/// A CLI of another version, if there is one on this machine.
+pub fn other_cli() -> Option<PathBuf> {
+    let path = std::env::var("COUNTERSIGN_DOCKER_CLI").unwrap_or_else(|_| "/usr/local/bin/docker".into());
+    Some(PathBuf::from(path)).filter(|path| path.exists())
+}
+
+/// The files of a directory below `certs.d` or `tls`: names decide what a file is.
+fn write_docker_certificates(directory: &Path, files: &ClientFiles) {
+    fs::create_dir_all(directory).unwrap();
+    let named = [
+        (&files.ca, "ca.crt"),
+        (&files.certificate, "client.cert"),
+        (&files.key, "client.key"),
+    ];
+    for (file, name) in named {
+        fs::copy(file, directory.join(name)).unwrap();
+    }
+    fs::set_permissions(directory.join("client.key"), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn start_registry(place: &Place, directory: &Path, pki: &TestPki) -> Daemon {
+    let files = pki.daemon("registry", &[REGISTRY_NAME], &[ADDRESS]);
+    let config = json!({
+        "version": "0.1",
+        "log": {"level": "warn"},
+        "storage": {"filesystem": {"rootdirectory": directory.join("registry")}},
+        "http": {
+            "addr": format!("{ADDRESS}:{REGISTRY_PORT}"),
+            "tls": {"certificate": files.certificate, "key": files.key, "clientcas": [files.ca]},
+        },
+    });
+    // JSON is YAML.
+    let path = directory.join("registry.yml");
+    fs::write(&path, config.to_string()).unwrap();
+    let mut command = place.command(&installed_program("docker-registry", "docker-registry"));
+    command.arg("serve").arg(&path);
+    let mut registry = Daemon::spawn(&mut command, &directory.join("registry.log"));
+    registry.wait_for("the registry listens", || place.reachable(ADDRESS, REGISTRY_PORT));
+    registry
+}

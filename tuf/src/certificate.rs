@@ -4,20 +4,19 @@
 //! names are not looked at. What counts is that the common name covers the GUN.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use openssl::pkey::Id;
 use x509_parser::asn1_rs::oid;
 use x509_parser::oid_registry::{OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA, Oid};
 use x509_parser::pem::Pem;
+use x509_parser::public_key::PublicKey as CertifiedPublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::encoding::encode_base64;
 use crate::gun::Gun;
 use crate::key::{KeyType, PublicKey};
+use crate::spki::{MIN_RSA_BITS, is_ecdsa};
 
 const DSA_WITH_SHA1: Oid<'static> = oid!(1.2.840.10040.4.3);
 const ECDSA_WITH_SHA1: Oid<'static> = oid!(1.2.840.10045.4.1);
-
-/// Smallest RSA modulus, in bits.
-const MIN_RSA_BITS: u32 = 2048;
 
 /// How much earlier than its first day a certificate may be used, for clocks that differ.
 const EARLY: TimeDelta = TimeDelta::days(1);
@@ -44,8 +43,26 @@ struct Certificate {
 
 enum CertifiedKey {
     Ecdsa,
-    Rsa { bits: u32 },
+    Rsa { bits: usize },
     Other,
+}
+
+impl CertifiedKey {
+    fn of(key: &SubjectPublicKeyInfo<'_>) -> Self {
+        if is_ecdsa(key.raw) {
+            return Self::Ecdsa;
+        }
+        match key.parsed() {
+            Ok(CertifiedPublicKey::RSA(rsa)) => {
+                let bytes = rsa.modulus.iter().skip_while(|&&byte| byte == 0);
+                let zeros = bytes.clone().next().map_or(0, |byte| byte.leading_zeros());
+                Self::Rsa {
+                    bits: bytes.count() * 8 - zeros as usize,
+                }
+            }
+            _ => Self::Other,
+        }
+    }
 }
 
 /// The key that a key of the root role stands for, if it is a certificate usable for this repository.
@@ -80,10 +97,21 @@ pub(crate) fn delegation_weakness(key: &PublicKey) -> Option<&'static str> {
         return None;
     }
     // What cannot be read cannot verify a signature either.
-    let pem = Pem::iter_from_buffer(key.public())
-        .filter_map(Result::ok)
-        .find(|pem| pem.label == "CERTIFICATE")?;
-    Certificate::parse(pem.contents)?.weakness()
+    Certificate::parse(first_der(key.public())?)?.weakness()
+}
+
+/// The public key of the first certificate of a PEM text, as a SubjectPublicKeyInfo.
+pub(crate) fn first_public_key(pem: &[u8]) -> Option<Vec<u8>> {
+    let der = first_der(pem)?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
+    Some(certificate.public_key().raw.to_vec())
+}
+
+fn first_der(pem: &[u8]) -> Option<Vec<u8>> {
+    let mut blocks = Pem::iter_from_buffer(pem).map_while(Result::ok);
+    blocks
+        .find(|block| block.label == "CERTIFICATE")
+        .map(|block| block.contents)
 }
 
 /// Every certificate of a PEM text that holds certificates only.
@@ -113,12 +141,6 @@ impl Certificate {
         if !rest.is_empty() {
             return None;
         }
-        let key = openssl::x509::X509::from_der(&der).ok()?.public_key().ok()?;
-        let key = match key.id() {
-            Id::EC => CertifiedKey::Ecdsa,
-            Id::RSA => CertifiedKey::Rsa { bits: key.bits() },
-            _ => CertifiedKey::Other,
-        };
         let algorithm = &parsed.signature_algorithm.algorithm;
         let signed_with_sha1 = [
             OID_PKCS1_SHA1WITHRSA,
@@ -135,7 +157,7 @@ impl Certificate {
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             signed_with_sha1,
-            key,
+            key: CertifiedKey::of(parsed.public_key()),
             der: Vec::new(),
         };
         Some(Self { der, ..certificate })
@@ -156,7 +178,7 @@ impl Certificate {
             return Some("certificate uses SHA-1 for its signature");
         }
         match self.key {
-            CertifiedKey::Rsa { bits } if bits < MIN_RSA_BITS => Some("RSA bit length is too short"),
+            CertifiedKey::Rsa { bits } if bits < MIN_RSA_BITS as usize => Some("RSA bit length is too short"),
             _ => None,
         }
     }

@@ -14,11 +14,10 @@ const READER: GeneralPurpose = GeneralPurpose::new(
 
 /// Reads standard, padded base64; line ends anywhere in the text are skipped. `None` if it is anything else.
 pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    if text.contains(['\r', '\n']) {
-        READER.decode(text.replace(['\r', '\n'], "")).ok()
-    } else {
-        READER.decode(text).ok()
-    }
+    READER
+        .decode(text)
+        .or_else(|_| READER.decode(text.replace(['\r', '\n'], "")))
+        .ok()
 }
 
 /// Writes standard, padded base64.

@@ -18,6 +18,7 @@ mod rejection;
 mod role;
 mod signature;
 mod signing;
+mod spki;
 mod time;
 mod trusted_root;
 mod update;

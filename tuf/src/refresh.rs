@@ -3,7 +3,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use thiserror::Error;
 
-use crate::certificate::Dates;
 use crate::document::Document;
 use crate::gun::Gun;
 use crate::metadata::{Envelope, FileMeta, MetadataError, TimestampBody};
@@ -63,23 +62,21 @@ pub fn plan_refresh(
     let timestamp_document = stored(timestamp, Envelope::parse(&timestamp.bytes))?;
 
     let snapshot_due = snapshot_document.expires() < due;
-    let timestamp_due = timestamp_document.expires() < due
-        || stored(timestamp, misnames(&timestamp_document, &snapshot.bytes))?;
+    let timestamp_due =
+        timestamp_document.expires() < due || stored(timestamp, misnames(&timestamp_document, snapshot))?;
     if !snapshot_due && !timestamp_due {
         return Ok(Refresh::Fresh);
     }
 
-    let trusted = Envelope::parse(&root.bytes)
-        .and_then(|document| TrustedRoot::load(gun, &document, None, Dates::Ignored));
+    let trusted = Envelope::parse(&root.bytes).and_then(|document| TrustedRoot::of_stored(gun, &document));
     let trusted = stored(root, trusted)?;
     let draft = TimestampDraft::new(Some(timestamp), &trusted, now);
     let draft = draft.map_err(|e| cannot_make(timestamp, e))?;
     let usable = load_snapshot(&trusted, &snapshot_document, now)
-        .and_then(|(body, _)| FileMeta::verify(body.meta(&RoleName::Root), &RoleName::Root, &root.bytes));
+        .and_then(|(body, _)| FileMeta::verify(body.meta(&RoleName::Root), root));
 
     if snapshot_due {
-        let loaded = [(&RoleName::Root, &*root.bytes)];
-        let request = snapshot_request(Some(snapshot), &loaded, &trusted, now);
+        let request = snapshot_request(Some(snapshot), &[root], &trusted, now);
         let request = request.map_err(|e| cannot_make(snapshot, e))?;
         let instead_of = (usable.is_ok() && timestamp_due).then(|| snapshot.clone());
         return Ok(Refresh::Both(CheckedUpdate::refresh(request, instead_of, draft)));
@@ -89,9 +86,9 @@ pub fn plan_refresh(
 }
 
 /// Whether the timestamp names other hashes than those of these bytes.
-fn misnames(timestamp: &Envelope, snapshot: &[u8]) -> Result<bool, MetadataError> {
+fn misnames(timestamp: &Envelope, snapshot: &Document) -> Result<bool, MetadataError> {
     let body = TimestampBody::read(timestamp)?;
-    Ok(FileMeta::verify(body.snapshot(), &RoleName::Snapshot, snapshot).is_err())
+    Ok(FileMeta::verify(body.snapshot(), snapshot).is_err())
 }
 
 fn stored<T>(document: &Document, result: Result<T, MetadataError>) -> Result<T, RefreshError> {

@@ -2,22 +2,21 @@
 //!
 //! The message is always a canonical form; every method but EdDSA signs its SHA-256.
 
-use openssl::bn::{BigNum, BigNumContext};
-use openssl::ec::{Asn1Flag, EcKey, PointConversionForm};
+use openssl::bn::BigNum;
 use openssl::ecdsa::EcdsaSig;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
-use openssl::nid::Nid;
-use openssl::pkey::{Id, PKey, Public};
+use openssl::pkey::{PKey, Public};
 use openssl::rsa::Padding;
 use openssl::sign::{RsaPssSaltlen, Verifier};
-use openssl::x509::X509;
 use thiserror::Error;
 
+use crate::certificate::first_public_key;
 use crate::key::{KeyId, KeyType, PublicKey};
+use crate::spki::{KeyError, ecdsa_key, rsa_key, rsa_key_from_pem};
 
-/// Smallest RSA modulus, and so smallest RSA signature, in bytes (2,048 bits).
-const MIN_RSA_BYTES: usize = 256;
+/// Smallest RSA signature, in bytes.
+const MIN_RSA_SIGNATURE: usize = 256;
 
 /// How a signature is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,43 +110,27 @@ pub fn verify_signature(
     sig: &[u8],
 ) -> Result<(), SignatureError> {
     use SignatureMethod as M;
+    let public = key.public();
     match (method, key.key_type()) {
-        (M::Ecdsa, KeyType::Ecdsa) => verify_ecdsa(&spki(key.public())?, message, sig),
-        (M::Ecdsa, KeyType::EcdsaX509) => verify_ecdsa(&certified(key.public())?, message, sig),
-        (M::RsaPss, KeyType::Rsa) => verify_pss(&spki(key.public())?, message, sig),
-        (M::RsaPss, KeyType::RsaX509) => verify_pss(&certified(key.public())?, message, sig),
-        (M::RsaPkcs1v15, KeyType::Rsa) => verify_pkcs1(&spki(key.public())?, message, sig),
-        (M::RsaPkcs1v15, KeyType::RsaX509) => verify_pkcs1(&certified(key.public())?, message, sig),
-        (M::PyCrypto, KeyType::Rsa) => {
-            let pem = PKey::public_key_from_pem(key.public()).map_err(unusable)?;
-            verify_pss(&pem, message, sig)
-        }
-        (M::EdDsa, KeyType::Ed25519) => verify_ed25519(key.public(), message, sig),
+        (M::Ecdsa, KeyType::Ecdsa) => verify_ecdsa(public, message, sig),
+        (M::Ecdsa, KeyType::EcdsaX509) => verify_ecdsa(&certified(public)?, message, sig),
+        (M::RsaPss, KeyType::Rsa) => verify_pss(&rsa_key(public)?, message, sig),
+        (M::RsaPss, KeyType::RsaX509) => verify_pss(&rsa_key(&certified(public)?)?, message, sig),
+        (M::RsaPkcs1v15, KeyType::Rsa) => verify_pkcs1(&rsa_key(public)?, message, sig),
+        (M::RsaPkcs1v15, KeyType::RsaX509) => verify_pkcs1(&rsa_key(&certified(public)?)?, message, sig),
+        (M::PyCrypto, KeyType::Rsa) => verify_pss(&rsa_key_from_pem(public)?, message, sig),
+        (M::EdDsa, KeyType::Ed25519) => verify_ed25519(public, message, sig),
         (method, other) => Err(SignatureError::MethodForKey(other.to_string(), method.as_str())),
     }
 }
 
-/// The key of a SubjectPublicKeyInfo that is DER to the letter: clients refuse trailing bytes and other variants,
-/// so such a key must not count here either.
-fn spki(der: &[u8]) -> Result<PKey<Public>, SignatureError> {
-    let key = PKey::public_key_from_der(der).map_err(unusable)?;
-    if key.public_key_to_der().map_err(unusable)? != der {
-        return Err(SignatureError::Key("not a SubjectPublicKeyInfo in DER".into()));
-    }
-    Ok(key)
-}
-
 /// The key of the first certificate. Its dates do not matter here.
-fn certified(pem: &[u8]) -> Result<PKey<Public>, SignatureError> {
-    X509::from_pem(pem)
-        .and_then(|certificate| certificate.public_key())
-        .map_err(unusable)
+fn certified(pem: &[u8]) -> Result<Vec<u8>, SignatureError> {
+    first_public_key(pem).ok_or_else(|| SignatureError::Key("not a certificate".into()))
 }
 
-fn verify_ecdsa(key: &PKey<Public>, message: &[u8], sig: &[u8]) -> Result<(), SignatureError> {
-    let spki = key.public_key_to_der().map_err(unusable)?;
-    let key = key.ec_key().map_err(unusable)?;
-    let width = nist_curve_bytes(&key, &spki)?;
+fn verify_ecdsa(spki: &[u8], message: &[u8], sig: &[u8]) -> Result<(), SignatureError> {
+    let (key, width) = ecdsa_key(spki)?;
     if sig.len() != 2 * width {
         return Err(SignatureError::Length);
     }
@@ -159,33 +142,8 @@ fn verify_ecdsa(key: &PKey<Public>, message: &[u8], sig: &[u8]) -> Result<(), Si
     matched(verified)
 }
 
-/// The width of the curve's numbers, for keys that clients can read: on a NIST curve given by name, with the point
-/// uncompressed.
-fn nist_curve_bytes(key: &EcKey<Public>, spki: &[u8]) -> Result<usize, SignatureError> {
-    let width = match key.group().curve_name() {
-        Some(Nid::SECP224R1) => 28,
-        Some(Nid::X9_62_PRIME256V1) => 32,
-        Some(Nid::SECP384R1) => 48,
-        Some(Nid::SECP521R1) => 66,
-        _ => return Err(SignatureError::Key("not on a NIST curve".into())),
-    };
-    if key.group().asn1_flag() != Asn1Flag::NAMED_CURVE {
-        return Err(SignatureError::Key("the curve is not given by name".into()));
-    }
-    let mut numbers = BigNumContext::new().map_err(unusable)?;
-    let point = key
-        .public_key()
-        .to_bytes(key.group(), PointConversionForm::UNCOMPRESSED, &mut numbers)
-        .map_err(unusable)?;
-    if spki.ends_with(&point) {
-        Ok(width)
-    } else {
-        Err(SignatureError::Key("the point is compressed".into()))
-    }
-}
-
 fn verify_pss(key: &PKey<Public>, message: &[u8], sig: &[u8]) -> Result<(), SignatureError> {
-    check_rsa(key, sig)?;
+    check_rsa_length(sig)?;
     let verified = Verifier::new(MessageDigest::sha256(), key).and_then(|mut verifier| {
         verifier.set_rsa_padding(Padding::PKCS1_PSS)?;
         verifier.set_rsa_mgf1_md(MessageDigest::sha256())?;
@@ -196,7 +154,7 @@ fn verify_pss(key: &PKey<Public>, message: &[u8], sig: &[u8]) -> Result<(), Sign
 }
 
 fn verify_pkcs1(key: &PKey<Public>, message: &[u8], sig: &[u8]) -> Result<(), SignatureError> {
-    check_rsa(key, sig)?;
+    check_rsa_length(sig)?;
     let verified = Verifier::new(MessageDigest::sha256(), key).and_then(|mut verifier| {
         verifier.set_rsa_padding(Padding::PKCS1)?;
         verifier.verify_oneshot(sig, message)
@@ -204,14 +162,8 @@ fn verify_pkcs1(key: &PKey<Public>, message: &[u8], sig: &[u8]) -> Result<(), Si
     matched(verified)
 }
 
-fn check_rsa(key: &PKey<Public>, sig: &[u8]) -> Result<(), SignatureError> {
-    if key.id() != Id::RSA {
-        return Err(SignatureError::Key("not an RSA key".into()));
-    }
-    if key.size() < MIN_RSA_BYTES {
-        return Err(SignatureError::Key("RSA bit length is too short".into()));
-    }
-    if sig.len() < MIN_RSA_BYTES {
+fn check_rsa_length(sig: &[u8]) -> Result<(), SignatureError> {
+    if sig.len() < MIN_RSA_SIGNATURE {
         Err(SignatureError::Length)
     } else {
         Ok(())
@@ -238,15 +190,10 @@ fn matched(verified: Result<bool, ErrorStack>) -> Result<(), SignatureError> {
     }
 }
 
-fn unusable(error: ErrorStack) -> SignatureError {
-    SignatureError::Key(
-        error
-            .errors()
-            .first()
-            .and_then(|e| e.reason())
-            .unwrap_or("not readable")
-            .to_owned(),
-    )
+impl From<KeyError> for SignatureError {
+    fn from(error: KeyError) -> Self {
+        Self::Key(error.to_string())
+    }
 }
 
 #[cfg(test)]

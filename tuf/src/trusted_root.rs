@@ -1,5 +1,7 @@
 //! A root that has been validated, from which all other trust of a repository follows.
 
+use chrono::{DateTime, Utc};
+
 use crate::certificate::{self, Dates};
 use crate::gun::Gun;
 use crate::metadata::{Envelope, KeyMap, MetadataError, RoleKeys, RootBody};
@@ -14,16 +16,33 @@ pub(crate) struct TrustedRoot {
 }
 
 impl TrustedRoot {
-    /// Validates a root: structure, certificates, signatures by the previous root's certificates, signatures by its
-    /// own. Version and expiry are the caller's to check.
+    /// Takes up a stored root again. It was validated before it was stored, so its signatures are not verified once
+    /// more, and neither its own expiry nor that of its certificates matters: they must not block its replacement.
+    pub(crate) fn of_stored(gun: &Gun, document: &Envelope) -> Result<Self, MetadataError> {
+        Self::read(gun, document, Dates::Ignored)
+    }
+
+    /// Validates a root to be published: structure, certificates, signatures by the previous root's certificates,
+    /// signatures by its own. Version and expiry are the caller's to check.
     ///
     /// Without a previous root it is trusted on first use.
-    pub(crate) fn load(
+    pub(crate) fn validate(
         gun: &Gun,
         document: &Envelope,
         previous: Option<&Self>,
-        dates: Dates,
+        now: DateTime<Utc>,
     ) -> Result<Self, MetadataError> {
+        let root = Self::read(gun, document, Dates::CheckedAt(now))?;
+        if let Some(previous) = previous {
+            let verified = previous.signers.verify(&RoleName::Root, document);
+            verified.map_err(|e| texted(e, MetadataError::PreviousRoot))?;
+        }
+        let verified = root.signers.verify(&RoleName::Root, document);
+        verified.map_err(|e| texted(e, MetadataError::RootIntegrity))?;
+        Ok(root)
+    }
+
+    fn read(gun: &Gun, document: &Envelope, dates: Dates) -> Result<Self, MetadataError> {
         let body = RootBody::read(document)?;
         let listed = body.role(&RoleName::Root)?;
         let usable = |(id, key)| certificate::root_key(gun, key, dates).map(|key| (String::clone(id), key));
@@ -36,13 +55,6 @@ impl TrustedRoot {
             threshold: listed.threshold,
             keys,
         };
-
-        if let Some(previous) = previous {
-            let verified = previous.signers.verify(&RoleName::Root, document);
-            verified.map_err(|e| texted(e, MetadataError::PreviousRoot))?;
-        }
-        let verified = signers.verify(&RoleName::Root, document);
-        verified.map_err(|e| texted(e, MetadataError::RootIntegrity))?;
         Ok(Self { body, signers })
     }
 

@@ -187,6 +187,25 @@ mod tests {
     }
 
     #[test]
+    fn a_document_nested_too_deep_is_refused() {
+        let nested = |depth| {
+            format!(
+                r#"{{"signed":{{"x":{}{}}}}}"#,
+                "[".repeat(depth),
+                "]".repeat(depth)
+            )
+        };
+        assert!(upload(&[("root", &nested(crate::MAX_DEPTH - 2))]).is_ok());
+        for depth in [crate::MAX_DEPTH - 1, 100_000] {
+            let refused = upload(&[("root", &nested(depth))]);
+            assert!(
+                matches!(refused, Err(IntakeError::MalformedJson { .. })),
+                "{depth}"
+            );
+        }
+    }
+
+    #[test]
     fn ancestors_are_the_roles_above_that_are_not_uploaded() {
         let upload = upload(&[("targets/a/b/c", "{}"), ("targets/a", "{}"), ("targets/x", "{}")]).unwrap();
         let names: Vec<String> = upload.ancestors().iter().map(ToString::to_string).collect();

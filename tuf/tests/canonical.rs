@@ -1,5 +1,8 @@
 //! The canonical form against vectors of the reference, and its properties.
 
+// Clippy knows test functions but not the functions that they share.
+#![allow(clippy::unwrap_used)]
+
 use proptest::prelude::*;
 use serde_json::Value;
 use tuf::{canonical_form, canonicalize};

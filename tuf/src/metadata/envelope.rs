@@ -10,6 +10,9 @@ use crate::role::RoleName;
 use crate::time;
 use crate::version::{Version, VersionError};
 
+/// Most signatures of a document. Each may cost a verification, so there must be a limit.
+const MAX_SIGNATURES: usize = 1_000;
+
 /// A document as far as it can be read without knowing its role.
 #[derive(Debug, Clone)]
 pub(crate) struct Envelope {
@@ -40,7 +43,7 @@ impl Envelope {
             version: 0,
             signatures: Vec::new(),
         };
-        if let Some(signed) = fields.object("signed")? {
+        if let Some(signed) = fields.object("signed", "document.signed")? {
             envelope.type_name = signed.string("_type")?.to_owned();
             envelope.version = signed.integer("version")?;
             if signed.raw("expires").is_some() {
@@ -49,7 +52,11 @@ impl Envelope {
                     time::parse(text).ok_or_else(|| signed.wrong("expires", "an RFC 3339 time"))?;
             }
         }
-        for element in fields.list("signatures")? {
+        let signatures = fields.list("signatures")?;
+        if signatures.len() > MAX_SIGNATURES {
+            return Err(fields.wrong("signatures", "a list of at most 1000 signatures"));
+        }
+        for element in signatures {
             envelope.signatures.push(RawSignature::read(element)?);
         }
         if let Json::Object(members) = document {
@@ -62,7 +69,7 @@ impl Envelope {
     pub(crate) fn signed(&self, role: &RoleName) -> Result<Fields<'_>, MetadataError> {
         match &self.signed {
             Json::Null => Err(MetadataError::structure(role, "the signed part is missing")),
-            signed => Fields::of(signed, "signed"),
+            signed => Fields::of(signed, "document.signed"),
         }
     }
 
@@ -133,7 +140,7 @@ impl RawSignature {
                 bytes: Vec::new(),
             });
         }
-        let fields = Fields::of(element, "signatures")?;
+        let fields = Fields::of(element, "document.signatures")?;
         Ok(Self {
             key_id: fields.string("keyid")?.to_owned(),
             method: fields.string("method")?.to_owned(),
@@ -195,22 +202,36 @@ mod tests {
                 "json: document.signed.expires is not a string",
             ),
             (r#"{"signatures":{}}"#, "json: document.signatures is not a list"),
-            (r#"{"signatures":[1]}"#, "json: signatures is not an object"),
+            (
+                r#"{"signatures":[1]}"#,
+                "json: document.signatures is not an object",
+            ),
             (
                 r#"{"signatures":[{"sig":"-_-_"}]}"#,
-                "json: signatures.sig is not base64",
+                "json: document.signatures.sig is not base64",
             ),
             (
                 r#"{"signatures":[{"sig":"YQ"}]}"#,
-                "json: signatures.sig is not base64",
+                "json: document.signatures.sig is not base64",
             ),
             (
                 r#"{"signatures":[{"keyid":1}]}"#,
-                "json: signatures.keyid is not a string",
+                "json: document.signatures.keyid is not a string",
             ),
         ] {
             assert_eq!(error(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn the_number_of_signatures_is_limited() {
+        let text = |count| format!(r#"{{"signatures":[{}]}}"#, vec!["{}"; count].join(","));
+        assert!(Envelope::parse(text(MAX_SIGNATURES).as_bytes()).is_ok());
+        let refused = error(&text(MAX_SIGNATURES + 1));
+        assert_eq!(
+            refused,
+            "json: document.signatures is not a list of at most 1000 signatures"
+        );
     }
 
     #[test]

@@ -8,17 +8,14 @@ use crate::json::{Json, Object};
 #[derive(Debug, Clone)]
 pub(crate) struct Fields<'a> {
     object: &'a Object,
-    path: String,
+    path: &'static str,
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of a value that must be an object.
-    pub(crate) fn of(value: &'a Json, path: &str) -> Result<Self, MetadataError> {
+    /// The fields of a value that must be an object; `path` is where it stands.
+    pub(crate) fn of(value: &'a Json, path: &'static str) -> Result<Self, MetadataError> {
         match value {
-            Json::Object(object) => Ok(Self {
-                object,
-                path: path.to_owned(),
-            }),
+            Json::Object(object) => Ok(Self { object, path }),
             _ => Err(MetadataError::Field {
                 field: path.to_owned(),
                 expected: "an object",
@@ -81,11 +78,11 @@ impl<'a> Fields<'a> {
         self.list(name)?.iter().map(text).collect()
     }
 
-    /// An object, if there is one.
-    pub(crate) fn object(&self, name: &str) -> Result<Option<Self>, MetadataError> {
+    /// The fields of an object, if there is one; `path` is where it stands.
+    pub(crate) fn object(&self, name: &str, path: &'static str) -> Result<Option<Self>, MetadataError> {
         self.object
             .field(name)
-            .map(|value| Self::of(value, &self.at(name)))
+            .map(|value| Self::of(value, path))
             .transpose()
     }
 
@@ -107,15 +104,10 @@ impl<'a> Fields<'a> {
         self.object.field(name)
     }
 
-    /// The path of a member.
-    pub(crate) fn at(&self, name: &str) -> String {
-        format!("{}.{name}", self.path)
-    }
-
     /// The error of a field with a value of another kind.
     pub(crate) fn wrong(&self, name: &str, expected: &'static str) -> MetadataError {
         MetadataError::Field {
-            field: self.at(name),
+            field: format!("{}.{name}", self.path),
             expected,
         }
     }

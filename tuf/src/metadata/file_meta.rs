@@ -8,6 +8,7 @@ use super::MetadataError;
 use super::fields::Fields;
 use crate::canonical::push_string;
 use crate::checksum::Checksum;
+use crate::document::Document;
 use crate::encoding::{decode_base64, encode_base64};
 use crate::json::Json;
 use crate::role::RoleName;
@@ -27,19 +28,22 @@ pub(crate) struct FileMeta {
 
 impl FileMeta {
     /// Describes the raw bytes of a document.
-    pub(crate) fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(document: &Document) -> Self {
         let hashes = [
-            ("sha256".to_owned(), openssl::sha::sha256(bytes).to_vec()),
-            ("sha512".to_owned(), openssl::sha::sha512(bytes).to_vec()),
+            ("sha256".to_owned(), document.sha256.as_bytes().to_vec()),
+            (
+                "sha512".to_owned(),
+                openssl::sha::sha512(&document.bytes).to_vec(),
+            ),
         ];
         Self {
             hashes: hashes.into(),
-            length: bytes.len() as i64,
+            length: document.bytes.len() as i64,
         }
     }
 
-    /// Reads an entry. Hashes may be missing or of any length.
-    pub(crate) fn read(value: &Json, path: &str) -> Result<Self, MetadataError> {
+    /// Reads an entry. Hashes may be missing or of any length; fields other than hashes and length are left out.
+    pub(crate) fn read(value: &Json, path: &'static str) -> Result<Self, MetadataError> {
         let fields = Fields::of(value, path)?;
         let mut hashes = BTreeMap::new();
         for (algorithm, hash) in fields.map("hashes")? {
@@ -54,11 +58,11 @@ impl FileMeta {
         Ok(Self { hashes, length })
     }
 
-    /// Reads a map of entries by name.
-    pub(crate) fn read_map(fields: &Fields<'_>, name: &str) -> Result<BTreeMap<String, Self>, MetadataError> {
-        let path = fields.at(name);
-        let read = |(name, value): (&str, &Json)| Ok((name.to_owned(), Self::read(value, &path)?));
-        fields.map(name)?.into_iter().map(read).collect()
+    /// Reads the `meta` of a snapshot or timestamp.
+    pub(crate) fn read_map(fields: &Fields<'_>) -> Result<BTreeMap<String, Self>, MetadataError> {
+        let read =
+            |(name, value): (&str, &Json)| Ok((name.to_owned(), Self::read(value, "document.signed.meta")?));
+        fields.map("meta")?.into_iter().map(read).collect()
     }
 
     /// Checks that there is a SHA-256 and that known hashes have their length. `document` is the role of the
@@ -86,7 +90,8 @@ impl FileMeta {
 
     /// Checks the raw bytes of a document against every known hash given, of which there must be one. The length
     /// is not looked at.
-    pub(crate) fn verify(meta: Option<&Self>, role: &RoleName, bytes: &[u8]) -> Result<(), MetadataError> {
+    pub(crate) fn verify(meta: Option<&Self>, document: &Document) -> Result<(), MetadataError> {
+        let role = &document.role;
         let hash = |algorithm| meta.and_then(|meta| meta.hashes.get(algorithm));
         let (sha256, sha512) = (hash("sha256"), hash("sha512"));
         if sha256.is_none() && sha512.is_none() {
@@ -98,12 +103,12 @@ impl FileMeta {
             expected: hex::encode(expected),
         };
         if let Some(expected) = sha256
-            && openssl::sha::sha256(bytes) != **expected
+            && document.sha256.as_bytes() != &**expected
         {
             return Err(mismatch("sha256", expected));
         }
         if let Some(expected) = sha512
-            && openssl::sha::sha512(bytes) != **expected
+            && openssl::sha::sha512(&document.bytes) != **expected
         {
             return Err(mismatch("sha512", expected));
         }

@@ -80,8 +80,8 @@ impl RoleKeys {
             if key.id().as_str() != id {
                 return Err(MetadataError::KeyId);
             }
-            // Who has signed well need not be verified again; the reference does, to the same result.
-            if signers.contains(id) {
+            // More than enough is no better, so the rest need not be verified.
+            if signers.len() >= threshold || signers.contains(id) {
                 continue;
             }
             if let Some(method) = SignatureMethod::parse(&signature.method)
@@ -109,17 +109,13 @@ impl RoleKeys {
 
 /// Reads the `keys` of a root or of delegations. A private value, should there be one, is left alone.
 pub(crate) fn read_keys(fields: &Fields<'_>) -> Result<KeyMap, MetadataError> {
-    let path = fields.at("keys");
-    let mut keys = KeyMap::new();
-    for (id, value) in fields.map("keys")? {
-        keys.insert(id.to_owned(), read_key(value, &path)?);
-    }
-    Ok(keys)
+    let read = |(id, value): (&str, &Json)| Ok((id.to_owned(), read_key(value)?));
+    fields.map("keys")?.into_iter().map(read).collect()
 }
 
-fn read_key(value: &Json, path: &str) -> Result<PublicKey, MetadataError> {
-    let key = Fields::of(value, path)?;
-    let public = match key.object("keyval")? {
+fn read_key(value: &Json) -> Result<PublicKey, MetadataError> {
+    let key = Fields::of(value, "keys")?;
+    let public = match key.object("keyval", "keys.keyval")? {
         Some(value) => value.bytes("public")?,
         None => Vec::new(),
     };

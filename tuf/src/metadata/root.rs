@@ -21,9 +21,8 @@ impl RootBody {
         signed.boolean("consistent_snapshot")?;
         let keys = read_keys(&signed)?;
         let mut roles = BTreeMap::new();
-        let path = signed.at("roles");
         for (name, value) in signed.map("roles")? {
-            let role = RoleKeys::read(&Fields::of(value, &path)?, &keys)?;
+            let role = RoleKeys::read(&Fields::of(value, "document.signed.roles")?, &keys)?;
             if let Some(name) = RoleName::BASE.into_iter().find(|base| base.as_str() == name) {
                 roles.insert(name, role);
             }

@@ -16,7 +16,7 @@ impl SnapshotBody {
     pub(crate) fn read(document: &Envelope) -> Result<Self, MetadataError> {
         let signed = document.signed(&RoleName::Snapshot)?;
         Ok(Self {
-            meta: FileMeta::read_map(&signed, "meta")?,
+            meta: FileMeta::read_map(&signed)?,
         })
     }
 

@@ -29,19 +29,17 @@ impl TargetsBody {
             delegations: Vec::new(),
             names: Vec::new(),
         };
-        let path = signed.at("targets");
         for (name, target) in signed.map("targets")? {
-            FileMeta::read(target, &path)?;
+            FileMeta::read(target, "document.signed.targets")?;
             body.names.push(name.to_owned());
         }
-        if let Some(fields) = signed.object("delegations")? {
+        if let Some(fields) = signed.object("delegations", "document.signed.delegations")? {
             let keys = read_keys(&fields)?;
-            let path = fields.at("roles");
             for element in fields.list("roles")? {
                 if *element == Json::Null {
                     return Err(MetadataError::structure(role, "delegation role null invalid"));
                 }
-                let entry = Fields::of(element, &path)?;
+                let entry = Fields::of(element, "document.signed.delegations.roles")?;
                 body.names
                     .extend(entry.strings("paths")?.into_iter().map(str::to_owned));
                 let name = entry.string("name")?.to_owned();

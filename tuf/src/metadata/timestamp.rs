@@ -15,7 +15,7 @@ impl TimestampBody {
     /// Reads a timestamp and checks its structure: type, version, and a SHA-256 for the snapshot.
     pub(crate) fn read(document: &Envelope) -> Result<Self, MetadataError> {
         let role = RoleName::Timestamp;
-        let meta = FileMeta::read_map(&document.signed(&role)?, "meta")?;
+        let meta = FileMeta::read_map(&document.signed(&role)?)?;
         document.check_type(&role, "Timestamp", "version cannot be less than one")?;
         FileMeta::check(meta.get("snapshot"), &role, "snapshot")?;
         Ok(Self { meta })

@@ -1,13 +1,13 @@
 //! Whether an update may be stored, given what is stored.
 
-use bytes::Bytes;
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 use super::draft::DraftError;
 use super::hierarchy::Hierarchy;
 use super::stages::SnapshotSource;
 use super::{CheckedUpdate, Current, TimestampDraft, snapshot_request};
-use crate::certificate::Dates;
 use crate::document::Document;
 use crate::gun::Gun;
 use crate::metadata::{Envelope, FileMeta, MetadataError, SnapshotBody};
@@ -32,46 +32,28 @@ pub fn check(
     current: &Current,
     now: DateTime<Utc>,
 ) -> Result<CheckedUpdate, Rejection> {
-    let mut documents = Vec::new();
-    let stored_root = current
-        .root
-        .as_ref()
-        .map(|stored| load_stored_root(gun, stored))
-        .transpose()?;
-    let (root, root_bytes) = match (upload.take(&RoleName::Root), stored_root) {
-        (Some(part), stored) => {
-            let version = current
-                .root
-                .as_ref()
-                .map_or(Version::FIRST, |stored| stored.version);
-            let (root, document) = load_new_root(gun, &part, stored.as_ref(), version, now)?;
-            documents.push(document);
-            (root, part.bytes)
-        }
-        (None, Some(stored)) => (
-            stored,
-            current
-                .root
-                .as_ref()
-                .map(|root| root.bytes.clone())
-                .unwrap_or_default(),
-        ),
-        (None, None) => {
-            let msg = "no pre-existing root and no root provided in update.";
-            return Err(Rejection::Validation(msg.to_owned()));
-        }
-    };
+    let new_root = upload.take(&RoleName::Root);
+    let root_is_new = new_root.is_some();
+    let (root, root_document) = load_root(gun, new_root, current.root.as_ref(), now)?;
 
     let mut hierarchy = Hierarchy::new(&root);
-    for (role, part) in upload.take_targets() {
+    let targets = upload.take_targets();
+    let new_roles: BTreeSet<RoleName> = targets.keys().cloned().collect();
+    for (role, part) in targets {
         load_ancestors(&mut hierarchy, &role, current)?;
-        documents.push(load_new_targets(&mut hierarchy, role, part, now)?);
+        hierarchy
+            .load_uploaded(&role, part, now)
+            .map_err(|e| Rejection::uploaded(&role, &e))?;
     }
 
-    let root_bytes = (&RoleName::Root, &*root_bytes);
-    let loaded: Vec<(&RoleName, &[u8])> = std::iter::once(root_bytes).chain(hierarchy.loaded()).collect();
+    let loaded: Vec<&Document> = std::iter::once(&root_document)
+        .chain(hierarchy.loaded())
+        .collect();
     let snapshot = match upload.take(&RoleName::Snapshot) {
-        Some(part) => SnapshotSource::Uploaded(check_snapshot(&root, part, &loaded, now)?),
+        Some(part) => {
+            let checked = check_snapshot(&root, part, &loaded, now);
+            SnapshotSource::Uploaded(checked.map_err(|e| Rejection::uploaded(&RoleName::Snapshot, &e))?)
+        }
         None => {
             let request = snapshot_request(current.snapshot.as_ref(), &loaded, &root, now);
             let request = request.map_err(|e| cannot_make(&RoleName::Snapshot, e))?;
@@ -83,6 +65,12 @@ pub fn check(
     };
     let timestamp = TimestampDraft::new(current.timestamp.as_ref(), &root, now)
         .map_err(|e| cannot_make(&RoleName::Timestamp, e))?;
+
+    let is_new = |document: &&Document| match document.role {
+        RoleName::Root => root_is_new,
+        _ => new_roles.contains(&document.role),
+    };
+    let documents = loaded.into_iter().filter(is_new).cloned().collect();
     Ok(CheckedUpdate {
         documents,
         snapshot,
@@ -90,36 +78,43 @@ pub fn check(
     })
 }
 
-/// The stored root was accepted once, so neither its own expiry nor that of its certificates matters any more.
-fn load_stored_root(gun: &Gun, stored: &Document) -> Result<TrustedRoot, Rejection> {
-    Envelope::parse(&stored.bytes)
-        .and_then(|document| TrustedRoot::load(gun, &document, None, Dates::Ignored))
-        .map_err(|e| Rejection::stored(&RoleName::Root, &e))
-}
-
-/// `current` is the version of the stored root, or 1 for a new repository: both 1 and 2 may be a first root.
-fn load_new_root(
+/// The root from which this update is trusted: the uploaded one, or else the stored one.
+fn load_root(
     gun: &Gun,
-    part: &Part,
-    stored: Option<&TrustedRoot>,
-    current: Version,
+    new: Option<Part>,
+    stored: Option<&Document>,
     now: DateTime<Utc>,
 ) -> Result<(TrustedRoot, Document), Rejection> {
-    let role = RoleName::Root;
+    let trusted = |stored: &Document| {
+        Envelope::parse(&stored.bytes)
+            .and_then(|document| TrustedRoot::of_stored(gun, &document))
+            .map_err(|e| Rejection::stored(&RoleName::Root, &e))
+    };
+    let Some(part) = new else {
+        let Some(stored) = stored else {
+            let msg = "no pre-existing root and no root provided in update.";
+            return Err(Rejection::Validation(msg.to_owned()));
+        };
+        return Ok((trusted(stored)?, stored.clone()));
+    };
+    let previous = stored.map(trusted).transpose()?;
+
+    // For a new repository both 1 and 2 may be the first version.
+    let current = i64::from(stored.map_or(Version::FIRST, |stored| stored.version).get());
     let new = part.document.version_number();
-    let current = i64::from(current.get());
     if new != current && new != current + 1 {
         return Err(Rejection::BadRoot(format!(
             "Root modifications must increment the version. Current {current}, new {new}"
         )));
     }
-    let load = || {
-        let root = TrustedRoot::load(gun, &part.document, stored, Dates::CheckedAt(now))?;
+    let validate = || {
+        let role = RoleName::Root;
+        let root = TrustedRoot::validate(gun, &part.document, previous.as_ref(), now)?;
         let version = part.document.version(&role)?;
         part.document.check_expiry(&role, now)?;
-        Ok((root, Document::new(role.clone(), version, part.bytes.clone())))
+        Ok((root, Document::new(role, version, part.bytes.clone())))
     };
-    load().map_err(|e| Rejection::uploaded(&role, &e))
+    validate().map_err(|e| Rejection::uploaded(&RoleName::Root, &e))
 }
 
 /// Loads the stored documents above a delegation that the update does not bring. Those that are not stored are
@@ -130,12 +125,12 @@ fn load_ancestors(
     current: &Current,
 ) -> Result<(), Rejection> {
     for ancestor in role.ancestors() {
-        if hierarchy.loaded().any(|(loaded, _)| *loaded == ancestor) {
+        if hierarchy.is_loaded(&ancestor) {
             continue;
         }
         if let Some(stored) = current.targets.get(&ancestor) {
             hierarchy
-                .load_stored(&ancestor, &stored.bytes)
+                .load_stored(stored)
                 .map_err(|e| unusable_ancestor(&ancestor, &e))?;
         }
     }
@@ -157,32 +152,18 @@ fn unusable_ancestor(role: &RoleName, error: &MetadataError) -> Rejection {
     }
 }
 
-fn load_new_targets(
-    hierarchy: &mut Hierarchy<'_>,
-    role: RoleName,
-    part: Part,
-    now: DateTime<Utc>,
-) -> Result<Document, Rejection> {
-    let loaded = hierarchy.load_uploaded(&role, &part.document, &part.bytes, now);
-    let version = loaded.map_err(|e| Rejection::uploaded(&role, &e))?;
-    Ok(Document::new(role, version, part.bytes))
-}
-
 /// The uploaded snapshot must be signed and must name every document loaded in this update by its hash.
 fn check_snapshot(
     root: &TrustedRoot,
     part: Part,
-    loaded: &[(&RoleName, &[u8])],
+    loaded: &[&Document],
     now: DateTime<Utc>,
-) -> Result<Document, Rejection> {
-    let check = |bytes: Bytes| {
-        let (body, version) = load_snapshot(root, &part.document, now)?;
-        for (role, bytes) in loaded {
-            FileMeta::verify(body.meta(role), role, bytes)?;
-        }
-        Ok(Document::new(RoleName::Snapshot, version, bytes))
-    };
-    check(part.bytes).map_err(|e| Rejection::uploaded(&RoleName::Snapshot, &e))
+) -> Result<Document, MetadataError> {
+    let (body, version) = load_snapshot(root, &part.document, now)?;
+    for document in loaded {
+        FileMeta::verify(body.meta(&document.role), document)?;
+    }
+    Ok(Document::new(RoleName::Snapshot, version, part.bytes))
 }
 
 /// Verifies a snapshot: signatures, structure, version, expiry.

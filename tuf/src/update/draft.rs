@@ -43,7 +43,7 @@ pub(crate) struct TimestampDraft {
 /// bytes as they were uploaded.
 pub(crate) fn snapshot_request(
     previous: Option<&Document>,
-    loaded: &[(&RoleName, &[u8])],
+    loaded: &[&Document],
     root: &TrustedRoot,
     now: DateTime<Utc>,
 ) -> Result<SigningRequest, DraftError> {
@@ -54,13 +54,13 @@ pub(crate) fn snapshot_request(
             body.check(&document)?;
             (body.meta, next_version(stored)?)
         }
-        None if loaded.iter().any(|(role, _)| **role == RoleName::Targets) => {
+        None if loaded.iter().any(|document| document.role == RoleName::Targets) => {
             (BTreeMap::new(), Version::FIRST)
         }
         None => return Err(DraftError::NoTargets),
     };
-    for (role, bytes) in loaded {
-        meta.insert(role.to_string(), FileMeta::of(bytes));
+    for document in loaded {
+        meta.insert(document.role.to_string(), FileMeta::of(document));
     }
     let message = write_meta("Snapshot", now + SNAPSHOT_LIFETIME, &meta, version);
     let keys = root.role(&RoleName::Snapshot)?;
@@ -90,8 +90,8 @@ impl TimestampDraft {
         })
     }
 
-    /// The timestamp for these raw bytes of a snapshot.
-    pub(crate) fn request(mut self, snapshot: &[u8]) -> SigningRequest {
+    /// The timestamp for this snapshot.
+    pub(crate) fn request(mut self, snapshot: &Document) -> SigningRequest {
         self.meta
             .insert(RoleName::Snapshot.to_string(), FileMeta::of(snapshot));
         let message = write_meta("Timestamp", self.expires, &self.meta, self.version);

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use crate::certificate::delegation_weakness;
+use crate::document::Document;
 use crate::metadata::{Envelope, MetadataError, RoleKeys, TargetsBody};
 use crate::role::RoleName;
 use crate::trusted_root::TrustedRoot;
-use crate::version::Version;
+use crate::upload::Part;
 
 /// The targets documents that have been verified while checking one update.
 pub(super) struct Hierarchy<'a> {
@@ -19,7 +19,7 @@ pub(super) struct Hierarchy<'a> {
 
 struct Loaded {
     body: TargetsBody,
-    bytes: Bytes,
+    document: Document,
 }
 
 impl<'a> Hierarchy<'a> {
@@ -30,33 +30,34 @@ impl<'a> Hierarchy<'a> {
         }
     }
 
+    pub(super) fn is_loaded(&self, role: &RoleName) -> bool {
+        self.loaded.contains_key(role)
+    }
+
     /// The documents verified so far, parents first.
-    pub(super) fn loaded(&self) -> impl Iterator<Item = (&RoleName, &[u8])> {
-        self.loaded
-            .iter()
-            .map(|(role, document)| (role, &*document.bytes))
+    pub(super) fn loaded(&self) -> impl Iterator<Item = &Document> {
+        self.loaded.values().map(|loaded| &loaded.document)
     }
 
     /// Verifies an uploaded document: keys, structure, version, signatures, expiry, names.
     pub(super) fn load_uploaded(
         &mut self,
         role: &RoleName,
-        document: &Envelope,
-        bytes: &Bytes,
+        part: Part,
         now: DateTime<Utc>,
-    ) -> Result<Version, MetadataError> {
-        let body = self.verify(role, document)?;
-        let version = document.version(role)?;
-        document.check_expiry(role, now)?;
+    ) -> Result<(), MetadataError> {
+        let body = self.verify(role, &part.document)?;
+        let version = part.document.version(role)?;
+        part.document.check_expiry(role, now)?;
         body.check_names(role)?;
-        self.insert(role, body, bytes);
-        Ok(version)
+        self.insert(body, Document::new(role.clone(), version, part.bytes));
+        Ok(())
     }
 
     /// Verifies a stored document. That it has expired does not matter.
-    pub(super) fn load_stored(&mut self, role: &RoleName, bytes: &Bytes) -> Result<(), MetadataError> {
-        let body = self.verify(role, &Envelope::parse(bytes)?)?;
-        self.insert(role, body, bytes);
+    pub(super) fn load_stored(&mut self, stored: &Document) -> Result<(), MetadataError> {
+        let body = self.verify(&stored.role, &Envelope::parse(&stored.bytes)?)?;
+        self.insert(body, stored.clone());
         Ok(())
     }
 
@@ -80,7 +81,7 @@ impl<'a> Hierarchy<'a> {
 
     /// The keys that the parent of a delegation declares for it.
     fn delegated_keys(&self, role: &RoleName) -> Result<&RoleKeys, MetadataError> {
-        if !self.loaded.contains_key(&RoleName::Targets) {
+        if !self.is_loaded(&RoleName::Targets) {
             return Err(MetadataError::NoTargets);
         }
         let parent = role.parent().and_then(|parent| self.loaded.get(&parent));
@@ -88,13 +89,8 @@ impl<'a> Hierarchy<'a> {
         declared.ok_or_else(|| MetadataError::NoDelegation(role.clone()))
     }
 
-    fn insert(&mut self, role: &RoleName, body: TargetsBody, bytes: &Bytes) {
-        self.loaded.insert(
-            role.clone(),
-            Loaded {
-                body,
-                bytes: bytes.clone(),
-            },
-        );
+    fn insert(&mut self, body: TargetsBody, document: Document) {
+        self.loaded
+            .insert(document.role.clone(), Loaded { body, document });
     }
 }

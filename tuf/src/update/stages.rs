@@ -73,7 +73,7 @@ impl CheckedUpdate {
             SnapshotSource::Made { request, .. } => request.seal(&signatures)?,
         };
         let mut documents = self.documents;
-        let timestamp = self.timestamp.request(&snapshot.bytes);
+        let timestamp = self.timestamp.request(&snapshot);
         documents.push(snapshot);
         Ok(SnapshottedUpdate { documents, timestamp })
     }
@@ -98,7 +98,7 @@ impl SnapshottedUpdate {
     pub(crate) fn of_stored(snapshot: &Document, timestamp: TimestampDraft) -> Self {
         Self {
             documents: Vec::new(),
-            timestamp: timestamp.request(&snapshot.bytes),
+            timestamp: timestamp.request(snapshot),
         }
     }
 

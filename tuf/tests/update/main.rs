@@ -1,5 +1,9 @@
 //! Publishing, from uploaded parts to signed documents, and refreshing.
 
+// Clippy knows test functions but not the functions that they share.
+#![allow(clippy::unwrap_used)]
+
+mod exchanges;
 mod refresh;
 mod replay;
 mod root;

@@ -126,7 +126,7 @@ fn the_structure_is_checked() {
     let (kind, text) = first_root(&repository, change("/roles", json!([])));
     assert_eq!(
         (kind, text.as_str()),
-        ("ErrBadRoot", "json: signed.roles is not an object")
+        ("ErrBadRoot", "json: document.signed.roles is not an object")
     );
 }
 

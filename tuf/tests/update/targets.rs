@@ -168,7 +168,7 @@ fn targets_themselves_may_hold_anything() {
             .is_ok()
     );
     body["targets"] = json!({ "x": { "length": "5" } });
-    let expected = bad("json: signed.targets.length is not a 64-bit integer");
+    let expected = bad("json: document.signed.targets.length is not a 64-bit integer");
     assert_eq!(
         refused(&repository, "targets", sign(&body, &[&repository.targets])),
         expected
@@ -207,7 +207,7 @@ fn expired_targets_are_refused() {
     let bytes = sign(&body, &[&repository.targets]);
     assert_eq!(
         refused(&repository, "targets", bytes),
-        bad("targets expired at Mon Jan 1 00:00:00 UTC 1")
+        bad("targets expired at Mon Jan 1 00:00:00 UTC 0001")
     );
 }
 

@@ -36,7 +36,7 @@ impl World {
 
     /// Restarts one daemon or both, politely or not, by turns.
     fn restart(&mut self, turn: usize) {
-        let how = if turn % 2 == 0 {
+        let how = if turn.is_multiple_of(2) {
             Stop::Politely
         } else {
             Stop::AtOnce

@@ -4,7 +4,11 @@ use std::str::FromStr;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{Registry, layer::SubscriberExt, reload, util::SubscriberInitExt};
+use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt, reload, util::SubscriberInitExt};
+
+/// This workspace's crates. Libraries say nothing below `info` that an operator could use, unless asked
+/// for everything.
+const OURS: [&str; 5] = ["platform", "server", "signer", "signing", "tuf"];
 
 /// The level names of the Notary configuration, least verbose first.
 pub const LEVELS: [(&str, Level); 8] = [
@@ -45,7 +49,19 @@ impl Level {
         Level::Trace,
     ];
 
-    fn filter(self) -> LevelFilter {
+    fn filter(self) -> Targets {
+        let level = self.threshold();
+        let libraries = if self == Level::Trace {
+            level
+        } else {
+            level.min(LevelFilter::INFO)
+        };
+        Targets::new()
+            .with_default(libraries)
+            .with_targets(OURS.map(|ours| (ours, level)))
+    }
+
+    fn threshold(self) -> LevelFilter {
         match self {
             Level::Fatal | Level::Error => LevelFilter::ERROR,
             Level::Warn => LevelFilter::WARN,
@@ -84,7 +100,7 @@ impl FromStr for Level {
 /// Changes the level of the running process.
 #[derive(Clone)]
 pub struct LevelControl {
-    handle: reload::Handle<LevelFilter, Registry>,
+    handle: reload::Handle<Targets, Registry>,
 }
 
 /// Starts logging; to be called once, before anything is logged.

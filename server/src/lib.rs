@@ -1,1 +1,16 @@
 //! The trust server: knows its clients by certificate, validates and stores TUF metadata.
+//!
+//! Data flows one way: [`http`] accepts a connection, [`identity`] makes a principal of its certificate,
+//! [`access`] grants the action, [`publish`] validates, signs and stores, [`store`] holds the documents.
+
+pub mod access;
+pub mod app;
+pub mod clock;
+pub mod config;
+pub mod http;
+pub mod identity;
+pub mod publish;
+pub mod quickstart;
+pub mod refresh;
+pub mod store;
+pub mod telemetry;

@@ -1,1 +1,23 @@
-//! Black-box tests with real clients, and the support library that starts real servers for them.
+//! Starts real servers and drives real clients against them.
+//!
+//! A test says `TestServer::builder().start()` and has a trust server and a signer of its own, with their
+//! own databases, ports and PKI, which end with it.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up fails, and says where"
+)]
+
+pub mod docker;
+pub mod http;
+pub mod notary;
+pub mod pki;
+pub mod process;
+pub mod publisher;
+pub mod server;
+
+pub use http::{Client, Response};
+pub use notary::Notary;
+pub use pki::{ClientFiles, TestPki};
+pub use process::{Finished, Stop};
+pub use server::TestServer;

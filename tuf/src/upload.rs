@@ -71,6 +71,14 @@ impl Upload {
         self.parts.keys().cloned().collect()
     }
 
+    /// The version that each document claims, not yet checked.
+    pub fn versions(&self) -> Vec<(RoleName, i64)> {
+        self.parts
+            .iter()
+            .map(|(role, part)| (role.clone(), part.document.version_number()))
+            .collect()
+    }
+
     /// The stored documents that [`check`](crate::check) needs beside root, snapshot and timestamp: the current ones
     /// of every role above an uploaded delegation that is not itself uploaded.
     pub fn ancestors(&self) -> Vec<RoleName> {

@@ -1,0 +1,3 @@
+DROP TABLE changefeed;
+DROP TABLE change_category;
+DROP TABLE tuf_files;

@@ -1,0 +1,199 @@
+//! Putting the server together and running it.
+
+use std::{path::Path, time::Duration};
+
+use actix_web::web;
+use metrics_exporter_prometheus::PrometheusHandle;
+use platform::{config::ConfigError, logging, signals, tls::ClientAuth, tls::TlsError};
+use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
+
+use crate::{
+    clock::Clock,
+    config::{Config, TrustService},
+    http::{self, ListenError},
+    store::{Store, StoreError},
+    telemetry::{health::Health, metrics},
+};
+
+/// How often the checks behind the health route run.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database cannot be used.
+    #[error("storage: {0}")]
+    Store(#[from] StoreError),
+    /// The files for TLS towards the signer cannot be used.
+    #[error("trust_service: {0}")]
+    SignerTls(TlsError),
+    /// The signer's address cannot be used.
+    #[error("trust_service.hostname: {0}")]
+    Signer(signing::SigningError),
+    /// The server cannot listen.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Figures cannot be recorded.
+    #[error("metrics: {0}")]
+    Metrics(String),
+    /// The operating system refuses something else.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Why something that a request needs did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The signing service.
+    #[error("the signing service failed: {0}")]
+    Signing(#[from] signing::SigningError),
+    /// This server, which is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+/// What every request handler has at hand.
+pub struct State {
+    /// The configuration.
+    pub config: Config,
+    /// The stored metadata.
+    pub store: Store,
+    /// Who signs timestamps and snapshots.
+    pub keys: KeyService,
+    /// The kind of keys asked for.
+    pub key_algorithm: KeyAlgorithm,
+    /// The time.
+    pub clock: Clock,
+    /// What the last checks found.
+    pub health: Health,
+    /// The figures recorded.
+    pub metrics: PrometheusHandle,
+}
+
+impl State {
+    /// Opens everything that the configuration names. To be called within a tokio runtime that outlives it.
+    ///
+    /// # Errors
+    /// When the database or the signer's TLS files cannot be used.
+    pub fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let (keys, key_algorithm) = match &config.trust_service {
+            TrustService::Local => (KeyService::Local(LocalSigner::default()), KeyAlgorithm::Ed25519),
+            TrustService::Remote {
+                host,
+                port,
+                algorithm,
+                tls,
+            } => {
+                let connector = tls.connector().map_err(StartError::SignerTls)?;
+                let client = SignerClient::new(host, *port, connector).map_err(StartError::Signer)?;
+                (KeyService::Remote(client), *algorithm)
+            }
+        };
+        let store = Store::open(&config.storage)?;
+        let metrics = metrics::install().map_err(StartError::Metrics)?;
+        Ok(Self {
+            config,
+            store,
+            keys,
+            key_algorithm,
+            clock,
+            health: Health::default(),
+            metrics,
+        })
+    }
+
+    /// Runs a database access where it may block.
+    ///
+    /// # Errors
+    /// When the access fails, or the server is stopping.
+    pub async fn with_store<T, F>(&self, access: F) -> Result<T, ServiceError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    {
+        let store = self.store.clone();
+        let outcome = web::block(move || access(&store))
+            .await
+            .map_err(|_| ServiceError::Stopping)?;
+        Ok(outcome?)
+    }
+}
+
+/// Runs the server with a configuration file until it is told to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(path: &Path) -> Result<(), StartError> {
+    let (config, unknown_keys) = Config::load(path)?;
+    let level = config.log_level;
+    tokio::spawn(logging::start(level).follow_signals(level));
+    for unknown in unknown_keys {
+        let nearest = unknown.nearest.unwrap_or_default();
+        tracing::warn!(
+            key = unknown.key,
+            nearest,
+            "the configuration holds a key that nobody reads"
+        );
+    }
+    warn_about_openness(&config);
+    let state = web::Data::new(State::open(config, Clock::System)?);
+    let server = http::listen(&state)?;
+    let handle = server.handle();
+    tokio::spawn(watch_health(state.clone()));
+    let addresses: Vec<String> = state.config.listen.iter().map(ToString::to_string).collect();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        addresses = addresses.join(" "),
+        "the trust server is listening"
+    );
+    tokio::spawn(async move {
+        match signals::stop_requested().await {
+            Ok(signal) => tracing::info!(signal, "stopping: requests in flight are finished"),
+            Err(cause) => tracing::error!(%cause, "cannot wait for signals"),
+        }
+        handle.stop(true).await;
+    });
+    server.await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn warn_about_openness(config: &Config) {
+    match &config.tls {
+        None => {
+            tracing::warn!("no TLS is configured: everybody may do everything, and anybody may listen in")
+        }
+        Some(tls) if tls.client_auth == ClientAuth::Off => {
+            tracing::warn!(
+                "no client certificates are asked for: everybody may do everything (server.client_ca_file)"
+            );
+        }
+        Some(_) => {}
+    }
+    if matches!(config.trust_service, TrustService::Local) {
+        tracing::warn!("trust_service.type is local: the signing keys are gone when this process ends");
+    }
+}
+
+async fn watch_health(state: web::Data<State>) {
+    let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
+    loop {
+        ticks.tick().await;
+        let store = state.store.clone();
+        let database = tokio::task::spawn_blocking(move || store.check()).await;
+        let database = database
+            .map_err(|cause| cause.to_string())
+            .and_then(|found| found.map_err(|c| c.to_string()));
+        state.health.report("DB operational", database);
+        let signer = state.keys.health().await.map_err(|cause| cause.to_string());
+        state.health.report("Trust operational", signer);
+        // Summaries forget what is older than their window only when told to.
+        state.metrics.run_upkeep();
+    }
+}

@@ -1,0 +1,271 @@
+//! The server's configuration: the Notary server's keys, and ours beside them.
+
+mod repositories;
+mod server;
+mod trust_service;
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use platform::{
+    config::{ConfigError, Settings, UnknownKey},
+    logging::{LEVELS, Level},
+    tls::{ClientAuth, ServerTls},
+};
+
+pub use repositories::GunPrefixes;
+pub use trust_service::TrustService;
+
+use crate::store::Location;
+
+/// The start of the names of environment variables that override keys.
+pub const ENVIRONMENT_PREFIX: &str = "NOTARY_SERVER";
+/// The client's own download limit, in bytes: nobody could read back more.
+const PUBLISH_LIMIT: i64 = 100 * 1024 * 1024;
+/// Seconds for which caches may keep current metadata; the Notary default.
+const CURRENT_MAX_AGE: i64 = 300;
+/// Seconds for which caches may keep metadata named by version or checksum; the Notary default.
+const CONSISTENT_MAX_AGE: i64 = 2_592_000;
+/// A year, in seconds.
+const MAX_AGE_LIMIT: i64 = 31_536_000;
+/// Seconds that requests in flight get at a stop.
+const SHUTDOWN_TIMEOUT: i64 = 30;
+
+/// Everything the server is told at start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: Vec<SocketAddr>,
+    /// TLS; plain HTTP when absent.
+    pub tls: Option<ServerTls>,
+    /// Who signs timestamps and snapshots.
+    pub trust_service: TrustService,
+    /// Where metadata is stored.
+    pub storage: Location,
+    /// How much is logged.
+    pub log_level: Level,
+    /// Which GUNs are served.
+    pub gun_prefixes: GunPrefixes,
+    /// What caches are told.
+    pub caching: Caching,
+    /// The largest publish, in bytes.
+    pub publish_limit: usize,
+    /// How long requests in flight get at a stop.
+    pub shutdown_timeout: Duration,
+}
+
+/// How long caches may keep answers, in seconds; 0 forbids it.
+#[derive(Debug, Clone, Copy)]
+pub struct Caching {
+    /// Metadata asked for by role alone.
+    pub current: u32,
+    /// Metadata asked for by version or checksum, which never changes.
+    pub consistent: u32,
+}
+
+impl Config {
+    /// Reads a configuration file; also returns the keys it holds that nobody knows.
+    ///
+    /// # Errors
+    /// When the file, or a value in it, is refused.
+    pub fn load(path: &Path) -> Result<(Self, Vec<UnknownKey>), ConfigError> {
+        let settings = Settings::load(path, ENVIRONMENT_PREFIX)?;
+        let config = Self::read(&settings)?;
+        Ok((config, settings.unknown_keys()))
+    }
+
+    /// Reads the values in the order in which the Notary server complains about them.
+    ///
+    /// # Errors
+    /// When a value is missing or refused.
+    pub fn read(settings: &Settings) -> Result<Self, ConfigError> {
+        let log_level = log_level(settings)?;
+        let gun_prefixes = GunPrefixes::read(settings)?;
+        ignore_reporting(settings)?;
+        let trust_service = TrustService::read(settings)?;
+        let storage = storage(settings)?;
+        let caching = Caching {
+            current: max_age(settings, "caching.max_age.current_metadata", CURRENT_MAX_AGE)?,
+            consistent: max_age(
+                settings,
+                "caching.max_age.consistent_metadata",
+                CONSISTENT_MAX_AGE,
+            )?,
+        };
+        let listen = settings.listen_addresses("server.http_addr")?;
+        let tls = server::tls(settings)?;
+        refuse_unsupported_auth(settings)?;
+        let publish_limit = settings
+            .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
+            .unwrap_or(PUBLISH_LIMIT);
+        let shutdown_timeout = settings
+            .integer("server.shutdown_timeout", 0..=3600)?
+            .unwrap_or(SHUTDOWN_TIMEOUT);
+        Ok(Self {
+            listen,
+            tls,
+            trust_service,
+            storage,
+            log_level,
+            gun_prefixes,
+            caching,
+            publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
+            shutdown_timeout: Duration::from_secs(shutdown_timeout.unsigned_abs()),
+        })
+    }
+
+    /// Whether clients are known by their certificates.
+    pub fn identifies_clients(&self) -> bool {
+        self.tls
+            .as_ref()
+            .is_some_and(|tls| tls.client_auth != ClientAuth::Off)
+    }
+}
+
+fn log_level(settings: &Settings) -> Result<Level, ConfigError> {
+    let Some(text) = settings.text("logging.level")? else {
+        return Ok(Level::Info);
+    };
+    text.parse().map_err(|()| {
+        let names: Vec<&str> = LEVELS.iter().map(|(name, _)| *name).collect();
+        ConfigError::invalid("logging.level", &text, format!("allowed: {}", names.join(", ")))
+    })
+}
+
+fn storage(settings: &Settings) -> Result<Location, ConfigError> {
+    #[derive(Clone)]
+    enum Backend {
+        Sqlite,
+        Memory,
+    }
+    let backends = [("sqlite3", Backend::Sqlite), ("memory", Backend::Memory)];
+    match settings.choice("storage.backend", &backends)? {
+        None => Err(ConfigError::missing(
+            "storage.backend",
+            "set it to sqlite3 or memory",
+        )),
+        Some(Backend::Memory) => Ok(Location::Memory),
+        Some(Backend::Sqlite) => {
+            let path = settings.path("storage.db_url")?;
+            path.map(Location::Sqlite).ok_or_else(|| {
+                ConfigError::missing("storage.db_url", "set it to the path of the database file")
+            })
+        }
+    }
+}
+
+fn max_age(settings: &Settings, key: &str, default: i64) -> Result<u32, ConfigError> {
+    let seconds = settings.integer(key, 0..=MAX_AGE_LIMIT)?.unwrap_or(default);
+    Ok(u32::try_from(seconds).unwrap_or(0))
+}
+
+/// Crash reports to a third party are not sent; the keys are known so that old files start unchanged.
+fn ignore_reporting(settings: &Settings) -> Result<(), ConfigError> {
+    for key in ["api_key", "release_stage", "endpoint"] {
+        settings.text(&format!("reporting.bugsnag.{key}"))?;
+    }
+    Ok(())
+}
+
+/// A server that was told to ask for tokens must not start without asking for them.
+fn refuse_unsupported_auth(settings: &Settings) -> Result<(), ConfigError> {
+    match settings.text("auth.type")? {
+        Some(kind) if kind == "token" => Err(ConfigError::invalid(
+            "auth.type",
+            kind,
+            "token authentication is not supported yet: leave it out and use server.client_ca_file",
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(tree: Value) -> Result<Config, String> {
+        Config::read(&Settings::new(tree, PathBuf::from("/c"), |_| None)).map_err(|e| e.to_string())
+    }
+
+    fn notary_file() -> Value {
+        json!({
+            "server": {"http_addr": "127.0.0.1:4443", "tls_key_file": "./server.key",
+                       "tls_cert_file": "./server.crt", "client_ca_file": "./ca.crt"},
+            "trust_service": {"type": "remote", "hostname": "signer", "port": "7899",
+                              "tls_ca_file": "./ca.crt", "key_algorithm": "ecdsa",
+                              "tls_client_cert": "./client.crt", "tls_client_key": "./client.key"},
+            "storage": {"backend": "sqlite3", "db_url": "notary.db"},
+            "logging": {"level": "DEBUG"}
+        })
+    }
+
+    #[test]
+    fn a_notary_file_starts_unchanged_and_requires_certificates() {
+        let config = read(notary_file()).unwrap();
+        assert_eq!(config.tls.unwrap().client_auth, ClientAuth::Require);
+        assert_eq!(config.storage, Location::Sqlite("/c/notary.db".into()));
+        assert_eq!(config.log_level, Level::Debug);
+        assert_eq!(
+            (config.caching.current, config.caching.consistent),
+            (300, 2_592_000)
+        );
+    }
+
+    #[test]
+    fn refusals_name_the_key_and_what_is_allowed() {
+        let refused = |change: fn(&mut Value)| {
+            let mut tree = notary_file();
+            change(&mut tree);
+            read(tree).unwrap_err()
+        };
+        let cases = [
+            (
+                refused(|t| t["storage"]["backend"] = json!("Sqlite3")),
+                "storage.backend: \"Sqlite3\" (allowed: sqlite3, memory)",
+            ),
+            (
+                refused(|t| t["trust_service"]["type"] = json!("hsm")),
+                "trust_service.type: \"hsm\" (allowed: local, remote)",
+            ),
+            (
+                refused(|t| t["trust_service"]["key_algorithm"] = json!("rsa")),
+                "trust_service.key_algorithm: \"rsa\" (allowed: ecdsa, ed25519)",
+            ),
+            (
+                refused(|t| t["trust_service"]["port"] = json!("x")),
+                "trust_service.port: \"x\" (a whole number from 1 to 65535)",
+            ),
+            (
+                refused(|t| t["server"]["http_addr"] = json!("4443")),
+                "server.http_addr: \"4443\" (host:port",
+            ),
+            (
+                refused(|t| t["server"]["tls_key_file"] = json!("")),
+                "server.tls_key_file",
+            ),
+            (
+                refused(|t| t["logging"]["level"] = json!("2")),
+                "logging.level: \"2\" (allowed: panic",
+            ),
+            (
+                refused(|t| t["caching"] = json!({"max_age": {"current_metadata": -1}})),
+                "from 0 to 31536000",
+            ),
+            (
+                refused(|t| t["repositories"] = json!({"gun_prefixes": ["docker.io"]})),
+                "\"docker.io\"",
+            ),
+            (
+                refused(|t| t["tls"] = json!({"client_auth": "maybe"})),
+                "tls.client_auth: \"maybe\" (allowed: off, request, require)",
+            ),
+            (refused(|t| t["auth"] = json!({"type": "token"})), "auth.type"),
+        ];
+        for (message, expected) in cases {
+            assert!(message.contains(expected), "{message} should contain {expected}");
+        }
+    }
+}

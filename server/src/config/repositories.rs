@@ -1,0 +1,41 @@
+//! `repositories.*`: which GUNs are served.
+
+use std::fmt;
+
+use platform::config::{ConfigError, Settings};
+
+/// The prefixes of the GUNs that are served; none means all.
+#[derive(Debug, Clone, Default)]
+pub struct GunPrefixes(Vec<String>);
+
+impl GunPrefixes {
+    pub(super) fn read(settings: &Settings) -> Result<Self, ConfigError> {
+        let key = "repositories.gun_prefixes";
+        let prefixes = settings.list(key)?;
+        for prefix in &prefixes {
+            // "./" alone is what the Notary server lets through beside clean relative paths.
+            let path = prefix.strip_suffix('/').unwrap_or("");
+            let clean = path == "." || path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+            if !clean {
+                return Err(ConfigError::invalid(
+                    key,
+                    prefix,
+                    "each prefix is a clean relative path that ends in one slash, such as docker.io/",
+                ));
+            }
+        }
+        Ok(Self(prefixes))
+    }
+
+    /// Whether a GUN is served.
+    pub fn allow(&self, gun: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|prefix| gun.starts_with(prefix.as_str()))
+    }
+}
+
+/// As the Notary server prints it.
+impl fmt::Display for GunPrefixes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "[{}]", self.0.join(" "))
+    }
+}

@@ -1,0 +1,151 @@
+//! The way of every request: route, prefix, identity, authorization, handler, answer.
+
+use std::time::Instant;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{ContentType, LOCATION},
+    },
+    web,
+};
+use tuf::Gun;
+
+use super::{
+    changefeed,
+    error::ApiError,
+    keys, metadata, repository,
+    routes::{self, Operation, Resolution, Target},
+    status,
+};
+use crate::{
+    access,
+    app::State,
+    identity::{Peer, Principal},
+    telemetry,
+};
+
+/// Answers any request.
+pub async fn dispatch(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    let started = Instant::now();
+    let resolution = routes::resolve(request.method(), request.uri().path(), request.query_string());
+    let operation = match &resolution {
+        Resolution::Target(target) => target.operation,
+        Resolution::Moved(_) | Resolution::MethodNotAllowed => Operation::Unknown,
+    };
+    let mut principal = None;
+    let answer = match resolution {
+        Resolution::MethodNotAllowed => Ok(HttpResponse::MethodNotAllowed().finish()),
+        Resolution::Moved(location) => Ok(HttpResponse::MovedPermanently()
+            .insert_header((LOCATION, location))
+            .finish()),
+        Resolution::Target(target) => handle(&state, &request, payload, &target, &mut principal).await,
+    };
+    let response = answer.unwrap_or_else(|error| {
+        report(&request, &error, principal.as_deref());
+        error.to_response()
+    });
+    telemetry::metrics::record(
+        operation.label(),
+        request.method().as_str(),
+        response.status(),
+        started.elapsed(),
+    );
+    tracing::info!(
+        http.method = request.method().as_str(),
+        http.path = request.path(),
+        http.status = response.status().as_u16(),
+        http.duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        principal = principal.as_deref().unwrap_or_default(),
+        peer.address = request.peer_addr().map(tracing::field::display),
+        "answered"
+    );
+    response
+}
+
+async fn handle(
+    state: &State,
+    request: &HttpRequest,
+    payload: web::Payload,
+    target: &Target,
+    known_as: &mut Option<String>,
+) -> Result<HttpResponse, ApiError> {
+    match target.operation {
+        Operation::Health => return Ok(status::health(state)),
+        Operation::Metrics => return Ok(status::metrics(state)),
+        _ => {}
+    }
+    check_prefix(state, target)?;
+    let principal = identify(state, request)?;
+    *known_as = Some(principal.name().to_owned());
+    let gun = target.gun.as_deref().map(Gun::parse).transpose();
+    let gun = match (gun, target.operation) {
+        (Ok(gun), _) => gun,
+        (Err(reason), Operation::Publish | Operation::ReadKey | Operation::RotateKey) => {
+            return Err(ApiError::InvalidGun(reason.to_string()));
+        }
+        (Err(_), _) => return Err(ApiError::NotFound),
+    };
+    let Some(gun) = gun else {
+        return match target.operation {
+            Operation::Ping => Ok(HttpResponse::Ok().content_type(ContentType::json()).body("{}")),
+            Operation::Changefeed => {
+                let _grant = access::authorize_catalog(principal);
+                changefeed::read(state, None, request.query_string()).await
+            }
+            _ => Err(ApiError::NoRoute),
+        };
+    };
+    match target.operation {
+        Operation::Publish => {
+            repository::publish(state, request, payload, access::authorize(principal, gun)).await
+        }
+        Operation::Delete => repository::delete(state, access::authorize(principal, gun)).await,
+        Operation::ReadByChecksum | Operation::ReadByVersion | Operation::ReadCurrent => {
+            metadata::read(state, request, access::authorize(principal, gun), target).await
+        }
+        Operation::ReadKey => keys::read(state, access::authorize(principal, gun), target).await,
+        Operation::RotateKey => keys::rotate(state, access::authorize(principal, gun), target).await,
+        Operation::Changefeed => {
+            let grant: access::Grant<access::Pull> = access::authorize(principal, gun);
+            changefeed::read(state, Some(grant.gun().clone()), request.query_string()).await
+        }
+        Operation::Ping | Operation::Health | Operation::Metrics | Operation::Unknown => {
+            Err(ApiError::NoRoute)
+        }
+    }
+}
+
+/// Before anybody is asked who they are, as in the Notary server.
+fn check_prefix(state: &State, target: &Target) -> Result<(), ApiError> {
+    match &target.gun {
+        Some(gun) if !state.config.gun_prefixes.allow(gun) => Err(match target.operation {
+            Operation::Publish => ApiError::GunPrefix(state.config.gun_prefixes.to_string()),
+            _ => ApiError::NoRoute,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn identify(state: &State, request: &HttpRequest) -> Result<Principal, ApiError> {
+    // A connection without a record of its other side cannot happen; if it did, it is nobody's.
+    let nobody = Peer {
+        address: None,
+        certificate: platform::tls::PeerCertificate::None,
+        asked: true,
+    };
+    let peer = request.conn_data::<Peer>().unwrap_or(&nobody);
+    Ok(Principal::identify(peer, state.clock.now())?)
+}
+
+/// What the client is not told in full goes to the log.
+fn report(request: &HttpRequest, error: &ApiError, principal: Option<&str>) {
+    let (method, path) = (request.method().as_str(), request.path());
+    let principal = principal.unwrap_or_default();
+    if error.status() >= StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(http.method = method, http.path = path, principal, reason = %error, "a request failed");
+    } else {
+        tracing::info!(http.method = method, http.path = path, principal, reason = %error, "a request was refused");
+    }
+}

@@ -1,0 +1,65 @@
+//! The server's public keys for a GUN.
+
+use actix_web::{HttpResponse, http::header::ContentType};
+use tuf::{Gun, PublicKey, RoleName};
+
+use super::{error::ApiError, routes::Target};
+use crate::{
+    access::{Grant, ReadKey, RotateKey},
+    app::{ServiceError, State},
+};
+
+/// The key that the GUN's root names for the role; a new one when the signer holds none of them.
+pub async fn read(state: &State, grant: Grant<ReadKey>, target: &Target) -> Result<HttpResponse, ApiError> {
+    let role = role(target)?;
+    let gun = grant.gun().clone();
+    let root = state
+        .with_store({
+            let gun = gun.clone();
+            move |store| store.highest_root(&gun)
+        })
+        .await?;
+    if let Some(root) = root {
+        let listed = tuf::role_keys(&root.bytes, &role)
+            .map_err(|cause| ApiError::StoredState(format!("root of {gun}: {cause}")))?;
+        for key in listed {
+            if let Some(held) = state.keys.key_info(key.id()).await.map_err(ServiceError::from)? {
+                return Ok(answer(&held));
+            }
+        }
+    }
+    create(state, &gun, &role).await
+}
+
+/// A key that the GUN's root does not name yet; it takes effect when a root that names it is published.
+pub async fn rotate(
+    state: &State,
+    grant: Grant<RotateKey>,
+    target: &Target,
+) -> Result<HttpResponse, ApiError> {
+    let role = role(target)?;
+    tracing::info!(
+        repo.gun = %grant.gun(), role.name = %role, principal = grant.principal().name(),
+        "a key was asked for, for a rotation"
+    );
+    create(state, grant.gun(), &role).await
+}
+
+fn role(target: &Target) -> Result<RoleName, ApiError> {
+    RoleName::parse(target.role.as_deref().unwrap_or_default()).map_err(|_| ApiError::NoRoute)
+}
+
+async fn create(state: &State, gun: &Gun, role: &RoleName) -> Result<HttpResponse, ApiError> {
+    let key = state
+        .keys
+        .create_key(gun, role, state.key_algorithm)
+        .await
+        .map_err(ServiceError::from)?;
+    Ok(answer(&key))
+}
+
+fn answer(key: &PublicKey) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(ContentType::json())
+        .body(key.to_endpoint_json())
+}

@@ -1,0 +1,101 @@
+//! Our own accept loop in front of actix: it sees every handshake, also those that fail.
+
+use std::{net::SocketAddr, time::Duration};
+
+use actix_http::HttpService;
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::{App, dev::AppConfig, web};
+use openssl::ssl::SslAcceptor;
+use platform::tls::TlsError;
+
+use super::{connection::Connection, dispatch::dispatch};
+use crate::{app::State, telemetry};
+
+/// A client has this long to send the head of its request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// An idle connection is kept this long.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// A little longer than a connection takes to close politely.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Why the server cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {address} (server.http_addr): {cause}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        cause: std::io::Error,
+    },
+    /// The TLS files are not usable.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Listens on every configured address and serves until the returned server is stopped.
+///
+/// # Errors
+/// When an address cannot be listened on, or the TLS files are not usable.
+pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
+    let config = &state.config;
+    let tls = config
+        .tls
+        .as_ref()
+        .map(platform::tls::ServerTls::acceptor)
+        .transpose()?;
+    let asks = config.identifies_clients();
+    let mut builder = Server::build()
+        .workers(std::thread::available_parallelism().map_or(2, usize::from))
+        .shutdown_timeout(config.shutdown_timeout.as_secs())
+        .disable_signals();
+    for address in &config.listen {
+        let bind_error = |cause| ListenError::Bind {
+            address: *address,
+            cause,
+        };
+        let listener = std::net::TcpListener::bind(address).map_err(bind_error)?;
+        listener.set_nonblocking(true).map_err(bind_error)?;
+        let (state, tls) = (state.clone(), tls.clone());
+        builder = builder
+            .listen("http", listener, move || {
+                let (state, tls) = (state.clone(), tls.clone());
+                let app = App::new().app_data(state).default_service(web::to(dispatch));
+                let http = HttpService::build()
+                    .keep_alive(KEEP_ALIVE)
+                    .client_request_timeout(HEAD_TIMEOUT)
+                    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                    .on_connect_ext(|connection: &Connection, data| {
+                        data.insert(connection.peer().clone());
+                    })
+                    .h1(map_config(app.into_factory(), |_| AppConfig::default()));
+                let accept = fn_service(move |tcp: actix_rt::net::TcpStream| {
+                    let tls: Option<SslAcceptor> = tls.clone();
+                    async move { accept(tcp, tls.as_ref(), asks).await }
+                });
+                accept.and_then(
+                    http.map_err(|cause| tracing::debug!(reason = ?cause, "a connection ended early")),
+                )
+            })
+            .map_err(bind_error)?;
+    }
+    Ok(builder.run())
+}
+
+async fn accept(
+    tcp: actix_rt::net::TcpStream,
+    tls: Option<&SslAcceptor>,
+    asks: bool,
+) -> Result<(Connection, Option<SocketAddr>), ()> {
+    let address = tcp.peer_addr().ok();
+    match Connection::accept(tcp, tls, asks).await {
+        Ok(connection) => Ok((connection, address)),
+        Err(reason) => {
+            telemetry::metrics::handshake_refused();
+            tracing::warn!(peer.address = address.map(tracing::field::display), %reason, "a handshake failed");
+            Err(())
+        }
+    }
+}

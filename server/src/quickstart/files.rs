@@ -1,0 +1,93 @@
+//! Files that are made once and then left alone.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::QuickstartError;
+
+/// Everyone may read it.
+const PUBLIC: u32 = 0o644;
+/// Only its owner may.
+const SECRET: u32 = 0o600;
+
+/// The directory that everything is made in, as an absolute path.
+pub(super) struct Directory {
+    path: PathBuf,
+}
+
+impl Directory {
+    pub(super) fn make(path: &Path) -> Result<Self, QuickstartError> {
+        let path = std::path::absolute(path).map_err(|cause| file_error(path, cause))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&path)
+            .map_err(|c| file_error(&path, c))?;
+        Ok(Self { path })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.path.join(name).exists()
+    }
+
+    pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, QuickstartError> {
+        let path = self.path.join(name);
+        fs::read(&path).map_err(|cause| file_error(&path, cause))
+    }
+
+    /// Writes a file that everyone may read, unless it is there.
+    pub(super) fn write_new(&self, name: &str, content: &[u8]) -> Result<(), QuickstartError> {
+        self.write(name, content, PUBLIC)
+    }
+
+    /// Writes a file that only its owner may read, unless it is there.
+    pub(super) fn write_secret(&self, name: &str, content: &[u8]) -> Result<(), QuickstartError> {
+        self.write(name, content, SECRET)
+    }
+
+    fn write(&self, name: &str, content: &[u8], mode: u32) -> Result<(), QuickstartError> {
+        let path = self.path.join(name);
+        if path.exists() {
+            println!("kept  {}", path.display());
+            return Ok(());
+        }
+        let parent = path.parent().unwrap_or(&self.path);
+        fs::create_dir_all(parent).map_err(|cause| file_error(parent, cause))?;
+        // Under another name first: a run that is cut off leaves no half of a file.
+        let unfinished =
+            path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().display()));
+        let written = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&unfinished)
+            .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&unfinished, &path));
+        written.map_err(|cause| file_error(&path, cause))?;
+        println!("made  {}", path.display());
+        Ok(())
+    }
+}
+
+pub(super) fn file_error(path: &Path, cause: std::io::Error) -> QuickstartError {
+    QuickstartError::File {
+        path: path.to_path_buf(),
+        cause,
+    }
+}
+
+/// Random text of twice as many hex digits as bytes.
+pub(super) fn random_hex(bytes: usize) -> Result<String, QuickstartError> {
+    let mut random = vec![0; bytes];
+    openssl::rand::rand_bytes(&mut random)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,103 @@
+//! The changefeed: what happened to which GUN, in order.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::prelude::*;
+use tuf::Gun;
+
+use super::{Store, StoreError, schema::changefeed};
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its place in the feed.
+    pub id: i32,
+    /// When it happened.
+    pub created_at: DateTime<Utc>,
+    /// The repository.
+    pub gun: String,
+    /// The version of the new timestamp; 0 for a deletion.
+    pub version: i32,
+    /// The checksum of the new timestamp; empty for a deletion.
+    pub sha256: String,
+    /// `update` or `deletion`.
+    pub category: String,
+}
+
+/// Which changes are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeQuery {
+    /// The oldest ones.
+    Oldest,
+    /// The newest ones.
+    Newest,
+    /// Those after this place.
+    After(i32),
+    /// Those right before this place.
+    Before(i32),
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = changefeed)]
+struct Row {
+    id: i32,
+    created_at: Option<NaiveDateTime>,
+    gun: String,
+    version: i32,
+    sha256: Option<String>,
+    category: String,
+}
+
+impl From<Row> for Change {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            created_at: row.created_at.unwrap_or_default().and_utc(),
+            gun: row.gun,
+            version: row.version,
+            // Blank-padded columns of other engines.
+            sha256: row.sha256.unwrap_or_default().trim_end().to_owned(),
+            category: row.category,
+        }
+    }
+}
+
+impl Store {
+    /// At most `count` changes of one GUN, or of all, always oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn changes(
+        &self,
+        gun: Option<&Gun>,
+        query: ChangeQuery,
+        count: u32,
+    ) -> Result<Vec<Change>, StoreError> {
+        let mut select = changefeed::table
+            .select(Row::as_select())
+            .limit(i64::from(count))
+            .into_boxed();
+        if let Some(gun) = gun {
+            select = select.filter(changefeed::gun.eq(gun.as_str()));
+        }
+        let backwards = matches!(query, ChangeQuery::Newest | ChangeQuery::Before(_));
+        select = match query {
+            ChangeQuery::Oldest | ChangeQuery::Newest => select,
+            ChangeQuery::After(id) => select.filter(changefeed::id.gt(id)),
+            ChangeQuery::Before(id) => select.filter(changefeed::id.lt(id)),
+        };
+        select = if backwards {
+            select.order(changefeed::id.desc())
+        } else {
+            select.order(changefeed::id.asc())
+        };
+        let mut changes: Vec<Change> = select
+            .load(&mut *self.database.reader()?)?
+            .into_iter()
+            .map(Change::from)
+            .collect();
+        if backwards {
+            changes.reverse();
+        }
+        Ok(changes)
+    }
+}

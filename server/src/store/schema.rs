@@ -1,0 +1,39 @@
+//! The tables, as diesel sees them. Names and types are those of the Notary server.
+
+diesel::table! {
+    tuf_files (id) {
+        id -> Integer,
+        created_at -> Nullable<Timestamp>,
+        updated_at -> Nullable<Timestamp>,
+        deleted_at -> Nullable<Timestamp>,
+        gun -> Text,
+        role -> Text,
+        version -> Integer,
+        data -> Binary,
+        sha256 -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    changefeed (id) {
+        id -> Integer,
+        created_at -> Nullable<Timestamp>,
+        gun -> Text,
+        version -> Integer,
+        sha256 -> Nullable<Text>,
+        category -> Text,
+    }
+}
+
+diesel::table! {
+    change_actors (change_id) {
+        change_id -> Integer,
+        principal -> Text,
+        certificate_subject -> Nullable<Text>,
+        certificate_issuer -> Nullable<Text>,
+        certificate_serial -> Nullable<Text>,
+        peer_address -> Nullable<Text>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(changefeed, change_actors);

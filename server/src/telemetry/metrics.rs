@@ -1,0 +1,44 @@
+//! Figures for Prometheus; the names are those of the Notary server.
+
+use std::{sync::OnceLock, time::Duration};
+
+use actix_web::http::StatusCode;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
+
+/// Starts recording; further calls in one process return the same figures.
+///
+/// # Errors
+/// When something else records already.
+pub fn install() -> Result<PrometheusHandle, String> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let builder = PrometheusBuilder::new()
+        .set_quantiles(&QUANTILES)
+        .map_err(|cause| cause.to_string())?;
+    let handle = builder.install_recorder().map_err(|cause| cause.to_string())?;
+    Ok(HANDLE.get_or_init(|| handle).clone())
+}
+
+/// Records one answered request.
+pub fn record(operation: &'static str, method: &str, status: StatusCode, duration: Duration) {
+    let (method, code) = (method.to_ascii_lowercase(), status.as_str().to_owned());
+    let labels = [
+        ("operation", operation.to_owned()),
+        ("method", method),
+        ("code", code),
+    ];
+    metrics::counter!("notary_server_http_requests_total", &labels).increment(1);
+    #[expect(clippy::cast_precision_loss, reason = "a request does not last 285 years")]
+    let microseconds = duration.as_micros() as f64;
+    metrics::histogram!("notary_server_http_request_duration_microseconds", "operation" => operation)
+        .record(microseconds);
+}
+
+/// Records a connection that did not get through its handshake.
+pub fn handshake_refused() {
+    metrics::counter!("countersign_tls_handshakes_refused_total").increment(1);
+}

@@ -1,0 +1,225 @@
+//! A bare HTTP/1.1 client: sends exactly the bytes it is given, over TLS with or without a certificate.
+
+use std::{
+    io::{self, Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslStream};
+use serde_json::Value;
+
+use crate::pki::ClientFiles;
+
+/// Longer than any answer takes.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Stands between the parts of the forms made here.
+const BOUNDARY: &str = "a-boundary-for-tests";
+
+/// One server, seen by one client.
+pub struct Client {
+    port: u16,
+    connector: SslConnector,
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Client {
+    /// A client of the server on `port` of this machine, trusting `files.ca`; with `files`' certificate if
+    /// `present` says so.
+    pub fn new(port: u16, files: &ClientFiles, present: bool) -> Self {
+        let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
+        builder.set_ca_file(&files.ca).unwrap();
+        if present {
+            builder.set_certificate_chain_file(&files.certificate).unwrap();
+            builder
+                .set_private_key_file(&files.key, SslFiletype::PEM)
+                .unwrap();
+        }
+        Self {
+            port,
+            connector: builder.build(),
+        }
+    }
+
+    /// A connection, after the handshake.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub fn connect(&self) -> io::Result<SslStream<TcpStream>> {
+        let tcp = TcpStream::connect(("127.0.0.1", self.port))?;
+        tcp.set_read_timeout(Some(TIMEOUT))?;
+        tcp.set_write_timeout(Some(TIMEOUT))?;
+        self.connector
+            .connect("localhost", tcp)
+            .map_err(|cause| io::Error::other(cause.to_string()))
+    }
+
+    /// Sends `request` as it is and reads the answer to the end of the connection.
+    ///
+    /// # Errors
+    /// When the connection breaks before there is a whole answer.
+    pub fn raw(&self, request: &[u8]) -> io::Result<Response> {
+        let mut stream = self.connect()?;
+        // The server may answer, and stop reading, before it has read everything.
+        let sent = stream.write_all(request);
+        let mut answer = Vec::new();
+        let received = stream.read_to_end(&mut answer);
+        Response::parse(&answer).ok_or_else(|| {
+            let cause = sent.err().or(received.err());
+            cause.unwrap_or_else(|| io::Error::other(format!("no answer but {} bytes", answer.len())))
+        })
+    }
+
+    /// A request with a body and headers.
+    #[track_caller]
+    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !body.is_empty() {
+            request.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        request.push_str("\r\n");
+        let mut bytes = request.into_bytes();
+        bytes.extend_from_slice(body);
+        self.raw(&bytes)
+            .unwrap_or_else(|cause| panic!("{method} {path}: {cause}"))
+    }
+
+    /// GET.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Response {
+        self.request("GET", path, &[], &[])
+    }
+
+    /// DELETE.
+    #[track_caller]
+    pub fn delete(&self, path: &str) -> Response {
+        self.request("DELETE", path, &[], &[])
+    }
+
+    /// Publishes files to a GUN.
+    #[track_caller]
+    pub fn publish(&self, gun: &str, files: &[(&str, &[u8])]) -> Response {
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        let path = format!("/v2/{gun}/_trust/tuf/");
+        self.request("POST", &path, &[("Content-Type", &kind)], &form(files))
+    }
+}
+
+/// A form as the stock clients send it.
+pub fn form(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, content) in files {
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend(head.into_bytes());
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n");
+    }
+    if files.is_empty() {
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend(format!("--{BOUNDARY}--\r\n").into_bytes());
+    body
+}
+
+impl Response {
+    fn parse(answer: &[u8]) -> Option<Self> {
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut response = httparse::Response::new(&mut headers);
+        let httparse::Status::Complete(start) = response.parse(answer).ok()? else {
+            return None;
+        };
+        let headers: Vec<(String, String)> = response
+            .headers
+            .iter()
+            .map(|header| {
+                (
+                    header.name.to_ascii_lowercase(),
+                    String::from_utf8_lossy(header.value).into_owned(),
+                )
+            })
+            .collect();
+        Some(Self {
+            status: response.code?,
+            headers,
+            body: answer[start..].to_vec(),
+        })
+    }
+
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|cause| panic!("{cause}: {}", self.text()))
+    }
+
+    /// The one error that the body must hold, after checking the envelope's rules.
+    #[track_caller]
+    pub fn error(&self) -> Value {
+        assert!(
+            self.body.len() <= 1024,
+            "an error of {} bytes: {}",
+            self.body.len(),
+            self.text()
+        );
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/json; charset=utf-8")
+        );
+        let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
+        assert_eq!(errors.len(), 1, "{}", self.text());
+        errors[0].clone()
+    }
+
+    /// Checks the status and the code of the error.
+    #[track_caller]
+    pub fn refuses(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        let error = self.error();
+        assert_eq!(error["code"], code, "{error}");
+        error
+    }
+
+    /// Checks for a publish refused with `kind` and a message that contains `message`.
+    #[track_caller]
+    pub fn rejects(&self, kind: &str, message: &str) {
+        let error = self.refuses(400, "INVALID_UPDATE");
+        assert_eq!(error["detail"]["Name"], kind, "{error}");
+        let text = error["detail"]["Error"]["Msg"].as_str().unwrap_or_default();
+        assert!(text.contains(message), "no {message:?} in {text:?}");
+    }
+
+    /// Checks that the request succeeded.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.status, 200, "{}", self.text());
+        self
+    }
+}

@@ -1,0 +1,144 @@
+//! Certificates for tests: good ones and every kind of bad one, made anew for each test.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use platform::pki::{Issued, KeyKind, Template, Usage};
+
+/// The names of the files of one client.
+#[derive(Debug, Clone)]
+pub struct ClientFiles {
+    /// The CA that issued the server's certificate.
+    pub ca: PathBuf,
+    /// The client's certificate, with its chain.
+    pub certificate: PathBuf,
+    /// The client's key.
+    pub key: PathBuf,
+}
+
+/// A CA and what it issues, in a directory.
+pub struct TestPki {
+    directory: PathBuf,
+    authority: Issued,
+}
+
+const DAY: i64 = 86_400;
+
+impl TestPki {
+    /// A new CA.
+    pub fn new(directory: &Path) -> Self {
+        fs::create_dir_all(directory).unwrap();
+        let authority = Issued::self_signed(&Template::new("Test CA", Usage::Authority, 30)).unwrap();
+        fs::write(directory.join("ca.pem"), authority.certificate_pem().unwrap()).unwrap();
+        Self {
+            directory: directory.to_path_buf(),
+            authority,
+        }
+    }
+
+    /// The CA's certificate file.
+    pub fn ca(&self) -> PathBuf {
+        self.directory.join("ca.pem")
+    }
+
+    /// The CA itself.
+    pub fn authority(&self) -> &Issued {
+        &self.authority
+    }
+
+    /// A certificate for a daemon on this machine, reached under `names` too.
+    pub fn daemon(&self, name: &str, names: &[&str], addresses: &[IpAddr]) -> ClientFiles {
+        let mut template = Template::new(name, Usage::ServerAndClient, 30);
+        template.dns = vec!["localhost".into()];
+        template.dns.extend(names.iter().map(|name| (*name).to_owned()));
+        template.addresses = vec![Ipv4Addr::LOCALHOST.into()];
+        template.addresses.extend(addresses);
+        self.write(name, &self.authority.issue(&template).unwrap(), &[])
+    }
+
+    /// A user's certificate.
+    pub fn user(&self, name: &str) -> ClientFiles {
+        self.client(name, &Template::new(name, Usage::Client, 30))
+    }
+
+    /// A certificate from this CA with anything in it, in files called `name`.
+    pub fn client(&self, name: &str, template: &Template) -> ClientFiles {
+        self.write(name, &self.authority.issue(template).unwrap(), &[])
+    }
+
+    /// A certificate that has expired.
+    pub fn expired(&self) -> ClientFiles {
+        let mut template = Template::new("expired", Usage::Client, 1);
+        template.validity = (-2 * DAY, -DAY);
+        self.client("expired", &template)
+    }
+
+    /// A certificate whose time has not come.
+    pub fn not_yet_valid(&self) -> ClientFiles {
+        let mut template = Template::new("early", Usage::Client, 1);
+        template.validity = (DAY, 2 * DAY);
+        self.client("early", &template)
+    }
+
+    /// A certificate for servers only.
+    pub fn server_only(&self) -> ClientFiles {
+        self.client("server-only", &Template::new("server-only", Usage::Server, 30))
+    }
+
+    /// A certificate with a key of another kind.
+    pub fn with_key(&self, name: &str, key: KeyKind) -> ClientFiles {
+        let mut template = Template::new(name, Usage::Client, 30);
+        template.key = key;
+        self.client(name, &template)
+    }
+
+    /// A certificate from a CA of the same name that nobody knows.
+    pub fn stranger(&self, name: &str) -> ClientFiles {
+        let unknown = Issued::self_signed(&Template::new("Test CA", Usage::Authority, 30)).unwrap();
+        let issued = unknown.issue(&Template::new(name, Usage::Client, 30)).unwrap();
+        self.write(&format!("stranger-{name}"), &issued, &[])
+    }
+
+    /// A certificate from an intermediate CA; with its chain in the file, or without.
+    pub fn behind_intermediate(&self, name: &str, with_chain: bool) -> ClientFiles {
+        let intermediate = self
+            .authority
+            .issue(&Template::new("Test intermediate", Usage::Authority, 30))
+            .unwrap();
+        fs::write(
+            self.directory.join("intermediate.pem"),
+            intermediate.certificate_pem().unwrap(),
+        )
+        .unwrap();
+        let issued = intermediate
+            .issue(&Template::new(name, Usage::Client, 30))
+            .unwrap();
+        let chain = if with_chain { vec![intermediate] } else { vec![] };
+        self.write(name, &issued, &chain)
+    }
+
+    /// The certificate of the intermediate CA, once there is one.
+    pub fn intermediate(&self) -> PathBuf {
+        self.directory.join("intermediate.pem")
+    }
+
+    fn write(&self, name: &str, issued: &Issued, chain: &[Issued]) -> ClientFiles {
+        let files = ClientFiles {
+            ca: self.ca(),
+            certificate: self.directory.join(format!("{name}.pem")),
+            key: self.directory.join(format!("{name}-key.pem")),
+        };
+        let mut pem = issued.certificate_pem().unwrap();
+        for issuer in chain {
+            pem.extend(issuer.certificate_pem().unwrap());
+        }
+        fs::write(&files.certificate, pem).unwrap();
+        fs::write(&files.key, issued.key_pem().unwrap()).unwrap();
+        fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600)).unwrap();
+        files
+    }
+}

@@ -1,0 +1,255 @@
+//! Programs under test: found, started, watched, ended.
+
+use std::{
+    fs::File,
+    io::Write,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long anything may take before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a condition is looked at.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// The directory with the programs of this workspace, built as they are now.
+pub fn built_programs() -> &'static Path {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        let directory = test.ancestors().nth(2).unwrap().to_path_buf();
+        let mut build = Command::new(env!("CARGO"));
+        build.args([
+            "build",
+            "--quiet",
+            "--package",
+            "countersign-server",
+            "--package",
+            "countersign-signer",
+        ]);
+        build
+            .arg("--manifest-path")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+        build.arg("--target-dir").arg(directory.parent().unwrap());
+        if directory.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(
+            build.status().unwrap().success(),
+            "the programs under test cannot be built"
+        );
+        directory
+    })
+}
+
+/// A program of a Debian package, or a failure that says how to get it.
+pub fn installed_program(name: &str, package: &str) -> PathBuf {
+    let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/bin", "/sbin"];
+    let found = places
+        .iter()
+        .map(|place| Path::new(place).join(name))
+        .find(|path| path.exists());
+    found
+        .unwrap_or_else(|| panic!("{name} is not installed: run \"make test\", or apt-get install {package}"))
+}
+
+/// A port on the loopback interface that nobody else uses: below the range of outgoing connections, so
+/// that it stays free while a daemon restarts.
+pub fn free_port() -> u16 {
+    const FIRST: u16 = 12_000;
+    const COUNT: u16 = 18_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let offset = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap();
+    loop {
+        let port = FIRST + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+/// When it does not hold in time.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "waited in vain until {what}");
+        std::thread::sleep(GLANCE);
+    }
+}
+
+/// How a daemon is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// SIGTERM: it may finish what it does.
+    Politely,
+    /// SIGKILL: it may not.
+    AtOnce,
+}
+
+/// A daemon that ends with its owner.
+pub struct Daemon {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts a daemon whose output goes to `log`, and waits until it takes connections on `port`.
+    pub fn start(command: &mut Command, log: &Path, port: u16) -> Self {
+        let mut daemon = Self::spawn(command, log);
+        wait_until(&format!("{command:?} listens on {port}"), || {
+            if let Some(status) = daemon.child.try_wait().unwrap() {
+                panic!("{command:?} ended with {status}:\n{}", daemon.log());
+            }
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+        });
+        daemon
+    }
+
+    /// Starts a daemon whose output goes to `log`.
+    pub fn spawn(command: &mut Command, log: &Path) -> Self {
+        let output = File::options().create(true).append(true).open(log).unwrap();
+        command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output);
+        let child = command
+            .spawn()
+            .unwrap_or_else(|cause| panic!("{command:?}: {cause}"));
+        Self {
+            child,
+            log: log.to_path_buf(),
+        }
+    }
+
+    /// What it has written so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Stops it and waits until it is gone; returns its exit code, if it ended by itself.
+    pub fn stop(&mut self, how: Stop) -> Option<i32> {
+        let signal = match how {
+            Stop::Politely => Signal::TERM,
+            Stop::AtOnce => Signal::KILL,
+        };
+        let id = Pid::from_child(&self.child);
+        let _ = kill_process(id, signal);
+        let mut code = None;
+        wait_until(&format!("process {id:?} ends"), || {
+            match self.child.try_wait().unwrap() {
+                Some(status) => {
+                    code = status.code();
+                    true
+                }
+                None => false,
+            }
+        });
+        code
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("--- the end of {}:", self.log.display());
+            tail.iter().rev().for_each(|line| eprintln!("{line}"));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command that ran to its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// The command as it would be typed.
+    pub command: String,
+    /// Its exit code; -1 after a signal.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained about.
+    pub stderr: String,
+}
+
+impl Finished {
+    /// Runs a command with `input` on its standard input.
+    pub fn run(command: &mut Command, input: &str) -> Self {
+        let shown = format!("{command:?}");
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|cause| panic!("{shown}: {cause}"));
+        // A command that does not read its input is no failure.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Self {
+            command: shown,
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Everything it printed.
+    pub fn output(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// Checks that it succeeded.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{self}");
+        self
+    }
+
+    /// Checks that it failed.
+    #[track_caller]
+    pub fn fails(self) -> Self {
+        assert_ne!(self.code, 0, "{self}");
+        self
+    }
+
+    /// Checks that it printed `text`.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.output().contains(text), "no {text:?} in: {self}");
+        self
+    }
+
+    /// Checks that it did not print `text`.
+    #[track_caller]
+    pub fn does_not_say(self, text: &str) -> Self {
+        assert!(!self.output().contains(text), "{text:?} in: {self}");
+        self
+    }
+}
+
+impl std::fmt::Display for Finished {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "{} ended with {}\n{}\n{}",
+            self.command, self.code, self.stdout, self.stderr
+        )
+    }
+}

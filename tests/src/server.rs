@@ -1,0 +1,307 @@
+//! A trust server with its signer, as an operator would run them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    http::Client,
+    notary::Notary,
+    pki::{ClientFiles, TestPki},
+    process::{Daemon, Stop, built_programs, free_port},
+};
+
+/// The signer's passphrase in every test.
+const PASSPHRASE: (&str, &str) = ("NOTARY_SIGNER_TIMESTAMP_1", "a passphrase for tests");
+
+/// Decides what the servers of a test are like.
+pub struct Builder {
+    changes: Vec<(&'static str, Value)>,
+    signer_changes: Vec<(&'static str, Value)>,
+    with_signer: bool,
+}
+
+/// A running trust server and signer; both end with it.
+pub struct TestServer {
+    server: Daemon,
+    signer: Option<Daemon>,
+    pki: TestPki,
+    port: u16,
+    signer_port: u16,
+    // Last, so that the daemons are gone, and their logs read, before it is removed.
+    directory: TempDir,
+}
+
+impl TestServer {
+    /// A server with SQLite, a remote signer, and client certificates required, unless told otherwise.
+    pub fn builder() -> Builder {
+        Builder {
+            changes: Vec::new(),
+            signer_changes: Vec::new(),
+            with_signer: true,
+        }
+    }
+
+    /// The usual server.
+    pub fn start() -> Self {
+        Self::builder().start()
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.port)
+    }
+
+    /// The test's directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The CA of servers and clients.
+    pub fn pki(&self) -> &TestPki {
+        &self.pki
+    }
+
+    /// A bare HTTP client with `name`'s certificate.
+    pub fn client(&self, name: &str) -> Client {
+        Client::new(self.port, &self.pki.user(name), true)
+    }
+
+    /// A bare HTTP client with these files.
+    pub fn client_with(&self, files: &ClientFiles) -> Client {
+        Client::new(self.port, files, true)
+    }
+
+    /// A bare HTTP client without a certificate.
+    pub fn client_without_certificate(&self) -> Client {
+        Client::new(self.port, &self.pki.user("nobody"), false)
+    }
+
+    /// The notary CLI as `name`, with a trust directory of its own.
+    pub fn notary(&self, name: &str) -> Notary {
+        Notary::new(
+            &self.url(),
+            &self.pki.user(name),
+            &self.path().join(format!("trust-{name}")),
+        )
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        self.server.log()
+    }
+
+    /// The path of the server's database.
+    pub fn database(&self) -> PathBuf {
+        self.path().join("metadata.db")
+    }
+
+    /// Stops the trust server; returns its exit code, if it ended by itself.
+    pub fn stop_server(&mut self, how: Stop) -> Option<i32> {
+        self.server.stop(how)
+    }
+
+    /// Starts the trust server again after a stop.
+    pub fn start_server(&mut self) {
+        self.server = start_server(self.directory.path(), self.port);
+    }
+
+    /// Stops the trust server and starts it again.
+    pub fn restart_server(&mut self, how: Stop) {
+        self.server.stop(how);
+        self.start_server();
+    }
+
+    /// Stops the signer.
+    pub fn stop_signer(&mut self, how: Stop) -> Option<i32> {
+        self.signer.as_mut().unwrap().stop(how)
+    }
+
+    /// Starts the signer again after a stop.
+    pub fn start_signer(&mut self) {
+        self.signer = Some(start_signer(self.directory.path(), self.signer_port));
+    }
+
+    /// Stops the signer and starts it again.
+    pub fn restart_signer(&mut self, how: Stop) {
+        self.stop_signer(how);
+        self.start_signer();
+    }
+
+    /// The server's process id.
+    pub fn server_id(&self) -> u32 {
+        self.server.id()
+    }
+}
+
+impl Builder {
+    /// Sets a dotted key of the server's configuration; `null` removes it.
+    #[must_use]
+    pub fn set(mut self, key: &'static str, value: Value) -> Self {
+        self.changes.push((key, value));
+        self
+    }
+
+    /// Sets a dotted key of the signer's configuration.
+    #[must_use]
+    pub fn set_signer(mut self, key: &'static str, value: Value) -> Self {
+        self.signer_changes.push((key, value));
+        self
+    }
+
+    /// Answers clients without a good certificate with a reason instead of an alert.
+    #[must_use]
+    pub fn requests_certificates(self) -> Self {
+        self.set("tls.client_auth", json!("request"))
+    }
+
+    /// Signs in the server's own process.
+    #[must_use]
+    pub fn signs_locally(mut self) -> Self {
+        self.with_signer = false;
+        self.set("trust_service", json!({"type": "local"}))
+    }
+
+    /// Writes the files without starting anything; for tests of what happens at start.
+    pub fn prepare(self) -> Prepared {
+        let directory = TempDir::new().unwrap();
+        let pki = TestPki::new(&directory.path().join("pki"));
+        let (port, signer_port) = (free_port(), free_port());
+        pki.daemon("server", &[], &[]);
+        pki.daemon("signer", &[], &[]);
+        let mut config = server_config(port, signer_port);
+        for (key, value) in self.changes {
+            set(&mut config, key, value);
+        }
+        fs::write(directory.path().join("server.json"), config.to_string()).unwrap();
+        let mut config = signer_config(signer_port);
+        for (key, value) in self.signer_changes {
+            set(&mut config, key, value);
+        }
+        fs::write(directory.path().join("signer.json"), config.to_string()).unwrap();
+        Prepared {
+            directory,
+            pki,
+            port,
+            signer_port,
+            with_signer: self.with_signer,
+        }
+    }
+
+    /// Starts the daemons and waits until they listen.
+    pub fn start(self) -> TestServer {
+        self.prepare().start()
+    }
+}
+
+/// Configurations that nothing runs with yet.
+pub struct Prepared {
+    directory: TempDir,
+    pki: TestPki,
+    port: u16,
+    signer_port: u16,
+    with_signer: bool,
+}
+
+impl Prepared {
+    /// The test's directory, with `server.json` and `signer.json`.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The CA of servers and clients.
+    pub fn pki(&self) -> &TestPki {
+        &self.pki
+    }
+
+    /// Starts the daemons and waits until they listen.
+    pub fn start(self) -> TestServer {
+        let signer = self
+            .with_signer
+            .then(|| start_signer(self.directory.path(), self.signer_port));
+        let server = start_server(self.directory.path(), self.port);
+        let Self {
+            directory,
+            pki,
+            port,
+            signer_port,
+            ..
+        } = self;
+        TestServer {
+            directory,
+            pki,
+            server,
+            signer,
+            port,
+            signer_port,
+        }
+    }
+}
+
+fn server_config(port: u16, signer_port: u16) -> Value {
+    json!({
+        "server": {
+            "http_addr": format!("127.0.0.1:{port}"),
+            "tls_cert_file": "pki/server.pem",
+            "tls_key_file": "pki/server-key.pem",
+            "client_ca_file": "pki/ca.pem",
+        },
+        "trust_service": {
+            "type": "remote",
+            "hostname": "localhost",
+            "port": signer_port.to_string(),
+            "key_algorithm": "ecdsa",
+            "tls_ca_file": "pki/ca.pem",
+            "tls_client_cert": "pki/server.pem",
+            "tls_client_key": "pki/server-key.pem",
+        },
+        "storage": {"backend": "sqlite3", "db_url": "metadata.db"},
+        "logging": {"level": "debug"},
+    })
+}
+
+fn signer_config(port: u16) -> Value {
+    json!({
+        "server": {
+            "grpc_addr": format!("127.0.0.1:{port}"),
+            "tls_cert_file": "pki/signer.pem",
+            "tls_key_file": "pki/signer-key.pem",
+            "client_ca_file": "pki/ca.pem",
+        },
+        "storage": {"backend": "sqlite3", "db_url": "keys.db", "default_alias": "timestamp_1"},
+        "logging": {"level": "debug"},
+    })
+}
+
+fn set(config: &mut Value, key: &str, value: Value) {
+    let mut node = config;
+    for step in key.split('.') {
+        node = &mut node[step];
+    }
+    *node = value;
+}
+
+fn start_server(directory: &Path, port: u16) -> Daemon {
+    let mut command = Command::new(built_programs().join("countersign-server"));
+    command.arg("-config").arg(directory.join("server.json"));
+    Daemon::start(&mut command, &directory.join("server.log"), port)
+}
+
+fn start_signer(directory: &Path, port: u16) -> Daemon {
+    let mut command = Command::new(built_programs().join("countersign-signer"));
+    command
+        .arg("-config")
+        .arg(directory.join("signer.json"))
+        .env(PASSPHRASE.0, PASSPHRASE.1);
+    Daemon::start(&mut command, &directory.join("signer.log"), port)
+}

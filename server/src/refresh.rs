@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use chrono::TimeDelta;
-use tuf::{Gun, Refresh, RoleName};
+use tuf::{CheckedUpdate, Gun, Refresh, RoleName, SignedUpdate};
 
 use crate::{
     app::{ServiceError, State},
@@ -53,7 +53,7 @@ async fn renew(state: &State, gun: &Gun) -> Result<(), ServiceError> {
             Some((Ok(Refresh::Timestamp(update)), base)) => {
                 (publish::complete_timestamp(&state.keys, update).await, base)
             }
-            Some((Ok(Refresh::Both(update)), base)) => (publish::complete(&state.keys, update).await, base),
+            Some((Ok(Refresh::Both(update)), base)) => (renew_both(state, update).await, base),
             Some((Err(reason), _)) => return serve_as_it_is(gun, &reason),
         };
         let update = match update {
@@ -78,6 +78,18 @@ async fn renew(state: &State, gun: &Gun) -> Result<(), ServiceError> {
         }
     }
     Ok(())
+}
+
+/// Snapshot and timestamp, or the timestamp alone where the snapshot is still good and its key is the
+/// publisher's.
+async fn renew_both(state: &State, update: CheckedUpdate) -> Result<SignedUpdate, SignError> {
+    match publish::complete(&state.keys, update.clone()).await {
+        Err(SignError::KeyNotHeld(RoleName::Snapshot)) => match update.keep_snapshot() {
+            Some(update) => publish::complete_timestamp(&state.keys, update).await,
+            None => Err(SignError::KeyNotHeld(RoleName::Snapshot)),
+        },
+        outcome => outcome,
+    }
 }
 
 /// Expired metadata says more to a client than a failure: its own message then names what has expired.

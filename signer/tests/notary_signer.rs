@@ -1,4 +1,4 @@
-//! The client against a packaged Notary signer: `cargo test -p countersign-signer -- --ignored`.
+//! The client against the Notary signer of Debian's package, which `make test` installs.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -55,7 +55,6 @@ async fn until_healthy(client: &SignerClient) {
 }
 
 #[tokio::test]
-#[ignore = "needs the program notary-signer"]
 async fn the_client_works_against_a_notary_signer() {
     let pki = Pki::new();
     let port = TcpListener::bind("127.0.0.1:0")

@@ -1,6 +1,9 @@
 //! Putting the server together and running it.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use actix_web::web;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -11,6 +14,7 @@ use crate::{
     clock::Clock,
     config::{Config, TrustService},
     http::{self, ListenError},
+    identity::token::{BundleError, TokenAuth},
     store::{Store, StoreError},
     telemetry::{health::Health, metrics},
 };
@@ -33,6 +37,14 @@ pub enum StartError {
     /// The signer's address cannot be used.
     #[error("trust_service.hostname: {0}")]
     Signer(signing::SigningError),
+    /// The certificates of the token service cannot be used.
+    #[error("auth.options.rootcertbundle: {}: {cause}", bundle.display())]
+    TokenBundle {
+        /// The file.
+        bundle: PathBuf,
+        /// What is wrong with it.
+        cause: BundleError,
+    },
     /// The server cannot listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -64,6 +76,8 @@ pub struct State {
     pub config: Config,
     /// The stored metadata.
     pub store: Store,
+    /// The token service that clients without a certificate have to go to; nothing if there is none.
+    pub tokens: Option<TokenAuth>,
     /// Who signs timestamps and snapshots.
     pub keys: KeyService,
     /// The kind of keys asked for.
@@ -95,11 +109,18 @@ impl State {
                 (KeyService::Remote(client), *algorithm)
             }
         };
+        let tokens = config.auth.clone().map(|auth| {
+            let bundle = auth.bundle;
+            TokenAuth::new(auth.realm, auth.service, auth.issuer, &bundle)
+                .map_err(|cause| StartError::TokenBundle { bundle, cause })
+        });
+        let tokens = tokens.transpose()?;
         let store = Store::open(&config.storage)?;
         let metrics = metrics::install().map_err(StartError::Metrics)?;
         Ok(Self {
             config,
             store,
+            tokens,
             keys,
             key_algorithm,
             clock,
@@ -166,10 +187,13 @@ pub async fn run(path: &Path) -> Result<(), StartError> {
 
 fn warn_about_openness(config: &Config) {
     match &config.tls {
+        None if config.auth.is_some() => {
+            tracing::warn!("no TLS is configured: anybody may listen in, and take tokens")
+        }
         None => {
             tracing::warn!("no TLS is configured: everybody may do everything, and anybody may listen in")
         }
-        Some(tls) if tls.client_auth == ClientAuth::Off => {
+        Some(tls) if tls.client_auth == ClientAuth::Off && config.auth.is_none() => {
             tracing::warn!(
                 "no client certificates are asked for: everybody may do everything (server.client_ca_file)"
             );

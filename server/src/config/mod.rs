@@ -1,5 +1,6 @@
 //! The server's configuration: the Notary server's keys, and ours beside them.
 
+mod auth;
 mod repositories;
 mod server;
 mod trust_service;
@@ -12,6 +13,7 @@ use platform::{
     tls::{ClientAuth, ServerTls},
 };
 
+pub use auth::TokenSettings;
 pub use repositories::GunPrefixes;
 pub use trust_service::TrustService;
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// TLS; plain HTTP when absent.
     pub tls: Option<ServerTls>,
+    /// The token service that clients without a certificate have to go to; nothing if there is none.
+    pub auth: Option<TokenSettings>,
     /// Who signs timestamps and snapshots.
     pub trust_service: TrustService,
     /// Where metadata is stored.
@@ -93,7 +97,7 @@ impl Config {
         };
         let listen = settings.listen_addresses("server.http_addr")?;
         let tls = server::tls(settings)?;
-        refuse_unsupported_auth(settings)?;
+        let auth = TokenSettings::read(settings)?;
         let publish_limit = settings
             .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
             .unwrap_or(PUBLISH_LIMIT);
@@ -103,6 +107,7 @@ impl Config {
         Ok(Self {
             listen,
             tls,
+            auth,
             trust_service,
             storage,
             log_level,
@@ -164,18 +169,6 @@ fn ignore_reporting(settings: &Settings) -> Result<(), ConfigError> {
         settings.text(&format!("reporting.bugsnag.{key}"))?;
     }
     Ok(())
-}
-
-/// A server that was told to ask for tokens must not start without asking for them.
-fn refuse_unsupported_auth(settings: &Settings) -> Result<(), ConfigError> {
-    match settings.text("auth.type")? {
-        Some(kind) if kind == "token" => Err(ConfigError::invalid(
-            "auth.type",
-            kind,
-            "token authentication is not supported yet: leave it out and use server.client_ca_file",
-        )),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -262,7 +255,10 @@ mod tests {
                 refused(|t| t["tls"] = json!({"client_auth": "maybe"})),
                 "tls.client_auth: \"maybe\" (allowed: off, request, require)",
             ),
-            (refused(|t| t["auth"] = json!({"type": "token"})), "auth.type"),
+            (
+                refused(|t| t["auth"] = json!({"type": "htpasswd"})),
+                "auth.type: \"htpasswd\" (allowed: token)",
+            ),
         ];
         for (message, expected) in cases {
             assert!(message.contains(expected), "{message} should contain {expected}");

@@ -2,10 +2,12 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use actix_web::web;
+use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use platform::{config::ConfigError, logging, signals, tls::ClientAuth, tls::TlsError};
 use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
@@ -13,7 +15,7 @@ use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 use crate::{
     clock::Clock,
     config::{Config, TrustService},
-    http::{self, ListenError},
+    http::{self, Generation, ListenError},
     identity::token::{BundleError, TokenAuth},
     store::{Store, StoreError},
     telemetry::{health::Health, metrics},
@@ -45,6 +47,9 @@ pub enum StartError {
         /// What is wrong with it.
         cause: BundleError,
     },
+    /// The files for TLS towards clients cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The server cannot listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -74,6 +79,8 @@ pub enum ServiceError {
 pub struct State {
     /// The configuration.
     pub config: Config,
+    /// What connections are accepted with.
+    pub generation: ArcSwap<Generation>,
     /// The stored metadata.
     pub store: Store,
     /// The token service that clients without a certificate have to go to; nothing if there is none.
@@ -115,10 +122,12 @@ impl State {
                 .map_err(|cause| StartError::TokenBundle { bundle, cause })
         });
         let tokens = tokens.transpose()?;
+        let generation = Generation::load(config.tls.as_ref())?;
         let store = Store::open(&config.storage)?;
         let metrics = metrics::install().map_err(StartError::Metrics)?;
         Ok(Self {
             config,
+            generation: ArcSwap::from_pointee(generation),
             store,
             tokens,
             keys,
@@ -127,6 +136,18 @@ impl State {
             health: Health::default(),
             metrics,
         })
+    }
+
+    /// Takes up the TLS files and modes of a configuration file as it is now. Connections that are open stay
+    /// as they are; if anything is wrong, everything does.
+    ///
+    /// # Errors
+    /// When the configuration or one of its files is refused.
+    pub fn reload(&self, path: &Path) -> Result<(), StartError> {
+        let (config, _) = Config::load(path)?;
+        self.generation
+            .store(Arc::new(Generation::load(config.tls.as_ref())?));
+        Ok(())
     }
 
     /// Runs a database access where it may block.
@@ -167,6 +188,7 @@ pub async fn run(path: &Path) -> Result<(), StartError> {
     let server = http::listen(&state)?;
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
+    tokio::spawn(follow_reloads(state.clone(), path.to_path_buf()));
     let addresses: Vec<String> = state.config.listen.iter().map(ToString::to_string).collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -202,6 +224,21 @@ fn warn_about_openness(config: &Config) {
     }
     if matches!(config.trust_service, TrustService::Local) {
         tracing::warn!("trust_service.type is local: the signing keys are gone when this process ends");
+    }
+}
+
+/// SIGHUP: new connections are accepted with the files as they are then.
+async fn follow_reloads(state: web::Data<State>, path: PathBuf) {
+    let Ok(mut hangups) = signals::hangups() else {
+        return;
+    };
+    while hangups.recv().await.is_some() {
+        let outcome = state.reload(&path);
+        metrics::reloaded(outcome.is_ok());
+        match outcome {
+            Ok(()) => tracing::info!("reloaded certificate, key and client CAs"),
+            Err(reason) => tracing::error!(%reason, "the reload was refused; everything stays as it was"),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 use platform::{
     config::{ConfigError, Settings, UnknownKey},
     logging::{LEVELS, Level},
-    tls::{ClientAuth, ServerTls},
+    tls::ServerTls,
 };
 
 pub use auth::TokenSettings;
@@ -117,13 +117,6 @@ impl Config {
             shutdown_timeout: Duration::from_secs(shutdown_timeout.unsigned_abs()),
         })
     }
-
-    /// Whether clients are known by their certificates.
-    pub fn identifies_clients(&self) -> bool {
-        self.tls
-            .as_ref()
-            .is_some_and(|tls| tls.client_auth != ClientAuth::Off)
-    }
 }
 
 fn log_level(settings: &Settings) -> Result<Level, ConfigError> {
@@ -175,6 +168,7 @@ fn ignore_reporting(settings: &Settings) -> Result<(), ConfigError> {
 mod tests {
     use std::path::PathBuf;
 
+    use platform::tls::ClientAuth;
     use serde_json::{Value, json};
 
     use super::*;

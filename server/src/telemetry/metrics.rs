@@ -42,3 +42,9 @@ pub fn record(operation: &'static str, method: &str, status: StatusCode, duratio
 pub fn handshake_refused() {
     metrics::counter!("countersign_tls_handshakes_refused_total").increment(1);
 }
+
+/// Records that the TLS files were read again.
+pub fn reloaded(good: bool) {
+    let outcome = if good { "taken" } else { "refused" };
+    metrics::counter!("countersign_reloads_total", "outcome" => outcome).increment(1);
+}

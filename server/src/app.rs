@@ -17,6 +17,7 @@ use crate::{
     config::{Config, TrustService},
     http::{self, Generation, ListenError},
     identity::token::{BundleError, TokenAuth},
+    refresh,
     store::{Store, StoreError},
     telemetry::{health::Health, metrics},
 };
@@ -188,6 +189,7 @@ pub async fn run(path: &Path) -> Result<(), StartError> {
     let server = http::listen(&state)?;
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
+    tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(follow_reloads(state.clone(), path.to_path_buf()));
     let addresses: Vec<String> = state.config.listen.iter().map(ToString::to_string).collect();
     tracing::info!(

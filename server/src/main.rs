@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use server::{app, config::Config, quickstart};
+use server::{app, config::Config, quickstart, refresh, store::Store};
 
 /// A Notary v1 trust server that knows its clients by their certificates.
 #[derive(Parser)]
@@ -26,6 +26,15 @@ struct Arguments {
 enum Command {
     /// Make a development PKI, both configurations and client bundles in a directory.
     Quickstart(quickstart::Options),
+    /// Say which documents expire soon and what their owners have to do; status 1 if there are any.
+    Expiry {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// How far to look ahead, such as 90d.
+        #[arg(long, value_name = "TIME", default_value = "90d", value_parser = humantime::parse_duration)]
+        within: std::time::Duration,
+    },
     /// Read a configuration file and say what is wrong with it, without starting.
     CheckConfig {
         /// The configuration file.
@@ -39,6 +48,11 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Some(Command::Quickstart(options)) => quickstart::run(&options).map_err(|error| error.to_string()),
         Some(Command::CheckConfig { config }) => check_config(&config),
+        Some(Command::Expiry { config, within }) => match expiry(&config, within) {
+            Ok(false) => Ok(()),
+            Ok(true) => return ExitCode::FAILURE,
+            Err(message) => Err(message),
+        },
         None => match arguments.config {
             Some(path) => serve(&path),
             None => Err(
@@ -80,4 +94,18 @@ fn check_config(path: &std::path::Path) -> Result<(), String> {
     }
     println!("{} is fine", path.display());
     Ok(())
+}
+
+/// Prints what expires; true if there is anything.
+fn expiry(path: &std::path::Path, within: std::time::Duration) -> Result<bool, String> {
+    let (config, _) = Config::load(path).map_err(|error| error.to_string())?;
+    let store = Store::open(&config.storage).map_err(|error| error.to_string())?;
+    let within = chrono::TimeDelta::from_std(within).map_err(|_| "--within is too long".to_owned())?;
+    let lines =
+        refresh::expiry::report(&store, chrono::Utc::now(), within).map_err(|error| error.to_string())?;
+    if lines.is_empty() {
+        println!("nothing expires within {} days", within.num_days());
+    }
+    lines.iter().for_each(|line| println!("{line}"));
+    Ok(!lines.is_empty())
 }

@@ -1,6 +1,7 @@
 //! The server's configuration: the Notary server's keys, and ours beside them.
 
 mod auth;
+mod refresh;
 mod repositories;
 mod server;
 mod trust_service;
@@ -14,6 +15,7 @@ use platform::{
 };
 
 pub use auth::TokenSettings;
+pub use refresh::RefreshSettings;
 pub use repositories::GunPrefixes;
 pub use trust_service::TrustService;
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub gun_prefixes: GunPrefixes,
     /// What caches are told.
     pub caching: Caching,
+    /// When timestamps are renewed in the background.
+    pub refresh: RefreshSettings,
     /// The largest publish, in bytes.
     pub publish_limit: usize,
     /// How long requests in flight get at a stop.
@@ -98,6 +102,7 @@ impl Config {
         let listen = settings.listen_addresses("server.http_addr")?;
         let tls = server::tls(settings)?;
         let auth = TokenSettings::read(settings)?;
+        let refresh = RefreshSettings::read(settings)?;
         let publish_limit = settings
             .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
             .unwrap_or(PUBLISH_LIMIT);
@@ -113,6 +118,7 @@ impl Config {
             log_level,
             gun_prefixes,
             caching,
+            refresh,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
             shutdown_timeout: Duration::from_secs(shutdown_timeout.unsigned_abs()),
         })

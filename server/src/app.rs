@@ -9,7 +9,12 @@ use std::{
 use actix_web::web;
 use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
-use platform::{config::ConfigError, logging, signals, tls::ClientAuth, tls::TlsError};
+use platform::{
+    config::ConfigError,
+    logging::{self, Format, Level},
+    signals,
+    tls::{ClientAuth, TlsError},
+};
 use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 
 use crate::{
@@ -168,14 +173,14 @@ impl State {
     }
 }
 
-/// Runs the server with a configuration file until it is told to stop.
+/// Runs the server with a configuration file until it is told to stop. `level` overrides the file's.
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn run(path: &Path) -> Result<(), StartError> {
+pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<(), StartError> {
     let (config, unknown_keys) = Config::load(path)?;
-    let level = config.log_level;
-    tokio::spawn(logging::start(level).follow_signals(level));
+    let level = level.unwrap_or(config.log_level);
+    tokio::spawn(logging::start(level, format).follow_signals(level));
     for unknown in unknown_keys {
         let nearest = unknown.nearest.unwrap_or_default();
         tracing::warn!(

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use platform::logging::{Format, Level};
 use server::{app, config::Config, quickstart, refresh, store::Store};
 
 /// A Notary v1 trust server that knows its clients by their certificates.
@@ -12,12 +13,12 @@ struct Arguments {
     /// The configuration file: that of a Notary server (JSON, TOML or YAML) starts this one unchanged.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Accepted for compatibility; set logging.level instead.
-    #[arg(long, hide = true)]
+    /// Log everything that helps to follow a request, whatever logging.level says.
+    #[arg(long)]
     debug: bool,
-    /// Accepted for compatibility; logs are always JSON.
-    #[arg(long, hide = true, value_name = "FORMAT")]
-    logf: Option<String>,
+    /// The format of log lines: json or logfmt.
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    logf: Format,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
             Err(message) => Err(message),
         },
         None => match arguments.config {
-            Some(path) => serve(&path),
+            Some(path) => serve(&path, arguments.debug, arguments.logf),
             None => Err(
                 "no configuration: use --config FILE, or make one with \"countersign-server quickstart\""
                     .into(),
@@ -70,14 +71,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(path: &std::path::Path) -> Result<(), String> {
+fn serve(path: &std::path::Path, debug: bool, format: Format) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|cause| format!("cannot start the runtime: {cause}"))?;
     runtime
-        .block_on(app::run(path))
+        .block_on(app::run(path, debug.then_some(Level::Debug), format))
         .map_err(|error| error.to_string())
 }
 

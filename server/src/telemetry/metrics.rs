@@ -63,3 +63,8 @@ pub fn nearest_expiry(role: &'static str, moment: chrono::DateTime<chrono::Utc>)
 pub fn renewed(outcome: &'static str, count: u32) {
     metrics::counter!("countersign_refresh_total", "outcome" => outcome).increment(u64::from(count));
 }
+
+/// Takes the process's own figures (`process_…`) as they are now.
+pub fn collect_process_figures() {
+    metrics_process::Collector::default().collect();
+}

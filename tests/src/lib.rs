@@ -10,6 +10,7 @@
 
 pub mod docker;
 pub mod http;
+pub mod mutation;
 pub mod notary;
 pub mod pki;
 pub mod process;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    body::{BodySize, MessageBody},
     http::{
         StatusCode,
         header::{AUTHORIZATION, ContentType, HOST, HeaderValue, LOCATION},
@@ -14,7 +15,7 @@ use platform::tls::PeerCertificate;
 use tuf::Gun;
 
 use super::{
-    changefeed,
+    body, changefeed,
     error::ApiError,
     keys, metadata, repository,
     routes::{self, Operation, Resolution, Target},
@@ -54,7 +55,14 @@ pub async fn dispatch(request: HttpRequest, payload: web::Payload, state: web::D
         operation.label(),
         request.method().as_str(),
         response.status(),
-        started.elapsed(),
+        telemetry::metrics::Cost {
+            duration: started.elapsed(),
+            request_bytes: body::announced(&request).unwrap_or(0),
+            response_bytes: match response.body().size() {
+                BodySize::Sized(bytes) => bytes,
+                BodySize::None | BodySize::Stream => 0,
+            },
+        },
     );
     tracing::info!(
         http.method = request.method().as_str(),

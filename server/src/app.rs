@@ -95,7 +95,7 @@ impl State {
                 (KeyService::Remote(client), *algorithm)
             }
         };
-        let store = Store::open(&config.storage)?;
+        let store = Store::open(&config.storage, config.storage_options)?;
         let metrics = metrics::install().map_err(StartError::Metrics)?;
         Ok(Self {
             config,

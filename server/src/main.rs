@@ -3,7 +3,15 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use server::{app, config::Config, quickstart};
+use platform::{
+    config::Settings,
+    database::{self, MigrateAction},
+};
+use server::{
+    app,
+    config::{Config, ENVIRONMENT_PREFIX},
+    quickstart, store,
+};
 
 /// A Notary v1 trust server that knows its clients by their certificates.
 #[derive(Parser)]
@@ -32,6 +40,27 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Look at or change the schema of the database that a configuration file names.
+    Migrate {
+        #[command(subcommand)]
+        action: Migrate,
+    },
+}
+
+#[derive(Subcommand)]
+enum Migrate {
+    /// Say which migrations the database has; changes nothing.
+    Status {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Apply the migrations that the database lacks.
+    Up {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -39,6 +68,10 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Some(Command::Quickstart(options)) => quickstart::run(&options).map_err(|error| error.to_string()),
         Some(Command::CheckConfig { config }) => check_config(&config),
+        Some(Command::Migrate { action }) => match action {
+            Migrate::Status { config } => migrate(&config, MigrateAction::Status),
+            Migrate::Up { config } => migrate(&config, MigrateAction::Up),
+        },
         None => match arguments.config {
             Some(path) => serve(&path),
             None => Err(
@@ -65,6 +98,16 @@ fn serve(path: &std::path::Path) -> Result<(), String> {
     runtime
         .block_on(app::run(path))
         .map_err(|error| error.to_string())
+}
+
+fn migrate(path: &std::path::Path, action: MigrateAction) -> Result<(), String> {
+    let settings = Settings::load(path, ENVIRONMENT_PREFIX).map_err(|error| error.to_string())?;
+    let lines =
+        database::migrate(&settings, action, &store::MIGRATIONS).map_err(|error| error.to_string())?;
+    for line in lines {
+        println!("{line}");
+    }
+    Ok(())
 }
 
 fn check_config(path: &std::path::Path) -> Result<(), String> {

@@ -8,6 +8,7 @@
     reason = "a test that cannot be set up fails, and says where"
 )]
 
+pub mod database;
 pub mod docker;
 pub mod http;
 pub mod notary;
@@ -16,8 +17,9 @@ pub mod process;
 pub mod publisher;
 pub mod server;
 
+pub use database::{DatabaseServer, Databases, ENGINES, Engine, SERVED, Whose};
 pub use http::{Client, Response};
 pub use notary::Notary;
 pub use pki::{ClientFiles, TestPki};
 pub use process::{Finished, Stop};
-pub use server::TestServer;
+pub use server::{Programs, TestServer};

@@ -371,6 +371,11 @@ impl Databases {
         feed(client, sql)
     }
 
+    /// Runs statements as the administrator.
+    pub fn administer(&self, sql: &str) {
+        feed(client(self.engine, &self.directory, self.port, None), sql);
+    }
+
     /// Loads a dump of the fixtures.
     pub fn load(&self, whose: Whose, file: &str) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))

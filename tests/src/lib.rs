@@ -11,11 +11,13 @@
 pub mod database;
 pub mod docker;
 pub mod http;
+pub mod mutation;
 pub mod notary;
 pub mod pki;
 pub mod process;
 pub mod publisher;
 pub mod server;
+pub mod token_service;
 
 pub use database::{DatabaseServer, Databases, ENGINES, Engine, SERVED, Whose};
 pub use http::{Client, Response};

@@ -7,7 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_types::Text};
+use diesel::{
+    Connection, QueryableByName, RunQueryDsl, SqliteConnection,
+    sql_types::{Integer, Text},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -148,6 +151,25 @@ impl TestServer {
         let rows: Vec<Row> = diesel::sql_query(query).load(&mut connection).unwrap();
         rows.into_iter()
             .map(|row| (row.category, row.principal, row.subject))
+            .collect()
+    }
+
+    /// Everything stored: GUN, role and version, in that order.
+    pub fn stored(&self) -> Vec<(String, String, i32)> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            gun: String,
+            #[diesel(sql_type = Text)]
+            role: String,
+            #[diesel(sql_type = Integer)]
+            version: i32,
+        }
+        let mut connection = SqliteConnection::establish(self.database().to_str().unwrap()).unwrap();
+        let query = "SELECT gun, role, version FROM tuf_files ORDER BY gun, role, version";
+        let rows: Vec<Row> = diesel::sql_query(query).load(&mut connection).unwrap();
+        rows.into_iter()
+            .map(|row| (row.gun, row.role, row.version))
             .collect()
     }
 

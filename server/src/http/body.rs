@@ -14,14 +14,16 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A body that has not arrived after this long is given up, however steadily it drips.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// The size that the request says its body has, in bytes.
+pub fn announced(request: &HttpRequest) -> Option<u64> {
+    let length = request.headers().get(CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
 /// The whole body, if it is at most `limit` bytes. A larger one is refused before it is read, or at the
 /// byte too many.
 pub async fn read(request: &HttpRequest, mut payload: web::Payload, limit: usize) -> Result<Bytes, ApiError> {
-    let announced = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| length > limit as u64) {
+    if announced(request).is_some_and(|length| length > limit as u64) {
         return Err(ApiError::TooLarge(limit));
     }
     let mut body = BytesMut::new();

@@ -11,8 +11,8 @@ use platform::{
 use server::{
     app,
     config::{Config, ENVIRONMENT_PREFIX},
-    quickstart, refresh, store,
-    store::Store,
+    quickstart, refresh,
+    store::{self, Store},
 };
 
 /// A Notary v1 trust server that knows its clients by their certificates.
@@ -79,14 +79,14 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Some(Command::Quickstart(options)) => quickstart::run(&options).map_err(|error| error.to_string()),
         Some(Command::CheckConfig { config }) => check_config(&config),
+        Some(Command::Migrate { action }) => match action {
+            Migrate::Status { config } => migrate(&config, MigrateAction::Status),
+            Migrate::Up { config } => migrate(&config, MigrateAction::Up),
+        },
         Some(Command::Expiry { config, within }) => match expiry(&config, within) {
             Ok(false) => Ok(()),
             Ok(true) => return ExitCode::FAILURE,
             Err(message) => Err(message),
-        },
-        Some(Command::Migrate { action }) => match action {
-            Migrate::Status { config } => migrate(&config, MigrateAction::Status),
-            Migrate::Up { config } => migrate(&config, MigrateAction::Up),
         },
         None => match arguments.config {
             Some(path) => serve(&path, arguments.debug, arguments.logf),

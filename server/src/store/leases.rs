@@ -1,6 +1,6 @@
 //! Several servers on one database share the work of renewing: each GUN has one of them at a time.
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
 use platform::database::{exact, is_conflict};
 use tuf::{Gun, RoleName};
@@ -76,11 +76,8 @@ impl Store {
         now: DateTime<Utc>,
         until: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let (now, until) = (
-            now.naive_utc().trunc_subsecs(6),
-            until.naive_utc().trunc_subsecs(6),
-        );
         let mut connection = self.database.writer()?;
+        let (now, until) = (connection.storable(now), connection.storable(until));
         let free = refresh_leases::table
             .filter(exact(refresh_leases::gun, gun.as_str()))
             .filter(

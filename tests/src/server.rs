@@ -19,7 +19,7 @@ use crate::{
     http::Client,
     notary::Notary,
     pki::{ClientFiles, TestPki},
-    process::{Daemon, Stop, built_programs, free_port},
+    process::{Daemon, Stop, built_programs, fake_time_library, free_port},
 };
 
 /// The signer's passphrase in every test.
@@ -31,6 +31,7 @@ pub struct Builder {
     signer_changes: Vec<(&'static str, Value)>,
     with_signer: bool,
     place: Place,
+    days_ago: u32,
 }
 
 /// A running trust server and signer; both end with it.
@@ -41,6 +42,7 @@ pub struct TestServer {
     port: u16,
     signer_port: u16,
     place: Place,
+    days_ago: u32,
     // Last, so that the daemons are gone, and their logs read, before it is removed.
     directory: TempDir,
 }
@@ -53,6 +55,7 @@ impl TestServer {
             signer_changes: Vec::new(),
             with_signer: true,
             place: Place::Here,
+            days_ago: 0,
         }
     }
 
@@ -164,7 +167,13 @@ impl TestServer {
 
     /// Starts the trust server again after a stop.
     pub fn start_server(&mut self) {
-        self.server = start_server(&self.place, self.directory.path(), self.port);
+        self.server = start_server(&self.place, self.directory.path(), self.port, self.days_ago);
+    }
+
+    /// Starts the trust server again, with the right time from now on.
+    pub fn return_to_the_present(&mut self) {
+        self.days_ago = 0;
+        self.restart_server(Stop::Politely);
     }
 
     /// Stops the trust server and starts it again.
@@ -230,6 +239,13 @@ impl Builder {
         self
     }
 
+    /// Lets the trust server believe that it is so many days ago.
+    #[must_use]
+    pub fn days_ago(mut self, days: u32) -> Self {
+        self.days_ago = days;
+        self
+    }
+
     /// Writes the files without starting anything; for tests of what happens at start.
     pub fn prepare(self) -> Prepared {
         let directory = TempDir::new().unwrap();
@@ -254,6 +270,7 @@ impl Builder {
             signer_port,
             with_signer: self.with_signer,
             place: self.place,
+            days_ago: self.days_ago,
         }
     }
 
@@ -271,6 +288,7 @@ pub struct Prepared {
     signer_port: u16,
     with_signer: bool,
     place: Place,
+    days_ago: u32,
 }
 
 impl Prepared {
@@ -293,9 +311,10 @@ impl Prepared {
             signer_port,
             with_signer,
             place,
+            days_ago,
         } = self;
         let signer = with_signer.then(|| start_signer(&place, directory.path(), signer_port));
-        let server = start_server(&place, directory.path(), port);
+        let server = start_server(&place, directory.path(), port, days_ago);
         TestServer {
             server,
             signer,
@@ -303,6 +322,7 @@ impl Prepared {
             port,
             signer_port,
             place,
+            days_ago,
             directory,
         }
     }
@@ -358,9 +378,16 @@ fn set(config: &mut Value, key: &str, value: Value) {
     *node = value;
 }
 
-fn start_server(place: &Place, directory: &Path, port: u16) -> Daemon {
+fn start_server(place: &Place, directory: &Path, port: u16, days_ago: u32) -> Daemon {
     let mut command = place.command(&built_programs().join("countersign-server"));
     command.arg("-config").arg(directory.join("server.json"));
+    if days_ago > 0 {
+        // Not through the program of the same name: that would be the one to be stopped.
+        command
+            .env("LD_PRELOAD", fake_time_library())
+            .env("FAKETIME", format!("-{days_ago}d"))
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
     let mut daemon = Daemon::spawn(&mut command, &directory.join("server.log"));
     daemon.wait_for("the server listens", || place.reachable(address_in(place), port));
     daemon

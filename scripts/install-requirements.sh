@@ -28,6 +28,7 @@ for group in "$@"; do
             ;;
         notary)
             need /usr/bin/notary notary
+            need /usr/bin/notary-signer notary
             need curl curl ca-certificates
             need openssl openssl
             ;;

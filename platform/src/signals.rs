@@ -1,6 +1,6 @@
 //! Waiting for the operator to say stop.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Completes on the first SIGTERM or SIGINT and returns its name.
 ///
@@ -13,4 +13,12 @@ pub async fn stop_requested() -> std::io::Result<&'static str> {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
     })
+}
+
+/// The SIGHUPs from now on.
+///
+/// # Errors
+/// When the handler cannot be installed.
+pub fn hangups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
 }

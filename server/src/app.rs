@@ -1,16 +1,28 @@
 //! Putting the server together and running it.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix_web::web;
+use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
-use platform::{config::ConfigError, logging, signals, tls::ClientAuth, tls::TlsError};
+use platform::{
+    config::ConfigError,
+    logging::{self, Format, Level},
+    signals,
+    tls::{ClientAuth, TlsError},
+};
 use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 
 use crate::{
     clock::Clock,
     config::{Config, TrustService},
-    http::{self, ListenError},
+    http::{self, Generation, ListenError},
+    identity::token::{BundleError, TokenAuth},
+    refresh,
     store::{Store, StoreError},
     telemetry::{health::Health, metrics},
 };
@@ -33,6 +45,17 @@ pub enum StartError {
     /// The signer's address cannot be used.
     #[error("trust_service.hostname: {0}")]
     Signer(signing::SigningError),
+    /// The certificates of the token service cannot be used.
+    #[error("auth.options.rootcertbundle: {}: {cause}", bundle.display())]
+    TokenBundle {
+        /// The file.
+        bundle: PathBuf,
+        /// What is wrong with it.
+        cause: BundleError,
+    },
+    /// The files for TLS towards clients cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The server cannot listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -62,8 +85,12 @@ pub enum ServiceError {
 pub struct State {
     /// The configuration.
     pub config: Config,
+    /// What connections are accepted with.
+    pub generation: ArcSwap<Generation>,
     /// The stored metadata.
     pub store: Store,
+    /// The token service that clients without a certificate have to go to; nothing if there is none.
+    pub tokens: Option<TokenAuth>,
     /// Who signs timestamps and snapshots.
     pub keys: KeyService,
     /// The kind of keys asked for.
@@ -95,17 +122,38 @@ impl State {
                 (KeyService::Remote(client), *algorithm)
             }
         };
+        let tokens = config.auth.clone().map(|auth| {
+            let bundle = auth.bundle;
+            TokenAuth::new(auth.realm, auth.service, auth.issuer, &bundle)
+                .map_err(|cause| StartError::TokenBundle { bundle, cause })
+        });
+        let tokens = tokens.transpose()?;
+        let generation = Generation::load(config.tls.as_ref())?;
         let store = Store::open(&config.storage)?;
         let metrics = metrics::install().map_err(StartError::Metrics)?;
         Ok(Self {
             config,
+            generation: ArcSwap::from_pointee(generation),
             store,
+            tokens,
             keys,
             key_algorithm,
             clock,
             health: Health::default(),
             metrics,
         })
+    }
+
+    /// Takes up the TLS files and modes of a configuration file as it is now. Connections that are open stay
+    /// as they are; if anything is wrong, everything does.
+    ///
+    /// # Errors
+    /// When the configuration or one of its files is refused.
+    pub fn reload(&self, path: &Path) -> Result<(), StartError> {
+        let (config, _) = Config::load(path)?;
+        self.generation
+            .store(Arc::new(Generation::load(config.tls.as_ref())?));
+        Ok(())
     }
 
     /// Runs a database access where it may block.
@@ -125,14 +173,14 @@ impl State {
     }
 }
 
-/// Runs the server with a configuration file until it is told to stop.
+/// Runs the server with a configuration file until it is told to stop. `level` overrides the file's.
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn run(path: &Path) -> Result<(), StartError> {
+pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<(), StartError> {
     let (config, unknown_keys) = Config::load(path)?;
-    let level = config.log_level;
-    tokio::spawn(logging::start(level).follow_signals(level));
+    let level = level.unwrap_or(config.log_level);
+    tokio::spawn(logging::start(level, format).follow_signals(level));
     for unknown in unknown_keys {
         let nearest = unknown.nearest.unwrap_or_default();
         tracing::warn!(
@@ -146,6 +194,8 @@ pub async fn run(path: &Path) -> Result<(), StartError> {
     let server = http::listen(&state)?;
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
+    tokio::spawn(refresh::run(state.clone()));
+    tokio::spawn(follow_reloads(state.clone(), path.to_path_buf()));
     let addresses: Vec<String> = state.config.listen.iter().map(ToString::to_string).collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -166,10 +216,13 @@ pub async fn run(path: &Path) -> Result<(), StartError> {
 
 fn warn_about_openness(config: &Config) {
     match &config.tls {
+        None if config.auth.is_some() => {
+            tracing::warn!("no TLS is configured: anybody may listen in, and take tokens")
+        }
         None => {
             tracing::warn!("no TLS is configured: everybody may do everything, and anybody may listen in")
         }
-        Some(tls) if tls.client_auth == ClientAuth::Off => {
+        Some(tls) if tls.client_auth == ClientAuth::Off && config.auth.is_none() => {
             tracing::warn!(
                 "no client certificates are asked for: everybody may do everything (server.client_ca_file)"
             );
@@ -178,6 +231,21 @@ fn warn_about_openness(config: &Config) {
     }
     if matches!(config.trust_service, TrustService::Local) {
         tracing::warn!("trust_service.type is local: the signing keys are gone when this process ends");
+    }
+}
+
+/// SIGHUP: new connections are accepted with the files as they are then.
+async fn follow_reloads(state: web::Data<State>, path: PathBuf) {
+    let Ok(mut hangups) = signals::hangups() else {
+        return;
+    };
+    while hangups.recv().await.is_some() {
+        let outcome = state.reload(&path);
+        metrics::reloaded(outcome.is_ok());
+        match outcome {
+            Ok(()) => tracing::info!("reloaded certificate, key and client CAs"),
+            Err(reason) => tracing::error!(%reason, "the reload was refused; everything stays as it was"),
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use server::{app, config::Config, quickstart};
+use platform::logging::{Format, Level};
+use server::{app, config::Config, quickstart, refresh, store::Store};
 
 /// A Notary v1 trust server that knows its clients by their certificates.
 #[derive(Parser)]
@@ -12,12 +13,12 @@ struct Arguments {
     /// The configuration file: that of a Notary server (JSON, TOML or YAML) starts this one unchanged.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Accepted for compatibility; set logging.level instead.
-    #[arg(long, hide = true)]
+    /// Log everything that helps to follow a request, whatever logging.level says.
+    #[arg(long)]
     debug: bool,
-    /// Accepted for compatibility; logs are always JSON.
-    #[arg(long, hide = true, value_name = "FORMAT")]
-    logf: Option<String>,
+    /// The format of log lines: json or logfmt.
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    logf: Format,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -26,6 +27,15 @@ struct Arguments {
 enum Command {
     /// Make a development PKI, both configurations and client bundles in a directory.
     Quickstart(quickstart::Options),
+    /// Say which documents expire soon and what their owners have to do; status 1 if there are any.
+    Expiry {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// How far to look ahead, such as 90d.
+        #[arg(long, value_name = "TIME", default_value = "90d", value_parser = humantime::parse_duration)]
+        within: std::time::Duration,
+    },
     /// Read a configuration file and say what is wrong with it, without starting.
     CheckConfig {
         /// The configuration file.
@@ -39,8 +49,13 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Some(Command::Quickstart(options)) => quickstart::run(&options).map_err(|error| error.to_string()),
         Some(Command::CheckConfig { config }) => check_config(&config),
+        Some(Command::Expiry { config, within }) => match expiry(&config, within) {
+            Ok(false) => Ok(()),
+            Ok(true) => return ExitCode::FAILURE,
+            Err(message) => Err(message),
+        },
         None => match arguments.config {
-            Some(path) => serve(&path),
+            Some(path) => serve(&path, arguments.debug, arguments.logf),
             None => Err(
                 "no configuration: use --config FILE, or make one with \"countersign-server quickstart\""
                     .into(),
@@ -56,14 +71,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(path: &std::path::Path) -> Result<(), String> {
+fn serve(path: &std::path::Path, debug: bool, format: Format) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|cause| format!("cannot start the runtime: {cause}"))?;
     runtime
-        .block_on(app::run(path))
+        .block_on(app::run(path, debug.then_some(Level::Debug), format))
         .map_err(|error| error.to_string())
 }
 
@@ -80,4 +95,18 @@ fn check_config(path: &std::path::Path) -> Result<(), String> {
     }
     println!("{} is fine", path.display());
     Ok(())
+}
+
+/// Prints what expires; true if there is anything.
+fn expiry(path: &std::path::Path, within: std::time::Duration) -> Result<bool, String> {
+    let (config, _) = Config::load(path).map_err(|error| error.to_string())?;
+    let store = Store::open(&config.storage).map_err(|error| error.to_string())?;
+    let within = chrono::TimeDelta::from_std(within).map_err(|_| "--within is too long".to_owned())?;
+    let lines =
+        refresh::expiry::report(&store, chrono::Utc::now(), within).map_err(|error| error.to_string())?;
+    if lines.is_empty() {
+        println!("nothing expires within {} days", within.num_days());
+    }
+    lines.iter().for_each(|line| println!("{line}"));
+    Ok(!lines.is_empty())
 }

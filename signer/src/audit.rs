@@ -5,6 +5,9 @@ use tonic::Code;
 
 use crate::grpc::Peer;
 
+/// The longest text of a caller in a line, in characters; the database holds no longer ones.
+const TEXT_LIMIT: usize = 255;
+
 /// What a caller asked for.
 #[derive(Debug, Default)]
 pub struct Request<'a> {
@@ -26,9 +29,9 @@ pub fn granted(peer: &Peer, request: &Request<'_>) {
         audit = true,
         outcome = "granted",
         action = request.action,
-        key.id = request.key_id,
-        repo.gun = request.gun,
-        role.name = request.role,
+        key.id = shortened(request.key_id),
+        repo.gun = shortened(request.gun),
+        role.name = shortened(request.role),
         metadata.version = request.version,
         peer.address = peer.address(),
         peer.cn = peer.common_name(),
@@ -47,9 +50,9 @@ pub fn refused(peer: &Peer, request: &Request<'_>, code: Code, reason: &dyn std:
         action = request.action,
         reason = %reason,
         code = ?code,
-        key.id = request.key_id,
-        repo.gun = request.gun,
-        role.name = request.role,
+        key.id = shortened(request.key_id),
+        repo.gun = shortened(request.gun),
+        role.name = shortened(request.role),
         peer.address = peer.address(),
         peer.cn = peer.common_name(),
         peer.subject = peer.subject(),
@@ -57,4 +60,25 @@ pub fn refused(peer: &Peer, request: &Request<'_>, code: Code, reason: &dyn std:
         "{} refused",
         request.action
     );
+}
+
+/// A caller may send megabytes where a name belongs.
+fn shortened(text: &str) -> &str {
+    let end = text
+        .char_indices()
+        .nth(TEXT_LIMIT)
+        .map_or(text.len(), |(end, _)| end);
+    text.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(shortened("gun"), "gun");
+        let cut = shortened(&"日".repeat(1000)).to_owned();
+        assert_eq!(cut, "日".repeat(255));
+    }
 }

@@ -2,10 +2,10 @@
 
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use platform::{
     args::with_double_dashes,
-    logging::{self, Level},
+    logging::{self, Format, Level},
     signals,
 };
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -21,15 +21,9 @@ struct Arguments {
     /// Log everything, and allow debuggers and core dumps.
     #[arg(long)]
     debug: bool,
-    /// The format of log lines; kept for old command lines, they are always JSON.
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    logf: Option<LogFormat>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    Json,
-    Logfmt,
+    /// The format of log lines: json or logfmt.
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    logf: Format,
 }
 
 fn main() -> ExitCode {
@@ -38,7 +32,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             // Without effect if the log was started before the failure.
-            logging::start(Level::Info);
+            logging::start(Level::Info, arguments.logf);
             tracing::error!("{cause}");
             ExitCode::FAILURE
         }
@@ -53,10 +47,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let settings = config::load(&arguments.config)?;
     let configured = config::log_level(&settings)?;
     let level = if arguments.debug { Level::Debug } else { configured };
-    let control = logging::start(level);
-    if arguments.logf == Some(LogFormat::Logfmt) {
-        tracing::warn!("-logf logfmt has no effect: log lines are JSON");
-    }
+    let control = logging::start(level, arguments.logf);
     let config = config::Config::read(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

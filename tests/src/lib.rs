@@ -16,6 +16,7 @@ pub mod pki;
 pub mod process;
 pub mod publisher;
 pub mod server;
+pub mod token_service;
 
 pub use http::{Client, Response};
 pub use notary::Notary;

@@ -107,7 +107,13 @@ impl TestPki {
     pub fn stranger(&self, name: &str) -> ClientFiles {
         let unknown = Issued::self_signed(&template("Test CA", Usage::Authority)).unwrap();
         let issued = unknown.issue(&template(name, Usage::Client)).unwrap();
+        fs::write(self.stranger_ca(), unknown.certificate_pem().unwrap()).unwrap();
         self.write(&format!("stranger-{name}"), &issued, &[])
+    }
+
+    /// The certificate of the last stranger's CA.
+    pub fn stranger_ca(&self) -> PathBuf {
+        self.directory.join("stranger-ca.pem")
     }
 
     /// A certificate from an intermediate CA; with its chain in the file, or without.

@@ -252,8 +252,7 @@ fn old_protocols_are_refused_and_tls_1_2_is_served() {
     };
     for version in [SslVersion::TLS1, SslVersion::TLS1_1] {
         let refused = connect(version)
-            .err()
-            .expect("an old protocol was accepted")
+            .expect_err("an old protocol was accepted")
             .to_string();
         assert!(refused.contains("protocol version"), "{refused}");
     }

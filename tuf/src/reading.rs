@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 
 use crate::checksum::Checksum;
 use crate::key::PublicKey;
-use crate::metadata::{Envelope, FileMeta, MetadataError, RootBody, SnapshotBody, TimestampBody};
+use crate::metadata::{
+    Envelope, FileMeta, MetadataError, RootBody, SnapshotBody, TargetsBody, TimestampBody,
+};
 use crate::role::RoleName;
 
 /// The keys that a root lists for a base role, sorted by key ID.
@@ -38,6 +40,19 @@ pub fn named_in_snapshot(snapshot_bytes: &[u8], role: &RoleName) -> Result<Optio
     let body = SnapshotBody::read(&document)?;
     body.check(&document)?;
     Ok(body.meta(role).and_then(FileMeta::sha256))
+}
+
+/// The roles that targets, or a delegation, delegate to. Names that are no role's are left out.
+///
+/// # Errors
+///
+/// Fails for bytes that are not targets.
+pub fn delegated_roles(role: &RoleName, targets_bytes: &[u8]) -> Result<Vec<RoleName>, MetadataError> {
+    let body = TargetsBody::read(role, &Envelope::parse(targets_bytes)?)?;
+    Ok(body
+        .delegations()
+        .filter_map(|name| RoleName::parse(name).ok())
+        .collect())
 }
 
 /// When a document expires. One without expiry has expired in the year 1.

@@ -1,5 +1,7 @@
 //! The server's configuration: the Notary server's keys, and ours beside them.
 
+mod auth;
+mod refresh;
 mod repositories;
 mod server;
 mod trust_service;
@@ -9,9 +11,11 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 use platform::{
     config::{ConfigError, Settings, UnknownKey},
     logging::{LEVELS, Level},
-    tls::{ClientAuth, ServerTls},
+    tls::ServerTls,
 };
 
+pub use auth::TokenSettings;
+pub use refresh::RefreshSettings;
 pub use repositories::GunPrefixes;
 pub use trust_service::TrustService;
 
@@ -37,6 +41,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// TLS; plain HTTP when absent.
     pub tls: Option<ServerTls>,
+    /// The token service that clients without a certificate have to go to; nothing if there is none.
+    pub auth: Option<TokenSettings>,
     /// Who signs timestamps and snapshots.
     pub trust_service: TrustService,
     /// Where metadata is stored.
@@ -47,6 +53,8 @@ pub struct Config {
     pub gun_prefixes: GunPrefixes,
     /// What caches are told.
     pub caching: Caching,
+    /// When timestamps are renewed in the background.
+    pub refresh: RefreshSettings,
     /// The largest publish, in bytes.
     pub publish_limit: usize,
     /// How long requests in flight get at a stop.
@@ -93,7 +101,8 @@ impl Config {
         };
         let listen = settings.listen_addresses("server.http_addr")?;
         let tls = server::tls(settings)?;
-        refuse_unsupported_auth(settings)?;
+        let auth = TokenSettings::read(settings)?;
+        let refresh = RefreshSettings::read(settings)?;
         let publish_limit = settings
             .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
             .unwrap_or(PUBLISH_LIMIT);
@@ -103,21 +112,16 @@ impl Config {
         Ok(Self {
             listen,
             tls,
+            auth,
             trust_service,
             storage,
             log_level,
             gun_prefixes,
             caching,
+            refresh,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
             shutdown_timeout: Duration::from_secs(shutdown_timeout.unsigned_abs()),
         })
-    }
-
-    /// Whether clients are known by their certificates.
-    pub fn identifies_clients(&self) -> bool {
-        self.tls
-            .as_ref()
-            .is_some_and(|tls| tls.client_auth != ClientAuth::Off)
     }
 }
 
@@ -166,22 +170,11 @@ fn ignore_reporting(settings: &Settings) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// A server that was told to ask for tokens must not start without asking for them.
-fn refuse_unsupported_auth(settings: &Settings) -> Result<(), ConfigError> {
-    match settings.text("auth.type")? {
-        Some(kind) if kind == "token" => Err(ConfigError::invalid(
-            "auth.type",
-            kind,
-            "token authentication is not supported yet: leave it out and use server.client_ca_file",
-        )),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
 
+    use platform::tls::ClientAuth;
     use serde_json::{Value, json};
 
     use super::*;
@@ -262,7 +255,10 @@ mod tests {
                 refused(|t| t["tls"] = json!({"client_auth": "maybe"})),
                 "tls.client_auth: \"maybe\" (allowed: off, request, require)",
             ),
-            (refused(|t| t["auth"] = json!({"type": "token"})), "auth.type"),
+            (
+                refused(|t| t["auth"] = json!({"type": "htpasswd"})),
+                "auth.type: \"htpasswd\" (allowed: token)",
+            ),
         ];
         for (message, expected) in cases {
             assert!(message.contains(expected), "{message} should contain {expected}");

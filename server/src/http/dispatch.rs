@@ -7,10 +7,11 @@ use actix_web::{
     body::{BodySize, MessageBody},
     http::{
         StatusCode,
-        header::{ContentType, LOCATION},
+        header::{AUTHORIZATION, ContentType, HOST, HeaderValue, LOCATION},
     },
     web,
 };
+use platform::tls::PeerCertificate;
 use tuf::Gun;
 
 use super::{
@@ -23,7 +24,10 @@ use super::{
 use crate::{
     access,
     app::State,
-    identity::{Peer, Principal},
+    identity::{
+        IdentityError, Peer, Principal,
+        token::{Access, TokenRefusal},
+    },
     telemetry,
 };
 
@@ -89,7 +93,7 @@ async fn handle(
         _ => {}
     }
     check_prefix(state, target)?;
-    let principal = identify(state, request)?;
+    let principal = identify(state, request, target)?;
     *known_as = Some(principal.name().to_owned());
     let gun = target.gun.as_deref().map(Gun::parse).transpose();
     let gun = match (gun, target.operation) {
@@ -140,15 +144,64 @@ fn check_prefix(state: &State, target: &Target) -> Result<(), ApiError> {
     }
 }
 
-fn identify(state: &State, request: &HttpRequest) -> Result<Principal, ApiError> {
+/// A verified certificate is enough. Whoever has none needs a token, if tokens are configured.
+fn identify(state: &State, request: &HttpRequest, target: &Target) -> Result<Principal, ApiError> {
     // A connection without a record of its other side cannot happen; if it did, it is nobody's.
     let nobody = Peer {
         address: None,
-        certificate: platform::tls::PeerCertificate::None,
+        certificate: PeerCertificate::None,
         asked: true,
     };
     let peer = request.conn_data::<Peer>().unwrap_or(&nobody);
-    Ok(Principal::identify(peer, state.clock.now())?)
+    let identified = Principal::identify(peer, state.clock.now());
+    let Some(tokens) = &state.tokens else {
+        return Ok(identified?);
+    };
+    if identified.as_ref().is_ok_and(Principal::has_certificate) {
+        return Ok(identified?);
+    }
+    let header = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let required = required_access(target);
+    match (
+        tokens.check(header(AUTHORIZATION), &required, state.clock.now()),
+        identified,
+    ) {
+        (Ok(subject), _) => Ok(Principal::from_token(&subject, peer)),
+        // Whoever showed a certificate wants to know what is wrong with it, not be asked for a password.
+        (
+            Err(TokenRefusal { error: None, .. }),
+            Err(reason @ (IdentityError::Rejected(..) | IdentityError::Expired(_))),
+        ) => Err(reason.into()),
+        (Err(refusal), _) => {
+            let challenge = tokens.challenge(header(HOST).unwrap_or_default(), &required, &refusal);
+            Err(ApiError::Challenged {
+                challenge,
+                required,
+                refusal,
+            })
+        }
+    }
+}
+
+/// What a token has to grant for an operation.
+fn required_access(target: &Target) -> Vec<Access> {
+    let Some(gun) = &target.gun else {
+        return vec![Access::catalog()];
+    };
+    let actions: &[&str] = match target.operation {
+        Operation::Publish | Operation::ReadKey => &["push", "pull"],
+        Operation::RotateKey | Operation::Delete => &["*"],
+        _ => &["pull"],
+    };
+    actions
+        .iter()
+        .map(|action| Access::repository(gun, action))
+        .collect()
 }
 
 /// What the client is not told in full goes to the log.

@@ -4,13 +4,21 @@ use actix_web::{
     HttpResponse,
     http::{
         StatusCode,
-        header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+        header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
 use serde_json::{Value, json};
 use tuf::{IntakeError, Rejection};
 
-use crate::{app::ServiceError, identity::IdentityError, publish::PublishError, store::StoreError};
+use crate::{
+    app::ServiceError,
+    identity::{
+        IdentityError,
+        token::{Access, TokenRefusal},
+    },
+    publish::PublishError,
+    store::StoreError,
+};
 
 /// The stock clients read no more than this of an error, in bytes.
 const BODY_LIMIT: usize = 1024;
@@ -52,6 +60,16 @@ pub enum ApiError {
     /// The client has no identity.
     #[error(transparent)]
     Unidentified(#[from] IdentityError),
+    /// The client has neither certificate nor a token that is good enough.
+    #[error("{refusal}")]
+    Challenged {
+        /// The `WWW-Authenticate` header.
+        challenge: String,
+        /// What a token has to grant.
+        required: Vec<Access>,
+        /// What is wrong.
+        refusal: TokenRefusal,
+    },
     /// The body is larger than the limit, in bytes.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
@@ -88,6 +106,9 @@ impl ApiError {
         ));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((RETRY_AFTER, HeaderValue::from(RETRY_SECONDS)));
+        }
+        if let Self::Challenged { challenge, .. } = self {
+            response.insert_header((WWW_AUTHENTICATE, challenge.as_str()));
         }
         if matches!(self, Self::TooLarge(_) | Self::Timeout) {
             response.insert_header((CONNECTION, HeaderValue::from_static("close")));
@@ -148,6 +169,15 @@ impl ApiError {
                     "UNAUTHORIZED",
                     message,
                     identity_detail(error),
+                )
+            }
+            Self::Challenged { required, .. } => {
+                let detail = required.iter().map(access_detail).collect();
+                Answer(
+                    StatusCode::UNAUTHORIZED,
+                    "UNAUTHORIZED",
+                    text("authentication required"),
+                    detail,
                 )
             }
             Self::TooLarge(limit) => {
@@ -301,6 +331,11 @@ fn identity_detail(error: &IdentityError) -> Value {
             "ask for a certificate with exactly one common name",
         ),
     }
+}
+
+fn access_detail(access: &Access) -> Value {
+    let name = clip(&access.name, 200);
+    json!({"Type": access.kind, "Class": "", "Name": name, "Action": access.action})
 }
 
 fn shorten(text: &str) -> String {

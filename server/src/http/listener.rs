@@ -6,10 +6,9 @@ use actix_http::HttpService;
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::{App, dev::AppConfig, web};
-use openssl::ssl::SslAcceptor;
-use platform::tls::{HandshakeError, TlsError};
+use platform::tls::HandshakeError;
 
-use super::{connection::Connection, dispatch::dispatch};
+use super::{connection::Connection, dispatch::dispatch, generation::Generation};
 use crate::{app::State, telemetry};
 
 /// A client has this long to send the head of its request.
@@ -19,50 +18,38 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// A little longer than a connection takes to close politely.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Why the server cannot listen.
+/// Why the server cannot listen: the address is taken, or not ours.
 #[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    /// The address is taken, or not ours.
-    #[error("cannot listen on {address} (server.http_addr): {cause}")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// What the operating system said.
-        cause: std::io::Error,
-    },
-    /// The TLS files are not usable.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
+#[error("cannot listen on {address} (server.http_addr): {cause}")]
+pub struct ListenError {
+    address: SocketAddr,
+    cause: std::io::Error,
 }
 
 /// Listens on every configured address and serves until the returned server is stopped.
 ///
 /// # Errors
-/// When an address cannot be listened on, or the TLS files are not usable.
+/// When an address cannot be listened on.
 pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
     let config = &state.config;
-    let tls = config
-        .tls
-        .as_ref()
-        .map(platform::tls::ServerTls::acceptor)
-        .transpose()?;
-    let asks = config.identifies_clients();
     let mut builder = Server::build()
         .workers(std::thread::available_parallelism().map_or(2, usize::from))
         .shutdown_timeout(config.shutdown_timeout.as_secs())
         .disable_signals();
     for address in &config.listen {
-        let bind_error = |cause| ListenError::Bind {
+        let bind_error = |cause| ListenError {
             address: *address,
             cause,
         };
         let listener = std::net::TcpListener::bind(address).map_err(bind_error)?;
         listener.set_nonblocking(true).map_err(bind_error)?;
-        let (state, tls) = (state.clone(), tls.clone());
+        let state = state.clone();
         builder = builder
             .listen("http", listener, move || {
-                let (state, tls) = (state.clone(), tls.clone());
-                let app = App::new().app_data(state).default_service(web::to(dispatch));
+                let state = state.clone();
+                let app = App::new()
+                    .app_data(state.clone())
+                    .default_service(web::to(dispatch));
                 let http = HttpService::build()
                     .keep_alive(KEEP_ALIVE)
                     .client_request_timeout(HEAD_TIMEOUT)
@@ -72,8 +59,8 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
                     })
                     .h1(map_config(app.into_factory(), |_| AppConfig::default()));
                 let accept = fn_service(move |tcp: actix_rt::net::TcpStream| {
-                    let tls: Option<SslAcceptor> = tls.clone();
-                    async move { accept(tcp, tls.as_ref(), asks).await }
+                    let generation = state.generation.load_full();
+                    async move { accept(tcp, &generation).await }
                 });
                 accept.and_then(
                     http.map_err(|cause| tracing::debug!(reason = ?cause, "a connection ended early")),
@@ -86,11 +73,10 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
 
 async fn accept(
     tcp: actix_rt::net::TcpStream,
-    tls: Option<&SslAcceptor>,
-    asks: bool,
+    generation: &Generation,
 ) -> Result<(Connection, Option<SocketAddr>), ()> {
     let address = tcp.peer_addr().ok();
-    match Connection::accept(tcp, tls, asks).await {
+    match Connection::accept(tcp, generation.acceptor(), generation.asks()).await {
         Ok(connection) => Ok((connection, address)),
         Err(HandshakeError::Closed) => Err(()),
         Err(reason) => {

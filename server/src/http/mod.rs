@@ -5,6 +5,7 @@ mod changefeed;
 mod connection;
 mod dispatch;
 mod error;
+mod generation;
 mod keys;
 mod listener;
 mod metadata;
@@ -13,4 +14,5 @@ mod repository;
 mod routes;
 mod status;
 
+pub use generation::Generation;
 pub use listener::{ListenError, listen};

@@ -1,5 +1,7 @@
 //! From what a client presented to who it is.
 
+pub mod token;
+
 use std::net::SocketAddr;
 
 use chrono::{DateTime, Utc};
@@ -79,6 +81,21 @@ impl Principal {
                 })
             }
         }
+    }
+
+    /// Whoever a token names. Tokens and certificates are not issued by the same people, so a name from one
+    /// is not a name from the other.
+    pub fn from_token(subject: &str, peer: &Peer) -> Self {
+        Self {
+            name: format!("token:{subject}"),
+            certificate: None,
+            address: peer.address,
+        }
+    }
+
+    /// Whether a verified certificate says who this is.
+    pub fn has_certificate(&self) -> bool {
+        self.certificate.is_some()
     }
 
     /// Its name.

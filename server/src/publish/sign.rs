@@ -1,7 +1,7 @@
 //! Having the signer sign what the server makes.
 
 use signing::{KeyService, SigningError};
-use tuf::{CheckedUpdate, RoleName, Signature, SignedUpdate, SigningRequest, SnapshottedUpdate};
+use tuf::{CheckedUpdate, RoleName, SealError, Signature, SignedUpdate, SigningRequest, SnapshottedUpdate};
 
 /// Why an update cannot be signed.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub async fn complete(keys: &KeyService, update: CheckedUpdate) -> Result<Signed
     };
     let update = update
         .seal_snapshot(signatures)
-        .map_err(|_| SignError::KeyNotHeld(RoleName::Snapshot))?;
+        .map_err(|e| unsealed(RoleName::Snapshot, &e))?;
     complete_timestamp(keys, update).await
 }
 
@@ -40,7 +40,15 @@ pub async fn complete_timestamp(
     let signatures = signatures(keys, update.timestamp_request()).await?;
     update
         .seal_timestamp(signatures)
-        .map_err(|_| SignError::KeyNotHeld(RoleName::Timestamp))
+        .map_err(|e| unsealed(RoleName::Timestamp, &e))
+}
+
+/// Too few signatures mean that somebody else holds the keys; wrong ones, that the signer is at fault.
+fn unsealed(role: RoleName, error: &SealError) -> SignError {
+    match error {
+        SealError::TooFew { .. } => SignError::KeyNotHeld(role),
+        other => SignError::Service(SigningError::BadReply(other.to_string())),
+    }
 }
 
 /// One signature of each of the role's keys that the signer holds.

@@ -2,6 +2,8 @@
 
 mod changes;
 mod commit;
+mod current_set;
+mod leases;
 mod read;
 mod schema;
 

@@ -28,6 +28,14 @@ pub struct Chain {
     pub timestamp: Document,
 }
 
+/// What decides whether a timestamp can be served as it is.
+pub struct TimestampAndSnapshot {
+    /// The newest timestamp.
+    pub timestamp: Stored,
+    /// The snapshot that it names.
+    pub snapshot: Stored,
+}
+
 /// What a publish is checked against, all of one moment.
 pub struct TrustedState {
     /// The documents.
@@ -185,6 +193,23 @@ impl Store {
             role,
             &Which::Checksum(checksum),
         )
+    }
+
+    /// The newest timestamp and the snapshot that it names.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn timestamp_and_snapshot(&self, gun: &Gun) -> Result<Option<TimestampAndSnapshot>, StoreError> {
+        self.at_one_moment(|connection| {
+            let Some(timestamp) = find(connection, gun, &RoleName::Timestamp, &Which::Highest)? else {
+                return Ok(None);
+            };
+            let Ok(checksum) = tuf::named_snapshot(&timestamp.document.bytes) else {
+                return Ok(None);
+            };
+            let snapshot = find(connection, gun, &RoleName::Snapshot, &Which::Checksum(&checksum))?;
+            Ok(snapshot.map(|snapshot| TimestampAndSnapshot { timestamp, snapshot }))
+        })
     }
 
     /// The documents that decide about the freshness of a GUN; none if it was never published.

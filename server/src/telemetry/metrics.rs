@@ -61,3 +61,29 @@ pub fn record(operation: &'static str, method: &str, status: StatusCode, cost: C
 pub fn handshake_refused() {
     metrics::counter!("countersign_tls_handshakes_refused_total").increment(1);
 }
+
+/// Records that the TLS files were read again.
+pub fn reloaded(good: bool) {
+    let outcome = if good { "taken" } else { "refused" };
+    metrics::counter!("countersign_reloads_total", "outcome" => outcome).increment(1);
+}
+
+/// Records when the first current document of a sort of role expires.
+pub fn nearest_expiry(role: &'static str, moment: chrono::DateTime<chrono::Utc>) {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "seconds since 1970 fit for the next 285 million years"
+    )]
+    let seconds = moment.timestamp() as f64;
+    metrics::gauge!("countersign_nearest_expiry_timestamp_seconds", "role" => role).set(seconds);
+}
+
+/// Records what became of GUNs whose timestamps were due.
+pub fn renewed(outcome: &'static str, count: u32) {
+    metrics::counter!("countersign_refresh_total", "outcome" => outcome).increment(u64::from(count));
+}
+
+/// Takes the process's own figures (`process_…`) as they are now.
+pub fn collect_process_figures() {
+    metrics_process::Collector::default().collect();
+}

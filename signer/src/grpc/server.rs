@@ -1,6 +1,11 @@
 //! Serving until told to stop.
 
-use std::{future::Future, io, net::SocketAddr, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use openssl::ssl::SslAcceptor;
 use signing::wire::{key_management_server::KeyManagementServer, signer_server::SignerServer};
@@ -46,7 +51,8 @@ pub enum ServeError {
 }
 
 impl GrpcServer {
-    /// Takes the socket: the first of `addresses` that can be had.
+    /// Takes the socket: the first of `addresses` that can be had. "Every interface" falls back to
+    /// IPv4 where the system has no IPv6.
     ///
     /// # Errors
     /// When none can.
@@ -56,16 +62,17 @@ impl GrpcServer {
         admission: Admission,
         keyring: Keyring,
     ) -> Result<Self, ServeError> {
-        let listener = TcpListener::bind(addresses)
-            .await
-            .map_err(|cause| ServeError::Listen {
-                address: addresses
-                    .iter()
-                    .map(SocketAddr::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                cause,
-            })?;
+        let listener =
+            TcpListener::bind(&*with_ipv4(addresses))
+                .await
+                .map_err(|cause| ServeError::Listen {
+                    address: addresses
+                        .iter()
+                        .map(SocketAddr::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                    cause,
+                })?;
         Ok(Self {
             listener,
             acceptor,
@@ -122,5 +129,29 @@ impl GrpcServer {
                 Ok(())
             }
         }
+    }
+}
+
+fn with_ipv4(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let every_interface = |address: &&SocketAddr| address.is_ipv6() && address.ip().is_unspecified();
+    let ipv4 = addresses
+        .iter()
+        .filter(every_interface)
+        .map(|a| (Ipv4Addr::UNSPECIFIED, a.port()).into());
+    addresses.iter().copied().chain(ipv4).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_interface_includes_ipv4_and_others_stay_as_they_are() {
+        let addresses = ["[::]:7899", "[::1]:7899", "127.0.0.1:1"].map(|text| text.parse().unwrap());
+        let expected = ["[::]:7899", "[::1]:7899", "127.0.0.1:1", "0.0.0.0:7899"];
+        assert_eq!(
+            with_ipv4(&addresses),
+            expected.map(|text| text.parse::<SocketAddr>().unwrap())
+        );
     }
 }

@@ -5,7 +5,13 @@ mod opened;
 mod purpose;
 mod secret;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::Utc;
 use moka::sync::Cache;
@@ -32,6 +38,9 @@ const CACHE_LIMIT: u64 = 10_000;
 /// How long a key stays open before it is read again. Bounds how long a key that another process
 /// deleted can still repeat its last signature here.
 const CACHE_TIME: Duration = Duration::from_secs(600);
+/// How many of the newest and of the oldest keys are tried to prove a passphrase; more than one,
+/// because a single row may be damaged.
+const PROOF_ROWS: i64 = 3;
 
 /// Where keys come from and how they are sealed. Clones share everything.
 #[derive(Clone)]
@@ -47,6 +56,9 @@ struct Shared {
     default_alias: Alias,
     policy: SigningPolicy,
     opened: Cache<KeyId, Arc<OpenedKey>>,
+    /// The default alias' passphrase has opened stored keys (or there were none). It cannot change
+    /// while the process runs.
+    proven: AtomicBool,
 }
 
 /// A signature and what is worth telling about it.
@@ -83,6 +95,7 @@ impl Keyring {
             default_alias,
             policy,
             opened,
+            proven: AtomicBool::new(false),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -160,7 +173,7 @@ impl Keyring {
     }
 
     /// Whether keys can be made and used now: the database answers, the default alias has a
-    /// passphrase, and it opens the newest key sealed with that alias.
+    /// passphrase, and it opens the newest and the oldest keys sealed with that alias.
     ///
     /// # Errors
     /// What is in the way.
@@ -177,6 +190,10 @@ impl Shared {
             .waiting(purpose.gun(), purpose.role(), algorithm.as_str())?
         {
             return self.open(row);
+        }
+        // Keys sealed with a mistyped passphrase would be lost when it is corrected.
+        if !self.proven.load(Ordering::Relaxed) {
+            self.check()?;
         }
         let passphrase = self.passphrases.find(&self.default_alias)?;
         let secret = SecretKey::generate(algorithm)?;
@@ -252,10 +269,27 @@ impl Shared {
 
     fn check(&self) -> Result<(), KeyringError> {
         self.passphrases.find(&self.default_alias)?;
-        match self.store.newest_of(self.default_alias.as_str())? {
-            Some(row) => self.open(row).map(drop),
-            None => Ok(()),
+        let ends = self.store.ends_of(self.default_alias.as_str(), PROOF_ROWS)?;
+        if self.proven.load(Ordering::Relaxed) {
+            return Ok(());
         }
+        for rows in ends {
+            self.open_any(rows)?;
+        }
+        self.proven.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Opens one of these rows; the others may be damaged.
+    fn open_any(&self, rows: Vec<KeyRow>) -> Result<(), KeyringError> {
+        let mut failure = None;
+        for row in rows {
+            match self.open(row) {
+                Ok(_) => return Ok(()),
+                Err(cause) => failure = Some(cause),
+            }
+        }
+        failure.map_or(Ok(()), Err)
     }
 }
 

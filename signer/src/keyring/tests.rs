@@ -180,6 +180,33 @@ async fn another_passphrase_opens_nothing_and_fails_the_check() {
 }
 
 #[tokio::test]
+async fn a_passphrase_that_opens_no_stored_key_seals_no_new_one() {
+    let store = Store::in_memory().unwrap();
+    keyring(&store)
+        .create(purpose("one"), KeyAlgorithm::Ecdsa)
+        .await
+        .unwrap();
+    let wrong = Keyring::new(store.clone(), fixed("another"), alias(), SigningPolicy::Metadata).unwrap();
+    assert!(wrong.create(purpose("other"), KeyAlgorithm::Ecdsa).await.is_err());
+    assert!(store.waiting("other", "timestamp", "ecdsa").unwrap().is_none());
+}
+
+#[tokio::test]
+async fn one_damaged_row_does_not_fail_the_check() {
+    let store = Store::in_memory().unwrap();
+    keyring(&store)
+        .create(purpose("gun"), KeyAlgorithm::Ecdsa)
+        .await
+        .unwrap();
+    let damaged = NewKey {
+        private: "damaged".into(),
+        ..stored(&test_vectors::rows()[0])
+    };
+    store.insert(&damaged).unwrap();
+    keyring(&store).check().await.unwrap();
+}
+
+#[tokio::test]
 async fn without_a_passphrase_nothing_is_made() {
     let alias = Alias::new("never.set").unwrap();
     let store = Store::in_memory().unwrap();

@@ -137,19 +137,22 @@ impl Store {
         Ok(())
     }
 
-    /// The newest key sealed with the passphrase of `alias`.
+    /// The newest and the oldest keys sealed with the passphrase of `alias`, up to `limit` of each.
     ///
     /// # Errors
     /// When the database cannot answer.
-    pub fn newest_of(&self, alias: &str) -> Result<Option<KeyRow>, StoreError> {
+    pub fn ends_of(&self, alias: &str, limit: i64) -> Result<[Vec<KeyRow>; 2], StoreError> {
         let mut connection = self.database.reader()?;
-        Ok(private_keys::table
-            .filter(private_keys::deleted_at.is_null())
-            .filter(private_keys::passphrase_alias.eq(alias))
-            .order(private_keys::id.desc())
-            .select(KeyRow::as_select())
-            .first(&mut connection)
-            .optional()?)
+        let of_alias = || {
+            private_keys::table
+                .filter(private_keys::deleted_at.is_null())
+                .filter(private_keys::passphrase_alias.eq(alias))
+                .select(KeyRow::as_select())
+                .limit(limit)
+        };
+        let newest = of_alias().order(private_keys::id.desc()).load(&mut connection)?;
+        let oldest = of_alias().order(private_keys::id.asc()).load(&mut connection)?;
+        Ok([newest, oldest])
     }
 }
 
@@ -231,9 +234,27 @@ pub(crate) mod tests {
         store.delete("never there").unwrap();
         assert_eq!(store.find("a").unwrap(), None);
         assert_eq!(store.waiting("gun", "timestamp", "ecdsa").unwrap(), None);
-        assert_eq!(store.newest_of("alias").unwrap(), None);
+        assert_eq!(store.ends_of("alias", 1).unwrap(), [vec![], vec![]]);
         let mut connection = store.database.reader().unwrap();
         assert_eq!(private_keys::table.count().get_result(&mut connection), Ok(1i64));
+    }
+
+    #[test]
+    fn the_newest_and_the_oldest_keys_of_an_alias_are_found() {
+        let store = Store::in_memory().unwrap();
+        for (id, alias) in [("c", "alias"), ("b", "alias"), ("a", "alias"), ("other", "other")] {
+            let key = NewKey {
+                passphrase_alias: alias.to_owned(),
+                ..new_key(id, id)
+            };
+            store.insert(&key).unwrap();
+        }
+        let ids = |rows: &[KeyRow]| rows.iter().map(|row| row.key_id.clone()).collect::<Vec<_>>();
+        let [newest, oldest] = store.ends_of("alias", 2).unwrap();
+        assert_eq!(
+            (ids(&newest), ids(&oldest)),
+            (vec!["a".into(), "b".into()], vec!["c".into(), "b".into()])
+        );
     }
 
     #[test]

@@ -78,6 +78,11 @@ impl TargetsBody {
         declared.map(|delegation| &delegation.keys)
     }
 
+    /// The names that are delegated to, as written.
+    pub(crate) fn delegations(&self) -> impl Iterator<Item = &str> {
+        self.delegations.iter().map(|delegation| delegation.name.as_str())
+    }
+
     /// Checks that no name of a target or path of a delegation holds a control character. The reference can verify
     /// such a document but not write it, and nobody wants such a name in a terminal.
     pub(crate) fn check_names(&self, role: &RoleName) -> Result<(), MetadataError> {

@@ -1,0 +1,56 @@
+//! `auth.*`: the token service for clients without a certificate.
+
+use std::path::PathBuf;
+
+use platform::config::{ConfigError, Settings};
+
+use crate::identity::token::Realm;
+
+/// Who issues tokens, and for whom.
+#[derive(Debug, Clone)]
+pub struct TokenSettings {
+    /// Where clients get tokens.
+    pub realm: Realm,
+    /// This server's name in tokens.
+    pub service: String,
+    /// The issuer's name in tokens.
+    pub issuer: String,
+    /// The certificates of keys that sign tokens, in PEM.
+    pub bundle: PathBuf,
+}
+
+impl TokenSettings {
+    /// Nothing if no authentication is configured. An unknown kind is refused: a server that was told to ask
+    /// for something must not start without asking.
+    pub(super) fn read(settings: &Settings) -> Result<Option<Self>, ConfigError> {
+        let kind = settings.choice("auth.type", &[("token", ())])?;
+        let same_host = settings.flag("auth.options.autoredirect")?.unwrap_or(false);
+        let option = |name: &str| settings.text(&format!("auth.options.{name}"));
+        let options = [
+            option("realm")?,
+            option("service")?,
+            option("issuer")?,
+            option("rootcertbundle")?,
+        ];
+        if kind.is_none() {
+            return Ok(None);
+        }
+        let [realm, service, issuer, bundle] = options;
+        let required = |name: &str, value: Option<String>| {
+            let expected = format!("token auth requires a valid option string: {name:?}");
+            value.ok_or_else(|| ConfigError::missing(&format!("auth.options.{name}"), expected))
+        };
+        let realm = required("realm", realm)?;
+        Ok(Some(Self {
+            realm: if same_host {
+                Realm::SameHost
+            } else {
+                Realm::Url(realm)
+            },
+            service: required("service", service)?,
+            issuer: required("issuer", issuer)?,
+            // As in Notary: relative to the working directory, not to the file.
+            bundle: PathBuf::from(required("rootcertbundle", bundle)?),
+        }))
+    }
+}

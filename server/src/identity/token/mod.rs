@@ -1,0 +1,152 @@
+//! Token authentication as Notary and the Docker registry do it: a bearer token that names what its holder
+//! may do, signed by a service that this server trusts.
+
+mod claims;
+mod jws;
+mod trusted;
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+pub use claims::Access;
+use trusted::TrustedKeys;
+
+/// What is asked of clients without a certificate.
+pub struct TokenAuth {
+    realm: Realm,
+    service: String,
+    issuer: String,
+    keys: TrustedKeys,
+}
+
+/// Where clients get their tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Realm {
+    /// At this URL.
+    Url(String),
+    /// At `/auth/token` of the host that they asked (`autoredirect`).
+    SameHost,
+}
+
+/// Why the file with the token service's certificates cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// It cannot be read.
+    #[error("{0}")]
+    Read(#[from] std::io::Error),
+    /// It holds no usable certificate.
+    #[error("{0}")]
+    Certificates(String),
+}
+
+/// A request without a token that is good enough.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct TokenRefusal {
+    /// What the challenge says about the token; nothing if there was none.
+    pub error: Option<&'static str>,
+    /// What is wrong with it, for the log.
+    pub reason: String,
+}
+
+impl TokenRefusal {
+    fn invalid(reason: impl Into<String>) -> Self {
+        Self {
+            error: Some("invalid_token"),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl TokenAuth {
+    /// Trusts the tokens that `issuer` signs for `service` with a key of `bundle`, a PEM file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds no certificate.
+    pub fn new(realm: Realm, service: String, issuer: String, bundle: &Path) -> Result<Self, BundleError> {
+        Ok(Self {
+            realm,
+            service,
+            issuer,
+            keys: TrustedKeys::read(bundle)?,
+        })
+    }
+
+    /// The subject of the token in an `Authorization` header, if the token grants everything required.
+    ///
+    /// # Errors
+    /// When there is no token, or it is not good, or grants too little.
+    pub fn check(
+        &self,
+        authorization: Option<&str>,
+        required: &[Access],
+        now: DateTime<Utc>,
+    ) -> Result<String, TokenRefusal> {
+        let token = authorization.and_then(bearer).ok_or_else(|| TokenRefusal {
+            error: None,
+            reason: "no client certificate and no token was presented".to_owned(),
+        })?;
+        let parsed = jws::Token::parse(token).map_err(TokenRefusal::invalid)?;
+        let claims = &parsed.claims;
+        claims
+            .check(&self.issuer, &self.service, now)
+            .map_err(TokenRefusal::invalid)?;
+        let key = self.keys.key_for(&parsed.header).map_err(TokenRefusal::invalid)?;
+        parsed.verify(&key).map_err(TokenRefusal::invalid)?;
+        match required.iter().find(|access| !claims.grants(access)) {
+            None => Ok(claims.subject.clone()),
+            Some(missing) => Err(TokenRefusal {
+                error: Some("insufficient_scope"),
+                reason: format!("the token does not grant {missing}"),
+            }),
+        }
+    }
+
+    /// The `WWW-Authenticate` header that tells a client where to get which token. `host` is what the
+    /// client believes this server to be.
+    pub fn challenge(&self, host: &str, required: &[Access], refusal: &TokenRefusal) -> String {
+        let realm = match &self.realm {
+            Realm::Url(url) => url.clone(),
+            Realm::SameHost => format!("https://{host}/auth/token"),
+        };
+        let mut challenge = format!(
+            "Bearer realm={},service={}",
+            quoted(&realm),
+            quoted(&self.service)
+        );
+        if let Some(first) = required.first() {
+            let actions: Vec<&str> = required.iter().map(|access| access.action.as_str()).collect();
+            let scope = format!("{}:{}:{}", first.kind, first.name, actions.join(","));
+            challenge.push_str(&format!(",scope={}", quoted(&scope)));
+        }
+        if let Some(error) = refusal.error {
+            challenge.push_str(&format!(",error={}", quoted(error)));
+        }
+        challenge
+    }
+}
+
+/// Exactly two parts, the first of them "bearer" in any case; anything else is no token.
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.contains(' ')).then_some(token)
+}
+
+/// A quoted string as Go writes it: what a header cannot carry becomes an escape.
+fn quoted(text: &str) -> String {
+    let mut out = String::from('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            ' '..='~' => out.push(character),
+            other if u32::from(other) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", u32::from(other))),
+            other => out.push_str(&format!("\\U{:08x}", u32::from(other))),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests;

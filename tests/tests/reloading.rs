@@ -1,0 +1,111 @@
+//! SIGHUP: new certificates without a restart, and no change at all when something is wrong with them.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    process::Command,
+};
+
+use tests::{Finished, TestServer, process::wait_until};
+
+fn hang_up(server: &TestServer) {
+    Finished::run(
+        Command::new("sh")
+            .arg("-c")
+            .arg(format!("kill -HUP {}", server.server_id())),
+        "",
+    )
+    .ok();
+}
+
+/// The serial number of the certificate that the server shows.
+fn shown(server: &TestServer) -> String {
+    let stream = server.client("alice").connect().unwrap();
+    let certificate = stream.ssl().peer_certificate().unwrap();
+    certificate
+        .serial_number()
+        .to_bn()
+        .unwrap()
+        .to_hex_str()
+        .unwrap()
+        .to_string()
+}
+
+#[test]
+fn a_new_server_certificate_is_shown_after_a_hangup_and_open_connections_stay() {
+    let server = TestServer::start();
+    let before = shown(&server);
+    let mut open = server.client("alice").connect().unwrap();
+    server.pki().daemon("server", &[], &[]);
+    assert_eq!(shown(&server), before, "nobody has asked for the new one yet");
+    hang_up(&server);
+    wait_until("the new certificate is shown", || shown(&server) != before);
+    open.write_all(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    let mut answer = [0; 512];
+    let length = open.read(&mut answer).unwrap();
+    assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+}
+
+#[test]
+fn a_new_client_ca_lets_its_clients_in_and_the_old_ones_out() {
+    let server = TestServer::start();
+    let stranger = server.pki().stranger("bob");
+    assert!(
+        server
+            .client_with(&stranger)
+            .raw(b"GET /v2/ HTTP/1.0\r\n\r\n")
+            .is_err()
+    );
+    let alice = server.pki().user("alice");
+    fs::write(
+        server.path().join("pki/new-ca.pem"),
+        fs::read(server.pki().stranger_ca()).unwrap(),
+    )
+    .unwrap();
+    let path = server.path().join("server.json");
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(
+        &path,
+        config.replace(
+            "\"client_ca_file\":\"pki/ca.pem\"",
+            "\"client_ca_file\":\"pki/new-ca.pem\"",
+        ),
+    )
+    .unwrap();
+    hang_up(&server);
+    wait_until("the new CA's client gets in", || {
+        server
+            .client_with(&stranger)
+            .raw(b"GET /v2/ HTTP/1.0\r\n\r\n")
+            .is_ok_and(|answer| answer.status == 200)
+    });
+    assert!(
+        server
+            .client_with(&alice)
+            .raw(b"GET /v2/ HTTP/1.0\r\n\r\n")
+            .is_err()
+    );
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_is_said_so() {
+    let server = TestServer::start();
+    let before = shown(&server);
+    fs::write(server.path().join("pki/server.pem"), "not a certificate").unwrap();
+    hang_up(&server);
+    wait_until("the refusal is logged", || {
+        server.log().contains("the reload was refused")
+    });
+    assert!(
+        server.log().contains("server.pem: it holds no PEM certificate"),
+        "{}",
+        server.log()
+    );
+    assert_eq!(shown(&server), before);
+    let metrics = server.client("alice").get("/metrics").ok().text();
+    assert!(
+        metrics.contains("countersign_reloads_total{outcome=\"refused\"} 1"),
+        "{metrics}"
+    );
+}

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The signer's passphrase in every test.
-const PASSPHRASE: (&str, &str) = ("NOTARY_SIGNER_TIMESTAMP_1", "a passphrase for tests");
+pub const PASSPHRASE: (&str, &str) = ("NOTARY_SIGNER_TIMESTAMP_1", "a passphrase for tests");
 
 /// Decides what the servers of a test are like.
 pub struct Builder {
@@ -302,6 +302,16 @@ impl Prepared {
         &self.pki
     }
 
+    /// The port that the server is to listen on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The port that the signer is to listen on.
+    pub fn signer_port(&self) -> u16 {
+        self.signer_port
+    }
+
     /// Starts the daemons and waits until they listen.
     pub fn start(self) -> TestServer {
         let Self {
@@ -370,7 +380,8 @@ fn signer_config(port: u16) -> Value {
     })
 }
 
-fn set(config: &mut Value, key: &str, value: Value) {
+/// Sets a dotted key of a configuration.
+pub fn set(config: &mut Value, key: &str, value: Value) {
     let mut node = config;
     for step in key.split('.') {
         node = &mut node[step];

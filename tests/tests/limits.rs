@@ -284,7 +284,10 @@ fn timestamp(client: &Client) -> (u16, i64) {
 
 #[test]
 fn parallel_readers_of_an_expired_timestamp_all_get_the_one_new_one() {
-    let mut server = TestServer::builder().days_ago(20).start();
+    let mut server = TestServer::builder()
+        .days_ago(20)
+        .set("refresh", json!({"before_expiry": 0}))
+        .start();
     let client = server.client("alice");
     let mut certificate = Template::new(GUN, Usage::Unrestricted, 365);
     certificate.validity.0 = -30 * 24 * 3600;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing from Debian's packages, and nothing that is there already.
-# Usage: install-requirements.sh build|database|notary|docker ...
+# Usage: install-requirements.sh build|database|notary|docker|test ...
 set -eu
 
 missing=""
@@ -45,6 +45,9 @@ for group in "$@"; do
             need /usr/bin/docker-registry docker-registry
             need unshare util-linux
             need ip iproute2
+            ;;
+        test)
+            need faketime faketime
             ;;
         *)
             echo "unknown group: $group" >&2

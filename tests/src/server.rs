@@ -20,11 +20,11 @@ use crate::{
     http::Client,
     notary::Notary,
     pki::{ClientFiles, TestPki},
-    process::{Daemon, Stop, built_programs, free_port, installed_program},
+    process::{Daemon, Stop, built_programs, fake_time_library, free_port, installed_program},
 };
 
-/// The signer's passphrase in every test.
-const PASSPHRASE: (&str, &str) = ("NOTARY_SIGNER_TIMESTAMP_1", "testpassword");
+/// The signer's passphrase in every test: that of the captured databases.
+pub const PASSPHRASE: (&str, &str) = ("NOTARY_SIGNER_TIMESTAMP_1", "testpassword");
 
 /// Decides what the servers of a test are like.
 pub struct Builder {
@@ -32,6 +32,7 @@ pub struct Builder {
     signer_changes: Vec<(&'static str, Value)>,
     with_signer: bool,
     place: Place,
+    days_ago: u32,
     databases: Option<Databases>,
     programs: Programs,
 }
@@ -55,6 +56,7 @@ pub struct TestServer {
     place: Place,
     databases: Option<Databases>,
     programs: Programs,
+    days_ago: u32,
     // Last, so that the daemons are gone, and their logs read, before it is removed.
     directory: TempDir,
 }
@@ -69,6 +71,7 @@ impl TestServer {
             place: Place::Here,
             databases: None,
             programs: Programs::Ours,
+            days_ago: 0,
         }
     }
 
@@ -180,7 +183,19 @@ impl TestServer {
 
     /// Starts the trust server again after a stop.
     pub fn start_server(&mut self) {
-        self.server = start_server(self.programs, &self.place, self.directory.path(), self.port);
+        self.server = start_server(
+            self.programs,
+            &self.place,
+            self.directory.path(),
+            self.port,
+            self.days_ago,
+        );
+    }
+
+    /// Starts the trust server again, with the right time from now on.
+    pub fn return_to_the_present(&mut self) {
+        self.days_ago = 0;
+        self.restart_server(Stop::Politely);
     }
 
     /// Stops the trust server and starts it again.
@@ -295,6 +310,13 @@ impl Builder {
         self
     }
 
+    /// Lets the trust server believe that it is so many days ago.
+    #[must_use]
+    pub fn days_ago(mut self, days: u32) -> Self {
+        self.days_ago = days;
+        self
+    }
+
     /// Writes the files without starting anything; for tests of what happens at start.
     pub fn prepare(self) -> Prepared {
         let directory = TempDir::new().unwrap();
@@ -321,6 +343,7 @@ impl Builder {
             place: self.place,
             databases: self.databases,
             programs: self.programs,
+            days_ago: self.days_ago,
         }
     }
 
@@ -340,6 +363,7 @@ pub struct Prepared {
     place: Place,
     databases: Option<Databases>,
     programs: Programs,
+    days_ago: u32,
 }
 
 impl Prepared {
@@ -353,6 +377,16 @@ impl Prepared {
         &self.pki
     }
 
+    /// The port that the server is to listen on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The port that the signer is to listen on.
+    pub fn signer_port(&self) -> u16 {
+        self.signer_port
+    }
+
     /// Starts the daemons and waits until they listen.
     pub fn start(self) -> TestServer {
         let Self {
@@ -364,9 +398,10 @@ impl Prepared {
             place,
             databases,
             programs,
+            days_ago,
         } = self;
         let signer = with_signer.then(|| start_signer(programs, &place, directory.path(), signer_port));
-        let server = start_server(programs, &place, directory.path(), port);
+        let server = start_server(programs, &place, directory.path(), port, days_ago);
         TestServer {
             server,
             signer,
@@ -376,6 +411,7 @@ impl Prepared {
             place,
             databases,
             programs,
+            days_ago,
             directory,
         }
     }
@@ -432,7 +468,8 @@ fn signer_config(port: u16) -> Value {
     })
 }
 
-fn set(config: &mut Value, key: &str, value: Value) {
+/// Sets a dotted key of a configuration.
+pub fn set(config: &mut Value, key: &str, value: Value) {
     let mut node = config;
     for step in key.split('.') {
         node = &mut node[step];
@@ -440,9 +477,16 @@ fn set(config: &mut Value, key: &str, value: Value) {
     *node = value;
 }
 
-fn start_server(programs: Programs, place: &Place, directory: &Path, port: u16) -> Daemon {
+fn start_server(programs: Programs, place: &Place, directory: &Path, port: u16, days_ago: u32) -> Daemon {
     let mut command = place.command(&programs.program("server"));
     command.arg("-config").arg(directory.join("server.json"));
+    if days_ago > 0 {
+        // Not through the program of the same name: that would be the one to be stopped.
+        command
+            .env("LD_PRELOAD", fake_time_library())
+            .env("FAKETIME", format!("-{days_ago}d"))
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
     let mut daemon = Daemon::spawn(&mut command, &directory.join("server.log"));
     daemon.wait_for("the server listens", || place.reachable(address_in(place), port));
     daemon

@@ -37,33 +37,41 @@ impl DbConnection {
         } else {
             Manager::begin_transaction(self)?;
         }
-        match write(self) {
-            Ok(value) => {
-                Manager::commit_transaction(self)?;
-                Ok(value)
-            }
+        let outcome = match write(self) {
+            Ok(value) => Manager::commit_transaction(self).map(|()| value).map_err(E::from),
             Err(cause) => {
                 // The cause says more than a failure to roll back; a broken connection is not used again.
                 let _ = Manager::rollback_transaction(self);
                 Err(cause)
             }
+        };
+        if let Self::Mysql(mysql) = self {
+            // MySQL's names are the session's, not the transaction's. A session that ends lets go of them too.
+            let _ = diesel::sql_query("DO RELEASE_ALL_LOCKS()").execute(mysql);
         }
+        outcome
     }
 
     /// Holds a name until the transaction ends: of several transactions one has it, the others wait. Needed
-    /// where there is no row to lock yet. Without effect on SQLite, where writers are alone, and on MySQL,
-    /// where locking reads also lock what is not there.
+    /// where there is no row to lock yet. Without effect on SQLite, where writers are alone.
     ///
     /// # Errors
     /// When the statement fails.
     pub fn hold_name(&mut self, scope: &str, name: &str) -> QueryResult<()> {
-        let Self::Postgres(postgres) = self else {
-            return Ok(());
-        };
-        diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
-            .bind::<BigInt, _>(lock_key(scope, name))
-            .execute(postgres)
-            .map(drop)
+        let key = lock_key(scope, name);
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(postgres) => diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
+                .bind::<BigInt, _>(key)
+                .execute(postgres)
+                .map(drop),
+            // Without the name in time the unique keys still decide who is first.
+            Self::Mysql(mysql) => {
+                diesel::sql_query(format!("DO GET_LOCK('countersign-{key:016x}', {NAME_SECONDS})"))
+                    .execute(mysql)
+                    .map(drop)
+            }
+        }
     }
 
     /// A time as this engine stores it; MySQL's columns hold whole seconds, and some versions round up.
@@ -73,7 +81,10 @@ impl DbConnection {
     }
 }
 
-/// The number that stands for a name among PostgreSQL's advisory locks.
+/// Seconds to wait for a name on MySQL.
+const NAME_SECONDS: u32 = 10;
+
+/// The number that stands for a name among the locks of a database.
 pub(super) fn lock_key(scope: &str, name: &str) -> i64 {
     let digest = openssl::sha::sha256(format!("countersign/{scope}/{name}").as_bytes());
     digest

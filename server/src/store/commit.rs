@@ -94,6 +94,22 @@ fn highest_version(connection: &mut DbConnection, gun: &Gun, role: &RoleName) ->
     locked(newest).get_result(connection).optional()
 }
 
+/// On MySQL, keeps a server of Notary's from deleting or replacing what the update was made from. Updating a
+/// row to what it is locks it there; see [`locked`] for why it is not read with a lock.
+fn hold_base(connection: &mut DbConnection, gun: &Gun, base: Option<Version>) -> QueryResult<()> {
+    let Some(base) = base.filter(|_| matches!(connection, DbConnection::Mysql(_))) else {
+        return Ok(());
+    };
+    let row = tuf_files::table
+        .filter(exact(tuf_files::gun, gun.as_str()))
+        .filter(exact(tuf_files::role, RoleName::Timestamp.as_str()))
+        .filter(tuf_files::version.eq(base.get()));
+    diesel::update(row)
+        .set(tuf_files::version.eq(tuf_files::version))
+        .execute(connection)
+        .map(drop)
+}
+
 /// Adds to the changefeed; returns the place in it.
 fn append(connection: &mut DbConnection, change: &NewChange<'_>) -> QueryResult<i32> {
     let insert = diesel::insert_into(changefeed::table).values(change);
@@ -145,6 +161,7 @@ impl Store {
         let now = connection.storable(now);
         connection.write_transaction(|connection| {
             connection.hold_name(GUN_LOCK, gun.as_str())?;
+            hold_base(connection, gun, base)?;
             let newest = highest_version(connection, gun, &RoleName::Timestamp)?;
             if newest != base.map(Version::get) {
                 return Err(CommitError::Conflict);

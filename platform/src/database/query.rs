@@ -100,8 +100,8 @@ impl Engine {
 #[derive(Debug, Clone, QueryId)]
 pub struct Locked<Q>(Q);
 
-/// Locks the rows read until the transaction ends, and reads them as they are now rather than as they were
-/// when the transaction began. SQLite's writers are alone anyhow.
+/// Locks the rows read until the transaction ends, on PostgreSQL. SQLite's writers are alone anyhow; on MySQL
+/// writers see what is committed, and names keep them apart (see [`DbConnection::write_transaction_for`]).
 pub fn locked<Q>(query: Q) -> Locked<Q> {
     Locked(query)
 }
@@ -118,7 +118,7 @@ where
 {
     fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
         self.0.walk_ast(pass.reborrow())?;
-        if Engine::of(pass.backend()) != Engine::Sqlite {
+        if Engine::of(pass.backend()) == Engine::Postgres {
             pass.push_sql(" FOR UPDATE");
         }
         Ok(())

@@ -4,8 +4,12 @@ use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use diesel::{
     connection::{AnsiTransactionManager, Connection, TransactionManager},
     prelude::*,
+    result::DatabaseErrorKind,
     sql_types::BigInt,
 };
+
+/// Seconds to wait for a name that another writer holds.
+const NAME_SECONDS: u32 = 10;
 
 /// A connection to the configured engine.
 // Never established through diesel's own trial of one engine after the other: it would make an SQLite
@@ -22,8 +26,8 @@ pub enum DbConnection {
 
 impl DbConnection {
     /// Runs writes that belong together. On SQLite the transaction excludes other writers from its
-    /// beginning; on the others rows read with [`super::locked`], and names held with
-    /// [`DbConnection::hold_name`], do.
+    /// beginning; on the others rows read with [`super::locked`], or a name held
+    /// with [`DbConnection::write_transaction_for`], do.
     ///
     /// # Errors
     /// What `write` returns, after everything was rolled back, or the failure to begin or commit.

@@ -249,7 +249,7 @@ pub(super) fn connect(location: &Location, purpose: Purpose) -> Result<DbConnect
             .and_then(|connection| set_up_postgres(connection, purpose)),
         Location::Mysql(url) => MysqlConnection::establish(url.for_diesel())
             .map_err(|cause| cause.to_string())
-            .and_then(|connection| set_up_mysql(connection, url)),
+            .and_then(|connection| set_up_mysql(connection, url, purpose)),
     };
     connected.map_err(|reason| DatabaseError::Away {
         place: location.place(),
@@ -270,7 +270,11 @@ fn set_up_postgres(mut connection: PgConnection, purpose: Purpose) -> Result<DbC
     Ok(DbConnection::Postgres(connection))
 }
 
-fn set_up_mysql(mut connection: MysqlConnection, url: &super::MysqlUrl) -> Result<DbConnection, String> {
+fn set_up_mysql(
+    mut connection: MysqlConnection,
+    url: &super::MysqlUrl,
+    purpose: Purpose,
+) -> Result<DbConnection, String> {
     let text = |cause: diesel::result::Error| cause.to_string();
     if url.encrypted() {
         // The client library goes on in the clear with a server that has no TLS.
@@ -294,13 +298,17 @@ fn set_up_mysql(mut connection: MysqlConnection, url: &super::MysqlUrl) -> Resul
         }
     }
     // STRICT_ALL_TABLES: what does not fit is refused, not cut. English: see is_conflict.
+    let isolation = match purpose {
+        Purpose::Read => "REPEATABLE READ",
+        Purpose::Write => "READ COMMITTED",
+    };
     connection
-        .batch_execute(
+        .batch_execute(&format!(
             "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION');
-             SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+             SET SESSION TRANSACTION ISOLATION LEVEL {isolation};
              SET NAMES utf8mb4;
-             SET SESSION lc_messages = 'en_US'",
-        )
+             SET SESSION lc_messages = 'en_US'"
+        ))
         .map_err(text)?;
     for (name, value) in url.settings() {
         connection

@@ -205,21 +205,22 @@ impl Store {
     pub fn delete(&self, gun: &Gun, actor: &Actor, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let mut connection = self.database.writer()?;
         let now = connection.storable(now);
-        Ok(connection.write_transaction(|connection| {
-            connection.hold_name(GUN_LOCK, gun.as_str())?;
-            let removed = diesel::delete(tuf_files::table.filter(exact(tuf_files::gun, gun.as_str())))
-                .execute(connection)?;
-            if removed > 0 {
-                let change = NewChange {
-                    created_at: now,
-                    gun: gun.as_str(),
-                    version: 0,
-                    sha256: "",
-                    category: "deletion",
-                };
-                record(connection, &change, actor)?;
-            }
-            Ok::<_, diesel::result::Error>(removed > 0)
-        })?)
+        Ok(
+            connection.write_transaction_for(GUN_LOCK, gun.as_str(), |connection| {
+                let removed = diesel::delete(tuf_files::table.filter(exact(tuf_files::gun, gun.as_str())))
+                    .execute(connection)?;
+                if removed > 0 {
+                    let change = NewChange {
+                        created_at: now,
+                        gun: gun.as_str(),
+                        version: 0,
+                        sha256: "",
+                        category: "deletion",
+                    };
+                    record(connection, &change, actor)?;
+                }
+                Ok::<_, diesel::result::Error>(removed > 0)
+            })?,
+        )
     }
 }

@@ -42,7 +42,7 @@ impl Store {
         // Rows are locked in one order by all signers, so that they never wait for each other in a circle.
         let mut order: Vec<(usize, &Use)> = uses.iter().enumerate().collect();
         order.sort_by(|(_, one), (_, other)| one.key_id.cmp(&other.key_id));
-        let mut outcomes = self.write(|connection| {
+        let mut outcomes = self.write(None, |connection| {
             order
                 .iter()
                 .map(|(place, one)| Ok((*place, record(connection, one)?)))

@@ -2,8 +2,8 @@
 
 pub mod args;
 pub mod config;
+pub mod database;
 pub mod logging;
 pub mod pki;
 pub mod signals;
-pub mod sqlite;
 pub mod tls;

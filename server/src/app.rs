@@ -129,7 +129,7 @@ impl State {
         });
         let tokens = tokens.transpose()?;
         let generation = Generation::load(config.tls.as_ref())?;
-        let store = Store::open(&config.storage)?;
+        let store = Store::open(&config.storage, config.storage_options)?;
         let metrics = metrics::install().map_err(StartError::Metrics)?;
         Ok(Self {
             config,

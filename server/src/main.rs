@@ -3,8 +3,17 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use platform::logging::{Format, Level};
-use server::{app, config::Config, quickstart, refresh, store::Store};
+use platform::{
+    config::Settings,
+    database::{self, MigrateAction},
+    logging::{Format, Level},
+};
+use server::{
+    app,
+    config::{Config, ENVIRONMENT_PREFIX},
+    quickstart, refresh,
+    store::{self, Store},
+};
 
 /// A Notary v1 trust server that knows its clients by their certificates.
 #[derive(Parser)]
@@ -42,6 +51,27 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Look at or change the schema of the database that a configuration file names.
+    Migrate {
+        #[command(subcommand)]
+        action: Migrate,
+    },
+}
+
+#[derive(Subcommand)]
+enum Migrate {
+    /// Say which migrations the database has; changes nothing.
+    Status {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Apply the migrations that the database lacks.
+    Up {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -49,6 +79,10 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Some(Command::Quickstart(options)) => quickstart::run(&options).map_err(|error| error.to_string()),
         Some(Command::CheckConfig { config }) => check_config(&config),
+        Some(Command::Migrate { action }) => match action {
+            Migrate::Status { config } => migrate(&config, MigrateAction::Status),
+            Migrate::Up { config } => migrate(&config, MigrateAction::Up),
+        },
         Some(Command::Expiry { config, within }) => match expiry(&config, within) {
             Ok(false) => Ok(()),
             Ok(true) => return ExitCode::FAILURE,
@@ -82,6 +116,16 @@ fn serve(path: &std::path::Path, debug: bool, format: Format) -> Result<(), Stri
         .map_err(|error| error.to_string())
 }
 
+fn migrate(path: &std::path::Path, action: MigrateAction) -> Result<(), String> {
+    let settings = Settings::load(path, ENVIRONMENT_PREFIX).map_err(|error| error.to_string())?;
+    let lines =
+        database::migrate(&settings, action, &store::MIGRATIONS).map_err(|error| error.to_string())?;
+    for line in lines {
+        println!("{line}");
+    }
+    Ok(())
+}
+
 fn check_config(path: &std::path::Path) -> Result<(), String> {
     let (config, unknown_keys) = Config::load(path).map_err(|error| error.to_string())?;
     if let Some(tls) = &config.tls {
@@ -100,7 +144,7 @@ fn check_config(path: &std::path::Path) -> Result<(), String> {
 /// Prints what expires; true if there is anything.
 fn expiry(path: &std::path::Path, within: std::time::Duration) -> Result<bool, String> {
     let (config, _) = Config::load(path).map_err(|error| error.to_string())?;
-    let store = Store::open(&config.storage).map_err(|error| error.to_string())?;
+    let store = Store::open(&config.storage, config.storage_options).map_err(|error| error.to_string())?;
     let within = chrono::TimeDelta::from_std(within).map_err(|_| "--within is too long".to_owned())?;
     let lines =
         refresh::expiry::report(&store, chrono::Utc::now(), within).map_err(|error| error.to_string())?;

@@ -1,29 +1,61 @@
 //! The signing service's command line.
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use platform::{
     args::with_double_dashes,
+    database::{self, MigrateAction},
     logging::{self, Format, Level},
     signals,
 };
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use signer::{app, config};
+use signer::{app, config, store};
 
 /// Holds the snapshot and timestamp keys of a trust server and signs with them.
 #[derive(Parser)]
-#[command(name = "countersign-signer", version)]
+#[command(name = "countersign-signer", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     /// The configuration file (JSON, TOML or YAML; a Notary signer's file will do).
     #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    config: Option<PathBuf>,
     /// Log everything, and allow debuggers and core dumps.
     #[arg(long)]
     debug: bool,
     /// The format of log lines: json or logfmt.
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     logf: Format,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Look at or change the schema of the database that a configuration file names.
+    Migrate {
+        #[command(subcommand)]
+        action: Migrate,
+    },
+}
+
+#[derive(Subcommand)]
+enum Migrate {
+    /// Say which migrations the database has; changes nothing.
+    Status {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Apply the migrations that the database lacks.
+    Up {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -39,12 +71,29 @@ fn main() -> ExitCode {
     }
 }
 
+fn migrate(path: &Path, action: MigrateAction) -> Result<(), Box<dyn Error>> {
+    for line in database::migrate(&config::load(path)?, action, &store::MIGRATIONS)? {
+        println!("{line}");
+    }
+    Ok(())
+}
+
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    if let Some(Command::Migrate { action }) = &arguments.command {
+        return match action {
+            Migrate::Status { config } => migrate(config, MigrateAction::Status),
+            Migrate::Up { config } => migrate(config, MigrateAction::Up),
+        };
+    }
+    let path = arguments
+        .config
+        .as_deref()
+        .ok_or("no configuration: use --config FILE")?;
     if !arguments.debug {
         // Passphrases and keys are in this process's memory: no debugger, no core dump.
         set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     }
-    let settings = config::load(&arguments.config)?;
+    let settings = config::load(path)?;
     let configured = config::log_level(&settings)?;
     let level = if arguments.debug { Level::Debug } else { configured };
     let control = logging::start(level, arguments.logf);

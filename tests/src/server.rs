@@ -15,15 +15,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    database::{Databases, Engine, Whose},
     docker::{self, Namespace, Place},
     http::Client,
     notary::Notary,
     pki::{ClientFiles, TestPki},
-    process::{Daemon, Stop, built_programs, fake_time_library, free_port},
+    process::{Daemon, Stop, built_programs, fake_time_library, free_port, installed_program},
 };
 
-/// The signer's passphrase in every test.
-pub const PASSPHRASE: (&str, &str) = ("NOTARY_SIGNER_TIMESTAMP_1", "a passphrase for tests");
+/// The signer's passphrase in every test: that of the captured databases.
+pub const PASSPHRASE: (&str, &str) = ("NOTARY_SIGNER_TIMESTAMP_1", "testpassword");
 
 /// Decides what the servers of a test are like.
 pub struct Builder {
@@ -32,6 +33,17 @@ pub struct Builder {
     with_signer: bool,
     place: Place,
     days_ago: u32,
+    databases: Option<Databases>,
+    programs: Programs,
+}
+
+/// Whose programs run. They take the same configurations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Programs {
+    /// The ones under test.
+    Ours,
+    /// Notary's, from Debian.
+    Notarys,
 }
 
 /// A running trust server and signer; both end with it.
@@ -42,6 +54,8 @@ pub struct TestServer {
     port: u16,
     signer_port: u16,
     place: Place,
+    databases: Option<Databases>,
+    programs: Programs,
     days_ago: u32,
     // Last, so that the daemons are gone, and their logs read, before it is removed.
     directory: TempDir,
@@ -55,6 +69,8 @@ impl TestServer {
             signer_changes: Vec::new(),
             with_signer: true,
             place: Place::Here,
+            databases: None,
+            programs: Programs::Ours,
             days_ago: 0,
         }
     }
@@ -167,7 +183,13 @@ impl TestServer {
 
     /// Starts the trust server again after a stop.
     pub fn start_server(&mut self) {
-        self.server = start_server(&self.place, self.directory.path(), self.port, self.days_ago);
+        self.server = start_server(
+            self.programs,
+            &self.place,
+            self.directory.path(),
+            self.port,
+            self.days_ago,
+        );
     }
 
     /// Starts the trust server again, with the right time from now on.
@@ -182,6 +204,24 @@ impl TestServer {
         self.start_server();
     }
 
+    /// The databases, unless they are files.
+    pub fn databases(&self) -> &Databases {
+        self.databases.as_ref().unwrap()
+    }
+
+    /// Stops both programs and goes on with those of `programs`, on the same files and databases.
+    pub fn change_programs(&mut self, programs: Programs) {
+        self.server.stop(Stop::Politely);
+        if self.signer.is_some() {
+            self.stop_signer(Stop::Politely);
+        }
+        self.programs = programs;
+        if self.signer.is_some() {
+            self.start_signer();
+        }
+        self.start_server();
+    }
+
     /// Stops the signer.
     pub fn stop_signer(&mut self, how: Stop) -> Option<i32> {
         self.signer.as_mut().unwrap().stop(how)
@@ -189,7 +229,12 @@ impl TestServer {
 
     /// Starts the signer again after a stop.
     pub fn start_signer(&mut self) {
-        self.signer = Some(start_signer(&self.place, self.directory.path(), self.signer_port));
+        self.signer = Some(start_signer(
+            self.programs,
+            &self.place,
+            self.directory.path(),
+            self.signer_port,
+        ));
     }
 
     /// Stops the signer and starts it again.
@@ -232,6 +277,32 @@ impl Builder {
         self.set("trust_service", json!({"type": "local"}))
     }
 
+    /// Keeps metadata and keys in fresh databases of this kind.
+    #[must_use]
+    pub fn database(self, engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => self,
+            served => self.databases(served.databases()),
+        }
+    }
+
+    /// Keeps metadata and keys in these databases, perhaps beside another server.
+    #[must_use]
+    pub fn databases(mut self, databases: Databases) -> Self {
+        self.changes.push(("storage", databases.storage(Whose::Server)));
+        self.signer_changes
+            .push(("storage", databases.storage(Whose::Signer)));
+        self.databases = Some(databases);
+        self
+    }
+
+    /// Begins with the programs of `programs`.
+    #[must_use]
+    pub fn programs(mut self, programs: Programs) -> Self {
+        self.programs = programs;
+        self
+    }
+
     /// Runs the daemons in a namespace, where the server is `trust.test`.
     #[must_use]
     pub fn inside(mut self, namespace: &Arc<Namespace>) -> Self {
@@ -270,6 +341,8 @@ impl Builder {
             signer_port,
             with_signer: self.with_signer,
             place: self.place,
+            databases: self.databases,
+            programs: self.programs,
             days_ago: self.days_ago,
         }
     }
@@ -288,6 +361,8 @@ pub struct Prepared {
     signer_port: u16,
     with_signer: bool,
     place: Place,
+    databases: Option<Databases>,
+    programs: Programs,
     days_ago: u32,
 }
 
@@ -321,10 +396,12 @@ impl Prepared {
             signer_port,
             with_signer,
             place,
+            databases,
+            programs,
             days_ago,
         } = self;
-        let signer = with_signer.then(|| start_signer(&place, directory.path(), signer_port));
-        let server = start_server(&place, directory.path(), port, days_ago);
+        let signer = with_signer.then(|| start_signer(programs, &place, directory.path(), signer_port));
+        let server = start_server(programs, &place, directory.path(), port, days_ago);
         TestServer {
             server,
             signer,
@@ -332,8 +409,19 @@ impl Prepared {
             port,
             signer_port,
             place,
+            databases,
+            programs,
             days_ago,
             directory,
+        }
+    }
+}
+
+impl Programs {
+    fn program(self, name: &str) -> PathBuf {
+        match self {
+            Self::Ours => built_programs().join(format!("countersign-{name}")),
+            Self::Notarys => installed_program(&format!("notary-{name}"), "notary"),
         }
     }
 }
@@ -389,8 +477,8 @@ pub fn set(config: &mut Value, key: &str, value: Value) {
     *node = value;
 }
 
-fn start_server(place: &Place, directory: &Path, port: u16, days_ago: u32) -> Daemon {
-    let mut command = place.command(&built_programs().join("countersign-server"));
+fn start_server(programs: Programs, place: &Place, directory: &Path, port: u16, days_ago: u32) -> Daemon {
+    let mut command = place.command(&programs.program("server"));
     command.arg("-config").arg(directory.join("server.json"));
     if days_ago > 0 {
         // Not through the program of the same name: that would be the one to be stopped.
@@ -404,8 +492,8 @@ fn start_server(place: &Place, directory: &Path, port: u16, days_ago: u32) -> Da
     daemon
 }
 
-fn start_signer(place: &Place, directory: &Path, port: u16) -> Daemon {
-    let mut command = place.command(&built_programs().join("countersign-signer"));
+fn start_signer(programs: Programs, place: &Place, directory: &Path, port: u16) -> Daemon {
+    let mut command = place.command(&programs.program("signer"));
     command
         .arg("-config")
         .arg(directory.join("signer.json"))

@@ -1,7 +1,8 @@
 //! Several servers on one database share the work of renewing: each GUN has one of them at a time.
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
-use diesel::{prelude::*, result::DatabaseErrorKind};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::prelude::*;
+use platform::database::{exact, is_conflict};
 use tuf::{Gun, RoleName};
 
 use super::{
@@ -75,13 +76,10 @@ impl Store {
         now: DateTime<Utc>,
         until: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let (now, until) = (
-            now.naive_utc().trunc_subsecs(6),
-            until.naive_utc().trunc_subsecs(6),
-        );
         let mut connection = self.database.writer()?;
+        let (now, until) = (connection.storable(now), connection.storable(until));
         let free = refresh_leases::table
-            .filter(refresh_leases::gun.eq(gun.as_str()))
+            .filter(exact(refresh_leases::gun, gun.as_str()))
             .filter(
                 refresh_leases::holder
                     .eq(holder)
@@ -106,7 +104,7 @@ impl Store {
             .execute(&mut *connection)
         {
             Ok(_) => Ok(true),
-            Err(diesel::result::Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Ok(false),
+            Err(cause) if is_conflict(&cause) => Ok(false),
             Err(other) => Err(other.into()),
         }
     }

@@ -78,6 +78,12 @@ impl TargetsBody {
         declared.map(|delegation| &delegation.keys)
     }
 
+    /// The delegations that are declared, in order.
+    pub(crate) fn delegations(&self) -> impl Iterator<Item = RoleName> {
+        let declared = self.delegations.iter();
+        declared.filter_map(|delegation| RoleName::parse(&delegation.name).ok())
+    }
+
     /// Checks that no name of a target or path of a delegation holds a control character. The reference can verify
     /// such a document but not write it, and nobody wants such a name in a terminal.
     pub(crate) fn check_names(&self, role: &RoleName) -> Result<(), MetadataError> {

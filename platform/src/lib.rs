@@ -4,6 +4,8 @@ pub mod args;
 pub mod config;
 pub mod logging;
 pub mod pki;
+pub mod progress;
+pub mod report;
 pub mod signals;
 pub mod sqlite;
 pub mod tls;

@@ -73,6 +73,22 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Pragmas {
     }
 }
 
+/// For connections that were opened for reading: nothing about the file is set.
+#[derive(Debug)]
+struct OnlyReads;
+
+impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for OnlyReads {
+    fn on_acquire(&self, connection: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
+        let pragmas = format!(
+            "PRAGMA busy_timeout = {}; PRAGMA query_only = ON;",
+            BUSY_TIMEOUT.as_millis()
+        );
+        connection
+            .batch_execute(&pragmas)
+            .map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
 impl Sqlite {
     /// Opens the database file, making it (readable by its owner alone) if it is not there, and
     /// runs the migrations that it lacks.
@@ -110,6 +126,34 @@ impl Sqlite {
         Ok(Self {
             readers: pool(READERS)?,
             writer: pool(1)?,
+        })
+    }
+
+    /// Opens a database file that is there, for looking only: it is not made, migrated or written to.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be opened.
+    pub fn open_read_only(path: &Path) -> Result<Self, SqliteError> {
+        let open_error = |reason: String| SqliteError::Open {
+            path: path.display().to_string(),
+            reason,
+        };
+        let whole = std::fs::canonicalize(path).map_err(|cause| open_error(cause.to_string()))?;
+        let name = whole
+            .to_str()
+            .ok_or_else(|| open_error("its name is not valid UTF-8".into()))?
+            .replace('%', "%25")
+            .replace('?', "%3f")
+            .replace('#', "%23");
+        let pool = Pool::builder()
+            .max_size(1)
+            .connection_timeout(POOL_TIMEOUT)
+            .connection_customizer(Box::new(OnlyReads))
+            .build(ConnectionManager::new(format!("file:{name}?mode=ro")))
+            .map_err(|cause| open_error(cause.to_string()))?;
+        Ok(Self {
+            readers: pool.clone(),
+            writer: pool,
         })
     }
 

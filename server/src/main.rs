@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use server::{app, config::Config, quickstart};
+use server::{app, check, config::Config, quickstart};
 
 /// A Notary v1 trust server that knows its clients by their certificates.
 #[derive(Parser)]
@@ -32,6 +32,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Verify what is stored and ask the signer for the keys, and say what would fail; changes nothing.
+    Check(check::Options),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +41,12 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Some(Command::Quickstart(options)) => quickstart::run(&options).map_err(|error| error.to_string()),
         Some(Command::CheckConfig { config }) => check_config(&config),
+        Some(Command::Check(options)) => match check::run(&options) {
+            Ok(true) => Ok(()),
+            // Everything has been said.
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error.to_string()),
+        },
         None => match arguments.config {
             Some(path) => serve(&path),
             None => Err(

@@ -2,28 +2,41 @@
 
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use platform::{
     args::with_double_dashes,
     logging::{self, Level},
     signals,
 };
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use signer::{app, config};
+use signer::{app, check, config};
 
 /// Holds the snapshot and timestamp keys of a trust server and signs with them.
 #[derive(Parser)]
-#[command(name = "countersign-signer", version)]
+#[command(
+    name = "countersign-signer",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 struct Arguments {
     /// The configuration file (JSON, TOML or YAML; a Notary signer's file will do).
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    config: Option<PathBuf>,
     /// Log everything, and allow debuggers and core dumps.
     #[arg(long)]
     debug: bool,
     /// The format of log lines; kept for old command lines, they are always JSON.
     #[arg(long, value_enum, value_name = "FORMAT")]
     logf: Option<LogFormat>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Open stored keys with the configured passphrases, and say which cannot be used; changes nothing.
+    Check(check::Options),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -34,6 +47,9 @@ enum LogFormat {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse_from(with_double_dashes(std::env::args()));
+    if let Some(Command::Check(options)) = &arguments.command {
+        return check(options);
+    }
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
@@ -45,12 +61,35 @@ fn main() -> ExitCode {
     }
 }
 
+fn check(options: &check::Options) -> ExitCode {
+    let checked = keep_memory_private()
+        .map_err(Box::from)
+        .and_then(|()| check::run(options).map_err(Box::<dyn Error>::from));
+    match checked {
+        Ok(true) => ExitCode::SUCCESS,
+        // Everything has been said.
+        Ok(false) => ExitCode::FAILURE,
+        Err(cause) => {
+            eprintln!("countersign-signer: {cause}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Passphrases and keys are in this process's memory: no debugger, no core dump.
+fn keep_memory_private() -> std::io::Result<()> {
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if !arguments.debug {
-        // Passphrases and keys are in this process's memory: no debugger, no core dump.
-        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+        keep_memory_private()?;
     }
-    let settings = config::load(&arguments.config)?;
+    let path = arguments
+        .config
+        .as_deref()
+        .ok_or("no configuration: use --config FILE")?;
+    let settings = config::load(path)?;
     let configured = config::log_level(&settings)?;
     let level = if arguments.debug { Level::Debug } else { configured };
     let control = logging::start(level);

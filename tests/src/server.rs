@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The signer's passphrase in every test.
-const PASSPHRASE: (&str, &str) = ("NOTARY_SIGNER_TIMESTAMP_1", "a passphrase for tests");
+pub(crate) const PASSPHRASE: (&str, &str) = ("NOTARY_SIGNER_TIMESTAMP_1", "a passphrase for tests");
 
 /// Decides what the servers of a test are like.
 pub struct Builder {

@@ -2,6 +2,7 @@
 
 mod changes;
 mod commit;
+mod inventory;
 mod read;
 mod schema;
 
@@ -10,6 +11,7 @@ use platform::sqlite::{Sqlite, SqliteError};
 
 pub use changes::{Change, ChangeQuery};
 pub use commit::{Actor, CommitError};
+pub use inventory::Audited;
 pub use read::{Chain, Stored, TrustedState};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/server/sqlite");

@@ -1,0 +1,165 @@
+//! Looking at everything that is stored, GUN by GUN, without changing any of it.
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use diesel::{dsl::count, prelude::*};
+use platform::sqlite::Sqlite;
+use tuf::{Checksum, Document, Finding, Gun, RoleName, Version};
+
+use super::{Location, Store, StoreError, Stored, schema::tuf_files};
+
+/// What was found out about one GUN.
+#[derive(Debug)]
+pub struct Audited {
+    /// Everything that is worth knowing, in the order of trust.
+    pub findings: Vec<Finding>,
+    /// The highest root.
+    pub root: Option<Document>,
+}
+
+/// One row, as it is.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = tuf_files)]
+pub(super) struct Row {
+    pub(super) created_at: Option<NaiveDateTime>,
+    pub(super) role: String,
+    pub(super) version: i32,
+    pub(super) data: Vec<u8>,
+}
+
+impl Row {
+    pub(super) fn stored(self, gun: &Gun) -> Result<Stored, StoreError> {
+        let damaged = |reason: String| StoreError::Damaged {
+            gun: gun.to_string(),
+            role: self.role.clone(),
+            version: self.version,
+            reason,
+        };
+        let role = RoleName::parse(&self.role).map_err(|cause| damaged(cause.to_string()))?;
+        let version = Version::new(i64::from(self.version)).map_err(|cause| damaged(cause.to_string()))?;
+        Ok(Stored {
+            document: Document::new(role, version, self.data),
+            stored_at: self.created_at.map(|time| time.and_utc()),
+        })
+    }
+
+    fn document(self, gun: &Gun) -> Result<Document, StoreError> {
+        self.stored(gun).map(|stored| stored.document)
+    }
+}
+
+/// The rows of a GUN.
+#[diesel::dsl::auto_type]
+pub(super) fn rows_of<'a>(gun: &'a str) -> _ {
+    tuf_files::table
+        .filter(tuf_files::gun.eq(gun))
+        .filter(tuf_files::deleted_at.is_null())
+}
+
+impl Store {
+    /// Opens a database that is there, for looking only: it is neither made nor migrated.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open_read_only(location: &Location) -> Result<Self, StoreError> {
+        match location {
+            Location::Sqlite(path) => Ok(Self {
+                database: Sqlite::open_read_only(path)?,
+            }),
+            Location::Memory => Self::open(location),
+        }
+    }
+
+    /// How many GUNs have documents.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn count_guns(&self) -> Result<i64, StoreError> {
+        Ok(tuf_files::table
+            .filter(tuf_files::deleted_at.is_null())
+            .select(count(tuf_files::gun).aggregate_distinct())
+            .first(&mut *self.database.reader()?)?)
+    }
+
+    /// The names of GUNs with documents in order, at most `limit` of those after `after`. They are as stored, and
+    /// may be names that this server does not serve.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn guns(&self, after: Option<&str>, limit: i64) -> Result<Vec<String>, StoreError> {
+        let mut query = tuf_files::table
+            .filter(tuf_files::deleted_at.is_null())
+            .select(tuf_files::gun)
+            .distinct()
+            .order(tuf_files::gun)
+            .limit(limit)
+            .into_boxed();
+        if let Some(after) = after {
+            query = query.filter(tuf_files::gun.gt(after.to_owned()));
+        }
+        Ok(query.load(&mut *self.database.reader()?)?)
+    }
+
+    /// Whether there is any document of a GUN.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn has(&self, gun: &Gun) -> Result<bool, StoreError> {
+        let found: Option<i32> = rows_of(gun.as_str())
+            .select(tuf_files::id)
+            .first(&mut *self.database.reader()?)
+            .optional()?;
+        Ok(found.is_some())
+    }
+
+    /// How many documents lack the checksum by which they are asked for: rows of old databases that were never
+    /// migrated to have it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn count_without_checksum(&self) -> Result<i64, StoreError> {
+        Ok(tuf_files::table
+            .filter(tuf_files::deleted_at.is_null())
+            .filter(tuf_files::sha256.is_null())
+            .count()
+            .get_result(&mut *self.database.reader()?)?)
+    }
+
+    /// Verifies every root and all current documents of a GUN at one moment of the database; what expires within
+    /// `soon` is told too.
+    ///
+    /// # Errors
+    /// When the database fails, or a row holds what is no document.
+    pub fn audit(&self, gun: &Gun, now: DateTime<Utc>, soon: TimeDelta) -> Result<Audited, StoreError> {
+        self.database.reader()?.transaction(|connection| {
+            let roots: Vec<Row> = rows_of(gun.as_str())
+                .filter(tuf_files::role.eq(RoleName::Root.as_str()))
+                .order(tuf_files::version)
+                .select(Row::as_select())
+                .load(connection)?;
+            let roots = roots.into_iter().map(|row| row.document(gun));
+            let mut roots = roots.collect::<Result<Vec<_>, _>>()?;
+            let timestamp: Option<Row> = rows_of(gun.as_str())
+                .filter(tuf_files::role.eq(RoleName::Timestamp.as_str()))
+                .order(tuf_files::version.desc())
+                .select(Row::as_select())
+                .first(connection)
+                .optional()?;
+            let timestamp = timestamp.map(|row| row.document(gun)).transpose()?;
+            let find = |role: &RoleName, checksum: &Checksum| {
+                let found: Option<Row> = rows_of(gun.as_str())
+                    .filter(tuf_files::role.eq(role.as_str()))
+                    .filter(tuf_files::sha256.eq(checksum.as_hex()))
+                    .order(tuf_files::version.desc())
+                    .select(Row::as_select())
+                    .first(connection)
+                    .optional()?;
+                found.map(|row| row.document(gun)).transpose()
+            };
+            let findings = tuf::audit(gun, &roots, timestamp.as_ref(), find, now, soon)?;
+            Ok(Audited {
+                findings,
+                root: roots.pop(),
+            })
+        })
+    }
+}

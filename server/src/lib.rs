@@ -2,7 +2,7 @@
 //!
 //! Data flows one way: [`http`] accepts a connection, [`identity`] makes a principal of its certificate,
 //! [`access`] grants the action, [`publish`] validates, signs and stores, [`store`] holds the documents. Operators
-//! have [`quickstart`] and [`check`].
+//! have [`quickstart`], [`check`] and [`moving`].
 
 pub mod access;
 pub mod app;
@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod identity;
+pub mod moving;
 pub mod publish;
 pub mod quickstart;
 pub mod refresh;

@@ -3,7 +3,12 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use server::{app, check, config::Config, quickstart};
+use server::{
+    app, check,
+    config::Config,
+    moving::{export, import},
+    quickstart,
+};
 
 /// A Notary v1 trust server that knows its clients by their certificates.
 #[derive(Parser)]
@@ -34,6 +39,10 @@ enum Command {
     },
     /// Verify what is stored and ask the signer for the keys, and say what would fail; changes nothing.
     Check(check::Options),
+    /// Write repositories with their whole history to a file.
+    Export(export::Options),
+    /// Take repositories from a file that export wrote.
+    Import(import::Options),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +56,8 @@ fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error.to_string()),
         },
+        Some(Command::Export(options)) => export::run(&options).map_err(|error| error.to_string()),
+        Some(Command::Import(options)) => import::run(&options).map_err(|error| error.to_string()),
         None => match arguments.config {
             Some(path) => serve(&path),
             None => Err(

@@ -111,6 +111,24 @@ fn record(connection: &mut SqliteConnection, change: &NewChange<'_>, actor: &Act
         .map(drop)
 }
 
+/// Puts a new timestamp that was stored in another way than by a publish into the changefeed.
+pub(super) fn record_timestamp(
+    connection: &mut SqliteConnection,
+    gun: &Gun,
+    timestamp: &Document,
+    actor: &Actor,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    let change = NewChange {
+        created_at: now.naive_utc().trunc_subsecs(6),
+        gun: gun.as_str(),
+        version: timestamp.version.get(),
+        sha256: &timestamp.sha256.as_hex(),
+        category: "update",
+    };
+    record(connection, &change, actor)
+}
+
 impl Store {
     /// Stores the documents of one update together.
     ///

@@ -130,36 +130,91 @@ impl Store {
     /// # Errors
     /// When the database fails, or a row holds what is no document.
     pub fn audit(&self, gun: &Gun, now: DateTime<Utc>, soon: TimeDelta) -> Result<Audited, StoreError> {
-        self.database.reader()?.transaction(|connection| {
-            let roots: Vec<Row> = rows_of(gun.as_str())
-                .filter(tuf_files::role.eq(RoleName::Root.as_str()))
-                .order(tuf_files::version)
-                .select(Row::as_select())
+        let mut connection = self.database.reader()?;
+        connection.transaction(|connection| audit(connection, gun, now, soon))
+    }
+
+    /// Gives every document of a GUN, of one moment and in the order in which they were stored, to `take`, after
+    /// their number to `begin`.
+    ///
+    /// # Errors
+    /// When the database fails, a row holds what is no document, or `begin` or `take` fail.
+    pub fn each_document<E: From<StoreError> + From<diesel::result::Error>>(
+        &self,
+        gun: &Gun,
+        begin: impl FnOnce(usize) -> Result<(), E>,
+        mut take: impl FnMut(Stored) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut connection = self.database.reader().map_err(StoreError::from)?;
+        connection.transaction(|connection| {
+            let rows: Vec<i32> = rows_of(gun.as_str())
+                .select(tuf_files::id)
+                .order(tuf_files::id)
                 .load(connection)?;
-            let roots = roots.into_iter().map(|row| row.document(gun));
-            let mut roots = roots.collect::<Result<Vec<_>, _>>()?;
-            let timestamp: Option<Row> = rows_of(gun.as_str())
-                .filter(tuf_files::role.eq(RoleName::Timestamp.as_str()))
-                .order(tuf_files::version.desc())
-                .select(Row::as_select())
-                .first(connection)
-                .optional()?;
-            let timestamp = timestamp.map(|row| row.document(gun)).transpose()?;
-            let find = |role: &RoleName, checksum: &Checksum| {
-                let found: Option<Row> = rows_of(gun.as_str())
-                    .filter(tuf_files::role.eq(role.as_str()))
-                    .filter(tuf_files::sha256.eq(checksum.as_hex()))
-                    .order(tuf_files::version.desc())
+            begin(rows.len())?;
+            // One at a time: a repository with a long history may be larger than the memory.
+            for id in rows {
+                let row: Row = tuf_files::table
+                    .find(id)
                     .select(Row::as_select())
-                    .first(connection)
-                    .optional()?;
-                found.map(|row| row.document(gun)).transpose()
-            };
-            let findings = tuf::audit(gun, &roots, timestamp.as_ref(), find, now, soon)?;
-            Ok(Audited {
-                findings,
-                root: roots.pop(),
-            })
+                    .first(connection)?;
+                take(row.stored(gun)?)?;
+            }
+            Ok(())
         })
     }
+
+    /// The timestamp with the highest version.
+    ///
+    /// # Errors
+    /// When the database fails, or the row holds what is no document.
+    pub fn newest_timestamp(&self, gun: &Gun) -> Result<Option<Document>, StoreError> {
+        newest_timestamp(&mut *self.database.reader()?, gun)
+    }
+}
+
+/// The timestamp with the highest version.
+pub(super) fn newest_timestamp(
+    connection: &mut SqliteConnection,
+    gun: &Gun,
+) -> Result<Option<Document>, StoreError> {
+    let row: Option<Row> = rows_of(gun.as_str())
+        .filter(tuf_files::role.eq(RoleName::Timestamp.as_str()))
+        .order(tuf_files::version.desc())
+        .select(Row::as_select())
+        .first(connection)
+        .optional()?;
+    row.map(|row| row.document(gun)).transpose()
+}
+
+/// Verifies every root and all current documents of a GUN. To be called within a transaction.
+pub(super) fn audit(
+    connection: &mut SqliteConnection,
+    gun: &Gun,
+    now: DateTime<Utc>,
+    soon: TimeDelta,
+) -> Result<Audited, StoreError> {
+    let roots: Vec<Row> = rows_of(gun.as_str())
+        .filter(tuf_files::role.eq(RoleName::Root.as_str()))
+        .order(tuf_files::version)
+        .select(Row::as_select())
+        .load(connection)?;
+    let roots = roots.into_iter().map(|row| row.document(gun));
+    let mut roots = roots.collect::<Result<Vec<_>, _>>()?;
+    let timestamp = newest_timestamp(connection, gun)?;
+    let find = |role: &RoleName, checksum: &Checksum| {
+        let found: Option<Row> = rows_of(gun.as_str())
+            .filter(tuf_files::role.eq(role.as_str()))
+            .filter(tuf_files::sha256.eq(checksum.as_hex()))
+            .order(tuf_files::version.desc())
+            .select(Row::as_select())
+            .first(connection)
+            .optional()?;
+        found.map(|row| row.document(gun)).transpose()
+    };
+    let findings = tuf::audit(gun, &roots, timestamp.as_ref(), find, now, soon)?;
+    Ok(Audited {
+        findings,
+        root: roots.pop(),
+    })
 }

@@ -2,6 +2,7 @@
 
 mod changes;
 mod commit;
+mod import;
 mod inventory;
 mod read;
 mod schema;
@@ -11,6 +12,7 @@ use platform::sqlite::{Sqlite, SqliteError};
 
 pub use changes::{Change, ChangeQuery};
 pub use commit::{Actor, CommitError};
+pub use import::{ImportError, Imported};
 pub use inventory::Audited;
 pub use read::{Chain, Stored, TrustedState};
 

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use server::{
     app, check,
     config::Config,
-    moving::{export, import},
+    moving::{export, import, mirror},
     quickstart,
 };
 
@@ -43,6 +43,8 @@ enum Command {
     Export(export::Options),
     /// Take repositories from a file that export wrote.
     Import(import::Options),
+    /// Take repositories from another Notary v1 server over its API.
+    Mirror(mirror::Options),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         },
         Some(Command::Export(options)) => export::run(&options).map_err(|error| error.to_string()),
         Some(Command::Import(options)) => import::run(&options).map_err(|error| error.to_string()),
+        Some(Command::Mirror(options)) => mirror::run(&options).map_err(|error| error.to_string()),
         None => match arguments.config {
             Some(path) => serve(&path),
             None => Err(

@@ -4,8 +4,11 @@ use chrono::{DateTime, Utc};
 
 use crate::checksum::Checksum;
 use crate::key::PublicKey;
-use crate::metadata::{Envelope, FileMeta, MetadataError, RootBody, SnapshotBody, TimestampBody};
+use crate::metadata::{
+    Envelope, FileMeta, MetadataError, RootBody, SnapshotBody, TargetsBody, TimestampBody,
+};
 use crate::role::RoleName;
+use crate::version::Version;
 
 /// The keys that a root lists for a base role, sorted by key ID.
 ///
@@ -38,6 +41,27 @@ pub fn named_in_snapshot(snapshot_bytes: &[u8], role: &RoleName) -> Result<Optio
     let body = SnapshotBody::read(&document)?;
     body.check(&document)?;
     Ok(body.meta(role).and_then(FileMeta::sha256))
+}
+
+/// The delegations that a targets document declares and a snapshot may name.
+///
+/// # Errors
+///
+/// Fails for bytes that are not a targets document.
+pub fn delegations(targets_bytes: &[u8], role: &RoleName) -> Result<Vec<RoleName>, MetadataError> {
+    let document = Envelope::parse(targets_bytes)?;
+    let body = TargetsBody::read(role, &document)?;
+    body.check(role, &document)?;
+    Ok(body.delegations().collect())
+}
+
+/// The version that a document of this role states.
+///
+/// # Errors
+///
+/// Fails for bytes that are not a document, and for versions that cannot be stored.
+pub fn stated_version(bytes: &[u8], role: &RoleName) -> Result<Version, MetadataError> {
+    Envelope::parse(bytes)?.version(role)
 }
 
 /// When a document expires. One without expiry has expired in the year 1.

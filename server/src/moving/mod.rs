@@ -3,6 +3,9 @@
 pub mod export;
 mod file;
 pub mod import;
+mod login;
+pub mod mirror;
+mod remote;
 
 use std::path::PathBuf;
 

@@ -13,7 +13,7 @@ test: requirements
 	cargo test --workspace --locked
 
 requirements:
-	scripts/install-requirements.sh build notary docker
+	scripts/install-requirements.sh build database notary docker test
 
 lint:
 	cargo fmt --all --check

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing from Debian's packages, and nothing that is there already.
-# Usage: install-requirements.sh build|notary|docker ...
+# Usage: install-requirements.sh build|database|notary|docker|test ...
 set -eu
 
 missing=""
@@ -25,6 +25,13 @@ for group in "$@"; do
             need cc gcc libc6-dev
             need pkg-config pkg-config
             need /usr/include/openssl/ssl.h libssl-dev
+            need /usr/include/postgresql/libpq-fe.h libpq-dev
+            need /usr/include/mariadb/mysql.h libmariadb-dev
+            ;;
+        database)
+            need pg_ctlcluster postgresql
+            need mariadbd mariadb-server
+            need setpriv util-linux
             ;;
         notary)
             need /usr/bin/notary notary
@@ -38,6 +45,9 @@ for group in "$@"; do
             need /usr/bin/docker-registry docker-registry
             need unshare util-linux
             need ip iproute2
+            ;;
+        test)
+            need faketime faketime
             ;;
         *)
             echo "unknown group: $group" >&2

@@ -2,10 +2,10 @@
 
 pub mod args;
 pub mod config;
+pub mod database;
 pub mod logging;
 pub mod pki;
 pub mod progress;
 pub mod report;
 pub mod signals;
-pub mod sqlite;
 pub mod tls;

@@ -1,4 +1,4 @@
-//! JSON log lines on standard error, at a level that can be changed while running.
+//! Log lines on standard error, at a level that can be changed while running.
 
 use std::str::FromStr;
 
@@ -97,6 +97,28 @@ impl FromStr for Level {
     }
 }
 
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// `key=value` pairs.
+    Logfmt,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "json" => Ok(Self::Json),
+            "logfmt" => Ok(Self::Logfmt),
+            _ => Err("allowed: json, logfmt".to_owned()),
+        }
+    }
+}
+
 /// Changes the level of the running process.
 #[derive(Clone)]
 pub struct LevelControl {
@@ -104,15 +126,24 @@ pub struct LevelControl {
 }
 
 /// Starts logging; to be called once, before anything is logged.
-pub fn start(level: Level) -> LevelControl {
+pub fn start(level: Level, format: Format) -> LevelControl {
     let (filter, handle) = reload::Layer::new(level.filter());
-    let lines = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_target(false)
-        .with_writer(std::io::stderr);
+    let json = || {
+        let lines = tracing_subscriber::fmt::layer().json().flatten_event(true);
+        lines.with_target(false).with_writer(std::io::stderr)
+    };
+    let logfmt = || {
+        tracing_logfmt::builder()
+            .with_target(false)
+            .layer()
+            .with_writer(std::io::stderr)
+    };
+    let registry = tracing_subscriber::registry().with(filter);
     // A second call (tests in one process) keeps the first subscriber.
-    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    let _ = match format {
+        Format::Json => registry.with(json()).try_init(),
+        Format::Logfmt => registry.with(logfmt()).try_init(),
+    };
     LevelControl { handle }
 }
 

@@ -9,7 +9,12 @@ use std::{
 use actix_web::web;
 use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
-use platform::{config::ConfigError, logging, signals, tls::ClientAuth, tls::TlsError};
+use platform::{
+    config::ConfigError,
+    logging::{self, Format, Level},
+    signals,
+    tls::{ClientAuth, TlsError},
+};
 use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 
 use crate::{
@@ -17,6 +22,7 @@ use crate::{
     config::{Config, TokenSettings, TrustService},
     http::{self, Generation, ListenError},
     identity::token::{BundleError, TokenAuth},
+    refresh,
     store::{Store, StoreError},
     telemetry::{health::Health, metrics},
 };
@@ -106,7 +112,7 @@ impl State {
         let (keys, key_algorithm) = key_service(&config.trust_service)?;
         let tokens = config.auth.as_ref().map(token_auth).transpose()?;
         let generation = Generation::load(config.tls.as_ref())?;
-        let store = Store::open(&config.storage)?;
+        let store = Store::open(&config.storage, config.storage_options)?;
         let metrics = metrics::install().map_err(StartError::Metrics)?;
         Ok(Self {
             config,
@@ -184,14 +190,14 @@ pub fn token_auth(settings: &TokenSettings) -> Result<TokenAuth, StartError> {
     TokenAuth::new(realm, service, issuer, &bundle).map_err(|cause| StartError::TokenBundle { bundle, cause })
 }
 
-/// Runs the server with a configuration file until it is told to stop.
+/// Runs the server with a configuration file until it is told to stop. `level` overrides the file's.
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn run(path: &Path) -> Result<(), StartError> {
+pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<(), StartError> {
     let (config, unknown_keys) = Config::load(path)?;
-    let level = config.log_level;
-    tokio::spawn(logging::start(level).follow_signals(level));
+    let level = level.unwrap_or(config.log_level);
+    tokio::spawn(logging::start(level, format).follow_signals(level));
     for unknown in unknown_keys {
         let nearest = unknown.nearest.unwrap_or_default();
         tracing::warn!(
@@ -205,6 +211,7 @@ pub async fn run(path: &Path) -> Result<(), StartError> {
     let server = http::listen(&state)?;
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
+    tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(follow_reloads(state.clone(), path.to_path_buf()));
     let addresses: Vec<String> = state.config.listen.iter().map(ToString::to_string).collect();
     tracing::info!(

@@ -3,11 +3,17 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use platform::{
+    config::Settings,
+    database::{self, MigrateAction},
+    logging::{Format, Level},
+};
 use server::{
     app, check,
-    config::Config,
+    config::{Config, ENVIRONMENT_PREFIX},
     moving::{export, import, mirror},
-    quickstart,
+    quickstart, refresh,
+    store::{self, Store},
 };
 
 /// A Notary v1 trust server that knows its clients by their certificates.
@@ -17,12 +23,12 @@ struct Arguments {
     /// The configuration file: that of a Notary server (JSON, TOML or YAML) starts this one unchanged.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Accepted for compatibility; set logging.level instead.
-    #[arg(long, hide = true)]
+    /// Log everything that helps to follow a request, whatever logging.level says.
+    #[arg(long)]
     debug: bool,
-    /// Accepted for compatibility; logs are always JSON.
-    #[arg(long, hide = true, value_name = "FORMAT")]
-    logf: Option<String>,
+    /// The format of log lines: json or logfmt.
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    logf: Format,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -31,6 +37,15 @@ struct Arguments {
 enum Command {
     /// Make a development PKI, both configurations and client bundles in a directory.
     Quickstart(quickstart::Options),
+    /// Say which documents expire soon and what their owners have to do; status 1 if there are any.
+    Expiry {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// How far to look ahead, such as 90d.
+        #[arg(long, value_name = "TIME", default_value = "90d", value_parser = humantime::parse_duration)]
+        within: std::time::Duration,
+    },
     /// Read a configuration file and say what is wrong with it, without starting.
     CheckConfig {
         /// The configuration file.
@@ -45,6 +60,27 @@ enum Command {
     Import(import::Options),
     /// Take repositories from another Notary v1 server over its API.
     Mirror(mirror::Options),
+    /// Look at or change the schema of the database that a configuration file names.
+    Migrate {
+        #[command(subcommand)]
+        action: Migrate,
+    },
+}
+
+#[derive(Subcommand)]
+enum Migrate {
+    /// Say which migrations the database has; changes nothing.
+    Status {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Apply the migrations that the database lacks.
+    Up {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -61,8 +97,17 @@ fn main() -> ExitCode {
         Some(Command::Export(options)) => export::run(&options).map_err(|error| error.to_string()),
         Some(Command::Import(options)) => import::run(&options).map_err(|error| error.to_string()),
         Some(Command::Mirror(options)) => mirror::run(&options).map_err(|error| error.to_string()),
+        Some(Command::Migrate { action }) => match action {
+            Migrate::Status { config } => migrate(&config, MigrateAction::Status),
+            Migrate::Up { config } => migrate(&config, MigrateAction::Up),
+        },
+        Some(Command::Expiry { config, within }) => match expiry(&config, within) {
+            Ok(false) => Ok(()),
+            Ok(true) => return ExitCode::FAILURE,
+            Err(message) => Err(message),
+        },
         None => match arguments.config {
-            Some(path) => serve(&path),
+            Some(path) => serve(&path, arguments.debug, arguments.logf),
             None => Err(
                 "no configuration: use --config FILE, or make one with \"countersign-server quickstart\""
                     .into(),
@@ -78,15 +123,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(path: &std::path::Path) -> Result<(), String> {
+fn serve(path: &std::path::Path, debug: bool, format: Format) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|cause| format!("cannot start the runtime: {cause}"))?;
     runtime
-        .block_on(app::run(path))
+        .block_on(app::run(path, debug.then_some(Level::Debug), format))
         .map_err(|error| error.to_string())
+}
+
+fn migrate(path: &std::path::Path, action: MigrateAction) -> Result<(), String> {
+    let settings = Settings::load(path, ENVIRONMENT_PREFIX).map_err(|error| error.to_string())?;
+    let lines =
+        database::migrate(&settings, action, &store::MIGRATIONS).map_err(|error| error.to_string())?;
+    for line in lines {
+        println!("{line}");
+    }
+    Ok(())
 }
 
 fn check_config(path: &std::path::Path) -> Result<(), String> {
@@ -102,4 +157,18 @@ fn check_config(path: &std::path::Path) -> Result<(), String> {
     }
     println!("{} is fine", path.display());
     Ok(())
+}
+
+/// Prints what expires; true if there is anything.
+fn expiry(path: &std::path::Path, within: std::time::Duration) -> Result<bool, String> {
+    let (config, _) = Config::load(path).map_err(|error| error.to_string())?;
+    let store = Store::open(&config.storage, config.storage_options).map_err(|error| error.to_string())?;
+    let within = chrono::TimeDelta::from_std(within).map_err(|_| "--within is too long".to_owned())?;
+    let lines =
+        refresh::expiry::report(&store, chrono::Utc::now(), within).map_err(|error| error.to_string())?;
+    if lines.is_empty() {
+        println!("nothing expires within {} days", within.num_days());
+    }
+    lines.iter().for_each(|line| println!("{line}"));
+    Ok(!lines.is_empty())
 }

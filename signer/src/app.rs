@@ -81,8 +81,12 @@ fn keyring(storage: Storage, policy: crate::policy::SigningPolicy) -> Result<Key
                 Alias::new(MEMORY_ALIAS)?,
             )
         }
-        Storage::Sqlite { path, default_alias } => (
-            Store::open_sqlite(&path)?,
+        Storage::Database {
+            location,
+            options,
+            default_alias,
+        } => (
+            Store::open(&location, options)?,
             Passphrases::Environment,
             default_alias,
         ),

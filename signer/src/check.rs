@@ -55,11 +55,16 @@ pub fn run(options: &Options) -> Result<bool, CheckError> {
         report
             .note("server.client_ca_file is not set: anybody who reaches the port can have anything signed");
     }
-    let Storage::Sqlite { path, default_alias } = config.storage else {
+    let Storage::Database {
+        location,
+        default_alias,
+        ..
+    } = config.storage
+    else {
         report.note("storage.backend is memory: every key is lost when the signer ends");
         return Ok(report.end("0 keys"));
     };
-    let store = Store::open_read_only(&path)?;
+    let store = Store::open_read_only(&location)?;
     let aliases = store.aliases()?;
     let total: i64 = aliases.iter().map(|(_, count)| count).sum();
     report.fine(format_args!("the database answers; {total} keys in it"));

@@ -1,34 +1,34 @@
 //! The signing service's command line.
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use platform::{
     args::with_double_dashes,
-    logging::{self, Level},
+    database::{self, MigrateAction},
+    logging::{self, Format, Level},
     signals,
 };
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use signer::{app, check, config};
+use signer::{app, check, config, store};
 
 /// Holds the snapshot and timestamp keys of a trust server and signs with them.
 #[derive(Parser)]
-#[command(
-    name = "countersign-signer",
-    version,
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true
-)]
+#[command(name = "countersign-signer", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     /// The configuration file (JSON, TOML or YAML; a Notary signer's file will do).
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Log everything, and allow debuggers and core dumps.
     #[arg(long)]
     debug: bool,
-    /// The format of log lines; kept for old command lines, they are always JSON.
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    logf: Option<LogFormat>,
+    /// The format of log lines: json or logfmt.
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    logf: Format,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -37,12 +37,27 @@ struct Arguments {
 enum Command {
     /// Open stored keys with the configured passphrases, and say which cannot be used; changes nothing.
     Check(check::Options),
+    /// Look at or change the schema of the database that a configuration file names.
+    Migrate {
+        #[command(subcommand)]
+        action: Migrate,
+    },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    Json,
-    Logfmt,
+#[derive(Subcommand)]
+enum Migrate {
+    /// Say which migrations the database has; changes nothing.
+    Status {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Apply the migrations that the database lacks.
+    Up {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -54,7 +69,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             // Without effect if the log was started before the failure.
-            logging::start(Level::Info);
+            logging::start(Level::Info, arguments.logf);
             tracing::error!("{cause}");
             ExitCode::FAILURE
         }
@@ -81,21 +96,31 @@ fn keep_memory_private() -> std::io::Result<()> {
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
+fn migrate(path: &Path, action: MigrateAction) -> Result<(), Box<dyn Error>> {
+    for line in database::migrate(&config::load(path)?, action, &store::MIGRATIONS)? {
+        println!("{line}");
+    }
+    Ok(())
+}
+
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    if !arguments.debug {
-        keep_memory_private()?;
+    if let Some(Command::Migrate { action }) = &arguments.command {
+        return match action {
+            Migrate::Status { config } => migrate(config, MigrateAction::Status),
+            Migrate::Up { config } => migrate(config, MigrateAction::Up),
+        };
     }
     let path = arguments
         .config
         .as_deref()
         .ok_or("no configuration: use --config FILE")?;
+    if !arguments.debug {
+        keep_memory_private()?;
+    }
     let settings = config::load(path)?;
     let configured = config::log_level(&settings)?;
     let level = if arguments.debug { Level::Debug } else { configured };
-    let control = logging::start(level);
-    if arguments.logf == Some(LogFormat::Logfmt) {
-        tracing::warn!("-logf logfmt has no effect: log lines are JSON");
-    }
+    let control = logging::start(level, arguments.logf);
     let config = config::Config::read(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -153,7 +153,7 @@ fn a_refused_configuration_is_one_line_and_exit_code_1() {
     let lines: Vec<String> = program.log.by_ref().lines().map(Result::unwrap).collect();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(
-        lines[0].contains("storage.backend") && lines[0].contains("sqlite3, memory"),
+        lines[0].contains("storage.backend") && lines[0].contains("sqlite3, postgres, mysql, memory"),
         "{lines:?}"
     );
 }

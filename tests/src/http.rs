@@ -15,6 +15,8 @@ use crate::pki::ClientFiles;
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Stands between the parts of the forms made here.
 const BOUNDARY: &str = "a-boundary-for-tests";
+/// The content type of the forms made here.
+pub const FORM: &str = "multipart/form-data; boundary=a-boundary-for-tests";
 
 /// One server, seen by one client.
 pub struct Client {
@@ -59,6 +61,8 @@ impl Client {
     /// When the server refuses it.
     pub fn connect(&self) -> io::Result<SslStream<TcpStream>> {
         let tcp = TcpStream::connect(("127.0.0.1", self.port))?;
+        // As the stock clients do; without it every request waits for a delayed acknowledgement.
+        tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(TIMEOUT))?;
         tcp.set_write_timeout(Some(TIMEOUT))?;
         self.connector
@@ -66,7 +70,7 @@ impl Client {
             .map_err(|cause| io::Error::other(cause.to_string()))
     }
 
-    /// Sends `request` as it is and reads the answer to the end of the connection.
+    /// Sends `request` as it is and reads the answer.
     ///
     /// # Errors
     /// When the connection breaks before there is a whole answer.
@@ -74,12 +78,31 @@ impl Client {
         let mut stream = self.connect()?;
         // The server may answer, and stop reading, before it has read everything.
         let sent = stream.write_all(request);
-        let mut answer = Vec::new();
-        let received = stream.read_to_end(&mut answer);
-        Response::parse(&answer).ok_or_else(|| {
-            let cause = sent.err().or(received.err());
-            cause.unwrap_or_else(|| io::Error::other(format!("no answer but {} bytes", answer.len())))
-        })
+        let received = Response::read(&mut stream, Vec::new());
+        received.map_err(|cause| sent.err().unwrap_or(cause))
+    }
+
+    /// Sends `start`, and then `more` again and again until there is an answer, as a client does that reads
+    /// while it sends. Also returns how many bytes were sent.
+    ///
+    /// # Errors
+    /// When the connection breaks before there is a whole answer.
+    pub fn send_until_answered(&self, start: &[u8], more: &[u8]) -> io::Result<(Response, usize)> {
+        let mut stream = self.connect()?;
+        stream.write_all(start)?;
+        let (mut sent, mut answer, mut buffer) = (start.len(), Vec::new(), [0; 4096]);
+        while answer.is_empty() {
+            let written = stream.write_all(more);
+            stream.get_ref().set_nonblocking(true)?;
+            match stream.read(&mut buffer) {
+                Ok(received) => answer.extend_from_slice(&buffer[..received]),
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => written?,
+                Err(cause) => return Err(cause),
+            }
+            stream.get_ref().set_nonblocking(false)?;
+            sent += more.len();
+        }
+        Ok((Response::read(&mut stream, answer)?, sent))
     }
 
     /// A request with a body and headers.
@@ -114,9 +137,8 @@ impl Client {
     /// Publishes files to a GUN.
     #[track_caller]
     pub fn publish(&self, gun: &str, files: &[(&str, &[u8])]) -> Response {
-        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
         let path = format!("/v2/{gun}/_trust/tuf/");
-        self.request("POST", &path, &[("Content-Type", &kind)], &form(files))
+        self.request("POST", &path, &[("Content-Type", FORM)], &form(files))
     }
 }
 
@@ -140,6 +162,28 @@ pub fn form(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 impl Response {
+    /// Reads the answer that begins with `answer`, to the end that it announces or to that of the connection.
+    fn read(stream: &mut impl Read, mut answer: Vec<u8>) -> io::Result<Self> {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let response = Self::parse(&answer);
+            let announced = |response: &Self| response.header("content-length")?.parse().ok();
+            if let Some(response) = &response
+                && announced(response).is_some_and(|length: usize| response.body.len() >= length)
+            {
+                return Ok(response.clone());
+            }
+            match (stream.read(&mut buffer), response) {
+                (Ok(received @ 1..), _) => answer.extend_from_slice(&buffer[..received]),
+                (_, Some(response)) => return Ok(response),
+                (Err(cause), None) => return Err(cause),
+                (Ok(_), None) => {
+                    return Err(io::Error::other(format!("no answer but {} bytes", answer.len())));
+                }
+            }
+        }
+    }
+
     fn parse(answer: &[u8]) -> Option<Self> {
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut response = httparse::Response::new(&mut headers);

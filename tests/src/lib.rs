@@ -8,8 +8,10 @@
     reason = "a test that cannot be set up fails, and says where"
 )]
 
+pub mod database;
 pub mod docker;
 pub mod http;
+pub mod mutation;
 pub mod notary;
 pub mod operator;
 pub mod pki;
@@ -18,8 +20,9 @@ pub mod publisher;
 pub mod server;
 pub mod token_service;
 
+pub use database::{DatabaseServer, Databases, ENGINES, Engine, SERVED, Whose};
 pub use http::{Client, Response};
 pub use notary::Notary;
 pub use pki::{ClientFiles, TestPki};
 pub use process::{Finished, Stop};
-pub use server::TestServer;
+pub use server::{Programs, TestServer};

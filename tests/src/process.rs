@@ -61,6 +61,15 @@ pub fn installed_program(name: &str, package: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is not installed: run \"make test\", or apt-get install {package}"))
 }
 
+/// The library that makes a program believe that it is another time.
+pub fn fake_time_library() -> PathBuf {
+    let directories = std::fs::read_dir("/usr/lib").unwrap();
+    let mut found = directories.map(|entry| entry.unwrap().path().join("faketime/libfaketimeMT.so.1"));
+    found.find(|path| path.exists()).unwrap_or_else(|| {
+        panic!("faketime is not installed: run \"make test\", or apt-get install faketime")
+    })
+}
+
 /// A port on the loopback interface that nobody else uses: below the range of outgoing connections, so
 /// that it stays free while a daemon restarts.
 pub fn free_port() -> u16 {

@@ -7,20 +7,24 @@ use std::{
     sync::Arc,
 };
 
-use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_types::Text};
+use diesel::{
+    Connection, QueryableByName, RunQueryDsl, SqliteConnection,
+    sql_types::{Integer, Text},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    database::{Databases, Engine, Whose},
     docker::{self, Namespace, Place},
     http::Client,
     notary::Notary,
     pki::{ClientFiles, TestPki},
-    process::{Daemon, Stop, built_programs, free_port},
+    process::{Daemon, Stop, built_programs, fake_time_library, free_port, installed_program},
 };
 
-/// The signer's passphrase in every test.
-pub(crate) const PASSPHRASE: (&str, &str) = ("NOTARY_SIGNER_TIMESTAMP_1", "a passphrase for tests");
+/// The signer's passphrase in every test: that of the captured databases.
+pub const PASSPHRASE: (&str, &str) = ("NOTARY_SIGNER_TIMESTAMP_1", "testpassword");
 
 /// Decides what the servers of a test are like.
 pub struct Builder {
@@ -28,6 +32,18 @@ pub struct Builder {
     signer_changes: Vec<(&'static str, Value)>,
     with_signer: bool,
     place: Place,
+    days_ago: u32,
+    databases: Option<Databases>,
+    programs: Programs,
+}
+
+/// Whose programs run. They take the same configurations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Programs {
+    /// The ones under test.
+    Ours,
+    /// Notary's, from Debian.
+    Notarys,
 }
 
 /// A running trust server and signer; both end with it.
@@ -38,6 +54,9 @@ pub struct TestServer {
     port: u16,
     signer_port: u16,
     place: Place,
+    databases: Option<Databases>,
+    programs: Programs,
+    days_ago: u32,
     // Last, so that the daemons are gone, and their logs read, before it is removed.
     directory: TempDir,
 }
@@ -50,6 +69,9 @@ impl TestServer {
             signer_changes: Vec::new(),
             with_signer: true,
             place: Place::Here,
+            databases: None,
+            programs: Programs::Ours,
+            days_ago: 0,
         }
     }
 
@@ -135,6 +157,25 @@ impl TestServer {
             .collect()
     }
 
+    /// Everything stored: GUN, role and version, in that order.
+    pub fn stored(&self) -> Vec<(String, String, i32)> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            gun: String,
+            #[diesel(sql_type = Text)]
+            role: String,
+            #[diesel(sql_type = Integer)]
+            version: i32,
+        }
+        let mut connection = SqliteConnection::establish(self.database().to_str().unwrap()).unwrap();
+        let query = "SELECT gun, role, version FROM tuf_files ORDER BY gun, role, version";
+        let rows: Vec<Row> = diesel::sql_query(query).load(&mut connection).unwrap();
+        rows.into_iter()
+            .map(|row| (row.gun, row.role, row.version))
+            .collect()
+    }
+
     /// Stops the trust server; returns its exit code, if it ended by itself.
     pub fn stop_server(&mut self, how: Stop) -> Option<i32> {
         self.server.stop(how)
@@ -142,12 +183,42 @@ impl TestServer {
 
     /// Starts the trust server again after a stop.
     pub fn start_server(&mut self) {
-        self.server = start_server(&self.place, self.directory.path(), self.port);
+        self.server = start_server(
+            self.programs,
+            &self.place,
+            self.directory.path(),
+            self.port,
+            self.days_ago,
+        );
+    }
+
+    /// Starts the trust server again, with the right time from now on.
+    pub fn return_to_the_present(&mut self) {
+        self.days_ago = 0;
+        self.restart_server(Stop::Politely);
     }
 
     /// Stops the trust server and starts it again.
     pub fn restart_server(&mut self, how: Stop) {
         self.server.stop(how);
+        self.start_server();
+    }
+
+    /// The databases, unless they are files.
+    pub fn databases(&self) -> &Databases {
+        self.databases.as_ref().unwrap()
+    }
+
+    /// Stops both programs and goes on with those of `programs`, on the same files and databases.
+    pub fn change_programs(&mut self, programs: Programs) {
+        self.server.stop(Stop::Politely);
+        if self.signer.is_some() {
+            self.stop_signer(Stop::Politely);
+        }
+        self.programs = programs;
+        if self.signer.is_some() {
+            self.start_signer();
+        }
         self.start_server();
     }
 
@@ -158,7 +229,12 @@ impl TestServer {
 
     /// Starts the signer again after a stop.
     pub fn start_signer(&mut self) {
-        self.signer = Some(start_signer(&self.place, self.directory.path(), self.signer_port));
+        self.signer = Some(start_signer(
+            self.programs,
+            &self.place,
+            self.directory.path(),
+            self.signer_port,
+        ));
     }
 
     /// Stops the signer and starts it again.
@@ -201,10 +277,43 @@ impl Builder {
         self.set("trust_service", json!({"type": "local"}))
     }
 
+    /// Keeps metadata and keys in fresh databases of this kind.
+    #[must_use]
+    pub fn database(self, engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => self,
+            served => self.databases(served.databases()),
+        }
+    }
+
+    /// Keeps metadata and keys in these databases, perhaps beside another server.
+    #[must_use]
+    pub fn databases(mut self, databases: Databases) -> Self {
+        self.changes.push(("storage", databases.storage(Whose::Server)));
+        self.signer_changes
+            .push(("storage", databases.storage(Whose::Signer)));
+        self.databases = Some(databases);
+        self
+    }
+
+    /// Begins with the programs of `programs`.
+    #[must_use]
+    pub fn programs(mut self, programs: Programs) -> Self {
+        self.programs = programs;
+        self
+    }
+
     /// Runs the daemons in a namespace, where the server is `trust.test`.
     #[must_use]
     pub fn inside(mut self, namespace: &Arc<Namespace>) -> Self {
         self.place = Place::Inside(namespace.clone());
+        self
+    }
+
+    /// Lets the trust server believe that it is so many days ago.
+    #[must_use]
+    pub fn days_ago(mut self, days: u32) -> Self {
+        self.days_ago = days;
         self
     }
 
@@ -232,6 +341,9 @@ impl Builder {
             signer_port,
             with_signer: self.with_signer,
             place: self.place,
+            databases: self.databases,
+            programs: self.programs,
+            days_ago: self.days_ago,
         }
     }
 
@@ -249,6 +361,9 @@ pub struct Prepared {
     signer_port: u16,
     with_signer: bool,
     place: Place,
+    databases: Option<Databases>,
+    programs: Programs,
+    days_ago: u32,
 }
 
 impl Prepared {
@@ -262,6 +377,16 @@ impl Prepared {
         &self.pki
     }
 
+    /// The port that the server is to listen on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The port that the signer is to listen on.
+    pub fn signer_port(&self) -> u16 {
+        self.signer_port
+    }
+
     /// Starts the daemons and waits until they listen.
     pub fn start(self) -> TestServer {
         let Self {
@@ -271,9 +396,12 @@ impl Prepared {
             signer_port,
             with_signer,
             place,
+            databases,
+            programs,
+            days_ago,
         } = self;
-        let signer = with_signer.then(|| start_signer(&place, directory.path(), signer_port));
-        let server = start_server(&place, directory.path(), port);
+        let signer = with_signer.then(|| start_signer(programs, &place, directory.path(), signer_port));
+        let server = start_server(programs, &place, directory.path(), port, days_ago);
         TestServer {
             server,
             signer,
@@ -281,7 +409,19 @@ impl Prepared {
             port,
             signer_port,
             place,
+            databases,
+            programs,
+            days_ago,
             directory,
+        }
+    }
+}
+
+impl Programs {
+    fn program(self, name: &str) -> PathBuf {
+        match self {
+            Self::Ours => built_programs().join(format!("countersign-{name}")),
+            Self::Notarys => installed_program(&format!("notary-{name}"), "notary"),
         }
     }
 }
@@ -328,7 +468,8 @@ fn signer_config(port: u16) -> Value {
     })
 }
 
-fn set(config: &mut Value, key: &str, value: Value) {
+/// Sets a dotted key of a configuration.
+pub fn set(config: &mut Value, key: &str, value: Value) {
     let mut node = config;
     for step in key.split('.') {
         node = &mut node[step];
@@ -336,16 +477,23 @@ fn set(config: &mut Value, key: &str, value: Value) {
     *node = value;
 }
 
-fn start_server(place: &Place, directory: &Path, port: u16) -> Daemon {
-    let mut command = place.command(&built_programs().join("countersign-server"));
+fn start_server(programs: Programs, place: &Place, directory: &Path, port: u16, days_ago: u32) -> Daemon {
+    let mut command = place.command(&programs.program("server"));
     command.arg("-config").arg(directory.join("server.json"));
+    if days_ago > 0 {
+        // Not through the program of the same name: that would be the one to be stopped.
+        command
+            .env("LD_PRELOAD", fake_time_library())
+            .env("FAKETIME", format!("-{days_ago}d"))
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
     let mut daemon = Daemon::spawn(&mut command, &directory.join("server.log"));
     daemon.wait_for("the server listens", || place.reachable(address_in(place), port));
     daemon
 }
 
-fn start_signer(place: &Place, directory: &Path, port: u16) -> Daemon {
-    let mut command = place.command(&built_programs().join("countersign-signer"));
+fn start_signer(programs: Programs, place: &Place, directory: &Path, port: u16) -> Daemon {
+    let mut command = place.command(&programs.program("signer"));
     command
         .arg("-config")
         .arg(directory.join("signer.json"))

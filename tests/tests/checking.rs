@@ -148,7 +148,7 @@ fn a_database_that_is_not_there_is_not_made() {
     fs::remove_file(&database).unwrap();
     check(&server)
         .fails()
-        .says("cannot open the SQLite database")
+        .says("does not answer")
         .says("No such file");
     assert!(!database.exists());
 }

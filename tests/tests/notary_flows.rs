@@ -15,6 +15,9 @@ const GUNS: [&str; 6] = [
     "10.0.0.1:443/x/y",
 ];
 
+/// One of each shape, for the longer flows.
+const SHAPES: [&str; 3] = [GUNS[1], GUNS[2], GUNS[3]];
+
 /// A private key and its public half, for a delegation; made with the openssl program as people do.
 fn key_pair(notary: &Notary, name: &str) -> (String, String) {
     let (private, public) = (format!("{name}-key.pem"), format!("{name}-pub.pem"));
@@ -135,7 +138,12 @@ fn a_publisher_signs_and_a_reader_verifies() {
 fn addhash_signs_what_was_never_here_and_keeps_custom_data() {
     let server = TestServer::start();
     let alice = server.notary("alice");
-    let gun = GUNS[1];
+    for gun in GUNS {
+        addhash(&server, &alice, gun);
+    }
+}
+
+fn addhash(server: &TestServer, alice: &Notary, gun: &str) {
     alice.run(["init", gun, "-p"]).ok();
     let (short, long) = (hex::encode(sha256(b"x")), hex::encode(sha512(b"x")));
     let custom = alice.file("custom.json", r#"{"a":"b"}"#);
@@ -258,10 +266,15 @@ fn delegates_publish_from_their_own_trust_directories_with_keys_and_certificates
 fn a_delegate_delegates_further_and_a_witness_renews() {
     let server = TestServer::start();
     let alice = server.notary("alice");
-    let gun = GUNS[2];
-    repository(&alice, gun);
-    let bob = server.notary("bob");
-    let carol = server.notary("carol");
+    for gun in SHAPES {
+        delegate_further(&server, &alice, gun);
+    }
+}
+
+fn delegate_further(server: &TestServer, alice: &Notary, gun: &str) {
+    repository(alice, gun);
+    let bob = server.notary("bob").elsewhere(&format!("bob-{}", gun.len()));
+    let carol = server.notary("carol").elsewhere(&format!("carol-{}", gun.len()));
     let (bob_key, bob_public) = key_pair(&bob, "bob");
     let (carol_key, carol_certificate) = certificate(&carol, "carol", &["rsa:2048"]);
     alice
@@ -292,7 +305,9 @@ fn a_delegate_delegates_further_and_a_witness_renews() {
     import(&carol, &carol_key, nested, gun);
     carol.add_and_publish_to(gun, "n/carols", nested);
 
-    let reader = server.notary("reader");
+    let reader = server
+        .notary("reader")
+        .elsewhere(&format!("reader-{}", gun.len()));
     reader.run(["list", gun]).ok().says("n/carols").says(nested);
 
     let path = format!("/v2/{gun}/_trust/tuf/targets/releases.json");
@@ -311,7 +326,7 @@ fn a_delegate_delegates_further_and_a_witness_renews() {
 fn every_key_can_be_rotated_and_old_readers_follow() {
     let server = TestServer::start();
     let alice = server.notary("alice");
-    for gun in [GUNS[0], GUNS[3]] {
+    for gun in SHAPES {
         alice.run(["init", gun, "-p"]).ok();
         alice.add_and_publish(gun, "v1", "one");
         let old = server.notary("old").elsewhere(&format!("old-{}", gun.len()));
@@ -388,23 +403,29 @@ fn deleting_a_repository_leaves_nothing_and_spares_its_neighbours() {
 fn publishing_nothing_is_no_error() {
     let server = TestServer::start();
     let alice = server.notary("alice");
-    repository(&alice, "app");
-    alice
-        .run(["publish", "app"])
-        .ok()
-        .says("Successfully published changes");
-    alice
-        .run(["publish", "app"])
-        .ok()
-        .says("Successfully published changes");
-    assert_eq!(server.notary("reader").targets("app"), ["first"]);
+    for gun in SHAPES {
+        repository(&alice, gun);
+        alice
+            .run(["publish", gun])
+            .ok()
+            .says("Successfully published changes");
+        alice
+            .run(["publish", gun])
+            .ok()
+            .says("Successfully published changes");
+        let reader = server
+            .notary("reader")
+            .elsewhere(&format!("reader-{}", gun.len()));
+        assert_eq!(reader.targets(gun), ["first"]);
+    }
 }
 
 #[test]
 fn of_two_publishers_at_once_one_is_told_to_try_again() {
     let server = TestServer::start();
     let alice = server.notary("alice");
-    alice.run(["init", "app", "-p"]).ok();
+    let gun = GUNS[3];
+    alice.run(["init", gun, "-p"]).ok();
     let mut conflicts = 0;
     for round in 0..5 {
         // A copy of the trust directory is a second machine of the same publisher.
@@ -419,11 +440,11 @@ fn of_two_publishers_at_once_one_is_told_to_try_again() {
         .ok();
         for (who, name) in [(&alice, "a"), (&other, "b")] {
             let file = who.file("content", name);
-            who.run(["add", "app", &format!("{name}{round}"), file.to_str().unwrap()])
+            who.run(["add", gun, &format!("{name}{round}"), file.to_str().unwrap()])
                 .ok();
         }
         let racing =
-            [alice.clone(), other.clone()].map(|who| std::thread::spawn(move || who.run(["publish", "app"])));
+            [alice.clone(), other.clone()].map(|who| std::thread::spawn(move || who.run(["publish", gun])));
         let finished = racing.map(|thread| thread.join().unwrap());
         let losers: Vec<_> = finished.iter().filter(|finished| finished.code != 0).collect();
         assert!(
@@ -438,9 +459,9 @@ fn of_two_publishers_at_once_one_is_told_to_try_again() {
             assert!(loser.output().contains(advice), "{loser}");
         }
         for who in [&alice, &other] {
-            who.run(["publish", "app"]).ok();
+            who.run(["publish", gun]).ok();
         }
-        let listed = sorted(server.notary("reader").targets("app"));
+        let listed = sorted(server.notary("reader").targets(gun));
         for name in ["a", "b"] {
             assert!(listed.contains(&format!("{name}{round}")), "{listed:?}");
         }

@@ -294,7 +294,8 @@ where
         }
         let all_read = !parents.is_empty();
         while let Some(parent) = parents.pop_front() {
-            for role in parent.delegations() {
+            let declared = parent.delegations().filter_map(|name| RoleName::parse(name).ok());
+            for role in declared {
                 // Names and parents belong together, so no delegation comes twice but by a repeated entry.
                 if known.insert(role.to_string())
                     && let Some(keys) = parent.delegation(&role)

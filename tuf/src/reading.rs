@@ -43,16 +43,17 @@ pub fn named_in_snapshot(snapshot_bytes: &[u8], role: &RoleName) -> Result<Optio
     Ok(body.meta(role).and_then(FileMeta::sha256))
 }
 
-/// The delegations that a targets document declares and a snapshot may name.
+/// The roles that targets, or a delegation, delegate to. Names that are no role's are left out.
 ///
 /// # Errors
 ///
-/// Fails for bytes that are not a targets document.
-pub fn delegations(targets_bytes: &[u8], role: &RoleName) -> Result<Vec<RoleName>, MetadataError> {
-    let document = Envelope::parse(targets_bytes)?;
-    let body = TargetsBody::read(role, &document)?;
-    body.check(role, &document)?;
-    Ok(body.delegations().collect())
+/// Fails for bytes that are not targets.
+pub fn delegated_roles(role: &RoleName, targets_bytes: &[u8]) -> Result<Vec<RoleName>, MetadataError> {
+    let body = TargetsBody::read(role, &Envelope::parse(targets_bytes)?)?;
+    Ok(body
+        .delegations()
+        .filter_map(|name| RoleName::parse(name).ok())
+        .collect())
 }
 
 /// The version that a document of this role states.

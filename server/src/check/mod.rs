@@ -6,21 +6,21 @@ mod report;
 use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use platform::{config::ConfigError, progress::Progress, report::Report};
+use platform::{config::ConfigError, database::Location, progress::Progress, report::Report};
 use tuf::{Gun, RoleName, Severity};
 
 use crate::{
     app::{self, StartError},
     config::{Config, TrustService},
     http::Generation,
-    store::{Audited, Location, Store, StoreError},
+    store::{Audited, Store, StoreError},
 };
 use keys::{Held, ServerKeys, Signer};
 
 /// How many repositories' keys the signer is asked for unless `--all` is given.
 const SAMPLE: u64 = 20;
 /// How many names of repositories are read at once.
-const PAGE: i64 = 500;
+const PAGE: u32 = 500;
 
 /// Why the check could not be made at all.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +78,10 @@ pub fn run(options: &Options) -> Result<bool, CheckError> {
         Signer::of(&config.trust_service)
     };
     let signer = runtime.block_on(keys::healthy(signer, &mut report));
+    if config.storage == Location::Memory {
+        report.note("storage.backend is memory: there is nothing to check");
+        return Ok(report.end(report::repositories(0)));
+    }
     let store = open(&config, &mut report)?;
     let named = named(&options.guns, &store, &mut report)?;
     let total = match &named {
@@ -149,9 +153,6 @@ fn files(config: &Config, report: &mut Report) {
 }
 
 fn open(config: &Config, report: &mut Report) -> Result<Store, CheckError> {
-    if config.storage == Location::Memory {
-        report.note("storage.backend is memory: there is nothing to check");
-    }
     let store = Store::open_read_only(&config.storage)?;
     let guns = store.count_guns()?;
     report.fine(format_args!(
@@ -191,12 +192,12 @@ struct Check {
 
 impl Check {
     fn every_repository(&mut self) -> Result<(), StoreError> {
-        let mut last: Option<String> = None;
+        let mut last = String::new();
         loop {
-            let page = self.store.guns(last.as_deref(), PAGE)?;
+            let page = self.store.every_gun(&last, PAGE)?;
             page.iter().try_for_each(|name| self.repository(name))?;
             match page.into_iter().last() {
-                Some(name) => last = Some(name),
+                Some(name) => last = name,
                 None => return Ok(()),
             }
         }

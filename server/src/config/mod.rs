@@ -1,6 +1,7 @@
 //! The server's configuration: the Notary server's keys, and ours beside them.
 
 mod auth;
+mod refresh;
 mod repositories;
 mod server;
 mod trust_service;
@@ -9,15 +10,15 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use platform::{
     config::{ConfigError, Settings, UnknownKey},
+    database::{Location, Options},
     logging::{LEVELS, Level},
     tls::ServerTls,
 };
 
 pub use auth::TokenSettings;
+pub use refresh::RefreshSettings;
 pub use repositories::GunPrefixes;
 pub use trust_service::TrustService;
-
-use crate::store::Location;
 
 /// The start of the names of environment variables that override keys.
 pub const ENVIRONMENT_PREFIX: &str = "NOTARY_SERVER";
@@ -45,12 +46,16 @@ pub struct Config {
     pub trust_service: TrustService,
     /// Where metadata is stored.
     pub storage: Location,
+    /// How the database is used.
+    pub storage_options: Options,
     /// How much is logged.
     pub log_level: Level,
     /// Which GUNs are served.
     pub gun_prefixes: GunPrefixes,
     /// What caches are told.
     pub caching: Caching,
+    /// When timestamps are renewed in the background.
+    pub refresh: RefreshSettings,
     /// The largest publish, in bytes.
     pub publish_limit: usize,
     /// How long requests in flight get at a stop.
@@ -86,7 +91,8 @@ impl Config {
         let gun_prefixes = GunPrefixes::read(settings)?;
         ignore_reporting(settings)?;
         let trust_service = TrustService::read(settings)?;
-        let storage = storage(settings)?;
+        let storage = Location::read(settings)?;
+        let storage_options = Options::read(settings)?;
         let caching = Caching {
             current: max_age(settings, "caching.max_age.current_metadata", CURRENT_MAX_AGE)?,
             consistent: max_age(
@@ -98,6 +104,7 @@ impl Config {
         let listen = settings.listen_addresses("server.http_addr")?;
         let tls = server::tls(settings)?;
         let auth = TokenSettings::read(settings)?;
+        let refresh = RefreshSettings::read(settings)?;
         let publish_limit = settings
             .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
             .unwrap_or(PUBLISH_LIMIT);
@@ -110,9 +117,11 @@ impl Config {
             auth,
             trust_service,
             storage,
+            storage_options,
             log_level,
             gun_prefixes,
             caching,
+            refresh,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
             shutdown_timeout: Duration::from_secs(shutdown_timeout.unsigned_abs()),
         })
@@ -127,28 +136,6 @@ fn log_level(settings: &Settings) -> Result<Level, ConfigError> {
         let names: Vec<&str> = LEVELS.iter().map(|(name, _)| *name).collect();
         ConfigError::invalid("logging.level", &text, format!("allowed: {}", names.join(", ")))
     })
-}
-
-fn storage(settings: &Settings) -> Result<Location, ConfigError> {
-    #[derive(Clone)]
-    enum Backend {
-        Sqlite,
-        Memory,
-    }
-    let backends = [("sqlite3", Backend::Sqlite), ("memory", Backend::Memory)];
-    match settings.choice("storage.backend", &backends)? {
-        None => Err(ConfigError::missing(
-            "storage.backend",
-            "set it to sqlite3 or memory",
-        )),
-        Some(Backend::Memory) => Ok(Location::Memory),
-        Some(Backend::Sqlite) => {
-            let path = settings.path("storage.db_url")?;
-            path.map(Location::Sqlite).ok_or_else(|| {
-                ConfigError::missing("storage.db_url", "set it to the path of the database file")
-            })
-        }
-    }
 }
 
 fn max_age(settings: &Settings, key: &str, default: i64) -> Result<u32, ConfigError> {
@@ -211,7 +198,7 @@ mod tests {
         let cases = [
             (
                 refused(|t| t["storage"]["backend"] = json!("Sqlite3")),
-                "storage.backend: \"Sqlite3\" (allowed: sqlite3, memory)",
+                "storage.backend: \"Sqlite3\" (allowed: sqlite3, postgres, mysql, memory)",
             ),
             (
                 refused(|t| t["trust_service"]["type"] = json!("hsm")),

@@ -1,8 +1,17 @@
 //! Reading a request body within limits of size and time.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use actix_web::{HttpRequest, http::header::CONTENT_LENGTH, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::{BodySize, BoxBody, MessageBody},
+    http::header::CONTENT_LENGTH,
+    web,
+};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
@@ -14,14 +23,20 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A body that has not arrived after this long is given up, however steadily it drips.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// The size that the request says its body has, in bytes.
+pub fn announced(request: &HttpRequest) -> Option<u64> {
+    let length = request.headers().get(CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
 /// The whole body, if it is at most `limit` bytes. A larger one is refused before it is read, or at the
 /// byte too many.
-pub async fn read(request: &HttpRequest, mut payload: web::Payload, limit: usize) -> Result<Bytes, ApiError> {
-    let announced = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| length > limit as u64) {
+pub async fn read(
+    request: &HttpRequest,
+    payload: &mut web::Payload,
+    limit: usize,
+) -> Result<Bytes, ApiError> {
+    if announced(request).is_some_and(|length| length > limit as u64) {
         return Err(ApiError::TooLarge(limit));
     }
     let mut body = BytesMut::new();
@@ -39,5 +54,30 @@ pub async fn read(request: &HttpRequest, mut payload: web::Payload, limit: usize
             return Err(ApiError::TooLarge(limit));
         }
         body.extend_from_slice(&chunk);
+    }
+}
+
+/// An answer that may go out before the request's body was read to its end.
+///
+/// A chunked body that nobody can read any more is read to its end by actix, however long that takes. One
+/// that somebody still could read is given up soon after the answer, with time for the client to see it.
+pub fn without_rest(answer: HttpResponse, payload: web::Payload) -> HttpResponse {
+    answer.map_body(|_, body| BoxBody::new(Answer { body, _rest: payload }))
+}
+
+struct Answer {
+    body: BoxBody,
+    _rest: web::Payload,
+}
+
+impl MessageBody for Answer {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.body.as_pin_mut().poll_next(cx)
     }
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    body::{BodySize, MessageBody},
     http::{
         StatusCode,
         header::{AUTHORIZATION, ContentType, HOST, HeaderValue, LOCATION},
@@ -14,7 +15,7 @@ use platform::tls::PeerCertificate;
 use tuf::Gun;
 
 use super::{
-    changefeed,
+    body, changefeed,
     error::ApiError,
     keys, metadata, repository,
     routes::{self, Operation, Resolution, Target},
@@ -31,7 +32,11 @@ use crate::{
 };
 
 /// Answers any request.
-pub async fn dispatch(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+pub async fn dispatch(
+    request: HttpRequest,
+    mut payload: web::Payload,
+    state: web::Data<State>,
+) -> HttpResponse {
     let started = Instant::now();
     let resolution = routes::resolve(request.method(), request.uri().path(), request.query_string());
     let operation = match &resolution {
@@ -44,7 +49,7 @@ pub async fn dispatch(request: HttpRequest, payload: web::Payload, state: web::D
         Resolution::Moved(location) => Ok(HttpResponse::MovedPermanently()
             .insert_header((LOCATION, location))
             .finish()),
-        Resolution::Target(target) => handle(&state, &request, payload, &target, &mut principal).await,
+        Resolution::Target(target) => handle(&state, &request, &mut payload, &target, &mut principal).await,
     };
     let response = answer.unwrap_or_else(|error| {
         report(&request, &error, principal.as_deref());
@@ -54,7 +59,14 @@ pub async fn dispatch(request: HttpRequest, payload: web::Payload, state: web::D
         operation.label(),
         request.method().as_str(),
         response.status(),
-        started.elapsed(),
+        telemetry::metrics::Cost {
+            duration: started.elapsed(),
+            request_bytes: body::announced(&request).unwrap_or(0),
+            response_bytes: match response.body().size() {
+                BodySize::Sized(bytes) => bytes,
+                BodySize::None | BodySize::Stream => 0,
+            },
+        },
     );
     tracing::info!(
         http.method = request.method().as_str(),
@@ -65,13 +77,13 @@ pub async fn dispatch(request: HttpRequest, payload: web::Payload, state: web::D
         peer.address = request.peer_addr().map(tracing::field::display),
         "answered"
     );
-    response
+    body::without_rest(response, payload)
 }
 
 async fn handle(
     state: &State,
     request: &HttpRequest,
-    payload: web::Payload,
+    payload: &mut web::Payload,
     target: &Target,
     known_as: &mut Option<String>,
 ) -> Result<HttpResponse, ApiError> {

@@ -36,6 +36,9 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
         .workers(std::thread::available_parallelism().map_or(2, usize::from))
         .shutdown_timeout(config.shutdown_timeout.as_secs())
         .disable_signals();
+    // Hidden from actix' documentation, but what its own server uses: without it connections that nobody
+    // uses are kept open, and hold up a stop, until they time out.
+    let stopping = builder.graceful_shutdown_signal();
     for address in &config.listen {
         let bind_error = |cause| ListenError {
             address: *address,
@@ -43,14 +46,18 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
         };
         let listener = std::net::TcpListener::bind(address).map_err(bind_error)?;
         listener.set_nonblocking(true).map_err(bind_error)?;
-        let state = state.clone();
+        let (state, stopping) = (state.clone(), stopping.clone());
         builder = builder
             .listen("http", listener, move || {
-                let state = state.clone();
+                let (state, stopping) = (state.clone(), stopping.clone());
                 let app = App::new()
                     .app_data(state.clone())
                     .default_service(web::to(dispatch));
                 let http = HttpService::build()
+                    .graceful_shutdown_signal(move || {
+                        let stopping = stopping.clone();
+                        async move { stopping.notified().await }
+                    })
                     .keep_alive(KEEP_ALIVE)
                     .client_request_timeout(HEAD_TIMEOUT)
                     .client_disconnect_timeout(DISCONNECT_TIMEOUT)

@@ -14,7 +14,7 @@ use crate::{
 pub async fn publish(
     state: &State,
     request: &HttpRequest,
-    payload: web::Payload,
+    payload: &mut web::Payload,
     grant: Grant<Publish>,
 ) -> Result<HttpResponse, ApiError> {
     let boundary = multipart::boundary(request)?;

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::header::ContentType};
 use serde_json::Value;
 
-use crate::app::State;
+use crate::{app::State, telemetry::metrics};
 
 /// 200 and `{}` when all is well, otherwise 503 and what fails.
 pub fn health(state: &State) -> HttpResponse {
@@ -25,6 +25,7 @@ pub fn health(state: &State) -> HttpResponse {
 
 /// The figures in Prometheus' text format.
 pub fn metrics(state: &State) -> HttpResponse {
+    metrics::collect_process_figures();
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(state.metrics.render())

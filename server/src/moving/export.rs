@@ -14,7 +14,7 @@ use super::{MoveError, configuration, file::Writer, gun};
 use crate::store::Store;
 
 /// How many names of repositories are read at once.
-const PAGE: i64 = 500;
+const PAGE: u32 = 500;
 
 /// What to export, and where to.
 #[derive(Debug, Clone, clap::Args)]
@@ -76,14 +76,14 @@ fn write(options: &Options, store: &Store, path: &Path) -> Result<u64, MoveError
         Ok::<_, MoveError>(())
     };
     if options.all {
-        let mut last: Option<String> = None;
+        let mut last = String::new();
         loop {
-            let page = store.guns(last.as_deref(), PAGE)?;
+            let page = store.every_gun(&last, PAGE)?;
             for name in &page {
                 one(&gun(name)?)?;
             }
             match page.into_iter().last() {
-                Some(name) => last = Some(name),
+                Some(name) => last = name,
                 None => break,
             }
         }

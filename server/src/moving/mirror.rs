@@ -169,7 +169,7 @@ impl Source<'_> {
             if found.len() >= COUNT_LIMIT {
                 return Err(format!("it has more than {COUNT_LIMIT} delegations"));
             }
-            match tuf::delegations(&document.bytes, &role) {
+            match tuf::delegated_roles(&role, &document.bytes) {
                 // A role may be declared twice.
                 Ok(children) => {
                     for child in children {

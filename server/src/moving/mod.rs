@@ -9,12 +9,12 @@ mod remote;
 
 use std::path::PathBuf;
 
-use platform::config::ConfigError;
+use platform::{config::ConfigError, database::Location};
 use tuf::{Gun, GunError};
 
 use crate::{
     config::{Config, GunPrefixes},
-    store::{Actor, ImportError, Imported, Location, Store, StoreError},
+    store::{Actor, ImportError, Imported, Store, StoreError},
 };
 
 /// Who is recorded for what is imported.
@@ -91,7 +91,7 @@ struct Destination {
 impl Destination {
     fn open(config: Config) -> Result<Self, MoveError> {
         Ok(Self {
-            store: Store::open(&config.storage)?,
+            store: Store::open(&config.storage, config.storage_options)?,
             prefixes: config.gun_prefixes,
             actor: Actor {
                 principal: IMPORT.to_owned(),

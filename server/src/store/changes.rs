@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
+use platform::database::exact;
 use tuf::Gun;
 
 use super::{Store, StoreError, schema::changefeed};
@@ -77,7 +78,7 @@ impl Store {
             .limit(i64::from(count))
             .into_boxed();
         if let Some(gun) = gun {
-            select = select.filter(changefeed::gun.eq(gun.as_str()));
+            select = select.filter(exact(changefeed::gun, gun.as_str()));
         }
         let backwards = matches!(query, ChangeQuery::Newest | ChangeQuery::Before(_));
         select = match query {

@@ -1,13 +1,17 @@
 //! Changing what is stored: all of it or nothing.
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
-use diesel::{dsl::max, prelude::*, result::DatabaseErrorKind};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::{prelude::*, sql_types::BigInt};
+use platform::database::{DbConnection, exact, is_conflict, locked};
 use tuf::{Document, Gun, RoleName, Version};
 
 use super::{
     Store, StoreError,
     schema::{change_actors, changefeed, tuf_files},
 };
+
+/// Publishing to a GUN and deleting it exclude each other under this name.
+pub(super) const GUN_LOCK: &str = "gun";
 
 /// Who makes a change, for the record.
 #[derive(Debug, Clone, Default)]
@@ -37,12 +41,10 @@ pub enum CommitError {
 
 impl From<diesel::result::Error> for CommitError {
     fn from(cause: diesel::result::Error) -> Self {
-        match cause {
-            diesel::result::Error::DatabaseError(
-                DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure,
-                _,
-            ) => Self::Conflict,
-            other => Self::Store(other.into()),
+        if is_conflict(&cause) {
+            Self::Conflict
+        } else {
+            Self::Store(cause.into())
         }
     }
 }
@@ -80,24 +82,39 @@ struct NewActor<'a> {
     peer_address: Option<&'a str>,
 }
 
-fn highest_version(
-    connection: &mut SqliteConnection,
+/// The highest version of a role, as it is now: nobody changes it until the transaction ends.
+pub(super) fn highest_version(
+    connection: &mut DbConnection,
     gun: &Gun,
     role: &RoleName,
 ) -> QueryResult<Option<i32>> {
-    tuf_files::table
-        .filter(tuf_files::gun.eq(gun.as_str()))
-        .filter(tuf_files::role.eq(role.as_str()))
+    let newest = tuf_files::table
+        .filter(exact(tuf_files::gun, gun.as_str()))
+        .filter(exact(tuf_files::role, role.as_str()))
         .filter(tuf_files::deleted_at.is_null())
-        .select(max(tuf_files::version))
-        .first(connection)
+        .select(tuf_files::version)
+        .order(tuf_files::version.desc())
+        .limit(1);
+    locked(newest).get_result(connection).optional()
 }
 
-fn record(connection: &mut SqliteConnection, change: &NewChange<'_>, actor: &Actor) -> QueryResult<()> {
-    let change_id: i32 = diesel::insert_into(changefeed::table)
-        .values(change)
-        .returning(changefeed::id)
-        .get_result(connection)?;
+/// Adds to the changefeed; returns the place in it.
+fn append(connection: &mut DbConnection, change: &NewChange<'_>) -> QueryResult<i32> {
+    let insert = diesel::insert_into(changefeed::table).values(change);
+    match connection {
+        DbConnection::Sqlite(sqlite) => insert.returning(changefeed::id).get_result(sqlite),
+        DbConnection::Postgres(postgres) => insert.returning(changefeed::id).get_result(postgres),
+        DbConnection::Mysql(mysql) => {
+            insert.execute(mysql)?;
+            let id: i64 = diesel::select(diesel::dsl::sql::<BigInt>("CAST(LAST_INSERT_ID() AS SIGNED)"))
+                .get_result(mysql)?;
+            i32::try_from(id).map_err(|cause| diesel::result::Error::DeserializationError(cause.into()))
+        }
+    }
+}
+
+fn record(connection: &mut DbConnection, change: &NewChange<'_>, actor: &Actor) -> QueryResult<()> {
+    let change_id = append(connection, change)?;
     diesel::insert_into(change_actors::table)
         .values(NewActor {
             change_id,
@@ -113,14 +130,14 @@ fn record(connection: &mut SqliteConnection, change: &NewChange<'_>, actor: &Act
 
 /// Puts a new timestamp that was stored in another way than by a publish into the changefeed.
 pub(super) fn record_timestamp(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     gun: &Gun,
     timestamp: &Document,
     actor: &Actor,
     now: DateTime<Utc>,
 ) -> QueryResult<()> {
     let change = NewChange {
-        created_at: now.naive_utc().trunc_subsecs(6),
+        created_at: connection.storable(now),
         gun: gun.as_str(),
         version: timestamp.version.get(),
         sha256: &timestamp.sha256.as_hex(),
@@ -146,9 +163,10 @@ impl Store {
         actor: &Actor,
         now: DateTime<Utc>,
     ) -> Result<(), CommitError> {
-        let now = now.naive_utc().trunc_subsecs(6);
         let mut connection = self.database.writer().map_err(StoreError::from)?;
-        connection.immediate_transaction(|connection| {
+        let now = connection.storable(now);
+        connection.write_transaction(|connection| {
+            connection.hold_name(GUN_LOCK, gun.as_str())?;
             let newest = highest_version(connection, gun, &RoleName::Timestamp)?;
             if newest != base.map(Version::get) {
                 return Err(CommitError::Conflict);
@@ -191,12 +209,14 @@ impl Store {
     /// When the database fails.
     pub fn delete(&self, gun: &Gun, actor: &Actor, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let mut connection = self.database.writer()?;
-        connection.immediate_transaction(|connection| {
-            let removed = diesel::delete(tuf_files::table.filter(tuf_files::gun.eq(gun.as_str())))
+        let now = connection.storable(now);
+        Ok(connection.write_transaction(|connection| {
+            connection.hold_name(GUN_LOCK, gun.as_str())?;
+            let removed = diesel::delete(tuf_files::table.filter(exact(tuf_files::gun, gun.as_str())))
                 .execute(connection)?;
             if removed > 0 {
                 let change = NewChange {
-                    created_at: now.naive_utc().trunc_subsecs(6),
+                    created_at: now,
                     gun: gun.as_str(),
                     version: 0,
                     sha256: "",
@@ -204,7 +224,7 @@ impl Store {
                 };
                 record(connection, &change, actor)?;
             }
-            Ok(removed > 0)
-        })
+            Ok::<_, diesel::result::Error>(removed > 0)
+        })?)
     }
 }

@@ -1,7 +1,8 @@
 //! Taking over a repository from elsewhere, with its history: all of it or nothing.
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Utc};
-use diesel::{prelude::*, result::DatabaseErrorKind};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use platform::database::{DbConnection, exact, is_conflict};
 use tuf::{Document, Finding, Gun, RoleName, Severity, Version};
 
 use super::{Actor, Store, StoreError, Stored, commit, inventory, schema::tuf_files};
@@ -57,15 +58,12 @@ fn describe(finding: &Finding) -> String {
 
 impl From<diesel::result::Error> for ImportError {
     fn from(cause: diesel::result::Error) -> Self {
-        let cause = match cause {
-            // Somebody else stores the same at this moment, or a row that was marked as deleted is in the way.
-            diesel::result::Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
-                return Self::Unreadable(
-                    "somebody else changed the repository meanwhile; import it again".into(),
-                );
-            }
-            other => other,
-        };
+        // Somebody else stores the same at this moment, or a row that was marked as deleted is in the way.
+        if is_conflict(&cause) {
+            return Self::Unreadable(
+                "somebody else changed the repository meanwhile; import it again".into(),
+            );
+        }
         Self::Store(cause.into())
     }
 }
@@ -99,8 +97,11 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Imported, ImportError> {
         let mut connection = self.database.writer().map_err(StoreError::from)?;
-        connection.immediate_transaction(|connection| {
-            let stored: i64 = inventory::rows_of(gun.as_str()).count().get_result(connection)?;
+        connection.write_transaction(|connection| {
+            connection.hold_name(commit::GUN_LOCK, gun.as_str())?;
+            // Locks it, so that nobody publishes meanwhile.
+            commit::highest_version(connection, gun, &RoleName::Timestamp)?;
+            let stored: i64 = inventory::rows_of(gun).count().get_result(connection)?;
             let before = inventory::newest_timestamp(connection, gun)?;
             let mut imported = Imported { added: 0, known: 0 };
             let mut follows = false;
@@ -138,15 +139,15 @@ impl Store {
 }
 
 /// Stores a document; false if it was there.
-fn insert(connection: &mut SqliteConnection, gun: &Gun, item: &Stored) -> Result<bool, ImportError> {
+fn insert(connection: &mut DbConnection, gun: &Gun, item: &Stored) -> Result<bool, ImportError> {
     let Document {
         role,
         version,
         bytes,
         sha256,
     } = &item.document;
-    let there: Option<Vec<u8>> = inventory::rows_of(gun.as_str())
-        .filter(tuf_files::role.eq(role.as_str()))
+    let there: Option<Vec<u8>> = inventory::rows_of(gun)
+        .filter(exact(tuf_files::role, role.as_str()))
         .filter(tuf_files::version.eq(version.get()))
         .select(tuf_files::data)
         .first(connection)
@@ -161,7 +162,7 @@ fn insert(connection: &mut SqliteConnection, gun: &Gun, item: &Stored) -> Result
         }
         None => {}
     }
-    let stored_at = item.stored_at.map(|time| time.naive_utc().trunc_subsecs(6));
+    let stored_at = item.stored_at.map(|time| connection.storable(time));
     diesel::insert_into(tuf_files::table)
         .values(NewRow {
             created_at: stored_at,

@@ -1,11 +1,11 @@
 //! Looking at everything that is stored, GUN by GUN, without changing any of it.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use diesel::{dsl::count, prelude::*};
-use platform::sqlite::Sqlite;
+use diesel::{dsl::count, helper_types::IntoBoxed, prelude::*};
+use platform::database::{Database, DbConnection, Location, MultiBackend, exact, padded};
 use tuf::{Checksum, Document, Finding, Gun, RoleName, Version};
 
-use super::{Location, Store, StoreError, Stored, schema::tuf_files};
+use super::{Store, StoreError, Stored, schema::tuf_files};
 
 /// What was found out about one GUN.
 #[derive(Debug)]
@@ -48,11 +48,11 @@ impl Row {
 }
 
 /// The rows of a GUN.
-#[diesel::dsl::auto_type]
-pub(super) fn rows_of<'a>(gun: &'a str) -> _ {
+pub(super) fn rows_of(gun: &Gun) -> IntoBoxed<'static, tuf_files::table, MultiBackend> {
     tuf_files::table
-        .filter(tuf_files::gun.eq(gun))
+        .filter(exact(tuf_files::gun, gun.as_str()))
         .filter(tuf_files::deleted_at.is_null())
+        .into_boxed()
 }
 
 impl Store {
@@ -61,12 +61,9 @@ impl Store {
     /// # Errors
     /// When it cannot be opened.
     pub fn open_read_only(location: &Location) -> Result<Self, StoreError> {
-        match location {
-            Location::Sqlite(path) => Ok(Self {
-                database: Sqlite::open_read_only(path)?,
-            }),
-            Location::Memory => Self::open(location),
-        }
+        Ok(Self {
+            database: Database::open_read_only(location)?,
+        })
     }
 
     /// How many GUNs have documents.
@@ -80,23 +77,20 @@ impl Store {
             .first(&mut *self.database.reader()?)?)
     }
 
-    /// The names of GUNs with documents in order, at most `limit` of those after `after`. They are as stored, and
-    /// may be names that this server does not serve.
+    /// At most `count` GUNs after `after`, in order, that have any document. They are as stored, and may be names
+    /// that this server does not serve.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn guns(&self, after: Option<&str>, limit: i64) -> Result<Vec<String>, StoreError> {
-        let mut query = tuf_files::table
+    pub fn every_gun(&self, after: &str, count: u32) -> Result<Vec<String>, StoreError> {
+        let guns = tuf_files::table
             .filter(tuf_files::deleted_at.is_null())
+            .filter(tuf_files::gun.gt(after))
             .select(tuf_files::gun)
             .distinct()
-            .order(tuf_files::gun)
-            .limit(limit)
-            .into_boxed();
-        if let Some(after) = after {
-            query = query.filter(tuf_files::gun.gt(after.to_owned()));
-        }
-        Ok(query.load(&mut *self.database.reader()?)?)
+            .order(tuf_files::gun.asc())
+            .limit(i64::from(count));
+        Ok(guns.load(&mut *self.database.reader()?)?)
     }
 
     /// Whether there is any document of a GUN.
@@ -104,7 +98,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub fn has(&self, gun: &Gun) -> Result<bool, StoreError> {
-        let found: Option<i32> = rows_of(gun.as_str())
+        let found: Option<i32> = rows_of(gun)
             .select(tuf_files::id)
             .first(&mut *self.database.reader()?)
             .optional()?;
@@ -147,7 +141,7 @@ impl Store {
     ) -> Result<(), E> {
         let mut connection = self.database.reader().map_err(StoreError::from)?;
         connection.transaction(|connection| {
-            let rows: Vec<i32> = rows_of(gun.as_str())
+            let rows: Vec<i32> = rows_of(gun)
                 .select(tuf_files::id)
                 .order(tuf_files::id)
                 .load(connection)?;
@@ -175,11 +169,11 @@ impl Store {
 
 /// The timestamp with the highest version.
 pub(super) fn newest_timestamp(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     gun: &Gun,
 ) -> Result<Option<Document>, StoreError> {
-    let row: Option<Row> = rows_of(gun.as_str())
-        .filter(tuf_files::role.eq(RoleName::Timestamp.as_str()))
+    let row: Option<Row> = rows_of(gun)
+        .filter(exact(tuf_files::role, RoleName::Timestamp.as_str()))
         .order(tuf_files::version.desc())
         .select(Row::as_select())
         .first(connection)
@@ -189,13 +183,13 @@ pub(super) fn newest_timestamp(
 
 /// Verifies every root and all current documents of a GUN. To be called within a transaction.
 pub(super) fn audit(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     gun: &Gun,
     now: DateTime<Utc>,
     soon: TimeDelta,
 ) -> Result<Audited, StoreError> {
-    let roots: Vec<Row> = rows_of(gun.as_str())
-        .filter(tuf_files::role.eq(RoleName::Root.as_str()))
+    let roots: Vec<Row> = rows_of(gun)
+        .filter(exact(tuf_files::role, RoleName::Root.as_str()))
         .order(tuf_files::version)
         .select(Row::as_select())
         .load(connection)?;
@@ -203,9 +197,9 @@ pub(super) fn audit(
     let mut roots = roots.collect::<Result<Vec<_>, _>>()?;
     let timestamp = newest_timestamp(connection, gun)?;
     let find = |role: &RoleName, checksum: &Checksum| {
-        let found: Option<Row> = rows_of(gun.as_str())
-            .filter(tuf_files::role.eq(role.as_str()))
-            .filter(tuf_files::sha256.eq(checksum.as_hex()))
+        let found: Option<Row> = rows_of(gun)
+            .filter(exact(tuf_files::role, role.as_str()))
+            .filter(padded(tuf_files::sha256, checksum.as_hex()))
             .order(tuf_files::version.desc())
             .select(Row::as_select())
             .first(connection)

@@ -2,13 +2,18 @@
 
 mod changes;
 mod commit;
+mod current_set;
 mod import;
 mod inventory;
+mod leases;
 mod read;
 mod schema;
 
-use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use platform::sqlite::{Sqlite, SqliteError};
+use diesel_migrations::embed_migrations;
+use platform::database::{
+    Database, DatabaseError, Location, Options,
+    schema::{Migrations, Program},
+};
 
 pub use changes::{Change, ChangeQuery};
 pub use commit::{Actor, CommitError};
@@ -16,14 +21,20 @@ pub use import::{ImportError, Imported};
 pub use inventory::Audited;
 pub use read::{Chain, Stored, TrustedState};
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/server/sqlite");
+/// The tables of this program.
+pub static MIGRATIONS: Migrations = Migrations {
+    program: Program::Server,
+    sqlite: embed_migrations!("../migrations/server/sqlite"),
+    postgres: embed_migrations!("../migrations/server/postgres"),
+    mysql: embed_migrations!("../migrations/server/mysql"),
+};
 
 /// Why the database gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// No connection could be had.
     #[error(transparent)]
-    Connection(#[from] SqliteError),
+    Connection(#[from] DatabaseError),
     /// A statement failed.
     #[error("the database failed: {0}")]
     Query(#[from] diesel::result::Error),
@@ -41,31 +52,20 @@ pub enum StoreError {
     },
 }
 
-/// Where the database is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Location {
-    /// An SQLite file.
-    Sqlite(std::path::PathBuf),
-    /// In this process only.
-    Memory,
-}
-
 /// The metadata of every GUN, and the record of changes.
 #[derive(Clone)]
 pub struct Store {
-    database: Sqlite,
+    database: Database,
 }
 
 impl Store {
-    /// Opens the database and brings its schema up to date.
+    /// Opens the database and brings its schema up to date. One that does not answer is tried again until it
+    /// does; meanwhile everything asked of the store fails with [`StoreError::Connection`].
     ///
     /// # Errors
-    /// When it cannot be opened or migrated.
-    pub fn open(location: &Location) -> Result<Self, StoreError> {
-        let database = match location {
-            Location::Sqlite(path) => Sqlite::open(path, MIGRATIONS)?,
-            Location::Memory => Sqlite::in_memory(MIGRATIONS)?,
-        };
+    /// When the database cannot be used as it is.
+    pub fn open(location: &Location, options: Options) -> Result<Self, StoreError> {
+        let database = Database::open(location, &MIGRATIONS, options)?;
         Ok(Self { database })
     }
 }

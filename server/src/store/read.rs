@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
+use platform::database::{DbConnection, exact, padded};
 use tuf::{Checksum, Current, Document, Gun, RoleName, Version};
 
 use super::{Store, StoreError, schema::tuf_files};
@@ -26,6 +27,14 @@ pub struct Chain {
     pub snapshot: Document,
     /// The newest timestamp.
     pub timestamp: Document,
+}
+
+/// What decides whether a timestamp can be served as it is.
+pub struct TimestampAndSnapshot {
+    /// The newest timestamp.
+    pub timestamp: Stored,
+    /// The snapshot that it names.
+    pub snapshot: Stored,
 }
 
 /// What a publish is checked against, all of one moment.
@@ -77,14 +86,14 @@ enum Which<'a> {
 }
 
 fn find(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     gun: &Gun,
     role: &RoleName,
     which: &Which<'_>,
 ) -> Result<Option<Stored>, StoreError> {
     let mut query = tuf_files::table
-        .filter(tuf_files::gun.eq(gun.as_str()))
-        .filter(tuf_files::role.eq(role.as_str()))
+        .filter(exact(tuf_files::gun, gun.as_str()))
+        .filter(exact(tuf_files::role, role.as_str()))
         .filter(tuf_files::deleted_at.is_null())
         .select(Row::as_select())
         .order(tuf_files::version.desc())
@@ -92,7 +101,7 @@ fn find(
     match which {
         Which::Highest => {}
         Which::Version(version) => query = query.filter(tuf_files::version.eq(version.get())),
-        Which::Checksum(checksum) => query = query.filter(tuf_files::sha256.eq(checksum.as_hex())),
+        Which::Checksum(checksum) => query = query.filter(padded(tuf_files::sha256, checksum.as_hex())),
     }
     query
         .first(connection)
@@ -102,7 +111,7 @@ fn find(
 }
 
 /// What the newest timestamp says the snapshot is. A chain that leads nowhere is no snapshot.
-fn current_snapshot(connection: &mut SqliteConnection, gun: &Gun) -> Result<Option<Stored>, StoreError> {
+fn current_snapshot(connection: &mut DbConnection, gun: &Gun) -> Result<Option<Stored>, StoreError> {
     let Some(timestamp) = find(connection, gun, &RoleName::Timestamp, &Which::Highest)? else {
         return Ok(None);
     };
@@ -113,7 +122,7 @@ fn current_snapshot(connection: &mut SqliteConnection, gun: &Gun) -> Result<Opti
 }
 
 fn current(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     gun: &Gun,
     role: &RoleName,
     snapshot: Option<&Stored>,
@@ -137,7 +146,7 @@ impl Store {
     /// Runs reads that belong together at one moment of the database.
     fn at_one_moment<T>(
         &self,
-        read: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+        read: impl FnOnce(&mut DbConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.database.reader()?.transaction(|connection| read(connection))
     }
@@ -187,6 +196,23 @@ impl Store {
         )
     }
 
+    /// The newest timestamp and the snapshot that it names.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn timestamp_and_snapshot(&self, gun: &Gun) -> Result<Option<TimestampAndSnapshot>, StoreError> {
+        self.at_one_moment(|connection| {
+            let Some(timestamp) = find(connection, gun, &RoleName::Timestamp, &Which::Highest)? else {
+                return Ok(None);
+            };
+            let Ok(checksum) = tuf::named_snapshot(&timestamp.document.bytes) else {
+                return Ok(None);
+            };
+            let snapshot = find(connection, gun, &RoleName::Snapshot, &Which::Checksum(&checksum))?;
+            Ok(snapshot.map(|snapshot| TimestampAndSnapshot { timestamp, snapshot }))
+        })
+    }
+
     /// The documents that decide about the freshness of a GUN; none if it was never published.
     ///
     /// # Errors
@@ -232,7 +258,7 @@ impl Store {
                     highest.insert(role.clone(), found.document.version);
                 }
             }
-            let highest_of = |connection: &mut SqliteConnection, role| {
+            let highest_of = |connection: &mut DbConnection, role| {
                 Ok::<_, StoreError>(
                     find(connection, gun, &role, &Which::Highest)?.map(|found| found.document),
                 )

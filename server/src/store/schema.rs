@@ -36,4 +36,12 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    refresh_leases (gun) {
+        gun -> Text,
+        holder -> Text,
+        held_until -> Timestamp,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(changefeed, change_actors);

@@ -23,8 +23,19 @@ pub fn install() -> Result<PrometheusHandle, String> {
     Ok(HANDLE.get_or_init(|| handle).clone())
 }
 
+/// What one answered request took.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// From the head of the request to the head of the answer.
+    pub duration: Duration,
+    /// The announced size of the request's body, in bytes; 0 if there is none, or none is announced.
+    pub request_bytes: u64,
+    /// The size of the answer's body, in bytes.
+    pub response_bytes: u64,
+}
+
 /// Records one answered request.
-pub fn record(operation: &'static str, method: &str, status: StatusCode, duration: Duration) {
+pub fn record(operation: &'static str, method: &str, status: StatusCode, cost: Cost) {
     let (method, code) = (method.to_ascii_lowercase(), status.as_str().to_owned());
     let labels = [
         ("operation", operation.to_owned()),
@@ -32,10 +43,18 @@ pub fn record(operation: &'static str, method: &str, status: StatusCode, duratio
         ("code", code),
     ];
     metrics::counter!("notary_server_http_requests_total", &labels).increment(1);
-    #[expect(clippy::cast_precision_loss, reason = "a request does not last 285 years")]
-    let microseconds = duration.as_micros() as f64;
-    metrics::histogram!("notary_server_http_request_duration_microseconds", "operation" => operation)
-        .record(microseconds);
+    let microseconds = u64::try_from(cost.duration.as_micros()).unwrap_or(u64::MAX);
+    for (name, value) in [
+        ("notary_server_http_request_duration_microseconds", microseconds),
+        ("notary_server_http_request_size_bytes", cost.request_bytes),
+        ("notary_server_http_response_size_bytes", cost.response_bytes),
+    ] {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "far below 2^53, the last exact whole number"
+        )]
+        metrics::histogram!(name, "operation" => operation).record(value as f64);
+    }
 }
 
 /// Records a connection that did not get through its handshake.
@@ -47,4 +66,24 @@ pub fn handshake_refused() {
 pub fn reloaded(good: bool) {
     let outcome = if good { "taken" } else { "refused" };
     metrics::counter!("countersign_reloads_total", "outcome" => outcome).increment(1);
+}
+
+/// Records when the first current document of a sort of role expires.
+pub fn nearest_expiry(role: &'static str, moment: chrono::DateTime<chrono::Utc>) {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "seconds since 1970 fit for the next 285 million years"
+    )]
+    let seconds = moment.timestamp() as f64;
+    metrics::gauge!("countersign_nearest_expiry_timestamp_seconds", "role" => role).set(seconds);
+}
+
+/// Records what became of GUNs whose timestamps were due.
+pub fn renewed(outcome: &'static str, count: u32) {
+    metrics::counter!("countersign_refresh_total", "outcome" => outcome).increment(u64::from(count));
+}
+
+/// Takes the process's own figures (`process_…`) as they are now.
+pub fn collect_process_figures() {
+    metrics_process::Collector::default().collect();
 }

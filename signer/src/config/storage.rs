@@ -1,8 +1,9 @@
 //! The `storage` section.
 
-use std::path::PathBuf;
-
-use platform::config::{ConfigError, Settings};
+use platform::{
+    config::{ConfigError, Settings},
+    database::{Location, Options},
+};
 
 use crate::passphrase::Alias;
 
@@ -11,73 +12,35 @@ use crate::passphrase::Alias;
 pub enum Storage {
     /// In memory, gone when the process ends.
     Memory,
-    /// In an SQLite file.
-    Sqlite {
-        /// The file.
-        path: PathBuf,
+    /// In a database.
+    Database {
+        /// Where it is.
+        location: Location,
+        /// How it is used.
+        options: Options,
         /// New keys are sealed with its passphrase.
         default_alias: Alias,
     },
 }
 
-#[derive(Clone, Copy)]
-enum Backend {
-    Memory,
-    Sqlite,
-    Later,
-}
-
 impl Storage {
     pub(super) fn read(settings: &Settings) -> Result<Self, ConfigError> {
-        const KEY: &str = "storage.backend";
-        const ALLOWED: &str = "allowed: sqlite3, memory";
-        let backends = [
-            ("sqlite3", Backend::Sqlite),
-            ("memory", Backend::Memory),
-            ("postgres", Backend::Later),
-            ("mysql", Backend::Later),
-            ("rethinkdb", Backend::Later),
-        ];
-        let name = settings.required(KEY, ALLOWED)?;
-        let backend = backends
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, backend)| *backend);
-        match backend {
-            Some(Backend::Memory) => {
-                // A Notary file for another backend may still name these.
-                let _ = (settings.text("storage.db_url")?, default_alias(settings)?);
-                Ok(Self::Memory)
-            }
-            Some(Backend::Sqlite) => {
-                let path = sqlite_path(settings)?;
-                let default_alias = default_alias(settings)?.ok_or_else(|| {
-                    ConfigError::missing(
-                        "storage.default_alias",
-                        "the alias of the passphrase that new keys are sealed with",
-                    )
-                })?;
-                Ok(Self::Sqlite { path, default_alias })
-            }
-            Some(Backend::Later) => Err(ConfigError::invalid(
-                KEY,
-                name,
-                format!("{ALLOWED}; this version does not have this backend yet"),
+        let location = Location::read(settings)?;
+        let options = Options::read(settings)?;
+        // A Notary file for another backend may name an alias for the keys in memory too.
+        match (location, default_alias(settings)?) {
+            (Location::Memory, _) => Ok(Self::Memory),
+            (location, Some(default_alias)) => Ok(Self::Database {
+                location,
+                options,
+                default_alias,
+            }),
+            (_, None) => Err(ConfigError::missing(
+                "storage.default_alias",
+                "the alias of the passphrase that new keys are sealed with",
             )),
-            None => Err(ConfigError::invalid(KEY, name, ALLOWED)),
         }
     }
-}
-
-fn sqlite_path(settings: &Settings) -> Result<PathBuf, ConfigError> {
-    const KEY: &str = "storage.db_url";
-    const ALLOWED: &str = "the SQLite file, for example /var/lib/countersign/signer.db";
-    let text = settings.required(KEY, ALLOWED)?;
-    let path = text.strip_prefix("sqlite://").unwrap_or(&text);
-    if path.is_empty() || path.contains("://") {
-        return Err(ConfigError::invalid(KEY, text, ALLOWED));
-    }
-    Ok(settings.resolve(path))
 }
 
 /// `storage.default_alias`, else the top-level `default_alias` of old files.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use platform::database::{Location, Options};
 use platform::pki::{Issued, Template, Usage};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -74,8 +75,9 @@ fn a_notary_file_is_taken_as_it_is() {
     assert!(config.transport.clients_verified);
     assert_eq!(
         config.storage,
-        Storage::Sqlite {
-            path: fixture.directory.path().join("signer.db"),
+        Storage::Database {
+            location: Location::Sqlite(fixture.directory.path().join("signer.db")),
+            options: Options::default(),
             default_alias: Alias::new("timestamp_1").unwrap(),
         }
     );
@@ -95,14 +97,14 @@ fn the_outer_alias_of_old_files_is_used_when_there_is_no_inner_one() {
     let fixture = Fixture::new();
     let mut tree = with("/storage/default_alias", Value::Null);
     tree["default_alias"] = json!("outer");
-    let Storage::Sqlite { default_alias, .. } = fixture.read(tree.clone()).unwrap().storage else {
+    let Storage::Database { default_alias, .. } = fixture.read(tree.clone()).unwrap().storage else {
         panic!()
     };
     assert_eq!(default_alias.as_str(), "outer");
     let config = fixture
         .read_with(tree, &[("storage.default_alias", "inner")])
         .unwrap();
-    let Storage::Sqlite { default_alias, .. } = config.storage else {
+    let Storage::Database { default_alias, .. } = config.storage else {
         panic!()
     };
     assert_eq!(default_alias.as_str(), "inner");
@@ -113,19 +115,19 @@ fn refusals_name_the_key_and_what_is_allowed() {
     let fixture = Fixture::new();
     let cases = [
         (
-            with("/storage/backend", json!("postgres")),
-            "storage.backend: \"postgres\"",
-            "not have this backend yet",
+            with("/storage/backend", json!("rethinkdb")),
+            "storage.backend: \"rethinkdb\"",
+            "allowed: sqlite3, postgres, mysql, memory",
         ),
         (
             with("/storage/backend", json!("SQLite3")),
             "storage.backend: \"SQLite3\"",
-            "allowed: sqlite3, memory",
+            "allowed: sqlite3, postgres, mysql, memory",
         ),
         (
             with("/storage/backend", Value::Null),
             "storage.backend",
-            "allowed: sqlite3, memory",
+            "allowed: sqlite3, postgres, mysql, memory",
         ),
         (
             with("/storage/db_url", Value::Null),
@@ -134,7 +136,7 @@ fn refusals_name_the_key_and_what_is_allowed() {
         ),
         (
             with("/storage/db_url", json!("postgres://x/y")),
-            "storage.db_url: \"postgres://x/y\"",
+            "storage.db_url: \"(not shown)\"",
             "SQLite file",
         ),
         (

@@ -38,7 +38,7 @@ pub struct GrpcServer {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {cause}")]
+    #[error("cannot listen on {address} (server.grpc_addr): {cause}")]
     Listen {
         /// The address.
         address: String,

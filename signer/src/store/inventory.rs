@@ -1,9 +1,7 @@
 //! Looking at every key, without changing any.
 
-use std::path::Path;
-
 use diesel::{dsl::count_star, prelude::*};
-use platform::sqlite::Sqlite;
+use platform::database::{Database, Location, exact};
 
 use super::{KeyRow, Store, StoreError, schema::private_keys};
 
@@ -12,9 +10,9 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+    pub fn open_read_only(location: &Location) -> Result<Self, StoreError> {
         Ok(Self {
-            database: Sqlite::open_read_only(path)?,
+            database: Database::open_read_only(location)?,
         })
     }
 
@@ -39,7 +37,7 @@ impl Store {
     pub fn keys_of(&self, alias: &str, after: i32, limit: i64) -> Result<Vec<(i32, KeyRow)>, StoreError> {
         Ok(private_keys::table
             .filter(private_keys::deleted_at.is_null())
-            .filter(private_keys::passphrase_alias.eq(alias))
+            .filter(exact(private_keys::passphrase_alias, alias))
             .filter(private_keys::id.gt(after))
             .order(private_keys::id)
             .limit(limit)

@@ -1,14 +1,14 @@
 //! The rows of `private_keys`. A row with `deleted_at` set does not exist for anybody.
 
 use chrono::{NaiveDateTime, Utc};
-use diesel::{
-    SqliteConnection,
-    prelude::*,
-    result::{DatabaseErrorKind, Error},
-};
+use diesel::prelude::*;
+use platform::database::{DbConnection, exact, locked};
 
 use super::{Store, StoreError, schema::private_keys};
 use crate::seal::{ENCRYPTION, KEY_WRAP};
+
+/// Makers of keys for one GUN, role and algorithm take turns under names of this kind.
+const WAITING_LOCK: &str = "waiting key";
 
 /// One key as the database has it: nothing in it has been checked.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -85,9 +85,9 @@ impl Store {
         let mut connection = self.database.reader()?;
         Ok(private_keys::table
             .filter(private_keys::deleted_at.is_null())
-            .filter(private_keys::key_id.eq(key_id))
+            .filter(exact(private_keys::key_id, key_id))
             .select(KeyRow::as_select())
-            .first(&mut connection)
+            .first(&mut *connection)
             .optional()?)
     }
 
@@ -97,7 +97,7 @@ impl Store {
     /// When the database cannot answer.
     pub fn waiting(&self, gun: &str, role: &str, algorithm: &str) -> Result<Option<KeyRow>, StoreError> {
         let mut connection = self.database.reader()?;
-        Ok(waiting(&mut connection, gun, role, algorithm)?)
+        Ok(waiting(&mut connection, (gun, role, algorithm), false)?)
     }
 
     /// Stores a key unless one is already waiting in its place, decided in one transaction.
@@ -105,22 +105,16 @@ impl Store {
     /// # Errors
     /// When the database cannot store it.
     pub fn insert(&self, key: &NewKey) -> Result<Inserted, StoreError> {
-        let mut connection = self.database.writer()?;
-        let attempt = connection.immediate_transaction(|connection| {
-            if let Some(row) = waiting(connection, &key.gun, &key.role, key.algorithm)? {
+        self.write(|connection| {
+            connection.hold_name(
+                WAITING_LOCK,
+                &format!("{}/{}/{}", key.algorithm, key.role, key.gun),
+            )?;
+            if let Some(row) = waiting(connection, (&key.gun, &key.role, key.algorithm), true)? {
                 return Ok(Inserted::Waiting(Box::new(row)));
             }
             insert(connection, key).map(|_| Inserted::New)
-        });
-        match attempt {
-            // The unique index on waiting keys saw what the transaction could not.
-            Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
-                let row = waiting(&mut connection, &key.gun, &key.role, key.algorithm)?;
-                row.map(|row| Inserted::Waiting(Box::new(row)))
-                    .ok_or(Error::NotFound.into())
-            }
-            outcome => Ok(outcome?),
-        }
+        })
     }
 
     /// Marks a key as deleted; its row stays. Deleting what is not there is no error.
@@ -129,11 +123,12 @@ impl Store {
     /// When the database cannot do it.
     pub fn delete(&self, key_id: &str) -> Result<(), StoreError> {
         let mut connection = self.database.writer()?;
+        let now = connection.storable(Utc::now());
         diesel::update(private_keys::table)
             .filter(private_keys::deleted_at.is_null())
-            .filter(private_keys::key_id.eq(key_id))
-            .set(private_keys::deleted_at.eq(Utc::now().naive_utc()))
-            .execute(&mut connection)?;
+            .filter(exact(private_keys::key_id, key_id))
+            .set(private_keys::deleted_at.eq(now))
+            .execute(&mut *connection)?;
         Ok(())
     }
 
@@ -146,36 +141,40 @@ impl Store {
         let of_alias = || {
             private_keys::table
                 .filter(private_keys::deleted_at.is_null())
-                .filter(private_keys::passphrase_alias.eq(alias))
+                .filter(exact(private_keys::passphrase_alias, alias))
                 .select(KeyRow::as_select())
                 .limit(limit)
         };
-        let newest = of_alias().order(private_keys::id.desc()).load(&mut connection)?;
-        let oldest = of_alias().order(private_keys::id.asc()).load(&mut connection)?;
+        let newest = of_alias().order(private_keys::id.desc()).load(&mut *connection)?;
+        let oldest = of_alias().order(private_keys::id.asc()).load(&mut *connection)?;
         Ok([newest, oldest])
     }
 }
 
+/// The waiting key; `for_update`: as it is now, and nobody else finds or makes one before the transaction ends.
 fn waiting(
-    connection: &mut SqliteConnection,
-    gun: &str,
-    role: &str,
-    algorithm: &str,
+    connection: &mut DbConnection,
+    (gun, role, algorithm): (&str, &str, &str),
+    for_update: bool,
 ) -> QueryResult<Option<KeyRow>> {
-    private_keys::table
+    let query = private_keys::table
         .filter(private_keys::deleted_at.is_null())
         .filter(private_keys::last_used.is_null())
-        .filter(private_keys::gun.eq(gun))
-        .filter(private_keys::role.eq(role))
-        .filter(private_keys::algorithm.eq(algorithm))
+        .filter(exact(private_keys::gun, gun))
+        .filter(exact(private_keys::role, role))
+        .filter(exact(private_keys::algorithm, algorithm))
         .order(private_keys::key_id)
         .select(KeyRow::as_select())
-        .first(connection)
-        .optional()
+        .limit(1);
+    if for_update {
+        locked(query).get_result(connection).optional()
+    } else {
+        query.get_result(connection).optional()
+    }
 }
 
-fn insert(connection: &mut SqliteConnection, key: &NewKey) -> QueryResult<usize> {
-    let now = Some(Utc::now().naive_utc());
+fn insert(connection: &mut DbConnection, key: &NewKey) -> QueryResult<usize> {
+    let now = Some(connection.storable(Utc::now()));
     diesel::insert_into(private_keys::table)
         .values(&InsertKey {
             created_at: now,
@@ -236,7 +235,7 @@ pub(crate) mod tests {
         assert_eq!(store.waiting("gun", "timestamp", "ecdsa").unwrap(), None);
         assert_eq!(store.ends_of("alias", 1).unwrap(), [vec![], vec![]]);
         let mut connection = store.database.reader().unwrap();
-        assert_eq!(private_keys::table.count().get_result(&mut connection), Ok(1i64));
+        assert_eq!(private_keys::table.count().get_result(&mut *connection), Ok(1i64));
     }
 
     #[test]
@@ -296,9 +295,6 @@ pub(crate) mod tests {
         let mut connection = store.database.writer().unwrap();
         insert(&mut connection, &new_key("a", "gun")).unwrap();
         let second = insert(&mut connection, &new_key("b", "gun"));
-        assert!(matches!(
-            second,
-            Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
-        ));
+        assert!(platform::database::is_conflict(&second.unwrap_err()));
     }
 }

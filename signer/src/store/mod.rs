@@ -8,21 +8,33 @@ mod uses;
 
 use std::path::Path;
 
-use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use platform::sqlite::{Sqlite, SqliteError};
+use diesel_migrations::embed_migrations;
+use platform::database::{
+    Database, DatabaseError, DbConnection, Location, Options, is_conflict,
+    schema::{Migrations, Program},
+};
 
 pub use journal::Journal;
 pub use keys::{Inserted, KeyRow, NewKey};
 pub use uses::{Use, UseOutcome};
 
-const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/signer/sqlite");
+/// The tables of this program.
+pub static MIGRATIONS: Migrations = Migrations {
+    program: Program::Signer,
+    sqlite: embed_migrations!("../migrations/signer/sqlite"),
+    postgres: embed_migrations!("../migrations/signer/postgres"),
+    mysql: embed_migrations!("../migrations/signer/mysql"),
+};
+
+/// How often a write is tried when others keep being faster. With each failure one of them has succeeded.
+const ATTEMPTS: usize = 32;
 
 /// The database could not do what was asked. Never means that something is not there.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// No connection, or the database could not be opened.
     #[error(transparent)]
-    Connection(#[from] SqliteError),
+    Connection(#[from] DatabaseError),
     /// A statement failed.
     #[error("the database refused a statement: {0}")]
     Statement(#[from] diesel::result::Error),
@@ -37,18 +49,27 @@ pub enum StoreError {
 /// The keys and what they signed.
 #[derive(Clone)]
 pub struct Store {
-    database: Sqlite,
+    database: Database,
 }
 
 impl Store {
-    /// Opens the SQLite file `path` and brings it to this program's schema.
+    /// Opens the database and brings its schema up to date. One that does not answer is tried again until it
+    /// does; meanwhile everything asked of the store fails with [`StoreError::Connection`].
+    ///
+    /// # Errors
+    /// When the database cannot be used as it is.
+    pub fn open(location: &Location, options: Options) -> Result<Self, StoreError> {
+        Ok(Self {
+            database: Database::open(location, &MIGRATIONS, options)?,
+        })
+    }
+
+    /// Opens the SQLite file `path`.
     ///
     /// # Errors
     /// When the file cannot be opened or a migration fails.
     pub fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self {
-            database: Sqlite::open(path, SQLITE_MIGRATIONS)?,
-        })
+        Self::open(&Location::Sqlite(path.to_path_buf()), Options::default())
     }
 
     /// A store that is gone when the process ends.
@@ -56,9 +77,19 @@ impl Store {
     /// # Errors
     /// When SQLite fails.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Ok(Self {
-            database: Sqlite::in_memory(SQLITE_MIGRATIONS)?,
-        })
+        Self::open(&Location::Memory, Options::default())
+    }
+
+    /// Runs writes in a transaction, anew when another signer on the same database was faster.
+    fn write<T>(&self, write: impl Fn(&mut DbConnection) -> diesel::QueryResult<T>) -> Result<T, StoreError> {
+        let mut connection = self.database.writer()?;
+        for _ in 1..ATTEMPTS {
+            match connection.write_transaction(&write) {
+                Err(cause) if is_conflict(&cause) => {}
+                outcome => return Ok(outcome?),
+            }
+        }
+        Ok(connection.write_transaction(&write)?)
     }
 
     /// Takes the tables away, so that every statement fails.

@@ -1,7 +1,8 @@
 //! What keys have been used for: `last_used` and the versions signed.
 
 use chrono::NaiveDateTime;
-use diesel::{SqliteConnection, prelude::*};
+use diesel::prelude::*;
+use platform::database::{DbConnection, exact, locked};
 
 use super::{
     Store, StoreError,
@@ -38,34 +39,38 @@ impl Store {
     /// # Errors
     /// When the database cannot do it; then nothing was written.
     pub fn record(&self, uses: &[Use]) -> Result<Vec<UseOutcome>, StoreError> {
-        let mut connection = self.database.writer()?;
-        Ok(connection.immediate_transaction(|connection| {
-            uses.iter()
-                .map(|one| record(connection, one))
-                .collect::<QueryResult<_>>()
-        })?)
+        // Rows are locked in one order by all signers, so that they never wait for each other in a circle.
+        let mut order: Vec<(usize, &Use)> = uses.iter().enumerate().collect();
+        order.sort_by(|(_, one), (_, other)| one.key_id.cmp(&other.key_id));
+        let mut outcomes = self.write(|connection| {
+            order
+                .iter()
+                .map(|(place, one)| Ok((*place, record(connection, one)?)))
+                .collect::<QueryResult<Vec<_>>>()
+        })?;
+        outcomes.sort_by_key(|(place, _)| *place);
+        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
     }
 }
 
-fn record(connection: &mut SqliteConnection, one: &Use) -> QueryResult<UseOutcome> {
+fn record(connection: &mut DbConnection, one: &Use) -> QueryResult<UseOutcome> {
+    // Locked: nobody deletes the key, or raises its versions, before this is written.
     let live = private_keys::table
-        .filter(private_keys::key_id.eq(&one.key_id))
-        .filter(private_keys::deleted_at.is_null());
-    if !diesel::select(diesel::dsl::exists(live)).get_result(connection)? {
+        .filter(exact(private_keys::key_id, one.key_id.as_str()))
+        .filter(private_keys::deleted_at.is_null())
+        .select(private_keys::id);
+    let Some(id) = locked(live).get_result::<i32>(connection).optional()? else {
         return Ok(UseOutcome::KeyGone);
-    }
+    };
     if let Some((role, version)) = &one.signed
         && let Some(higher) = raise(connection, one, role, *version)?
     {
         return Ok(UseOutcome::LowerVersion(higher));
     }
     if one.mark {
-        diesel::update(private_keys::table)
-            .filter(private_keys::key_id.eq(&one.key_id))
-            .set((
-                private_keys::last_used.eq(one.at),
-                private_keys::updated_at.eq(one.at),
-            ))
+        let at = connection.storable(one.at.and_utc());
+        diesel::update(private_keys::table.find(id))
+            .set((private_keys::last_used.eq(at), private_keys::updated_at.eq(at)))
             .execute(connection)?;
     }
     Ok(UseOutcome::Recorded)
@@ -73,29 +78,29 @@ fn record(connection: &mut SqliteConnection, one: &Use) -> QueryResult<UseOutcom
 
 /// Raises the version signed, or returns the one that is higher already. The condition is part of
 /// the update, so that it also holds between several processes.
-fn raise(connection: &mut SqliteConnection, one: &Use, role: &str, version: i64) -> QueryResult<Option<i64>> {
+fn raise(connection: &mut DbConnection, one: &Use, role: &str, version: i64) -> QueryResult<Option<i64>> {
+    let at = connection.storable(one.at.and_utc());
     let raised = diesel::update(signed_versions::table.find((&one.key_id, role)))
         .filter(signed_versions::version.lt(version))
         .set((
             signed_versions::version.eq(version),
-            signed_versions::signed_at.eq(one.at),
+            signed_versions::signed_at.eq(at),
         ))
         .execute(connection)?;
     if raised > 0 {
         return Ok(None);
     }
-    let signed: Option<i64> = signed_versions::table
+    let stored = signed_versions::table
         .find((&one.key_id, role))
-        .select(signed_versions::version)
-        .first(connection)
-        .optional()?;
+        .select(signed_versions::version);
+    let signed: Option<i64> = locked(stored).get_result(connection).optional()?;
     if signed.is_none() {
         diesel::insert_into(signed_versions::table)
             .values((
                 signed_versions::key_id.eq(&one.key_id),
                 signed_versions::role.eq(role),
                 signed_versions::version.eq(version),
-                signed_versions::signed_at.eq(one.at),
+                signed_versions::signed_at.eq(at),
             ))
             .execute(connection)?;
     }

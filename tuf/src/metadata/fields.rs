@@ -86,17 +86,20 @@ impl<'a> Fields<'a> {
             .transpose()
     }
 
-    /// The members of an object used as a map: the last of each name, without those that are `null`.
-    pub(crate) fn map(&self, name: &str) -> Result<Vec<(&'a str, &'a Json)>, MetadataError> {
+    /// The members of an object used as a map, the last of each name.
+    pub(crate) fn members(&self, name: &str) -> Result<Vec<(&'a str, &'a Json)>, MetadataError> {
         match self.object.field(name) {
             None => Ok(Vec::new()),
-            Some(Json::Object(object)) => Ok(object
-                .sorted()
-                .into_iter()
-                .filter(|(_, value)| **value != Json::Null)
-                .collect()),
+            Some(Json::Object(object)) => Ok(object.sorted()),
             Some(_) => Err(self.wrong(name, "an object")),
         }
+    }
+
+    /// The same, without the members that are `null`.
+    pub(crate) fn map(&self, name: &str) -> Result<Vec<(&'a str, &'a Json)>, MetadataError> {
+        let mut members = self.members(name)?;
+        members.retain(|(_, value)| **value != Json::Null);
+        Ok(members)
     }
 
     /// The value as it stands, if there is one.

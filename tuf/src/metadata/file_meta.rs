@@ -42,12 +42,14 @@ impl FileMeta {
         }
     }
 
-    /// Reads an entry. Hashes may be missing or of any length; fields other than hashes and length are left out.
+    /// Reads an entry. Hashes may be missing or of any length, and one that is `null` is there and empty, as it
+    /// is for clients; fields other than hashes and length are left out.
     pub(crate) fn read(value: &Json, path: &'static str) -> Result<Self, MetadataError> {
         let fields = Fields::of(value, path)?;
         let mut hashes = BTreeMap::new();
-        for (algorithm, hash) in fields.map("hashes")? {
+        for (algorithm, hash) in fields.members("hashes")? {
             let digest = match hash {
+                Json::Null => Some(Vec::new()),
                 Json::String(text) => decode_base64(text),
                 _ => None,
             };

@@ -107,7 +107,8 @@ impl RoleKeys {
     }
 }
 
-/// Reads the `keys` of a root or of delegations. A private value, should there be one, is left alone.
+/// Reads the `keys` of a root or of delegations. A private value, should there be one, is left alone; but one
+/// that is not base64 makes the document unreadable for clients, so it is refused.
 pub(crate) fn read_keys(fields: &Fields<'_>) -> Result<KeyMap, MetadataError> {
     let read = |(id, value): (&str, &Json)| Ok((id.to_owned(), read_key(value)?));
     fields.map("keys")?.into_iter().map(read).collect()
@@ -116,7 +117,10 @@ pub(crate) fn read_keys(fields: &Fields<'_>) -> Result<KeyMap, MetadataError> {
 fn read_key(value: &Json) -> Result<PublicKey, MetadataError> {
     let key = Fields::of(value, "keys")?;
     let public = match key.object("keyval", "keys.keyval")? {
-        Some(value) => value.bytes("public")?,
+        Some(value) => {
+            value.bytes("private")?;
+            value.bytes("public")?
+        }
         None => Vec::new(),
     };
     Ok(PublicKey::new(KeyType::parse(key.string("keytype")?), public))

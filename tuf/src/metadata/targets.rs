@@ -78,10 +78,9 @@ impl TargetsBody {
         declared.map(|delegation| &delegation.keys)
     }
 
-    /// The delegations that are declared, in order.
-    pub(crate) fn delegations(&self) -> impl Iterator<Item = RoleName> {
-        let declared = self.delegations.iter();
-        declared.filter_map(|delegation| RoleName::parse(&delegation.name).ok())
+    /// The names that are delegated to, as written.
+    pub(crate) fn delegations(&self) -> impl Iterator<Item = &str> {
+        self.delegations.iter().map(|delegation| delegation.name.as_str())
     }
 
     /// Checks that no name of a target or path of a delegation holds a control character. The reference can verify

@@ -1,0 +1,2 @@
+-- Notary's own tables are not ours to drop.
+SELECT 1;

@@ -1,0 +1,55 @@
+//! Which failures mean that somebody else was faster.
+
+use diesel::result::{DatabaseErrorKind, Error};
+
+/// What the engines say about deadlocks and lock waits, where diesel has no kind for it: PostgreSQL 40P01,
+/// MySQL 1213 (within batches), 1205 and 1022. MySQL sessions are told to answer in English.
+const MESSAGES: [&str; 5] = [
+    "deadlock detected",
+    "Deadlock found when trying to get lock",
+    "Lock wait timeout exceeded",
+    "duplicate key in table",
+    "Record has changed since last read",
+];
+
+/// Whether a statement failed because another transaction was faster: a row of that name is there already,
+/// or the two could not be put in an order.
+pub fn is_conflict(error: &Error) -> bool {
+    match error {
+        Error::DatabaseError(
+            DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure,
+            _,
+        ) => true,
+        Error::DatabaseError(_, information) => {
+            let message = information.message();
+            MESSAGES.iter().any(|known| message.contains(known))
+        }
+        Error::RollbackErrorOnCommit { commit_error, .. } => is_conflict(commit_error),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unknown(message: &str) -> Error {
+        Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()))
+    }
+
+    #[test]
+    fn lost_races_are_told_from_failures() {
+        assert!(is_conflict(&unknown("deadlock detected")));
+        assert!(is_conflict(&unknown(
+            "Deadlock found when trying to get lock; try restarting transaction"
+        )));
+        assert!(is_conflict(&unknown(
+            "Lock wait timeout exceeded; try restarting transaction"
+        )));
+        assert!(is_conflict(&unknown(
+            "Can't write; duplicate key in table 'tuf_files'"
+        )));
+        assert!(!is_conflict(&unknown("disk full")));
+        assert!(!is_conflict(&Error::NotFound));
+    }
+}

@@ -1,0 +1,113 @@
+//! One connection to any of the engines, and what they do differently in transactions.
+
+use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+use diesel::{
+    connection::{AnsiTransactionManager, Connection, TransactionManager},
+    prelude::*,
+    sql_types::BigInt,
+};
+
+/// A connection to the configured engine.
+// Never established through diesel's own trial of one engine after the other: it would make an SQLite
+// file out of a PostgreSQL address that does not answer.
+#[derive(diesel::MultiConnection)]
+pub enum DbConnection {
+    /// PostgreSQL and what speaks its protocol.
+    Postgres(PgConnection),
+    /// MySQL and MariaDB.
+    Mysql(MysqlConnection),
+    /// The embedded engine.
+    Sqlite(SqliteConnection),
+}
+
+impl DbConnection {
+    /// Runs writes that belong together. On SQLite the transaction excludes other writers from its
+    /// beginning; on the others rows read with [`super::locked`], and names held with
+    /// [`DbConnection::hold_name`], do.
+    ///
+    /// # Errors
+    /// What `write` returns, after everything was rolled back, or the failure to begin or commit.
+    pub fn write_transaction<T, E>(&mut self, write: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E>
+    where
+        E: From<diesel::result::Error>,
+    {
+        type Manager = <DbConnection as Connection>::TransactionManager;
+        if let Self::Sqlite(sqlite) = self {
+            AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE")?;
+        } else {
+            Manager::begin_transaction(self)?;
+        }
+        match write(self) {
+            Ok(value) => {
+                Manager::commit_transaction(self)?;
+                Ok(value)
+            }
+            Err(cause) => {
+                // The cause says more than a failure to roll back; a broken connection is not used again.
+                let _ = Manager::rollback_transaction(self);
+                Err(cause)
+            }
+        }
+    }
+
+    /// Holds a name until the transaction ends: of several transactions one has it, the others wait. Needed
+    /// where there is no row to lock yet. Without effect on SQLite, where writers are alone, and on MySQL,
+    /// where locking reads also lock what is not there.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn hold_name(&mut self, scope: &str, name: &str) -> QueryResult<()> {
+        let Self::Postgres(postgres) = self else {
+            return Ok(());
+        };
+        diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
+            .bind::<BigInt, _>(lock_key(scope, name))
+            .execute(postgres)
+            .map(drop)
+    }
+
+    /// A time as this engine stores it; MySQL's columns hold whole seconds, and some versions round up.
+    pub fn storable(&self, time: DateTime<Utc>) -> NaiveDateTime {
+        let digits = if matches!(self, Self::Mysql(_)) { 0 } else { 6 };
+        time.naive_utc().trunc_subsecs(digits)
+    }
+}
+
+/// The number that stands for a name among PostgreSQL's advisory locks.
+pub(super) fn lock_key(scope: &str, name: &str) -> i64 {
+    let digest = openssl::sha::sha256(format!("countersign/{scope}/{name}").as_bytes());
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |key, byte| (key << 8) | i64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::SimpleConnection;
+
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_nothing_and_the_connection_usable() {
+        let mut connection = DbConnection::Sqlite(SqliteConnection::establish(":memory:").unwrap());
+        connection.batch_execute("CREATE TABLE t (n INTEGER)").unwrap();
+        let insert = |c: &mut DbConnection| c.batch_execute("INSERT INTO t VALUES (1)");
+        let failed: Result<(), diesel::result::Error> = connection.write_transaction(|c| {
+            insert(c)?;
+            Err(diesel::result::Error::NotFound)
+        });
+        assert!(failed.is_err());
+        connection.write_transaction(insert).unwrap();
+        let rows = diesel::sql_query("DELETE FROM t")
+            .execute(&mut connection)
+            .unwrap();
+        assert_eq!(rows, 1);
+    }
+
+    #[test]
+    fn names_have_keys_of_their_own() {
+        assert_ne!(lock_key("gun", "a"), lock_key("gun", "b"));
+        assert_ne!(lock_key("gun", "a"), lock_key("key", "a"));
+    }
+}

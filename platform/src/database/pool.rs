@@ -1,0 +1,380 @@
+//! Bounded pools of connections, made anew after the database was away.
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use diesel::{
+    Connection, MysqlConnection, PgConnection, RunQueryDsl,
+    connection::SimpleConnection,
+    r2d2::{HandleError, ManageConnection, Pool, PooledConnection, R2D2Connection},
+};
+
+use super::{DatabaseError, DbConnection, Location, Options, sqlite};
+
+/// How long a request waits for a free connection before it is answered 503.
+const POOL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one wait for a connection lasts before it is asked whether the database is away.
+const GLANCE: Duration = Duration::from_millis(250);
+/// Bounds r2d2's pauses between attempts to connect (half of it), so that recovery is quick.
+const RECONNECT: Duration = Duration::from_secs(2);
+/// A connection used within this time is taken to be alive.
+const FRESH: Duration = Duration::from_secs(1);
+/// SQLite's readers; more than the cores of a small machine, since a reader may wait for the disk.
+const SQLITE_READERS: u32 = 8;
+
+/// What connections are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Reading: a transaction sees one moment.
+    Read,
+    /// Reading, and nothing but reading: whatever else is tried fails.
+    Look,
+    /// Writing: a statement sees what was committed before it began.
+    Write,
+}
+
+/// A connection that goes back to its pool.
+pub struct Pooled(PooledConnection<Manager>);
+
+impl Deref for Pooled {
+    type Target = DbConnection;
+
+    fn deref(&self) -> &DbConnection {
+        &self.0.connection
+    }
+}
+
+impl DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut DbConnection {
+        &mut self.0.connection
+    }
+}
+
+/// Readers and writers of one database.
+#[derive(Clone)]
+pub(super) struct Pools {
+    readers: Pool<Manager>,
+    writers: Pool<Manager>,
+    reach: Arc<Reach>,
+}
+
+/// Whether the last attempt to connect succeeded, and why not.
+#[derive(Default)]
+struct Reach {
+    place: String,
+    is_away: AtomicBool,
+    reason: RwLock<String>,
+}
+
+impl Reach {
+    fn lost(&self, reason: String) {
+        if !self.is_away.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                database = self.place,
+                reason,
+                "the database does not answer; trying again"
+            );
+        }
+        match self.reason.write() {
+            Ok(mut known) => *known = reason,
+            Err(poisoned) => *poisoned.into_inner() = reason,
+        }
+    }
+
+    fn found(&self) {
+        if self.is_away.swap(false, Ordering::Relaxed) {
+            tracing::info!(database = self.place, "the database answers again");
+        }
+    }
+
+    fn error(&self) -> DatabaseError {
+        let place = self.place.clone();
+        if !self.is_away.load(Ordering::Relaxed) {
+            return DatabaseError::Busy { place };
+        }
+        let reason = match self.reason.read() {
+            Ok(reason) => reason.clone(),
+            Err(poisoned) => poisoned.into_inner().clone(),
+        };
+        DatabaseError::Away { place, reason }
+    }
+}
+
+impl Pools {
+    /// Makes the pools; connects only to embedded databases.
+    pub(super) fn new(location: &Location, options: Options) -> Result<Self, DatabaseError> {
+        if let Location::Sqlite(path) = location {
+            sqlite::file(path)?;
+        }
+        let reach = Arc::new(Reach {
+            place: location.place(),
+            ..Reach::default()
+        });
+        let pool = |purpose, size: u32| {
+            let manager = Manager {
+                location: location.clone(),
+                purpose,
+                reach: reach.clone(),
+            };
+            let builder = Pool::builder()
+                .max_size(size)
+                .min_idle(Some(1))
+                .connection_timeout(RECONNECT)
+                .error_handler(Box::new(AlreadyLogged));
+            // A database in memory is gone with its connection.
+            let builder = match location {
+                Location::Memory => builder.idle_timeout(None).max_lifetime(None),
+                _ => builder,
+            };
+            builder.build_unchecked(manager)
+        };
+        let (readers, writers) = match location {
+            Location::Memory => {
+                let only = pool(Purpose::Write, 1);
+                (only.clone(), only)
+            }
+            // One writer, so that writers of this process queue here and not in SQLite.
+            Location::Sqlite(_) => (pool(Purpose::Read, SQLITE_READERS), pool(Purpose::Write, 1)),
+            Location::Postgres(_) | Location::Mysql(_) => {
+                let writers = (options.connections / 2).max(1);
+                let readers = options.connections.saturating_sub(writers).max(1);
+                (pool(Purpose::Read, readers), pool(Purpose::Write, writers))
+            }
+        };
+        Ok(Self {
+            readers,
+            writers,
+            reach,
+        })
+    }
+
+    /// One connection that cannot write, to a database that is there.
+    pub(super) fn read_only(location: &Location) -> Self {
+        let reach = Arc::new(Reach {
+            place: location.place(),
+            ..Reach::default()
+        });
+        let only = Pool::builder()
+            .max_size(1)
+            .connection_timeout(RECONNECT)
+            .error_handler(Box::new(AlreadyLogged))
+            .build_unchecked(Manager {
+                location: location.clone(),
+                purpose: Purpose::Look,
+                reach: reach.clone(),
+            });
+        Self {
+            readers: only.clone(),
+            writers: only,
+            reach,
+        }
+    }
+
+    pub(super) fn reader(&self) -> Result<Pooled, DatabaseError> {
+        self.get(&self.readers)
+    }
+
+    pub(super) fn writer(&self) -> Result<Pooled, DatabaseError> {
+        self.get(&self.writers)
+    }
+
+    fn get(&self, pool: &Pool<Manager>) -> Result<Pooled, DatabaseError> {
+        let end = Instant::now() + POOL_TIMEOUT;
+        loop {
+            if let Ok(connection) = pool.get_timeout(GLANCE) {
+                return Ok(Pooled(connection));
+            }
+            // While the database is away nobody is kept waiting.
+            if self.reach.is_away.load(Ordering::Relaxed) || Instant::now() >= end {
+                return Err(self.reach.error());
+            }
+        }
+    }
+}
+
+struct Manager {
+    location: Location,
+    purpose: Purpose,
+    reach: Arc<Reach>,
+}
+
+/// A connection and when it last proved to be alive.
+struct Proven {
+    connection: DbConnection,
+    at: Instant,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ManagerError {
+    #[error(transparent)]
+    Connect(DatabaseError),
+    #[error(transparent)]
+    Ping(diesel::result::Error),
+}
+
+impl ManageConnection for Manager {
+    type Connection = Proven;
+    type Error = ManagerError;
+
+    fn connect(&self) -> Result<Proven, ManagerError> {
+        match connect(&self.location, self.purpose) {
+            Ok(connection) => {
+                self.reach.found();
+                Ok(Proven {
+                    connection,
+                    at: Instant::now(),
+                })
+            }
+            Err(cause) => {
+                if let DatabaseError::Away { reason, .. } = &cause {
+                    self.reach.lost(reason.clone());
+                }
+                Err(ManagerError::Connect(cause))
+            }
+        }
+    }
+
+    fn is_valid(&self, proven: &mut Proven) -> Result<(), ManagerError> {
+        if self.location.is_embedded() || proven.at.elapsed() < FRESH {
+            return Ok(());
+        }
+        proven.connection.ping().map_err(ManagerError::Ping)?;
+        proven.at = Instant::now();
+        Ok(())
+    }
+
+    fn has_broken(&self, proven: &mut Proven) -> bool {
+        proven.connection.is_broken()
+    }
+}
+
+/// [`Reach`] logs the change from one state to the other; the attempts between are all alike.
+#[derive(Debug)]
+struct AlreadyLogged;
+
+impl<E: fmt::Debug> HandleError<E> for AlreadyLogged {
+    fn handle_error(&self, _: E) {}
+}
+
+/// Connects to the configured engine, and to no other.
+pub(super) fn connect(location: &Location, purpose: Purpose) -> Result<DbConnection, DatabaseError> {
+    let connected = match location {
+        Location::Memory => sqlite::connect(sqlite::MEMORY).map(DbConnection::Sqlite),
+        Location::Sqlite(path) if purpose == Purpose::Look => {
+            sqlite::connect_read_only(path).map(DbConnection::Sqlite)
+        }
+        Location::Sqlite(path) => sqlite::connect(&sqlite::file(path)?).map(DbConnection::Sqlite),
+        Location::Postgres(url) => PgConnection::establish(url.for_libpq())
+            .map_err(|cause| cause.to_string())
+            .and_then(|connection| set_up_postgres(connection, purpose)),
+        Location::Mysql(url) => MysqlConnection::establish(url.for_diesel())
+            .map_err(|cause| cause.to_string())
+            .and_then(|connection| set_up_mysql(connection, url, purpose)),
+    };
+    connected.map_err(|reason| DatabaseError::Away {
+        place: location.place(),
+        // libpq ends its messages with a line break.
+        reason: reason.trim_end().replace('\n', "; "),
+    })
+}
+
+fn set_up_postgres(mut connection: PgConnection, purpose: Purpose) -> Result<DbConnection, String> {
+    // Several reads of one transaction see one moment; a write sees what was committed before it.
+    let transactions = match purpose {
+        Purpose::Read => "SET default_transaction_isolation = 'repeatable read'",
+        Purpose::Look => {
+            "SET default_transaction_isolation = 'repeatable read'; SET default_transaction_read_only = on"
+        }
+        Purpose::Write => "SET default_transaction_isolation = 'read committed'",
+    };
+    connection
+        .batch_execute(&format!("SET timezone = 'UTC'; {transactions}"))
+        .map_err(|cause| cause.to_string())?;
+    Ok(DbConnection::Postgres(connection))
+}
+
+fn set_up_mysql(
+    mut connection: MysqlConnection,
+    url: &super::MysqlUrl,
+    purpose: Purpose,
+) -> Result<DbConnection, String> {
+    let text = |cause: diesel::result::Error| cause.to_string();
+    if url.encrypted() {
+        // The client library goes on in the clear with a server that has no TLS.
+        #[derive(diesel::QueryableByName)]
+        struct Cipher {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            cipher: String,
+        }
+        let question = "SELECT VARIABLE_VALUE AS cipher FROM information_schema.SESSION_STATUS \
+                        WHERE VARIABLE_NAME = 'Ssl_cipher'";
+        let alternative = question.replace(
+            "information_schema.SESSION_STATUS",
+            "performance_schema.session_status",
+        );
+        let found: Cipher = diesel::sql_query(question)
+            .get_result(&mut connection)
+            .or_else(|_| diesel::sql_query(alternative).get_result(&mut connection))
+            .map_err(text)?;
+        if found.cipher.is_empty() {
+            return Err("TLS is asked for and the server does not do it".into());
+        }
+    }
+    // STRICT_ALL_TABLES: what does not fit is refused, not cut. English: see is_conflict.
+    connection
+        .batch_execute(
+            "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION');
+             SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+             SET NAMES utf8mb4;
+             SET SESSION lc_messages = 'en_US'",
+        )
+        .map_err(text)?;
+    for (name, value) in url.settings() {
+        connection
+            .batch_execute(&format!("SET SESSION {name} = {value}"))
+            .map_err(text)?;
+    }
+    if purpose == Purpose::Look {
+        connection
+            .batch_execute("SET SESSION TRANSACTION READ ONLY")
+            .map_err(text)?;
+    }
+    Ok(DbConnection::Mysql(connection))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_away_is_named_without_the_password_and_nobody_waits_long() {
+        let url = super::super::PostgresUrl::parse("postgres://u:geheim@127.0.0.1:1/d").unwrap();
+        let pools = Pools::new(&Location::Postgres(url), Options::default()).unwrap();
+        let started = Instant::now();
+        let error = pools.reader().err().unwrap().to_string();
+        assert!(
+            error.contains("(PostgreSQL) 127.0.0.1:1/d does not answer"),
+            "{error}"
+        );
+        assert!(!error.contains("geheim"));
+        assert!(started.elapsed() < POOL_TIMEOUT / 2);
+    }
+
+    #[test]
+    fn the_engine_is_the_configured_one_or_none() {
+        let url = super::super::MysqlUrl::parse("u:geheim@tcp(127.0.0.1:1)/d").unwrap();
+        let error = connect(&Location::Mysql(url), Purpose::Write)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains("(MySQL) 127.0.0.1:1/d does not answer"), "{error}");
+        assert!(!error.contains("geheim"));
+    }
+}

@@ -1,0 +1,126 @@
+//! Parts of queries that every engine words differently.
+
+use diesel::{
+    expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate},
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    result::QueryResult,
+    sql_types::{Bool, Text},
+};
+
+use super::connection::{DbConnection, MultiBackend};
+
+/// See [`exact`] and [`padded`].
+#[derive(Debug, Clone)]
+pub struct Exact<C, const PADDED: bool> {
+    column: C,
+    value: String,
+}
+
+/// Whether a column holds exactly these characters.
+///
+/// The columns of Notary's tables on MySQL compare without regard to case and trailing blanks: the plain
+/// comparison is there for the index, the binary one decides.
+pub fn exact<C: Expression>(column: C, value: impl Into<String>) -> Exact<C, false> {
+    Exact {
+        column,
+        value: value.into(),
+    }
+}
+
+/// Whether a column of fixed width holds exactly these characters, its padding aside. PostgreSQL uses the
+/// column's index only for a comparison of its own type.
+pub fn padded<C: Expression>(column: C, value: impl Into<String>) -> Exact<C, true> {
+    Exact {
+        column,
+        value: value.into(),
+    }
+}
+
+impl<C: QueryId, const PADDED: bool> QueryId for Exact<C, PADDED> {
+    type QueryId = Exact<C::QueryId, PADDED>;
+
+    const HAS_STATIC_QUERY_ID: bool = C::HAS_STATIC_QUERY_ID;
+}
+
+impl<C, const PADDED: bool> Expression for Exact<C, PADDED> {
+    type SqlType = Bool;
+}
+
+impl<C, T, const PADDED: bool> AppearsOnTable<T> for Exact<C, PADDED> where C: AppearsOnTable<T> {}
+impl<C, T, const PADDED: bool> SelectableExpression<T> for Exact<C, PADDED> where C: SelectableExpression<T> {}
+impl<C, G, const PADDED: bool> ValidGrouping<G> for Exact<C, PADDED> {
+    type IsAggregate = is_aggregate::Never;
+}
+
+impl<C, const PADDED: bool> QueryFragment<MultiBackend> for Exact<C, PADDED>
+where
+    C: QueryFragment<MultiBackend>,
+{
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        let engine = Engine::of(pass.backend());
+        pass.push_sql("(");
+        self.column.walk_ast(pass.reborrow())?;
+        pass.push_sql(" = ");
+        if engine == Engine::Postgres && PADDED {
+            pass.push_sql("CAST(");
+            pass.push_bind_param::<Text, String>(&self.value)?;
+            pass.push_sql(" AS bpchar)");
+        } else {
+            pass.push_bind_param::<Text, String>(&self.value)?;
+        }
+        if engine == Engine::Mysql {
+            pass.push_sql(" AND ");
+            self.column.walk_ast(pass.reborrow())?;
+            pass.push_sql(" = BINARY ");
+            pass.push_bind_param::<Text, String>(&self.value)?;
+        }
+        pass.push_sql(")");
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    Postgres,
+    Mysql,
+    Sqlite,
+}
+
+impl Engine {
+    fn of(backend: &MultiBackend) -> Self {
+        match backend {
+            MultiBackend::Postgres(_) => Self::Postgres,
+            MultiBackend::Mysql(_) => Self::Mysql,
+            MultiBackend::Sqlite(_) => Self::Sqlite,
+        }
+    }
+}
+
+/// See [`locked`].
+#[derive(Debug, Clone, QueryId)]
+pub struct Locked<Q>(Q);
+
+/// Locks the rows read until the transaction ends, and reads them as they are now rather than as they were
+/// when the transaction began. SQLite's writers are alone anyhow.
+pub fn locked<Q>(query: Q) -> Locked<Q> {
+    Locked(query)
+}
+
+impl<Q: Query> Query for Locked<Q> {
+    type SqlType = Q::SqlType;
+}
+
+impl<Q> diesel::RunQueryDsl<DbConnection> for Locked<Q> {}
+
+impl<Q> QueryFragment<MultiBackend> for Locked<Q>
+where
+    Q: QueryFragment<MultiBackend>,
+{
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        self.0.walk_ast(pass.reborrow())?;
+        if Engine::of(pass.backend()) != Engine::Sqlite {
+            pass.push_sql(" FOR UPDATE");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! Current metadata, with server-made documents renewed when they have expired.
+
+mod background;
+pub mod expiry;
+
+use actix_web::web;
+use chrono::{DateTime, TimeDelta, Utc};
+use tuf::{CheckedUpdate, Gun, Refresh, RoleName, SignedUpdate};
+
+use crate::{
+    app::{ServiceError, State},
+    publish::{self, SignError},
+    store::{Actor, Chain, CommitError, Stored},
+};
+
+pub use background::run;
+
+/// Who is recorded for changes that the server makes by itself.
+const SERVER: &str = "(server)";
+/// How often a renewal is tried anew because somebody else changed the GUN meanwhile.
+const ATTEMPTS: usize = 8;
+
+/// The current document of a role. An expired timestamp or snapshot is renewed first if it is asked for and
+/// the server holds its key.
+///
+/// # Errors
+/// When the database or the signer fails.
+pub async fn current(state: &State, gun: &Gun, role: RoleName) -> Result<Option<Stored>, ServiceError> {
+    if matches!(role, RoleName::Timestamp | RoleName::Snapshot) {
+        let (wanted, now) = (gun.clone(), state.clock.now());
+        let Some(pair) = state
+            .with_store(move |store| store.timestamp_and_snapshot(&wanted))
+            .await?
+        else {
+            return Ok(None);
+        };
+        if [&pair.timestamp, &pair.snapshot]
+            .iter()
+            .all(|stored| is_fresh(stored, now))
+        {
+            return Ok(Some(if role == RoleName::Timestamp {
+                pair.timestamp
+            } else {
+                pair.snapshot
+            }));
+        }
+        renew(state, gun, TimeDelta::zero()).await?;
+    }
+    let gun = gun.clone();
+    state.with_store(move |store| store.current(&gun, &role)).await
+}
+
+fn is_fresh(stored: &Stored, now: DateTime<Utc>) -> bool {
+    tuf::expires(&stored.document.bytes).is_ok_and(|expires| expires >= now)
+}
+
+/// What became of a GUN that was to be renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// A new timestamp was made.
+    Renewed,
+    /// There was nothing to do.
+    NotNeeded,
+    /// The server cannot: a key is somebody else's, or a document is broken.
+    NotPossible,
+}
+
+/// Renews the timestamp, and the snapshot if its key is the server's, if they expire within `before`.
+///
+/// # Errors
+/// When the database or the signer fails.
+pub async fn renew(state: &State, gun: &Gun, before: TimeDelta) -> Result<Renewal, ServiceError> {
+    for _ in 0..ATTEMPTS {
+        let (wanted, now) = (gun.clone(), state.clock.now());
+        let plan = state.with_store(move |store| {
+            let chain = store.chain(&wanted)?;
+            Ok(chain.map(|chain| {
+                let Chain {
+                    root,
+                    snapshot,
+                    timestamp,
+                } = &chain;
+                (
+                    tuf::plan_refresh(&wanted, root, snapshot, timestamp, now, before),
+                    timestamp.version,
+                )
+            }))
+        });
+        let Some((plan, base)) = plan.await? else {
+            return Ok(Renewal::NotNeeded);
+        };
+        let update = match plan {
+            Ok(Refresh::Fresh) => return Ok(Renewal::NotNeeded),
+            Ok(Refresh::Timestamp(update)) => publish::complete_timestamp(&state.keys, update).await,
+            Ok(Refresh::Both(update)) => renew_both(state, update).await,
+            Err(reason) => return Ok(not_possible(gun, &reason)),
+        };
+        let update = match update {
+            Ok(update) => update,
+            Err(reason @ SignError::KeyNotHeld(_)) => return Ok(not_possible(gun, &reason)),
+            Err(SignError::Service(cause)) => return Err(cause.into()),
+        };
+        let (store, wanted) = (state.store.clone(), gun.clone());
+        let actor = Actor {
+            principal: SERVER.to_owned(),
+            ..Actor::default()
+        };
+        let outcome =
+            web::block(move || store.commit(&wanted, Some(base), update.documents(), &actor, now)).await;
+        match outcome.map_err(|_| ServiceError::Stopping)? {
+            Ok(()) => {
+                tracing::info!(repo.gun = %gun, "renewed a timestamp");
+                return Ok(Renewal::Renewed);
+            }
+            Err(CommitError::Conflict) => {}
+            Err(CommitError::Store(cause)) => return Err(cause.into()),
+        }
+    }
+    Ok(Renewal::NotNeeded)
+}
+
+/// Expired metadata says more to a client than a failure: its own message then names what has expired.
+fn not_possible(gun: &Gun, reason: &dyn std::fmt::Display) -> Renewal {
+    tracing::warn!(repo.gun = %gun, %reason, "a timestamp cannot be renewed and is served as it is");
+    Renewal::NotPossible
+}
+
+/// Snapshot and timestamp, or the timestamp alone where the snapshot is still good and its key is the
+/// publisher's.
+async fn renew_both(state: &State, update: CheckedUpdate) -> Result<SignedUpdate, SignError> {
+    match publish::complete(&state.keys, update.clone()).await {
+        Err(SignError::KeyNotHeld(RoleName::Snapshot)) => match update.keep_snapshot() {
+            Some(update) => publish::complete_timestamp(&state.keys, update).await,
+            None => Err(SignError::KeyNotHeld(RoleName::Snapshot)),
+        },
+        outcome => outcome,
+    }
+}

@@ -1,0 +1,114 @@
+//! Timestamps are renewed before they expire, and what the server cannot renew is reported.
+
+use std::process::Command;
+
+use serde_json::json;
+use tests::{
+    Finished, TestServer,
+    process::{built_programs, wait_until},
+    publisher::{Publisher, SnapshotKey, in_days, sign},
+};
+
+/// A second less than a timestamp lives: it is due for renewal one second after it was made.
+const ALMOST_ALL_OF_ITS_LIFE: u64 = 14 * 86_400 - 1;
+
+fn eager() -> tests::server::Builder {
+    TestServer::builder().set(
+        "refresh",
+        json!({"before_expiry": ALMOST_ALL_OF_ITS_LIFE, "interval": "1s"}),
+    )
+}
+
+#[test]
+fn timestamps_are_renewed_in_the_background_and_nobody_else_is_needed() {
+    let server = eager().start();
+    let alice = server.notary("alice");
+    for gun in ["a/one", "b/two"] {
+        alice.run(["init", gun, "-p"]).ok();
+    }
+    let client = server.client("reader");
+    for gun in ["a/one", "b/two"] {
+        // Asked for by version: that renews nothing.
+        wait_until("the next timestamp is there", || {
+            client
+                .get(&format!("/v2/{gun}/_trust/tuf/3.timestamp.json"))
+                .status
+                == 200
+        });
+    }
+    let actors: Vec<String> = server
+        .actors()
+        .into_iter()
+        .map(|(_, principal, _)| principal)
+        .collect();
+    assert!(actors.contains(&"(server)".to_owned()), "{actors:?}");
+    assert!(server.notary("bob").targets("a/one").is_empty());
+    let metrics = client.get("/metrics").ok().text();
+    assert!(
+        metrics.contains("countersign_refresh_total{outcome=\"renewed\"}"),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn a_deleted_repository_is_left_alone() {
+    let server = eager().start();
+    let alice = server.notary("alice");
+    alice.run(["init", "gone", "-p"]).ok();
+    alice.run(["init", "there", "-p"]).ok();
+    server.client("alice").delete("/v2/gone/_trust/tuf/").ok();
+    let client = server.client("reader");
+    wait_until("the other repository was renewed", || {
+        client.get("/v2/there/_trust/tuf/3.timestamp.json").status == 200
+    });
+    client
+        .get("/v2/gone/_trust/tuf/timestamp.json")
+        .refuses(404, "METADATA_NOT_FOUND");
+}
+
+#[test]
+fn a_fresh_timestamp_is_served_as_it_is() {
+    let server = TestServer::start();
+    server.notary("alice").run(["init", "app", "-p"]).ok();
+    let client = server.client("reader");
+    let first = client.get("/v2/app/_trust/tuf/timestamp.json").ok().body;
+    assert_eq!(client.get("/v2/app/_trust/tuf/timestamp.json").ok().body, first);
+    client
+        .get("/v2/app/_trust/tuf/2.timestamp.json")
+        .refuses(404, "METADATA_NOT_FOUND");
+}
+
+#[test]
+fn what_expires_soon_is_reported_with_what_to_do() {
+    let server = TestServer::start();
+    let client = server.client("alice");
+    let publisher = Publisher::new(&client, "reg/soon", "reg/soon").with_own_snapshot_key();
+    let SnapshotKey::Own(snapshot_key) = &publisher.snapshot else {
+        panic!("the key is ours")
+    };
+    let mut targets = Publisher::targets(1);
+    targets["expires"] = json!(in_days(30));
+    let (root, targets) = (publisher.root_file(1), sign(&targets, &[&publisher.targets]));
+    let files: [(&str, &[u8]); 2] = [("root", &root), ("targets", &targets)];
+    let snapshot = sign(&Publisher::snapshot(1, &files), &[snapshot_key]);
+    client
+        .publish("reg/soon", &[files[0], files[1], ("snapshot", &snapshot)])
+        .ok();
+
+    let expiry = |within: &str| {
+        let mut command = Command::new(built_programs().join("countersign-server"));
+        command
+            .arg("expiry")
+            .arg("--config")
+            .arg(server.path().join("server.json"));
+        Finished::run(command.args(["--within", within]), "")
+    };
+    expiry("10d").ok().says("nothing expires within 10 days");
+    let found = expiry("90d").fails();
+    let found = found.says("reg/soon  targets  expires in 29 days");
+    found
+        .says("notary witness reg/soon targets --publish")
+        .does_not_say("  root  ");
+    let metrics = client.get("/metrics").ok().text();
+    assert!(metrics.contains("notary_server_http_requests_total"), "{metrics}");
+}

@@ -5,5 +5,7 @@ pub mod config;
 pub mod database;
 pub mod logging;
 pub mod pki;
+pub mod progress;
+pub mod report;
 pub mod signals;
 pub mod tls;

@@ -19,7 +19,7 @@ use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 
 use crate::{
     clock::Clock,
-    config::{Config, TrustService},
+    config::{Config, TokenSettings, TrustService},
     http::{self, Generation, ListenError},
     identity::token::{BundleError, TokenAuth},
     refresh,
@@ -109,25 +109,8 @@ impl State {
     /// # Errors
     /// When the database or the signer's TLS files cannot be used.
     pub fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let (keys, key_algorithm) = match &config.trust_service {
-            TrustService::Local => (KeyService::Local(LocalSigner::default()), KeyAlgorithm::Ed25519),
-            TrustService::Remote {
-                host,
-                port,
-                algorithm,
-                tls,
-            } => {
-                let connector = tls.connector().map_err(StartError::SignerTls)?;
-                let client = SignerClient::new(host, *port, connector).map_err(StartError::Signer)?;
-                (KeyService::Remote(client), *algorithm)
-            }
-        };
-        let tokens = config.auth.clone().map(|auth| {
-            let bundle = auth.bundle;
-            TokenAuth::new(auth.realm, auth.service, auth.issuer, &bundle)
-                .map_err(|cause| StartError::TokenBundle { bundle, cause })
-        });
-        let tokens = tokens.transpose()?;
+        let (keys, key_algorithm) = key_service(&config.trust_service)?;
+        let tokens = config.auth.as_ref().map(token_auth).transpose()?;
         let generation = Generation::load(config.tls.as_ref())?;
         let store = Store::open(&config.storage, config.storage_options)?;
         let metrics = metrics::install().map_err(StartError::Metrics)?;
@@ -171,6 +154,40 @@ impl State {
             .map_err(|_| ServiceError::Stopping)?;
         Ok(outcome?)
     }
+}
+
+/// Who signs, and with what kind of keys. To be called within a tokio runtime.
+///
+/// # Errors
+/// When the files for TLS, or the address, cannot be used. Nothing is connected yet.
+pub fn key_service(trust_service: &TrustService) -> Result<(KeyService, KeyAlgorithm), StartError> {
+    match trust_service {
+        TrustService::Local => Ok((KeyService::Local(LocalSigner::default()), KeyAlgorithm::Ed25519)),
+        TrustService::Remote {
+            host,
+            port,
+            algorithm,
+            tls,
+        } => {
+            let connector = tls.connector().map_err(StartError::SignerTls)?;
+            let client = SignerClient::new(host, *port, connector).map_err(StartError::Signer)?;
+            Ok((KeyService::Remote(client), *algorithm))
+        }
+    }
+}
+
+/// The token service, its certificates read.
+///
+/// # Errors
+/// When they cannot be used.
+pub fn token_auth(settings: &TokenSettings) -> Result<TokenAuth, StartError> {
+    let TokenSettings {
+        realm,
+        service,
+        issuer,
+        bundle,
+    } = settings.clone();
+    TokenAuth::new(realm, service, issuer, &bundle).map_err(|cause| StartError::TokenBundle { bundle, cause })
 }
 
 /// Runs the server with a configuration file until it is told to stop. `level` overrides the file's.

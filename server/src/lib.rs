@@ -1,14 +1,17 @@
 //! The trust server: knows its clients by certificate, validates and stores TUF metadata.
 //!
 //! Data flows one way: [`http`] accepts a connection, [`identity`] makes a principal of its certificate,
-//! [`access`] grants the action, [`publish`] validates, signs and stores, [`store`] holds the documents.
+//! [`access`] grants the action, [`publish`] validates, signs and stores, [`store`] holds the documents. Operators
+//! have [`quickstart`], [`check`] and [`moving`].
 
 pub mod access;
 pub mod app;
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod http;
 pub mod identity;
+pub mod moving;
 pub mod publish;
 pub mod quickstart;
 pub mod refresh;

@@ -9,8 +9,9 @@ use platform::{
     logging::{Format, Level},
 };
 use server::{
-    app,
+    app, check,
     config::{Config, ENVIRONMENT_PREFIX},
+    moving::{export, import, mirror},
     quickstart, refresh,
     store::{self, Store},
 };
@@ -51,6 +52,14 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Verify what is stored and ask the signer for the keys, and say what would fail; changes nothing.
+    Check(check::Options),
+    /// Write repositories with their whole history to a file.
+    Export(export::Options),
+    /// Take repositories from a file that export wrote.
+    Import(import::Options),
+    /// Take repositories from another Notary v1 server over its API.
+    Mirror(mirror::Options),
     /// Look at or change the schema of the database that a configuration file names.
     Migrate {
         #[command(subcommand)]
@@ -79,6 +88,15 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Some(Command::Quickstart(options)) => quickstart::run(&options).map_err(|error| error.to_string()),
         Some(Command::CheckConfig { config }) => check_config(&config),
+        Some(Command::Check(options)) => match check::run(&options) {
+            Ok(true) => Ok(()),
+            // Everything has been said.
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error.to_string()),
+        },
+        Some(Command::Export(options)) => export::run(&options).map_err(|error| error.to_string()),
+        Some(Command::Import(options)) => import::run(&options).map_err(|error| error.to_string()),
+        Some(Command::Mirror(options)) => mirror::run(&options).map_err(|error| error.to_string()),
         Some(Command::Migrate { action }) => match action {
             Migrate::Status { config } => migrate(&config, MigrateAction::Status),
             Migrate::Up { config } => migrate(&config, MigrateAction::Up),

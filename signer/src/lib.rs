@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod check;
 pub mod config;
 pub mod grpc;
 pub mod keyring;

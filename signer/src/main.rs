@@ -14,7 +14,7 @@ use platform::{
     signals,
 };
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use signer::{app, config, store};
+use signer::{app, check, config, store};
 
 /// Holds the snapshot and timestamp keys of a trust server and signs with them.
 #[derive(Parser)]
@@ -35,6 +35,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Open stored keys with the configured passphrases, and say which cannot be used; changes nothing.
+    Check(check::Options),
     /// Look at or change the schema of the database that a configuration file names.
     Migrate {
         #[command(subcommand)]
@@ -60,6 +62,9 @@ enum Migrate {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse_from(with_double_dashes(std::env::args()));
+    if let Some(Command::Check(options)) = &arguments.command {
+        return check(options);
+    }
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
@@ -69,6 +74,26 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn check(options: &check::Options) -> ExitCode {
+    let checked = keep_memory_private()
+        .map_err(Box::from)
+        .and_then(|()| check::run(options).map_err(Box::<dyn Error>::from));
+    match checked {
+        Ok(true) => ExitCode::SUCCESS,
+        // Everything has been said.
+        Ok(false) => ExitCode::FAILURE,
+        Err(cause) => {
+            eprintln!("countersign-signer: {cause}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Passphrases and keys are in this process's memory: no debugger, no core dump.
+fn keep_memory_private() -> std::io::Result<()> {
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
 fn migrate(path: &Path, action: MigrateAction) -> Result<(), Box<dyn Error>> {
@@ -90,8 +115,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         .as_deref()
         .ok_or("no configuration: use --config FILE")?;
     if !arguments.debug {
-        // Passphrases and keys are in this process's memory: no debugger, no core dump.
-        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+        keep_memory_private()?;
     }
     let settings = config::load(path)?;
     let configured = config::log_level(&settings)?;

@@ -13,6 +13,7 @@ pub mod docker;
 pub mod http;
 pub mod mutation;
 pub mod notary;
+pub mod operator;
 pub mod pki;
 pub mod process;
 pub mod publisher;

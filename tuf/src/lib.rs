@@ -1,8 +1,9 @@
 //! The Notary v1 flavour of TUF: formats and rules, without I/O, SQL or a clock of its own.
 //!
 //! A publish goes through [`Upload`], [`check`], [`CheckedUpdate`], [`SnapshottedUpdate`] and [`SignedUpdate`]; a
-//! repository that nobody publishes to is kept alive by [`plan_refresh`].
+//! repository that nobody publishes to is kept alive by [`plan_refresh`]. What is stored is verified by [`audit`].
 
+mod audit;
 mod canonical;
 mod certificate;
 mod checksum;
@@ -25,6 +26,7 @@ mod update;
 mod upload;
 mod version;
 
+pub use audit::{Finding, Severity, audit};
 pub use canonical::{CanonicalError, canonical_form, canonicalize};
 pub use checksum::{Checksum, ChecksumError};
 pub use document::Document;
@@ -32,7 +34,7 @@ pub use gun::{Gun, GunError};
 pub use json::{JsonError, MAX_DEPTH};
 pub use key::{KeyId, KeyIdError, KeyType, PublicKey};
 pub use metadata::MetadataError;
-pub use reading::{delegated_roles, expires, named_in_snapshot, named_snapshot, role_keys};
+pub use reading::{delegated_roles, expires, named_in_snapshot, named_snapshot, role_keys, stated_version};
 pub use refresh::{Refresh, RefreshError, plan_refresh};
 pub use rejection::Rejection;
 pub use role::{DelegationName, RoleName, RoleNameError};

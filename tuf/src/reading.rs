@@ -8,6 +8,7 @@ use crate::metadata::{
     Envelope, FileMeta, MetadataError, RootBody, SnapshotBody, TargetsBody, TimestampBody,
 };
 use crate::role::RoleName;
+use crate::version::Version;
 
 /// The keys that a root lists for a base role, sorted by key ID.
 ///
@@ -53,6 +54,15 @@ pub fn delegated_roles(role: &RoleName, targets_bytes: &[u8]) -> Result<Vec<Role
         .delegations()
         .filter_map(|name| RoleName::parse(name).ok())
         .collect())
+}
+
+/// The version that a document of this role states.
+///
+/// # Errors
+///
+/// Fails for bytes that are not a document, and for versions that cannot be stored.
+pub fn stated_version(bytes: &[u8], role: &RoleName) -> Result<Version, MetadataError> {
+    Envelope::parse(bytes)?.version(role)
 }
 
 /// When a document expires. One without expiry has expired in the year 1.

@@ -42,6 +42,16 @@ impl TrustedRoot {
         Ok(root)
     }
 
+    /// Whether enough of this root's keys signed a document: this root itself, or the one that follows it.
+    pub(crate) fn signed(&self, document: &Envelope) -> Result<(), MetadataError> {
+        self.signers.verify(&RoleName::Root, document)
+    }
+
+    /// Whether a certificate of the root role is usable for the repository at this moment.
+    pub(crate) fn has_certificate(gun: &Gun, document: &Envelope, moment: DateTime<Utc>) -> bool {
+        Self::read(gun, document, Dates::CheckedAt(moment)).is_ok()
+    }
+
     fn read(gun: &Gun, document: &Envelope, dates: Dates) -> Result<Self, MetadataError> {
         let body = RootBody::read(document)?;
         let listed = body.role(&RoleName::Root)?;

@@ -73,6 +73,18 @@ impl Database {
         Ok(database)
     }
 
+    /// Opens a database that is there, for looking only: it is neither made, nor migrated, nor written to.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn open_read_only(location: &Location) -> Result<Self, DatabaseError> {
+        let database = Self {
+            pools: Pools::read_only(location),
+            waiting: Arc::default(),
+        };
+        database.reader().map(|_| database)
+    }
+
     fn prepare(&self, migrations: &'static Migrations, migrate: bool) -> Result<(), DatabaseError> {
         let mut connection = self.pools.writer()?;
         if migrate {

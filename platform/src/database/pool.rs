@@ -34,6 +34,8 @@ const SQLITE_READERS: u32 = 8;
 pub(super) enum Purpose {
     /// Reading: a transaction sees one moment.
     Read,
+    /// Reading, and nothing but reading: whatever else is tried fails.
+    Look,
     /// Writing: a statement sees what was committed before it began.
     Write,
 }
@@ -153,6 +155,28 @@ impl Pools {
         })
     }
 
+    /// One connection that cannot write, to a database that is there.
+    pub(super) fn read_only(location: &Location) -> Self {
+        let reach = Arc::new(Reach {
+            place: location.place(),
+            ..Reach::default()
+        });
+        let only = Pool::builder()
+            .max_size(1)
+            .connection_timeout(RECONNECT)
+            .error_handler(Box::new(AlreadyLogged))
+            .build_unchecked(Manager {
+                location: location.clone(),
+                purpose: Purpose::Look,
+                reach: reach.clone(),
+            });
+        Self {
+            readers: only.clone(),
+            writers: only,
+            reach,
+        }
+    }
+
     pub(super) fn reader(&self) -> Result<Pooled, DatabaseError> {
         self.get(&self.readers)
     }
@@ -243,6 +267,9 @@ impl<E: fmt::Debug> HandleError<E> for AlreadyLogged {
 pub(super) fn connect(location: &Location, purpose: Purpose) -> Result<DbConnection, DatabaseError> {
     let connected = match location {
         Location::Memory => sqlite::connect(sqlite::MEMORY).map(DbConnection::Sqlite),
+        Location::Sqlite(path) if purpose == Purpose::Look => {
+            sqlite::connect_read_only(path).map(DbConnection::Sqlite)
+        }
         Location::Sqlite(path) => sqlite::connect(&sqlite::file(path)?).map(DbConnection::Sqlite),
         Location::Postgres(url) => PgConnection::establish(url.for_libpq())
             .map_err(|cause| cause.to_string())
@@ -262,6 +289,9 @@ fn set_up_postgres(mut connection: PgConnection, purpose: Purpose) -> Result<DbC
     // Several reads of one transaction see one moment; a write sees what was committed before it.
     let transactions = match purpose {
         Purpose::Read => "SET default_transaction_isolation = 'repeatable read'",
+        Purpose::Look => {
+            "SET default_transaction_isolation = 'repeatable read'; SET default_transaction_read_only = on"
+        }
         Purpose::Write => "SET default_transaction_isolation = 'read committed'",
     };
     connection
@@ -313,6 +343,11 @@ fn set_up_mysql(
     for (name, value) in url.settings() {
         connection
             .batch_execute(&format!("SET SESSION {name} = {value}"))
+            .map_err(text)?;
+    }
+    if purpose == Purpose::Look {
+        connection
+            .batch_execute("SET SESSION TRANSACTION READ ONLY")
             .map_err(text)?;
     }
     Ok(DbConnection::Mysql(connection))

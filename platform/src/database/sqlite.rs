@@ -31,6 +31,23 @@ pub(super) fn file(path: &Path) -> Result<String, DatabaseError> {
     Ok(name.to_owned())
 }
 
+/// Opens a file that is there, for looking only: nothing about it is set, and nothing can be written.
+pub(super) fn connect_read_only(path: &Path) -> Result<SqliteConnection, String> {
+    let whole = std::fs::canonicalize(path).map_err(|cause| cause.to_string())?;
+    let name = whole.to_str().ok_or("its name is not valid UTF-8")?;
+    let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let mut connection =
+        SqliteConnection::establish(&format!("file:{name}?mode=ro")).map_err(|cause| cause.to_string())?;
+    let pragmas = format!(
+        "PRAGMA busy_timeout = {}; PRAGMA query_only = ON;",
+        BUSY_TIMEOUT.as_millis()
+    );
+    connection
+        .batch_execute(&pragmas)
+        .map_err(|cause| cause.to_string())?;
+    Ok(connection)
+}
+
 /// Opens a database by its name.
 pub(super) fn connect(name: &str) -> Result<SqliteConnection, String> {
     let mut connection = SqliteConnection::establish(name).map_err(|cause| cause.to_string())?;

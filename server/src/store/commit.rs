@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Publishing to a GUN and deleting it exclude each other under this name.
-const GUN_LOCK: &str = "gun";
+pub(super) const GUN_LOCK: &str = "gun";
 
 /// Who makes a change, for the record.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +83,11 @@ struct NewActor<'a> {
 }
 
 /// The highest version of a role, as it is now: nobody changes it until the transaction ends.
-fn highest_version(connection: &mut DbConnection, gun: &Gun, role: &RoleName) -> QueryResult<Option<i32>> {
+pub(super) fn highest_version(
+    connection: &mut DbConnection,
+    gun: &Gun,
+    role: &RoleName,
+) -> QueryResult<Option<i32>> {
     let newest = tuf_files::table
         .filter(exact(tuf_files::gun, gun.as_str()))
         .filter(exact(tuf_files::role, role.as_str()))
@@ -138,6 +142,24 @@ fn record(connection: &mut DbConnection, change: &NewChange<'_>, actor: &Actor) 
         })
         .execute(connection)
         .map(drop)
+}
+
+/// Puts a new timestamp that was stored in another way than by a publish into the changefeed.
+pub(super) fn record_timestamp(
+    connection: &mut DbConnection,
+    gun: &Gun,
+    timestamp: &Document,
+    actor: &Actor,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    let change = NewChange {
+        created_at: connection.storable(now),
+        gun: gun.as_str(),
+        version: timestamp.version.get(),
+        sha256: &timestamp.sha256.as_hex(),
+        category: "update",
+    };
+    record(connection, &change, actor)
 }
 
 impl Store {

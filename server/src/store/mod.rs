@@ -3,6 +3,8 @@
 mod changes;
 mod commit;
 mod current_set;
+mod import;
+mod inventory;
 mod leases;
 mod read;
 mod schema;
@@ -15,6 +17,8 @@ use platform::database::{
 
 pub use changes::{Change, ChangeQuery};
 pub use commit::{Actor, CommitError};
+pub use import::{ImportError, Imported};
+pub use inventory::Audited;
 pub use read::{Chain, Stored, TrustedState};
 
 /// The tables of this program.

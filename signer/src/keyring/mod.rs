@@ -231,40 +231,8 @@ impl Shared {
             reason: Unopenable::KeyId,
         })?;
         self.opened
-            .try_get_with(id, || self.unseal(row).map(Arc::new))
+            .try_get_with(id, || unseal(row, &self.passphrases).map(Arc::new))
             .map_err(KeyringError::Shared)
-    }
-
-    /// A key as the database has it is believed only if its ID, public and private parts agree.
-    fn unseal(&self, row: KeyRow) -> Result<OpenedKey, KeyringError> {
-        let refused = |reason: Unopenable| KeyringError::Unopenable {
-            key_id: row.key_id.clone(),
-            reason,
-        };
-        let alias = Alias::new(&row.passphrase_alias).map_err(|_| refused(Unopenable::Alias))?;
-        let passphrase = self
-            .passphrases
-            .find(&alias)
-            .map_err(|cause| refused(cause.into()))?;
-        let plaintext = seal::open(&row.private, &passphrase).map_err(|cause| refused(cause.into()))?;
-        let key_type = tuf::KeyType::parse(&row.algorithm);
-        let secret =
-            SecretKey::from_plaintext(&key_type, &plaintext).map_err(|cause| refused(cause.into()))?;
-        let public = PublicKey::new(key_type, row.public);
-        if !secret.belongs_to(&public) {
-            return Err(KeyringError::Unopenable {
-                key_id: row.key_id,
-                reason: Unopenable::PublicKey,
-            });
-        }
-        if public.id().as_str() != row.key_id {
-            return Err(KeyringError::Unopenable {
-                key_id: row.key_id,
-                reason: Unopenable::KeyId,
-            });
-        }
-        let purpose = KeyPurpose::stored(row.gun, row.role);
-        Ok(OpenedKey::new(secret, public, purpose, row.last_used))
     }
 
     fn check(&self) -> Result<(), KeyringError> {
@@ -291,6 +259,37 @@ impl Shared {
         }
         failure.map_or(Ok(()), Err)
     }
+}
+
+/// Opens a stored key. It is believed only if its ID, public and private parts agree.
+///
+/// # Errors
+/// [`KeyringError::Unopenable`] with what is in the way.
+pub fn unseal(row: KeyRow, passphrases: &Passphrases) -> Result<OpenedKey, KeyringError> {
+    let refused = |reason: Unopenable| KeyringError::Unopenable {
+        key_id: row.key_id.clone(),
+        reason,
+    };
+    let alias = Alias::new(&row.passphrase_alias).map_err(|_| refused(Unopenable::Alias))?;
+    let passphrase = passphrases.find(&alias).map_err(|cause| refused(cause.into()))?;
+    let plaintext = seal::open(&row.private, &passphrase).map_err(|cause| refused(cause.into()))?;
+    let key_type = tuf::KeyType::parse(&row.algorithm);
+    let secret = SecretKey::from_plaintext(&key_type, &plaintext).map_err(|cause| refused(cause.into()))?;
+    let public = PublicKey::new(key_type, row.public);
+    if !secret.belongs_to(&public) {
+        return Err(KeyringError::Unopenable {
+            key_id: row.key_id,
+            reason: Unopenable::PublicKey,
+        });
+    }
+    if public.id().as_str() != row.key_id {
+        return Err(KeyringError::Unopenable {
+            key_id: row.key_id,
+            reason: Unopenable::KeyId,
+        });
+    }
+    let purpose = KeyPurpose::stored(row.gun, row.role);
+    Ok(OpenedKey::new(secret, public, purpose, row.last_used))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! All SQL. Every function here blocks; callers are on threads that may.
 
+mod inventory;
 mod journal;
 mod keys;
 mod schema;

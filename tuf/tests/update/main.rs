@@ -1,8 +1,9 @@
-//! Publishing, from uploaded parts to signed documents, and refreshing.
+//! Publishing, from uploaded parts to signed documents, refreshing, and verifying what is stored.
 
 // Clippy knows test functions but not the functions that they share.
 #![allow(clippy::unwrap_used)]
 
+mod audit;
 mod exchanges;
 mod refresh;
 mod replay;

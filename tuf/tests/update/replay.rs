@@ -8,7 +8,7 @@ use tuf::{Current, Document, Gun, RoleName, Version, check, expires, named_in_sn
 
 use crate::support::{part, upload};
 
-const STEPS: [&str; 12] = [
+pub const STEPS: [&str; 12] = [
     "01-after-init",
     "02-after-two-targets",
     "03-after-snapshot-rotated-to-server",
@@ -23,16 +23,16 @@ const STEPS: [&str; 12] = [
     "12-final",
 ];
 
-fn metadata() -> PathBuf {
+pub fn metadata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/notary/metadata")
 }
 
-fn gun() -> Gun {
+pub fn gun() -> Gun {
     Gun::parse("example.com/acme/app").unwrap()
 }
 
 /// Shortly after the repository was made.
-fn then() -> DateTime<Utc> {
+pub fn then() -> DateTime<Utc> {
     DateTime::parse_from_rfc3339("2026-11-21T23:10:00Z")
         .unwrap()
         .to_utc()
@@ -43,7 +43,7 @@ fn signed(document: &Document) -> Value {
     json["signed"].clone()
 }
 
-fn read(file: &Path, role: &str) -> Document {
+pub fn read(file: &Path, role: &str) -> Document {
     let bytes = std::fs::read(file).unwrap();
     let json: Value = serde_json::from_slice(&bytes).unwrap();
     let version = Version::new(json["signed"]["version"].as_i64().unwrap()).unwrap();
@@ -51,7 +51,7 @@ fn read(file: &Path, role: &str) -> Document {
 }
 
 /// Everything that is current after a step.
-fn state(step: &str) -> Current {
+pub fn state(step: &str) -> Current {
     let mut current = Current::default();
     for entry in std::fs::read_dir(metadata().join(step)).unwrap() {
         let file = entry.unwrap().path();

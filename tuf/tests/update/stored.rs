@@ -1,8 +1,11 @@
 //! Questions to stored documents.
 
-use tuf::{MetadataError, RoleName, expires, named_in_snapshot, named_snapshot, role_keys};
+use tuf::{
+    MetadataError, RoleName, Version, delegated_roles, expires, named_in_snapshot, named_snapshot, role_keys,
+    stated_version,
+};
 
-use crate::support::{Repository, now};
+use crate::support::{Key, Repository, now};
 
 #[test]
 fn a_root_tells_the_keys_of_its_roles() {
@@ -22,6 +25,21 @@ fn a_root_tells_the_keys_of_its_roles() {
         Err(MetadataError::NoRole(delegation))
     );
     assert!(role_keys(b"{}", &RoleName::Root).is_err());
+}
+
+#[test]
+fn a_targets_document_tells_its_version_and_its_delegations() {
+    let repository = Repository::empty();
+    let key = Key::ecdsa();
+    let targets = repository.targets_document(7, &[("targets/a", &[&key]), ("targets/b", &[&key])]);
+    let names = delegated_roles(&RoleName::Targets, &targets).unwrap();
+    let names: Vec<&str> = names.iter().map(RoleName::as_str).collect();
+    assert_eq!(names, ["targets/a", "targets/b"]);
+    assert_eq!(
+        stated_version(&targets, &RoleName::Targets).map(Version::get),
+        Ok(7)
+    );
+    assert!(stated_version(b"{}", &RoleName::Targets).is_err());
 }
 
 #[test]

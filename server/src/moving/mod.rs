@@ -1,0 +1,128 @@
+//! Moving repositories between servers, with their whole history: `export`, `import` and `mirror`.
+
+pub mod export;
+mod file;
+pub mod import;
+mod login;
+pub mod mirror;
+mod remote;
+
+use std::path::PathBuf;
+
+use platform::{config::ConfigError, database::Location};
+use tuf::{Gun, GunError};
+
+use crate::{
+    config::{Config, GunPrefixes},
+    store::{Actor, ImportError, Imported, Store, StoreError},
+};
+
+/// Who is recorded for what is imported.
+const IMPORT: &str = "(import)";
+
+/// Why nothing, or not everything, was moved.
+#[derive(Debug, thiserror::Error)]
+pub enum MoveError {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database does not answer.
+    #[error("storage: {0}")]
+    Store(#[from] StoreError),
+    /// Storage in memory ends with the command.
+    #[error("storage.backend is memory: a running server has its repositories to itself")]
+    Memory,
+    /// A GUN is not one.
+    #[error("{0:?} is not a repository: {1}")]
+    Gun(String, GunError),
+    /// There is nothing of this GUN.
+    #[error("{0}: nothing is stored of it")]
+    Nothing(Gun),
+    /// A file cannot be read or written.
+    #[error("{}: {cause}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        cause: std::io::Error,
+    },
+    /// A file is not an export.
+    #[error("{}: {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and in which line.
+        reason: String,
+    },
+    /// The other server cannot be asked.
+    #[error("{0}")]
+    Remote(String),
+    /// Some repositories were refused; each was told.
+    #[error("{0} repositories were not imported, as told above; nothing of them was stored")]
+    Refused(u64),
+}
+
+impl From<diesel::result::Error> for MoveError {
+    fn from(cause: diesel::result::Error) -> Self {
+        Self::Store(cause.into())
+    }
+}
+
+fn gun(text: &str) -> Result<Gun, MoveError> {
+    Gun::parse(text).map_err(|cause| MoveError::Gun(text.to_owned(), cause))
+}
+
+fn configuration(path: &std::path::Path) -> Result<Config, MoveError> {
+    let (config, _) = Config::load(path)?;
+    if config.storage == Location::Memory {
+        return Err(MoveError::Memory);
+    }
+    Ok(config)
+}
+
+/// Where repositories are imported to, and how it went so far.
+struct Destination {
+    store: Store,
+    prefixes: GunPrefixes,
+    actor: Actor,
+    refused: u64,
+}
+
+impl Destination {
+    fn open(config: Config) -> Result<Self, MoveError> {
+        Ok(Self {
+            store: Store::open(&config.storage, config.storage_options)?,
+            prefixes: config.gun_prefixes,
+            actor: Actor {
+                principal: IMPORT.to_owned(),
+                ..Actor::default()
+            },
+            refused: 0,
+        })
+    }
+
+    /// Says what became of a repository. A failing database ends everything.
+    fn tell(&mut self, gun: &Gun, outcome: Result<Imported, ImportError>) -> Result<(), MoveError> {
+        match outcome {
+            Ok(Imported { added: 0, .. }) => println!("{gun}: nothing new"),
+            Ok(Imported { added, known: 0 }) => println!("{gun}: {added} documents"),
+            Ok(Imported { added, .. }) => println!("{gun}: {added} new documents"),
+            Err(ImportError::Store(cause)) => return Err(cause.into()),
+            Err(reason) => {
+                self.refused += 1;
+                println!("{gun}: refused: {reason}");
+            }
+        }
+        if !self.prefixes.allow(gun.as_str()) {
+            println!("{gun}: is not served, because of repositories.gun_prefixes");
+        }
+        Ok(())
+    }
+
+    fn end(&self) -> Result<(), MoveError> {
+        match self.refused {
+            0 => Ok(()),
+            refused => Err(MoveError::Refused(refused)),
+        }
+    }
+}

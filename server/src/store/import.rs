@@ -1,0 +1,178 @@
+//! Taking over a repository from elsewhere, with its history: all of it or nothing.
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use platform::database::{DbConnection, exact, is_conflict};
+use tuf::{Document, Finding, Gun, RoleName, Severity, Version};
+
+use super::{Actor, Store, StoreError, Stored, commit, inventory, schema::tuf_files};
+
+/// What became of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Imported {
+    /// Documents that are new here.
+    pub added: usize,
+    /// Documents that were here already.
+    pub known: usize,
+}
+
+/// Why nothing of a repository was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// Another document of the same role and version is stored.
+    #[error(
+        "another {role} version {version} is stored here; it is another repository, or both were published to"
+    )]
+    Different {
+        /// The role.
+        role: RoleName,
+        /// The version.
+        version: Version,
+    },
+    /// The imported history does not know the state that the repository has here.
+    #[error(
+        "what is stored here is not an earlier state of it (timestamp version {0} is not known there): both were \
+         published to, or the other is older"
+    )]
+    Diverged(Version),
+    /// Documents without a timestamp are stored, and the import does not hold all of them.
+    #[error("what is stored here is damaged and not part of it; delete the repository here first")]
+    Remains,
+    /// The history or the current state cannot be trusted.
+    #[error("it is broken: {}", .0.iter().map(describe).collect::<Vec<_>>().join("; "))]
+    Broken(Vec<Finding>),
+    /// The import cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn describe(finding: &Finding) -> String {
+    match finding.version {
+        Some(version) => format!("{} version {version}: {}", finding.role, finding.sentence),
+        None => format!("{}: {}", finding.role, finding.sentence),
+    }
+}
+
+impl From<diesel::result::Error> for ImportError {
+    fn from(cause: diesel::result::Error) -> Self {
+        // Somebody else stores the same at this moment, or a row that was marked as deleted is in the way.
+        if is_conflict(&cause) {
+            return Self::Unreadable(
+                "somebody else changed the repository meanwhile; import it again".into(),
+            );
+        }
+        Self::Store(cause.into())
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = tuf_files)]
+struct NewRow<'a> {
+    created_at: Option<NaiveDateTime>,
+    updated_at: Option<NaiveDateTime>,
+    gun: &'a str,
+    role: &'a str,
+    version: i32,
+    data: &'a [u8],
+    sha256: String,
+}
+
+impl Store {
+    /// Stores those of a repository's documents that are not stored yet, with the times at which they were stored
+    /// elsewhere.
+    ///
+    /// What is stored already must be an earlier state of the same history, and all of it together must pass the
+    /// audit: every root since the first signed by the one before, everything current signed and named as it is.
+    ///
+    /// # Errors
+    /// When it is not, when an item of `documents` is an error, or when the database fails. Nothing is stored then.
+    pub fn import(
+        &self,
+        gun: &Gun,
+        documents: impl IntoIterator<Item = Result<Stored, ImportError>>,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<Imported, ImportError> {
+        let mut connection = self.database.writer().map_err(StoreError::from)?;
+        connection.write_transaction(|connection| {
+            connection.hold_name(commit::GUN_LOCK, gun.as_str())?;
+            // Locks it, so that nobody publishes meanwhile.
+            commit::highest_version(connection, gun, &RoleName::Timestamp)?;
+            let stored: i64 = inventory::rows_of(gun).count().get_result(connection)?;
+            let before = inventory::newest_timestamp(connection, gun)?;
+            let mut imported = Imported { added: 0, known: 0 };
+            let mut follows = false;
+            for item in documents {
+                let item = item?;
+                if insert(connection, gun, &item)? {
+                    imported.added += 1;
+                } else {
+                    imported.known += 1;
+                    follows |= before.as_ref() == Some(&item.document);
+                }
+            }
+            if imported.added == 0 {
+                return Ok(imported);
+            }
+            match &before {
+                Some(before) if !follows => return Err(ImportError::Diverged(before.version)),
+                None if i64::try_from(imported.known).is_ok_and(|known| known < stored) => {
+                    return Err(ImportError::Remains);
+                }
+                _ => {}
+            }
+            let mut findings = inventory::audit(connection, gun, now, TimeDelta::zero())?.findings;
+            findings.retain(|finding| finding.severity == Severity::Broken);
+            if !findings.is_empty() {
+                return Err(ImportError::Broken(findings));
+            }
+            let newest = inventory::newest_timestamp(connection, gun)?;
+            if let Some(newest) = newest.filter(|newest| before.as_ref() != Some(newest)) {
+                commit::record_timestamp(connection, gun, &newest, actor, now)?;
+            }
+            Ok(imported)
+        })
+    }
+}
+
+/// Stores a document; false if it was there.
+fn insert(connection: &mut DbConnection, gun: &Gun, item: &Stored) -> Result<bool, ImportError> {
+    let Document {
+        role,
+        version,
+        bytes,
+        sha256,
+    } = &item.document;
+    let there: Option<Vec<u8>> = inventory::rows_of(gun)
+        .filter(exact(tuf_files::role, role.as_str()))
+        .filter(tuf_files::version.eq(version.get()))
+        .select(tuf_files::data)
+        .first(connection)
+        .optional()?;
+    match there {
+        Some(there) if there == bytes.as_ref() => return Ok(false),
+        Some(_) => {
+            return Err(ImportError::Different {
+                role: role.clone(),
+                version: *version,
+            });
+        }
+        None => {}
+    }
+    let stored_at = item.stored_at.map(|time| connection.storable(time));
+    diesel::insert_into(tuf_files::table)
+        .values(NewRow {
+            created_at: stored_at,
+            updated_at: stored_at,
+            gun: gun.as_str(),
+            role: role.as_str(),
+            version: version.get(),
+            data: bytes,
+            sha256: sha256.as_hex(),
+        })
+        .execute(connection)?;
+    Ok(true)
+}

@@ -1,0 +1,240 @@
+//! `check` of server and signer: what would fail is told, in words that say what to do, and nothing is changed.
+
+use std::fs;
+
+use tests::{
+    Finished, Stop, TestServer,
+    operator::{bytes_of, execute},
+};
+
+const GUN: &str = "registry.example.com/team/app";
+const NOTHING: [&str; 0] = [];
+
+/// A server with one repository whose root was rotated once and whose snapshot key the server holds.
+fn server() -> TestServer {
+    let server = TestServer::start();
+    let alice = server.notary("alice");
+    alice.run(["init", GUN, "-p"]).ok();
+    alice.add_and_publish(GUN, "v1", "one");
+    alice.run(["key", "rotate", GUN, "snapshot", "-r"]).ok();
+    server
+}
+
+fn check(server: &TestServer) -> Finished {
+    server.operate("check", NOTHING)
+}
+
+#[test]
+fn a_server_in_order_passes_and_nothing_is_changed() {
+    let mut server = server();
+    check(&server)
+        .ok()
+        .says("fine: the configuration and the files that it names")
+        .says("is healthy")
+        .says("fine: the database answers; 1 repository in it")
+        .says("fine: the signer has the timestamp keys of the 1 repository it was asked for")
+        .says("the snapshot keys of 1 of them")
+        .says("1 repository checked, nothing is broken");
+    server.operate("check", [GUN]).ok().says("1 repository checked");
+    server
+        .operate("check", ["no/such"])
+        .fails()
+        .says("no/such: nothing is stored of it");
+    server.stop_server(Stop::Politely);
+    let before = bytes_of(&server.database());
+    check(&server).ok();
+    assert_eq!(bytes_of(&server.database()), before);
+}
+
+#[test]
+fn everything_broken_in_a_repository_is_told() {
+    let mut server = server();
+    server.stop_server(Stop::Politely);
+    let database = server.database();
+    execute(
+        &database,
+        "UPDATE tuf_files SET data = replace(CAST(data AS TEXT), '\"version\":', '\"version\":1') WHERE role = 'root' AND version = 1;
+         DELETE FROM tuf_files WHERE role = 'targets';",
+    );
+    check(&server)
+        .fails()
+        .says(&format!(
+            "broken: {GUN}: root version 1: it says that it is version 11"
+        ))
+        .says(&format!(
+            "broken: {GUN}: root version 1: it is not signed by enough of its own root keys"
+        ))
+        .says(&format!(
+            "broken: {GUN}: targets: the snapshot names a document that is not stored"
+        ))
+        .says("come back from a backup")
+        .says("3 broken");
+}
+
+#[test]
+fn rows_without_checksum_are_told() {
+    let mut server = server();
+    server.stop_server(Stop::Politely);
+    execute(
+        &server.database(),
+        "UPDATE tuf_files SET sha256 = NULL WHERE role = 'root'",
+    );
+    check(&server).fails().says("2 rows of tuf_files have no sha256");
+}
+
+#[test]
+fn what_expires_soon_is_told_and_breaks_nothing() {
+    let server = server();
+    check(&server).ok().does_not_say("expiring");
+    // The CLI gives targets three years. The timestamp, which the server renews, is not worth a line.
+    server
+        .operate("check", ["--days", "1200"])
+        .ok()
+        .says(&format!("expiring: {GUN}: targets version 3: it expires at"))
+        .does_not_say("timestamp version");
+}
+
+#[test]
+fn a_signer_that_is_away_or_has_other_keys_is_told() {
+    let mut server = server();
+    server.stop_signer(Stop::Politely);
+    check(&server)
+        .fails()
+        .says("broken: the signer at localhost:")
+        .says("without it nobody can publish")
+        .says("Its keys were not checked");
+    fs::remove_file(server.path().join("keys.db")).unwrap();
+    server.start_signer();
+    check(&server)
+        .fails()
+        .says(&format!(
+            "broken: {GUN}: the signer does not have its timestamp key"
+        ))
+        .says(&format!("notary key rotate {GUN} timestamp -r"))
+        .says("the snapshot keys of 0 of them");
+}
+
+#[test]
+fn the_signer_is_asked_for_a_sample_unless_told_otherwise() {
+    let mut server = server();
+    server.stop_server(Stop::Politely);
+    // Their roots are for another name, but their keys are known.
+    for number in 0..40 {
+        let columns = "created_at, updated_at, role, version, data, sha256";
+        execute(
+            &server.database(),
+            &format!(
+                "INSERT INTO tuf_files (gun, {columns}) SELECT 'copy/{number}', {columns} FROM tuf_files \
+                 WHERE gun = '{GUN}'"
+            ),
+        );
+    }
+    check(&server)
+        .fails()
+        .says("timestamp keys of the 14 repositories it was asked for")
+        .says("--all asks for every repository");
+    server
+        .operate("check", ["--all"])
+        .fails()
+        .says("timestamp keys of the 41 repositories it was asked for")
+        .does_not_say("--all");
+}
+
+#[test]
+fn a_database_that_is_not_there_is_not_made() {
+    let mut server = server();
+    server.stop_server(Stop::Politely);
+    let database = server.database();
+    fs::remove_file(&database).unwrap();
+    check(&server)
+        .fails()
+        .says("does not answer")
+        .says("No such file");
+    assert!(!database.exists());
+}
+
+#[test]
+fn a_database_of_an_older_program_is_read_as_it_is() {
+    let mut server = server();
+    server.stop_server(Stop::Politely);
+    let database = server.database();
+    execute(
+        &database,
+        "DROP TABLE change_actors; DROP TABLE __diesel_schema_migrations;",
+    );
+    let before = bytes_of(&database);
+    check(&server)
+        .ok()
+        .says("1 repository checked, nothing is broken");
+    assert_eq!(bytes_of(&database), before);
+}
+
+#[test]
+fn files_that_the_server_could_not_start_with_are_told() {
+    let server = server();
+    fs::write(server.path().join("pki/ca.pem"), "no certificate").unwrap();
+    check(&server)
+        .fails()
+        .says("broken: the server would not start")
+        .says("pki/ca.pem");
+}
+
+#[test]
+fn keys_that_the_passphrase_opens_pass() {
+    let server = server();
+    for more in [&[][..], &["--all"]] {
+        server
+            .check_signer(Some(server.passphrase()), more)
+            .ok()
+            .says("fine: the passphrase in NOTARY_SIGNER_TIMESTAMP_1 opens 2 keys (of 2 with the alias timestamp_1)")
+            .says("2 keys checked, nothing is broken");
+    }
+}
+
+#[test]
+fn a_missing_or_wrong_passphrase_is_told_by_the_name_of_its_variable() {
+    let mut server = server();
+    let variable = "NOTARY_SIGNER_TIMESTAMP_1";
+    server
+        .check_signer(None, NOTHING)
+        .fails()
+        .says(&format!("set the environment variable {variable}"))
+        .says("2 keys are sealed with it");
+    server
+        .check_signer(Some("another"), NOTHING)
+        .fails()
+        .says(&format!(
+            "broken: the passphrase in {variable} opens none of the keys"
+        ));
+    server.stop_signer(Stop::Politely);
+    let keys = server.path().join("keys.db");
+    let before = bytes_of(&keys);
+    server.check_signer(Some("another"), ["--all"]).fails();
+    assert_eq!(bytes_of(&keys), before);
+    execute(
+        &keys,
+        "UPDATE private_keys SET passphrase_alias = 'older.one' WHERE role = 'snapshot'",
+    );
+    server
+        .check_signer(Some(server.passphrase()), NOTHING)
+        .fails()
+        .says("set the environment variable NOTARY_SIGNER_OLDER_ONE; 1 keys are sealed with it")
+        .says(&format!("fine: the passphrase in {variable} opens 1 keys"));
+}
+
+#[test]
+fn damaged_keys_are_told_one_by_one() {
+    let mut server = server();
+    server.stop_signer(Stop::Politely);
+    execute(
+        &server.path().join("keys.db"),
+        "UPDATE private_keys SET public = (SELECT public FROM private_keys WHERE role = 'snapshot') \
+         WHERE role = 'timestamp'",
+    );
+    server
+        .check_signer(Some(server.passphrase()), NOTHING)
+        .fails()
+        .says(&format!("(timestamp of {GUN})"))
+        .says("its public key belongs to another private key")
+        .says("opens 1 keys (of 2");
+}

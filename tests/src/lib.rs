@@ -16,6 +16,7 @@ pub mod notary;
 pub mod pki;
 pub mod process;
 pub mod publisher;
+mod records;
 pub mod server;
 pub mod token_service;
 

@@ -329,7 +329,7 @@ fn set_up_mysql(
     }
     // STRICT_ALL_TABLES: what does not fit is refused, not cut. English: see is_conflict.
     let isolation = match purpose {
-        Purpose::Read => "REPEATABLE READ",
+        Purpose::Read | Purpose::Look => "REPEATABLE READ",
         Purpose::Write => "READ COMMITTED",
     };
     connection

@@ -41,39 +41,53 @@ impl DbConnection {
         } else {
             Manager::begin_transaction(self)?;
         }
-        let outcome = match write(self) {
-            Ok(value) => Manager::commit_transaction(self).map(|()| value).map_err(E::from),
+        match write(self) {
+            Ok(value) => {
+                Manager::commit_transaction(self)?;
+                Ok(value)
+            }
             Err(cause) => {
                 // The cause says more than a failure to roll back; a broken connection is not used again.
                 let _ = Manager::rollback_transaction(self);
                 Err(cause)
             }
-        };
-        if let Self::Mysql(mysql) = self {
-            // MySQL's names are the session's, not the transaction's. A session that ends lets go of them too.
-            let _ = diesel::sql_query("DO RELEASE_ALL_LOCKS()").execute(mysql);
         }
-        outcome
     }
 
-    /// Holds a name until the transaction ends: of several transactions one has it, the others wait. Needed
-    /// where there is no row to lock yet. Without effect on SQLite, where writers are alone.
+    /// [`DbConnection::write_transaction`] while holding a name: of several transactions for one name, also
+    /// those of other servers on this database, one runs and the others wait. Needed where there is no row to
+    /// lock yet. SQLite's writers are alone anyhow.
     ///
     /// # Errors
-    /// When the statement fails.
-    pub fn hold_name(&mut self, scope: &str, name: &str) -> QueryResult<()> {
+    /// As there; a name that does not become free in time is a conflict.
+    pub fn write_transaction_for<T, E>(
+        &mut self,
+        scope: &str,
+        name: &str,
+        write: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<diesel::result::Error>,
+    {
         let key = lock_key(scope, name);
         match self {
-            Self::Sqlite(_) => Ok(()),
-            Self::Postgres(postgres) => diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
-                .bind::<BigInt, _>(key)
-                .execute(postgres)
-                .map(drop),
-            // Without the name in time the unique keys still decide who is first.
+            Self::Sqlite(_) => self.write_transaction(write),
+            Self::Postgres(_) => self.write_transaction(|connection| {
+                if let Self::Postgres(postgres) = connection {
+                    diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
+                        .bind::<BigInt, _>(key)
+                        .execute(postgres)?;
+                }
+                write(connection)
+            }),
             Self::Mysql(mysql) => {
-                diesel::sql_query(format!("DO GET_LOCK('countersign-{key:016x}', {NAME_SECONDS})"))
-                    .execute(mysql)
-                    .map(drop)
+                hold_mysql_name(mysql, key)?;
+                let outcome = self.write_transaction(write);
+                if let Self::Mysql(mysql) = self {
+                    // If it fails the connection is broken, and its end frees the name.
+                    let _ = diesel::sql_query(format!("DO RELEASE_LOCK('countersign {key}')")).execute(mysql);
+                }
+                outcome
             }
         }
     }
@@ -85,10 +99,26 @@ impl DbConnection {
     }
 }
 
-/// Seconds to wait for a name on MySQL.
-const NAME_SECONDS: u32 = 10;
+/// Names of MySQL belong to the connection. Locking reads would do too, but a deadlock found while one
+/// returns rows leaves MariaDB's client library waiting for ever.
+fn hold_mysql_name(mysql: &mut MysqlConnection, key: i64) -> QueryResult<()> {
+    #[derive(QueryableByName)]
+    struct Got {
+        #[diesel(sql_type = BigInt)]
+        got: i64,
+    }
+    let question = format!("SELECT COALESCE(GET_LOCK('countersign {key}', {NAME_SECONDS}), 0) AS got");
+    let got: Got = diesel::sql_query(question).get_result(mysql)?;
+    if got.got == 1 {
+        return Ok(());
+    }
+    Err(diesel::result::Error::DatabaseError(
+        DatabaseErrorKind::SerializationFailure,
+        Box::new("another server has been writing for a long time".to_owned()),
+    ))
+}
 
-/// The number that stands for a name among the locks of a database.
+/// The number that stands for a name among PostgreSQL's advisory locks.
 pub(super) fn lock_key(scope: &str, name: &str) -> i64 {
     let digest = openssl::sha::sha256(format!("countersign/{scope}/{name}").as_bytes());
     digest

@@ -159,8 +159,7 @@ impl Store {
     ) -> Result<(), CommitError> {
         let mut connection = self.database.writer().map_err(StoreError::from)?;
         let now = connection.storable(now);
-        connection.write_transaction(|connection| {
-            connection.hold_name(GUN_LOCK, gun.as_str())?;
+        connection.write_transaction_for(GUN_LOCK, gun.as_str(), |connection| {
             hold_base(connection, gun, base)?;
             let newest = highest_version(connection, gun, &RoleName::Timestamp)?;
             if newest != base.map(Version::get) {

@@ -55,6 +55,13 @@ impl Client {
         }
     }
 
+    /// The same client, of the server on another port.
+    #[must_use]
+    pub fn at_port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
     /// A connection, after the handshake.
     ///
     /// # Errors

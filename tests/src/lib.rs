@@ -8,6 +8,7 @@
     reason = "a test that cannot be set up fails, and says where"
 )]
 
+pub mod alternator;
 pub mod database;
 pub mod docker;
 pub mod http;

@@ -21,6 +21,7 @@ pub struct ClientFiles {
 }
 
 /// A CA and what it issues, in a directory.
+#[derive(Clone)]
 pub struct TestPki {
     directory: PathBuf,
     authority: Issued,
@@ -44,6 +45,17 @@ impl TestPki {
         Self {
             directory: directory.to_path_buf(),
             authority,
+        }
+    }
+
+    /// The same CA, with files in another directory.
+    #[must_use]
+    pub fn copied_to(&self, directory: &Path) -> Self {
+        fs::create_dir_all(directory).unwrap();
+        fs::copy(self.ca(), directory.join("ca.pem")).unwrap();
+        Self {
+            directory: directory.to_path_buf(),
+            authority: self.authority.clone(),
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Builder {
     days_ago: u32,
     databases: Option<Databases>,
     programs: Programs,
+    signer_programs: Option<Programs>,
+    pki: Option<TestPki>,
 }
 
 /// Whose programs run. They take the same configurations.
@@ -52,6 +54,7 @@ pub struct TestServer {
     place: Place,
     databases: Option<Databases>,
     programs: Programs,
+    signer_programs: Programs,
     days_ago: u32,
     // Last, so that the daemons are gone, and their logs read, before it is removed.
     directory: TempDir,
@@ -67,6 +70,8 @@ impl TestServer {
             place: Place::Here,
             databases: None,
             programs: Programs::Ours,
+            signer_programs: None,
+            pki: None,
             days_ago: 0,
         }
     }
@@ -173,6 +178,7 @@ impl TestServer {
             self.stop_signer(Stop::Politely);
         }
         self.programs = programs;
+        self.signer_programs = programs;
         if self.signer.is_some() {
             self.start_signer();
         }
@@ -187,7 +193,7 @@ impl TestServer {
     /// Starts the signer again after a stop.
     pub fn start_signer(&mut self) {
         self.signer = Some(start_signer(
-            self.programs,
+            self.signer_programs,
             &self.place,
             self.directory.path(),
             self.signer_port,
@@ -260,6 +266,20 @@ impl Builder {
         self
     }
 
+    /// Begins with a signer of `programs`, whatever the server is.
+    #[must_use]
+    pub fn signer_programs(mut self, programs: Programs) -> Self {
+        self.signer_programs = Some(programs);
+        self
+    }
+
+    /// Shares the databases of another server, and its CA.
+    #[must_use]
+    pub fn beside(mut self, other: &TestServer) -> Self {
+        self.pki = Some(other.pki.clone());
+        self.databases(other.databases().clone())
+    }
+
     /// Runs the daemons in a namespace, where the server is `trust.test`.
     #[must_use]
     pub fn inside(mut self, namespace: &Arc<Namespace>) -> Self {
@@ -277,7 +297,10 @@ impl Builder {
     /// Writes the files without starting anything; for tests of what happens at start.
     pub fn prepare(self) -> Prepared {
         let directory = TempDir::new().unwrap();
-        let pki = TestPki::new(&directory.path().join("pki"));
+        let files = directory.path().join("pki");
+        let pki = self
+            .pki
+            .map_or_else(|| TestPki::new(&files), |pki| pki.copied_to(&files));
         let (port, signer_port) = (free_port(), free_port());
         pki.daemon("server", &[docker::TRUST_NAME], &[docker::ADDRESS]);
         pki.daemon("signer", &[], &[]);
@@ -300,6 +323,7 @@ impl Builder {
             place: self.place,
             databases: self.databases,
             programs: self.programs,
+            signer_programs: self.signer_programs.unwrap_or(self.programs),
             days_ago: self.days_ago,
         }
     }
@@ -320,6 +344,7 @@ pub struct Prepared {
     place: Place,
     databases: Option<Databases>,
     programs: Programs,
+    signer_programs: Programs,
     days_ago: u32,
 }
 
@@ -355,9 +380,11 @@ impl Prepared {
             place,
             databases,
             programs,
+            signer_programs,
             days_ago,
         } = self;
-        let signer = with_signer.then(|| start_signer(programs, &place, directory.path(), signer_port));
+        let signer =
+            with_signer.then(|| start_signer(signer_programs, &place, directory.path(), signer_port));
         let server = start_server(programs, &place, directory.path(), port, days_ago);
         TestServer {
             server,
@@ -368,6 +395,7 @@ impl Prepared {
             place,
             databases,
             programs,
+            signer_programs,
             days_ago,
             directory,
         }

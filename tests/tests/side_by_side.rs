@@ -1,0 +1,171 @@
+//! Our programs beside Notary's, on the same databases: no client notices which one it talks to.
+
+use std::process::Command;
+
+use tests::{
+    Engine, Finished, Notary, Programs, SERVED, TestServer, alternator::Alternator, publisher::Publisher,
+};
+
+/// Everything that publishers, delegates and readers do, each request at the other server than the last.
+fn every_flow(server: &TestServer, url: &str, gun: &str) {
+    let person = |name: &str| {
+        let notary = server.notary(name).with_url(url);
+        notary.elsewhere(&format!("{name}-{}", gun.replace(['/', ':'], "-")))
+    };
+    let (alice, bob, carol) = (person("alice"), person("bob"), person("carol"));
+    alice.run(["init", gun, "-p"]).ok();
+    alice.add_and_publish(gun, "v1", "one");
+    assert_eq!(bob.targets(gun), ["v1"]);
+    alice.run(["key", "rotate", gun, "snapshot", "-r"]).ok();
+    alice.add_and_publish(gun, "v2", "two");
+    let (key, public) = key_pair(&bob);
+    alice
+        .run([
+            "delegation",
+            "add",
+            gun,
+            "targets/releases",
+            &public,
+            "--all-paths",
+            "-p",
+        ])
+        .ok();
+    bob.run(["key", "import", &key, "--role", "targets/releases", "--gun", gun])
+        .ok();
+    bob.add_and_publish_to(gun, "v3", "targets/releases");
+    bob.run(["witness", gun, "targets/releases", "-p"]).ok();
+    alice.run(["key", "rotate", gun, "timestamp", "-r"]).ok();
+    alice.run(["key", "rotate", gun, "targets"]).ok();
+    for _ in 0..2 {
+        alice.run_with_input(["key", "rotate", gun, "root"], "yes\n").ok();
+    }
+    alice.run(["publish", gun]).ok();
+    alice.run(["key", "rotate", gun, "snapshot"]).ok();
+    alice.run(["remove", gun, "v1", "-p"]).ok();
+    alice.run(["key", "rotate", gun, "snapshot", "-r"]).ok();
+    // One who was there from the beginning, and one who was not.
+    for reader in [&bob, &carol] {
+        let mut listed = reader.targets(gun);
+        listed.sort();
+        assert_eq!(listed, ["v2", "v3"], "{}", reader.trust().display());
+    }
+    alice
+        .run(["delegation", "remove", gun, "targets/releases", "-y", "-p"])
+        .ok();
+    assert_eq!(carol.targets(gun), ["v2"]);
+    alice.run(["delete", gun, "--remote"]).ok();
+    person("dora").run(["list", gun]).fails();
+    alice.run(["init", gun, "-p"]).ok();
+    alice.add_and_publish(gun, "again", "again");
+    assert_eq!(person("dora").targets(gun), ["again"]);
+}
+
+fn key_pair(notary: &Notary) -> (String, String) {
+    let path = |name: &str| notary.trust().join(name).display().to_string();
+    let (key, public) = (path("own-key.pem"), path("own.pem"));
+    let openssl = |arguments: &[&str]| {
+        Finished::run(Command::new("openssl").args(arguments), "").ok();
+    };
+    openssl(&[
+        "ecparam",
+        "-name",
+        "prime256v1",
+        "-genkey",
+        "-noout",
+        "-out",
+        &key,
+    ]);
+    openssl(&["ec", "-in", &key, "-pubout", "-out", &public]);
+    (key, public)
+}
+
+fn servers_take_turns(engine: Engine) {
+    let ours = TestServer::builder().database(engine).start();
+    let notarys = TestServer::builder()
+        .beside(&ours)
+        .programs(Programs::Notarys)
+        .start();
+    let both = Alternator::start([ours.port(), notarys.port()]);
+    for gun in ["reg.test/team/app", "Reg.test:5000/Team/App.x-y"] {
+        every_flow(&ours, &both.url(), gun);
+    }
+    let served = both.served();
+    assert!(served.iter().all(|count| *count > 50), "{served:?}");
+    // What one says happened, the other says too.
+    let changes = |server: &TestServer| {
+        let answer = ours
+            .client("reader")
+            .at_port(server.port())
+            .get("/v2/_trust/changefeed?records=1000");
+        let records = answer.ok().json()["records"].as_array().unwrap().clone();
+        let facts = records.iter().map(|record| {
+            let hash = record["SHA256"].as_str().unwrap().trim().to_owned();
+            (
+                record["ID"].clone(),
+                record["GUN"].clone(),
+                record["Version"].clone(),
+                hash,
+                record["Category"].clone(),
+            )
+        });
+        facts.collect::<Vec<_>>()
+    };
+    assert_eq!(changes(&ours), changes(&notarys));
+    assert!(changes(&ours).len() > 30);
+}
+
+#[test]
+fn clients_alternate_between_both_servers_on_postgresql() {
+    servers_take_turns(Engine::Postgres);
+}
+
+#[test]
+fn clients_alternate_between_both_servers_on_mariadb() {
+    servers_take_turns(Engine::Mysql);
+}
+
+#[test]
+fn every_server_works_with_every_signer() {
+    for (number, (server, signer)) in [
+        (Programs::Ours, Programs::Ours),
+        (Programs::Ours, Programs::Notarys),
+        (Programs::Notarys, Programs::Ours),
+        (Programs::Notarys, Programs::Notarys),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let engine = SERVED[number % SERVED.len()];
+        let builder = TestServer::builder()
+            .database(engine)
+            .programs(server)
+            .signer_programs(signer);
+        let pair = builder.start();
+        every_flow(&pair, &pair.url(), "reg.test/Team/app");
+    }
+}
+
+#[test]
+fn a_document_published_to_one_is_read_from_the_other_by_the_next_request() {
+    for engine in SERVED {
+        let ours = TestServer::builder().database(engine).start();
+        let second = TestServer::builder().beside(&ours).start();
+        let (here, there) = (ours.client("a"), ours.client("a").at_port(second.port()));
+        let publisher = Publisher::new(&here, "reg/app", "reg/app");
+        publisher.publish_first(&here, "reg/app");
+        for version in 2..12 {
+            let (from, to) = if version % 2 == 0 {
+                (&here, &there)
+            } else {
+                (&there, &here)
+            };
+            from.publish("reg/app", &[("targets", &publisher.targets_file(version))])
+                .ok();
+            let read = to.get("/v2/reg/app/_trust/tuf/targets.json").ok().json();
+            assert_eq!(read["signed"]["version"], version);
+        }
+        there.delete("/v2/reg/app/_trust/tuf/").ok();
+        here.get("/v2/reg/app/_trust/tuf/timestamp.json")
+            .refuses(404, "METADATA_NOT_FOUND");
+    }
+}

@@ -106,8 +106,16 @@ impl Client {
     }
 
     /// A request with a body and headers.
-    #[track_caller]
-    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+    ///
+    /// # Errors
+    /// When the connection cannot be had, or breaks before there is a whole answer.
+    pub fn try_request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Response> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
@@ -119,6 +127,12 @@ impl Client {
         let mut bytes = request.into_bytes();
         bytes.extend_from_slice(body);
         self.raw(&bytes)
+    }
+
+    /// The same, where there has to be an answer.
+    #[track_caller]
+    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        self.try_request(method, path, headers, body)
             .unwrap_or_else(|cause| panic!("{method} {path}: {cause}"))
     }
 
@@ -135,10 +149,19 @@ impl Client {
     }
 
     /// Publishes files to a GUN.
+    ///
+    /// # Errors
+    /// When there is no answer, so that nobody knows whether they were stored.
+    pub fn try_publish(&self, gun: &str, files: &[(&str, &[u8])]) -> io::Result<Response> {
+        let path = format!("/v2/{gun}/_trust/tuf/");
+        self.try_request("POST", &path, &[("Content-Type", FORM)], &form(files))
+    }
+
+    /// Publishes files to a GUN.
     #[track_caller]
     pub fn publish(&self, gun: &str, files: &[(&str, &[u8])]) -> Response {
-        let path = format!("/v2/{gun}/_trust/tuf/");
-        self.request("POST", &path, &[("Content-Type", FORM)], &form(files))
+        self.try_publish(gun, files)
+            .unwrap_or_else(|cause| panic!("publishing {gun}: {cause}"))
     }
 }
 

@@ -17,6 +17,7 @@ pub mod operator;
 pub mod pki;
 pub mod process;
 pub mod publisher;
+mod records;
 pub mod server;
 pub mod token_service;
 

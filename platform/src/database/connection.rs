@@ -4,8 +4,12 @@ use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use diesel::{
     connection::{AnsiTransactionManager, Connection, TransactionManager},
     prelude::*,
+    result::DatabaseErrorKind,
     sql_types::BigInt,
 };
+
+/// Seconds to wait for a name that another writer holds.
+const NAME_SECONDS: u32 = 10;
 
 /// A connection to the configured engine.
 // Never established through diesel's own trial of one engine after the other: it would make an SQLite
@@ -22,8 +26,8 @@ pub enum DbConnection {
 
 impl DbConnection {
     /// Runs writes that belong together. On SQLite the transaction excludes other writers from its
-    /// beginning; on the others rows read with [`super::locked`], and names held with
-    /// [`DbConnection::hold_name`], do.
+    /// beginning; on the others rows read with [`super::locked`], or a name held
+    /// with [`DbConnection::write_transaction_for`], do.
     ///
     /// # Errors
     /// What `write` returns, after everything was rolled back, or the failure to begin or commit.
@@ -50,20 +54,42 @@ impl DbConnection {
         }
     }
 
-    /// Holds a name until the transaction ends: of several transactions one has it, the others wait. Needed
-    /// where there is no row to lock yet. Without effect on SQLite, where writers are alone, and on MySQL,
-    /// where locking reads also lock what is not there.
+    /// [`DbConnection::write_transaction`] while holding a name: of several transactions for one name, also
+    /// those of other servers on this database, one runs and the others wait. Needed where there is no row to
+    /// lock yet. SQLite's writers are alone anyhow.
     ///
     /// # Errors
-    /// When the statement fails.
-    pub fn hold_name(&mut self, scope: &str, name: &str) -> QueryResult<()> {
-        let Self::Postgres(postgres) = self else {
-            return Ok(());
-        };
-        diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
-            .bind::<BigInt, _>(lock_key(scope, name))
-            .execute(postgres)
-            .map(drop)
+    /// As there; a name that does not become free in time is a conflict.
+    pub fn write_transaction_for<T, E>(
+        &mut self,
+        scope: &str,
+        name: &str,
+        write: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<diesel::result::Error>,
+    {
+        let key = lock_key(scope, name);
+        match self {
+            Self::Sqlite(_) => self.write_transaction(write),
+            Self::Postgres(_) => self.write_transaction(|connection| {
+                if let Self::Postgres(postgres) = connection {
+                    diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
+                        .bind::<BigInt, _>(key)
+                        .execute(postgres)?;
+                }
+                write(connection)
+            }),
+            Self::Mysql(mysql) => {
+                hold_mysql_name(mysql, key)?;
+                let outcome = self.write_transaction(write);
+                if let Self::Mysql(mysql) = self {
+                    // If it fails the connection is broken, and its end frees the name.
+                    let _ = diesel::sql_query(format!("DO RELEASE_LOCK('countersign {key}')")).execute(mysql);
+                }
+                outcome
+            }
+        }
     }
 
     /// A time as this engine stores it; MySQL's columns hold whole seconds, and some versions round up.
@@ -71,6 +97,25 @@ impl DbConnection {
         let digits = if matches!(self, Self::Mysql(_)) { 0 } else { 6 };
         time.naive_utc().trunc_subsecs(digits)
     }
+}
+
+/// Names of MySQL belong to the connection. Locking reads would do too, but a deadlock found while one
+/// returns rows leaves MariaDB's client library waiting for ever.
+fn hold_mysql_name(mysql: &mut MysqlConnection, key: i64) -> QueryResult<()> {
+    #[derive(QueryableByName)]
+    struct Got {
+        #[diesel(sql_type = BigInt)]
+        got: i64,
+    }
+    let question = format!("SELECT COALESCE(GET_LOCK('countersign {key}', {NAME_SECONDS}), 0) AS got");
+    let got: Got = diesel::sql_query(question).get_result(mysql)?;
+    if got.got == 1 {
+        return Ok(());
+    }
+    Err(diesel::result::Error::DatabaseError(
+        DatabaseErrorKind::SerializationFailure,
+        Box::new("another server has been writing for a long time".to_owned()),
+    ))
 }
 
 /// The number that stands for a name among PostgreSQL's advisory locks.

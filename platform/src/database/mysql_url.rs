@@ -52,8 +52,8 @@ pub enum MysqlUrlError {
     Encoding,
     /// TLS settings that cannot be honoured.
     #[error(
-        "TLS that verifies the server needs its CA: tls=true&ssl-ca=FILE; \
-         without verification: tls=skip-verify; without TLS: tls=false"
+        "TLS needs the CA of the database server: tls=true&ssl-ca=FILE (its chain is verified, its name is \
+         not); without TLS: tls=false"
     )]
     Tls,
     /// A setting whose name or value cannot be one.
@@ -140,16 +140,12 @@ impl MysqlUrl {
         let encrypted = match tls.as_deref() {
             None => has_ca,
             Some("false" | "disabled") if !has_ca => false,
-            Some("true" | "verify-ca" | "verify_ca") if has_ca => true,
-            Some("skip-verify" | "required") => true,
+            // MariaDB's client library speaks TLS only with a CA to verify against.
+            Some("true" | "verify-ca" | "verify_ca" | "skip-verify" | "required") if has_ca => true,
             Some("preferred") => has_ca,
-            // Host names are not verified by the client library: better no connection than a false one.
+            // Nor does it verify host names: better no connection than a false one.
             Some(_) => return Err(MysqlUrlError::Tls),
         };
-        if encrypted && !has_ca {
-            // Any of the TLS options switches TLS on in the client library; an empty CA verifies nothing.
-            query.push(("ssl_ca", String::new()));
-        }
         let query: Vec<String> = query
             .iter()
             .map(|(key, value)| format!("{key}={}", encoded(value)))
@@ -333,7 +329,7 @@ mod tests {
         let encrypted = |text: &str| MysqlUrl::parse(text).map(|url| url.encrypted());
         assert_eq!(encrypted("u@tcp(h)/d"), Ok(false));
         assert_eq!(encrypted("u@tcp(h)/d?tls=false"), Ok(false));
-        assert_eq!(encrypted("u@tcp(h)/d?tls=skip-verify"), Ok(true));
+        assert_eq!(encrypted("u@tcp(h)/d?tls=skip-verify&ssl-ca=/ca.pem"), Ok(true));
         assert_eq!(encrypted("u@tcp(h)/d?tls=true&ssl-ca=/ca.pem"), Ok(true));
         assert_eq!(
             encrypted("mysql://u@h/d?ssl_mode=verify_ca&ssl_ca=/ca.pem"),
@@ -341,6 +337,7 @@ mod tests {
         );
         for unverifiable in [
             "u@tcp(h)/d?tls=true",
+            "u@tcp(h)/d?tls=skip-verify",
             "u@tcp(h)/d?tls=custom",
             "mysql://u@h/d?ssl-mode=verify_identity&ssl-ca=/ca.pem",
         ] {

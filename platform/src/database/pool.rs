@@ -328,13 +328,17 @@ fn set_up_mysql(
         }
     }
     // STRICT_ALL_TABLES: what does not fit is refused, not cut. English: see is_conflict.
+    let isolation = match purpose {
+        Purpose::Read | Purpose::Look => "REPEATABLE READ",
+        Purpose::Write => "READ COMMITTED",
+    };
     connection
-        .batch_execute(
+        .batch_execute(&format!(
             "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION');
-             SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+             SET SESSION TRANSACTION ISOLATION LEVEL {isolation};
              SET NAMES utf8mb4;
-             SET SESSION lc_messages = 'en_US'",
-        )
+             SET SESSION lc_messages = 'en_US'"
+        ))
         .map_err(text)?;
     for (name, value) in url.settings() {
         connection

@@ -101,7 +101,9 @@ impl Engine {
 pub struct Locked<Q>(Q);
 
 /// Locks the rows read until the transaction ends, and reads them as they are now rather than as they were
-/// when the transaction began. SQLite's writers are alone anyhow.
+/// when the transaction began. SQLite's writers are alone anyhow. On MySQL it is plain: a locking read that is
+/// chosen to end a deadlock fails in the middle of its answer, and the client library then waits for the rest
+/// for ever. What must not change there is held by name, or by updating it to what it is.
 pub fn locked<Q>(query: Q) -> Locked<Q> {
     Locked(query)
 }
@@ -118,7 +120,7 @@ where
 {
     fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
         self.0.walk_ast(pass.reborrow())?;
-        if Engine::of(pass.backend()) != Engine::Sqlite {
+        if Engine::of(pass.backend()) == Engine::Postgres {
             pass.push_sql(" FOR UPDATE");
         }
         Ok(())

@@ -98,6 +98,22 @@ pub(super) fn highest_version(
     locked(newest).get_result(connection).optional()
 }
 
+/// On MySQL, keeps a server of Notary's from deleting or replacing what the update was made from. Updating a
+/// row to what it is locks it there; see [`locked`] for why it is not read with a lock.
+fn hold_base(connection: &mut DbConnection, gun: &Gun, base: Option<Version>) -> QueryResult<()> {
+    let Some(base) = base.filter(|_| matches!(connection, DbConnection::Mysql(_))) else {
+        return Ok(());
+    };
+    let row = tuf_files::table
+        .filter(exact(tuf_files::gun, gun.as_str()))
+        .filter(exact(tuf_files::role, RoleName::Timestamp.as_str()))
+        .filter(tuf_files::version.eq(base.get()));
+    diesel::update(row)
+        .set(tuf_files::version.eq(tuf_files::version))
+        .execute(connection)
+        .map(drop)
+}
+
 /// Adds to the changefeed; returns the place in it.
 fn append(connection: &mut DbConnection, change: &NewChange<'_>) -> QueryResult<i32> {
     let insert = diesel::insert_into(changefeed::table).values(change);
@@ -165,8 +181,8 @@ impl Store {
     ) -> Result<(), CommitError> {
         let mut connection = self.database.writer().map_err(StoreError::from)?;
         let now = connection.storable(now);
-        connection.write_transaction(|connection| {
-            connection.hold_name(GUN_LOCK, gun.as_str())?;
+        connection.write_transaction_for(GUN_LOCK, gun.as_str(), |connection| {
+            hold_base(connection, gun, base)?;
             let newest = highest_version(connection, gun, &RoleName::Timestamp)?;
             if newest != base.map(Version::get) {
                 return Err(CommitError::Conflict);
@@ -210,21 +226,22 @@ impl Store {
     pub fn delete(&self, gun: &Gun, actor: &Actor, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let mut connection = self.database.writer()?;
         let now = connection.storable(now);
-        Ok(connection.write_transaction(|connection| {
-            connection.hold_name(GUN_LOCK, gun.as_str())?;
-            let removed = diesel::delete(tuf_files::table.filter(exact(tuf_files::gun, gun.as_str())))
-                .execute(connection)?;
-            if removed > 0 {
-                let change = NewChange {
-                    created_at: now,
-                    gun: gun.as_str(),
-                    version: 0,
-                    sha256: "",
-                    category: "deletion",
-                };
-                record(connection, &change, actor)?;
-            }
-            Ok::<_, diesel::result::Error>(removed > 0)
-        })?)
+        Ok(
+            connection.write_transaction_for(GUN_LOCK, gun.as_str(), |connection| {
+                let removed = diesel::delete(tuf_files::table.filter(exact(tuf_files::gun, gun.as_str())))
+                    .execute(connection)?;
+                if removed > 0 {
+                    let change = NewChange {
+                        created_at: now,
+                        gun: gun.as_str(),
+                        version: 0,
+                        sha256: "",
+                        category: "deletion",
+                    };
+                    record(connection, &change, actor)?;
+                }
+                Ok::<_, diesel::result::Error>(removed > 0)
+            })?,
+        )
     }
 }

@@ -97,8 +97,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Imported, ImportError> {
         let mut connection = self.database.writer().map_err(StoreError::from)?;
-        connection.write_transaction(|connection| {
-            connection.hold_name(commit::GUN_LOCK, gun.as_str())?;
+        connection.write_transaction_for(commit::GUN_LOCK, gun.as_str(), |connection| {
             // Locks it, so that nobody publishes meanwhile.
             commit::highest_version(connection, gun, &RoleName::Timestamp)?;
             let stored: i64 = inventory::rows_of(gun).count().get_result(connection)?;

@@ -105,11 +105,8 @@ impl Store {
     /// # Errors
     /// When the database cannot store it.
     pub fn insert(&self, key: &NewKey) -> Result<Inserted, StoreError> {
-        self.write(|connection| {
-            connection.hold_name(
-                WAITING_LOCK,
-                &format!("{}/{}/{}", key.algorithm, key.role, key.gun),
-            )?;
+        let name = format!("{}/{}/{}", key.algorithm, key.role, key.gun);
+        self.write(Some((WAITING_LOCK, &name)), |connection| {
             if let Some(row) = waiting(connection, (&key.gun, &key.role, key.algorithm), true)? {
                 return Ok(Inserted::Waiting(Box::new(row)));
             }

@@ -80,16 +80,25 @@ impl Store {
         Self::open(&Location::Memory, Options::default())
     }
 
-    /// Runs writes in a transaction, anew when another signer on the same database was faster.
-    fn write<T>(&self, write: impl Fn(&mut DbConnection) -> diesel::QueryResult<T>) -> Result<T, StoreError> {
+    /// Runs writes in a transaction, anew when another signer on the same database was faster. With a name,
+    /// which has a scope, others wait that want the same.
+    fn write<T>(
+        &self,
+        name: Option<(&str, &str)>,
+        write: impl Fn(&mut DbConnection) -> diesel::QueryResult<T>,
+    ) -> Result<T, StoreError> {
         let mut connection = self.database.writer()?;
+        let mut attempt = || match name {
+            Some((scope, name)) => connection.write_transaction_for(scope, name, &write),
+            None => connection.write_transaction(&write),
+        };
         for _ in 1..ATTEMPTS {
-            match connection.write_transaction(&write) {
+            match attempt() {
                 Err(cause) if is_conflict(&cause) => {}
                 outcome => return Ok(outcome?),
             }
         }
-        Ok(connection.write_transaction(&write)?)
+        Ok(attempt()?)
     }
 
     /// Takes the tables away, so that every statement fails.

@@ -42,7 +42,7 @@ impl Store {
         // Rows are locked in one order by all signers, so that they never wait for each other in a circle.
         let mut order: Vec<(usize, &Use)> = uses.iter().enumerate().collect();
         order.sort_by(|(_, one), (_, other)| one.key_id.cmp(&other.key_id));
-        let mut outcomes = self.write(|connection| {
+        let mut outcomes = self.write(None, |connection| {
             order
                 .iter()
                 .map(|(place, one)| Ok((*place, record(connection, one)?)))
@@ -54,14 +54,25 @@ impl Store {
 }
 
 fn record(connection: &mut DbConnection, one: &Use) -> QueryResult<UseOutcome> {
-    // Locked: nobody deletes the key, or raises its versions, before this is written.
     let live = private_keys::table
         .filter(exact(private_keys::key_id, one.key_id.as_str()))
-        .filter(private_keys::deleted_at.is_null())
-        .select(private_keys::id);
-    let Some(id) = locked(live).get_result::<i32>(connection).optional()? else {
-        return Ok(UseOutcome::KeyGone);
+        .filter(private_keys::deleted_at.is_null());
+    // Nobody deletes the key, or raises its versions, before this is written. MySQL locks what is updated, if
+    // only to what it is.
+    let gone = if let DbConnection::Mysql(_) = connection {
+        diesel::update(live)
+            .set(private_keys::role.eq(private_keys::role))
+            .execute(connection)?
+            == 0
+    } else {
+        locked(live.select(private_keys::id))
+            .get_result::<i32>(connection)
+            .optional()?
+            .is_none()
     };
+    if gone {
+        return Ok(UseOutcome::KeyGone);
+    }
     if let Some((role, version)) = &one.signed
         && let Some(higher) = raise(connection, one, role, *version)?
     {
@@ -69,19 +80,19 @@ fn record(connection: &mut DbConnection, one: &Use) -> QueryResult<UseOutcome> {
     }
     if one.mark {
         let at = connection.storable(one.at.and_utc());
-        diesel::update(private_keys::table.find(id))
+        diesel::update(private_keys::table.filter(exact(private_keys::key_id, one.key_id.as_str())))
             .set((private_keys::last_used.eq(at), private_keys::updated_at.eq(at)))
             .execute(connection)?;
     }
     Ok(UseOutcome::Recorded)
 }
 
-/// Raises the version signed, or returns the one that is higher already. The condition is part of
-/// the update, so that it also holds between several processes.
+/// Raises the version signed, or returns the one that is higher already. The condition is part of the update,
+/// which sees rows as they are now: a read may see them as they were when the transaction began.
 fn raise(connection: &mut DbConnection, one: &Use, role: &str, version: i64) -> QueryResult<Option<i64>> {
     let at = connection.storable(one.at.and_utc());
     let raised = diesel::update(signed_versions::table.find((&one.key_id, role)))
-        .filter(signed_versions::version.lt(version))
+        .filter(signed_versions::version.le(version))
         .set((
             signed_versions::version.eq(version),
             signed_versions::signed_at.eq(at),
@@ -94,17 +105,19 @@ fn raise(connection: &mut DbConnection, one: &Use, role: &str, version: i64) -> 
         .find((&one.key_id, role))
         .select(signed_versions::version);
     let signed: Option<i64> = locked(stored).get_result(connection).optional()?;
-    if signed.is_none() {
-        diesel::insert_into(signed_versions::table)
-            .values((
-                signed_versions::key_id.eq(&one.key_id),
-                signed_versions::role.eq(role),
-                signed_versions::version.eq(version),
-                signed_versions::signed_at.eq(at),
-            ))
-            .execute(connection)?;
+    if signed.is_some() {
+        return Ok(signed);
     }
-    Ok(signed.filter(|signed| *signed > version))
+    let first = (
+        signed_versions::key_id.eq(&one.key_id),
+        signed_versions::role.eq(role),
+        signed_versions::version.eq(version),
+        signed_versions::signed_at.eq(at),
+    );
+    diesel::insert_into(signed_versions::table)
+        .values(first)
+        .execute(connection)?;
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -3,9 +3,13 @@
 use std::{ffi::OsString, fs, path::Path, process::Command};
 
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_types::Text};
+use platform::pki::{Template, Usage};
 use serde_json::json;
 use tests::{
-    Finished, Notary, Programs, Stop, TestServer, process::built_programs, token_service::TokenService,
+    Finished, Notary, Programs, SERVED, Stop, TestServer,
+    process::built_programs,
+    publisher::{Key, Publisher},
+    token_service::TokenService,
 };
 
 const GUN: &str = "registry.example.com/team/app";
@@ -112,6 +116,40 @@ fn a_file_carries_every_version_to_the_byte_and_is_imported_once() {
     assert_eq!(rows(&to), rows(&from));
     assert_eq!(to.actors().len(), 3);
     assert_eq!(reader(&to, "carol").targets(GUN).len(), 3);
+}
+
+#[test]
+fn a_file_goes_into_every_database_and_out_again() {
+    let from = TestServer::start();
+    publish(&from.notary("alice"), GUN);
+    let file = from.path().join("export");
+    export(&from, &file, &[GUN]).ok();
+    // Storing times aside: some databases keep whole seconds.
+    let lines = |file: &Path| -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(file).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines
+            .map(|mut line: serde_json::Value| {
+                line["stored_at"] = json!(null);
+                line
+            })
+            .collect()
+    };
+    for engine in SERVED {
+        let to = TestServer::builder().database(engine).start();
+        import(&to, &file).ok().says(" documents");
+        import(&to, &file).ok().says("nothing new");
+        assert_eq!(reader(&to, "bob").targets(GUN), ["v1", "v2"], "{engine:?}");
+        to.operate("check", ["--all"])
+            .fails()
+            .says("1 repository in it")
+            .says("the signer does not have its timestamp key")
+            .does_not_say("targets version");
+        to.check_signer(Some(to.passphrase()), ["--all"]).ok();
+        let again = to.path().join("again");
+        export(&to, &again, &["--all"]).ok();
+        assert_eq!(lines(&again), lines(&file), "{engine:?}");
+    }
 }
 
 #[test]
@@ -312,9 +350,14 @@ fn a_snapshot_key_of_the_other_server_is_taken_back_before_leaving() {
 fn an_expired_timestamp_without_its_key_is_served_as_it_is() {
     let from = TestServer::builder().days_ago(20).start();
     let to = TestServer::start();
-    let alice = from.notary("alice");
-    // The CLI lives in the present, where the timestamp has expired already.
-    alice.run(["init", GUN, "-p"]).ok();
+    let client = from.client("alice");
+    let mut certificate = Template::new(GUN, Usage::Unrestricted, 365);
+    certificate.validity.0 = -30 * 24 * 3600;
+    let publisher = Publisher {
+        root: Key::with_template(&certificate),
+        ..Publisher::new(&client, GUN, GUN)
+    };
+    publisher.publish_first(&client, GUN);
     mirror(&to, &from, &[GUN]).ok();
     let path = format!("/v2/{GUN}/_trust/tuf/timestamp.json");
     let (here, there) = (to.client("bob").get(&path), from.client("bob").get(&path));
@@ -331,7 +374,6 @@ fn a_server_that_wants_tokens_is_logged_in_to() {
     let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
     json["auth"] = service.configuration();
     json["server"].as_object_mut().unwrap().remove("client_ca_file");
-    let with_certificates = fs::read(&config).unwrap();
     let mut from = prepared.start();
     publish(&from.notary("alice"), GUN);
     fs::write(&config, json.to_string()).unwrap();
@@ -367,7 +409,6 @@ fn a_server_that_wants_tokens_is_logged_in_to() {
         asked.iter().any(|query| query.contains("account=alice")),
         "{asked:?}"
     );
-    drop(with_certificates);
 }
 
 #[test]

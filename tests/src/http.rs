@@ -191,6 +191,22 @@ pub fn form(files: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
+/// What the chunks of a body carry; nothing if the last one is not there yet.
+fn unchunked(mut chunks: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let httparse::Status::Complete((start, length)) = httparse::parse_chunk_size(chunks).ok()? else {
+            return None;
+        };
+        let end = start + usize::try_from(length).ok()?;
+        if length == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(chunks.get(start..end)?);
+        chunks = chunks.get(end + 2..)?;
+    }
+}
+
 impl Response {
     /// Reads the answer that begins with `answer`, to the end that it announces or to that of the connection.
     fn read(stream: &mut impl Read, mut answer: Vec<u8>) -> io::Result<Self> {
@@ -230,10 +246,17 @@ impl Response {
                 )
             })
             .collect();
+        let mut body = answer[start..].to_vec();
+        let chunked = headers
+            .iter()
+            .any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+        if chunked {
+            body = unchunked(&body)?;
+        }
         Some(Self {
             status: response.code?,
             headers,
-            body: answer[start..].to_vec(),
+            body,
         })
     }
 

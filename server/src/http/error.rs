@@ -233,7 +233,7 @@ fn stopping() -> Answer {
 fn store_answer(cause: &StoreError) -> Answer {
     match cause {
         StoreError::Damaged { .. } => internal(),
-        _ => unavailable("The database does not answer; nothing was changed. Try again."),
+        _ => unavailable("The database does not answer. Try again."),
     }
 }
 

@@ -2,6 +2,10 @@
 #   make demo   the main job, on embedded SQLite, with the real notary CLI  (DEMO_ARGS=--exit to end by itself)
 #   make test   every test, with the real clients
 
+# What runs on every engine; the other tests choose theirs, or have nothing to do with one.
+SUITE = $(addprefix --test ,keys_and_changes limits notary_flows publish_mutations publish_refusals reading \
+	refreshing requirements stopping)
+
 .PHONY: demo test lint requirements
 
 demo:
@@ -11,6 +15,8 @@ demo:
 test: requirements
 	cargo build --workspace --bins --locked
 	cargo test --workspace --locked
+	COUNTERSIGN_TEST_ENGINE=postgres cargo test --package tests --locked $(SUITE)
+	COUNTERSIGN_TEST_ENGINE=mysql cargo test --package tests --locked $(SUITE)
 
 requirements:
 	scripts/install-requirements.sh build database notary docker test

@@ -26,8 +26,13 @@ pub const PASSWORD: &str = "a/password?with@signs";
 const KEEPER: &str = r#"
 remove=$1; signal=$2; shift 2
 "$@" & server=$!
-read -r _
-kill -s "$signal" "$server"; wait "$server"
+read -r how
+if [ "$how" = kill ]; then
+    kill -KILL "$server" $(cat "/proc/$server/task/$server/children")
+else
+    kill -s "$signal" "$server"
+fi
+wait "$server"
 [ -z "$remove" ] || rm -rf "$remove"
 "#;
 
@@ -234,7 +239,7 @@ impl DatabaseServer {
             command
                 .arg(format!("--socket={}", self.socket().display()))
                 .arg(format!("--port={port}"));
-            command.args(["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0"]);
+            command.args(["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=2"]);
             command.args(["--max-connections=300", "--innodb-buffer-pool-size=64M"]);
             ("TERM", command)
         };
@@ -268,6 +273,16 @@ impl DatabaseServer {
     pub fn stop(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {
             drop(keeper.stdin.take());
+            keeper.wait().unwrap();
+        }
+    }
+
+    /// Kills the server and all of its processes (SIGKILL); its port stays its own.
+    pub fn kill(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            let mut input = keeper.stdin.take().unwrap();
+            std::io::Write::write_all(&mut input, b"kill\n").unwrap();
+            drop(input);
             keeper.wait().unwrap();
         }
     }

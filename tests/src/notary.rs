@@ -93,6 +93,7 @@ impl Notary {
         command
             .env_clear()
             .env("HOME", &self.trust)
+            .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
             .current_dir(&self.trust);
         for role in ["ROOT", "TARGETS", "SNAPSHOT", "DELEGATION"] {
             command.env(format!("NOTARY_{role}_PASSPHRASE"), "passphrase");

@@ -19,6 +19,8 @@ use crate::{
     process::{Daemon, Stop, built_programs, fake_time_library, free_port, installed_program},
 };
 
+/// Names the engine that tests run on which do not choose one themselves.
+const ENGINE: &str = "COUNTERSIGN_TEST_ENGINE";
 /// The signer's passphrase in every test: that of the captured databases.
 pub const PASSPHRASE: (&str, &str) = ("NOTARY_SIGNER_TIMESTAMP_1", "testpassword");
 
@@ -63,7 +65,7 @@ pub struct TestServer {
 impl TestServer {
     /// A server with SQLite, a remote signer, and client certificates required, unless told otherwise.
     pub fn builder() -> Builder {
-        Builder {
+        let builder = Builder {
             changes: Vec::new(),
             signer_changes: Vec::new(),
             with_signer: true,
@@ -73,6 +75,12 @@ impl TestServer {
             signer_programs: None,
             pki: None,
             days_ago: 0,
+        };
+        match std::env::var(ENGINE).ok().as_deref() {
+            None | Some("" | "sqlite3") => builder,
+            Some("postgres") => builder.database(Engine::Postgres),
+            Some("mysql") => builder.database(Engine::Mysql),
+            Some(other) => panic!("{ENGINE}={other}: sqlite3, postgres or mysql"),
         }
     }
 
@@ -126,6 +134,7 @@ impl TestServer {
             &self.pki.user(name),
             &self.path().join(format!("trust-{name}")),
         )
+        .at(self.place.clone())
     }
 
     /// What the server has logged.
@@ -136,6 +145,11 @@ impl TestServer {
     /// The path of the server's database.
     pub fn database(&self) -> PathBuf {
         self.path().join("metadata.db")
+    }
+
+    /// Which kind of database it is on.
+    pub fn engine(&self) -> Engine {
+        self.databases.as_ref().map_or(Engine::Sqlite, Databases::engine)
     }
 
     /// Stops the trust server; returns its exit code, if it ended by itself.

@@ -1,10 +1,14 @@
 //! Our programs beside Notary's, on the same databases: no client notices which one it talks to.
 
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command};
 
+use platform::pki::{Template, Usage};
+use serde_json::json;
 use tests::{
-    Engine, Finished, Notary, Programs, SERVED, TestServer, alternator::Alternator, process::built_programs,
-    publisher::Publisher,
+    Engine, Finished, Notary, Programs, SERVED, TestServer,
+    alternator::Alternator,
+    process::built_programs,
+    publisher::{Key, Publisher},
 };
 
 /// Everything that publishers, delegates and readers do, each request at the other server than the last.
@@ -174,6 +178,38 @@ fn a_document_published_to_one_is_read_from_the_other_by_the_next_request() {
         }
         there.delete("/v2/reg/app/_trust/tuf/").ok();
         here.get("/v2/reg/app/_trust/tuf/timestamp.json")
+            .refuses(404, "METADATA_NOT_FOUND");
+    }
+}
+
+#[test]
+fn readers_of_an_expired_timestamp_at_two_servers_all_get_the_one_new_one() {
+    for engine in SERVED {
+        let lazy = |builder: tests::server::Builder| builder.set("refresh", json!({"before_expiry": 0}));
+        let mut first = lazy(TestServer::builder().database(engine)).days_ago(20).start();
+        let mut certificate = Template::new("reg/app", Usage::Unrestricted, 365);
+        certificate.validity.0 = -30 * 24 * 3600;
+        let client = first.client("alice");
+        let publisher = Publisher {
+            root: Key::with_template(&certificate),
+            ..Publisher::new(&client, "reg/app", "reg/app")
+        };
+        publisher.publish_first(&client, "reg/app");
+        first.return_to_the_present();
+        let second = lazy(TestServer::builder().beside(&first)).start();
+        let clients = [&first, &second].map(|server| first.client("reader").at_port(server.port()));
+        let bodies: BTreeSet<Vec<u8>> = std::thread::scope(|scope| {
+            let read = |number: usize| {
+                let client = &clients[number % 2];
+                scope.spawn(|| client.get("/v2/reg/app/_trust/tuf/timestamp.json").ok().body)
+            };
+            let threads: Vec<_> = (0..16).map(read).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(bodies.len(), 1, "{engine:?}: readers got different timestamps");
+        client.get("/v2/reg/app/_trust/tuf/2.timestamp.json").ok();
+        client
+            .get("/v2/reg/app/_trust/tuf/3.timestamp.json")
             .refuses(404, "METADATA_NOT_FOUND");
     }
 }

@@ -21,10 +21,13 @@ const GUN: &str = "reg/app";
 const MANY: i64 = 200;
 /// The last version of the targets when something else is.
 const SOME: i64 = 60;
-/// The longest time between two kills of a daemon.
-const BETWEEN_KILLS: Duration = Duration::from_millis(120);
-/// The same for a database, which takes longer to come back.
-const BETWEEN_DATABASE_KILLS: Duration = Duration::from_millis(1500);
+/// The longest times between two kills: of a daemon with its database in a file, of one that has to connect
+/// to a database first, and of a database.
+const BETWEEN_KILLS: [Duration; 3] = [
+    Duration::from_millis(300),
+    Duration::from_millis(700),
+    Duration::from_millis(1500),
+];
 /// A number here repeats a run's instants, as far as the machine allows.
 const SEED: &str = "COUNTERSIGN_TEST_SEED";
 
@@ -164,10 +167,10 @@ struct Run {
 fn publish_under_fire(run: Run) {
     let Run { engine, victim, .. } = run;
     let mut random = Random::new(victim, engine);
-    let between = if victim == Victim::Database {
-        BETWEEN_DATABASE_KILLS
-    } else {
-        BETWEEN_KILLS
+    let between = match (victim, engine) {
+        (Victim::Database, _) => BETWEEN_KILLS[2],
+        (_, Engine::Sqlite) => BETWEEN_KILLS[0],
+        _ => BETWEEN_KILLS[1],
     };
     // A database that is to be killed is nobody else's.
     let mut database = (victim == Victim::Database).then(|| DatabaseServer::start(engine));

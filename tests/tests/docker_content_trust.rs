@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tests::{
-    Stop, TestServer,
+    Finished, Notary, Stop, TestServer,
     docker::{Docker, DockerHost, Namespace, REGISTRY, debian_cli, other_cli},
 };
 
@@ -50,6 +50,48 @@ impl World {
             }
         }
     }
+}
+
+impl World {
+    /// Removes a signer as its owner does: with the CLI, or, where the CLI (from 26 on) says that it did and did
+    /// not, with the notary CLI on the same trust directory.
+    fn remove_signer(&self, owner: &Docker, name: &str, repository: &str) {
+        owner
+            .run(["trust", "signer", "remove", "--force", name, repository])
+            .ok();
+        if !signers(owner, repository).contains(&name.to_owned()) {
+            return;
+        }
+        let (url, files) = (self.server.url(), self.server.pki().user("owner"));
+        let trust = owner.home().join("trust");
+        let notary = Notary::new(&url, &files, &trust).at(self.host.place().clone());
+        let mut remove = notary.command([
+            "delegation",
+            "remove",
+            repository,
+            &format!("targets/{name}"),
+            "-y",
+            "-p",
+        ]);
+        for role in ["ROOT", "TARGETS", "SNAPSHOT", "DELEGATION"] {
+            let kind = if role == "ROOT" { "root" } else { "repository" };
+            remove.env(format!("NOTARY_{role}_PASSPHRASE"), format!("{kind} passphrase"));
+        }
+        Finished::run(&mut remove, "").ok();
+    }
+}
+
+fn signers(docker: &Docker, repository: &str) -> Vec<String> {
+    let inspected = docker.run(["trust", "inspect", repository]).ok();
+    let parsed: Value = serde_json::from_str(&inspected.stdout).unwrap();
+    let mut names: Vec<String> = parsed[0]["Signers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|signer| signer["Name"].as_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
 }
 
 /// Every version of the CLI that is here: Debian's always.
@@ -170,6 +212,8 @@ fn signers_sign_inspect_and_revoke_with_docker_trust() {
             tags.iter().map(|(tag, _)| tag.as_str()).collect::<Vec<_>>(),
             ["1.0"]
         );
+        world.remove_signer(&alice, &bob_name, &repository);
+        assert_eq!(signers(&alice, &repository), [alice_name]);
         turn += 4;
     }
 }

@@ -26,7 +26,7 @@ impl Peer {
     /// The peer of a finished handshake. A certificate that was refused identifies nobody.
     pub(super) fn new(address: Option<SocketAddr>, certificate: &PeerCertificate) -> Self {
         let identity = match certificate {
-            PeerCertificate::Verified(certificate) => Some(Arc::new(Identity::of(certificate))),
+            PeerCertificate::Verified(certificate, _) => Some(Arc::new(Identity::of(certificate))),
             PeerCertificate::None | PeerCertificate::Refused(..) => None,
         };
         Self {

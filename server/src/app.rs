@@ -20,7 +20,8 @@ use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 use crate::{
     clock::Clock,
     config::{Config, TokenSettings, TrustService},
-    http::{self, Generation, ListenError},
+    generation::{Generation, GenerationError},
+    http::{self, ListenError},
     identity::token::{BundleError, TokenAuth},
     refresh,
     store::{Store, StoreError},
@@ -53,9 +54,9 @@ pub enum StartError {
         /// What is wrong with it.
         cause: BundleError,
     },
-    /// The files for TLS towards clients cannot be used.
+    /// The files that decide about connections and requests cannot be used.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Generation(#[from] GenerationError),
     /// The server cannot listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -111,7 +112,7 @@ impl State {
     pub fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
         let (keys, key_algorithm) = key_service(&config.trust_service)?;
         let tokens = config.auth.as_ref().map(token_auth).transpose()?;
-        let generation = Generation::load(config.tls.as_ref())?;
+        let generation = Generation::load(&config, 1)?;
         let store = Store::open(&config.storage, config.storage_options)?;
         let metrics = metrics::install().map_err(StartError::Metrics)?;
         Ok(Self {
@@ -134,8 +135,10 @@ impl State {
     /// When the configuration or one of its files is refused.
     pub fn reload(&self, path: &Path) -> Result<(), StartError> {
         let (config, _) = Config::load(path)?;
+        same_listeners(&self.config, &config)?;
+        let number = self.generation.load().number() + 1;
         self.generation
-            .store(Arc::new(Generation::load(config.tls.as_ref())?));
+            .store(Arc::new(Generation::load(&config, number)?));
         Ok(())
     }
 
@@ -213,7 +216,13 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     tokio::spawn(watch_health(state.clone()));
     tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(follow_reloads(state.clone(), path.to_path_buf()));
-    let addresses: Vec<String> = state.config.listen.iter().map(ToString::to_string).collect();
+    for warning in state.generation.load().warnings(state.clock.now()) {
+        tracing::warn!("{warning}");
+    }
+    let listeners = state.config.listeners.iter();
+    let addresses: Vec<String> = listeners
+        .flat_map(|listener| listener.addresses.iter().map(ToString::to_string))
+        .collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         addresses = addresses.join(" "),
@@ -231,20 +240,54 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     Ok(())
 }
 
+/// Listeners stay as they were at the start: taking up others would drop connections.
+fn same_listeners(now: &Config, then: &Config) -> Result<(), GenerationError> {
+    let places = |config: &Config| -> Vec<_> {
+        let listeners = config.listeners.iter();
+        listeners
+            .map(|listener| {
+                (
+                    listener.name.clone(),
+                    listener.addresses.clone(),
+                    listener.proxy_protocol,
+                )
+            })
+            .collect()
+    };
+    let (before, after) = (places(now), places(then));
+    match after.iter().find(|place| !before.contains(place)) {
+        Some((name, ..)) => Err(GenerationError::Listener(name.clone())),
+        None if before.len() != after.len() => {
+            Err(GenerationError::Listener("one that is missing now".into()))
+        }
+        None => Ok(()),
+    }
+}
+
 fn warn_about_openness(config: &Config) {
-    match &config.tls {
-        None if config.auth.is_some() => {
-            tracing::warn!("no TLS is configured: anybody may listen in, and take tokens")
+    for listener in &config.listeners {
+        let (name, tokens) = (listener.name.as_str(), config.auth.is_some());
+        match &listener.tls {
+            None if tokens => {
+                tracing::warn!(
+                    listener = name,
+                    "no TLS is configured: anybody may listen in, and take tokens"
+                )
+            }
+            None => {
+                tracing::warn!(
+                    listener = name,
+                    "no TLS is configured: everybody may do everything, and anybody may listen in"
+                )
+            }
+            Some(tls) if tls.client_auth == ClientAuth::Off && !tokens => {
+                tracing::warn!(
+                    listener = name,
+                    "no client certificates are asked for: everybody may do everything (server.client_ca_file)"
+                );
+            }
+            Some(_) => {}
         }
-        None => {
-            tracing::warn!("no TLS is configured: everybody may do everything, and anybody may listen in")
-        }
-        Some(tls) if tls.client_auth == ClientAuth::Off && config.auth.is_none() => {
-            tracing::warn!(
-                "no client certificates are asked for: everybody may do everything (server.client_ca_file)"
-            );
-        }
-        Some(_) => {}
     }
     if matches!(config.trust_service, TrustService::Local) {
         tracing::warn!("trust_service.type is local: the signing keys are gone when this process ends");

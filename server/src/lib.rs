@@ -9,6 +9,7 @@ pub mod app;
 pub mod check;
 pub mod clock;
 pub mod config;
+pub mod generation;
 pub mod http;
 pub mod identity;
 pub mod moving;

@@ -139,19 +139,21 @@ impl Settings {
         let Some(value) = self.find(key) else {
             return Ok(None);
         };
-        serde_path_to_error::deserialize(&value).map(Some).map_err(|cause| {
-            let inner = cause.path().to_string();
-            let inside = match inner.as_str() {
-                "." => key.to_owned(),
-                path if path.starts_with('[') => format!("{key}{path}"),
-                path => format!("{key}.{path}"),
-            };
-            ConfigError::Invalid {
-                value: written(&value, cause.path()),
-                key: inside,
-                allowed: cause.into_inner().to_string(),
-            }
-        })
+        serde_path_to_error::deserialize(&value)
+            .map(Some)
+            .map_err(|cause| {
+                let inner = cause.path().to_string();
+                let inside = match inner.as_str() {
+                    "." => key.to_owned(),
+                    path if path.starts_with('[') => format!("{key}{path}"),
+                    path => format!("{key}.{path}"),
+                };
+                ConfigError::Invalid {
+                    value: written(&value, cause.path()),
+                    key: inside,
+                    allowed: cause.into_inner().to_string(),
+                }
+            })
     }
 
     /// Addresses to listen on: `host:port`, or `:port` for every interface.

@@ -192,7 +192,10 @@ impl ClientTrust {
                     None => seen.push((der, name)),
                 }
             }
-            let rooted = set.certificates.iter().any(|certificate| is_self_issued(certificate));
+            let rooted = set
+                .certificates
+                .iter()
+                .any(|certificate| is_self_issued(certificate));
             if !rooted {
                 found.push(format!(
                     "client CA set {}: it holds intermediates but no root; each is trusted by itself",

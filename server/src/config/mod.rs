@@ -1,23 +1,25 @@
 //! The server's configuration: the Notary server's keys, and ours beside them.
 
 mod auth;
+mod proxies;
 mod refresh;
 mod repositories;
 mod server;
 mod trust_service;
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use platform::{
     config::{ConfigError, Settings, UnknownKey},
     database::{Location, Options},
     logging::{LEVELS, Level},
-    tls::ServerTls,
 };
 
 pub use auth::TokenSettings;
+pub use proxies::{ForwardedCertificate, Proxies};
 pub use refresh::RefreshSettings;
 pub use repositories::GunPrefixes;
+pub use server::Listener;
 pub use trust_service::TrustService;
 
 /// The start of the names of environment variables that override keys.
@@ -36,10 +38,10 @@ const SHUTDOWN_TIMEOUT: i64 = 30;
 /// Everything the server is told at start.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen.
-    pub listen: Vec<SocketAddr>,
-    /// TLS; plain HTTP when absent.
-    pub tls: Option<ServerTls>,
+    /// Where to listen, and what is asked of clients there; at least one.
+    pub listeners: Vec<Listener>,
+    /// Whose word about a connection counts.
+    pub proxies: Proxies,
     /// The token service that clients without a certificate have to go to; nothing if there is none.
     pub auth: Option<TokenSettings>,
     /// Who signs timestamps and snapshots.
@@ -101,8 +103,8 @@ impl Config {
                 CONSISTENT_MAX_AGE,
             )?,
         };
-        let listen = settings.listen_addresses("server.http_addr")?;
-        let tls = server::tls(settings)?;
+        let listeners = server::listeners(settings)?;
+        let proxies = Proxies::read(settings)?;
         let auth = TokenSettings::read(settings)?;
         let refresh = RefreshSettings::read(settings)?;
         let publish_limit = settings
@@ -112,8 +114,8 @@ impl Config {
             .integer("server.shutdown_timeout", 0..=3600)?
             .unwrap_or(SHUTDOWN_TIMEOUT);
         Ok(Self {
-            listen,
-            tls,
+            listeners,
+            proxies,
             auth,
             trust_service,
             storage,
@@ -179,7 +181,8 @@ mod tests {
     #[test]
     fn a_notary_file_starts_unchanged_and_requires_certificates() {
         let config = read(notary_file()).unwrap();
-        assert_eq!(config.tls.unwrap().client_auth, ClientAuth::Require);
+        let tls = config.listeners[0].tls.as_ref().unwrap();
+        assert_eq!(tls.client_auth, ClientAuth::Require);
         assert_eq!(config.storage, Location::Sqlite("/c/notary.db".into()));
         assert_eq!(config.log_level, Level::Debug);
         assert_eq!(

@@ -95,7 +95,11 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
         let listener = further(settings, position, entry, tls.as_ref(), &sets)?;
         if listeners.iter().any(|known| known.name == listener.name) {
             let key = format!("listeners[{position}].name");
-            return Err(ConfigError::invalid(&key, listener.name, "names differ from each other"));
+            return Err(ConfigError::invalid(
+                &key,
+                listener.name,
+                "names differ from each other",
+            ));
         }
         listeners.push(listener);
     }
@@ -194,7 +198,10 @@ fn further(
         let Some((certificate, private_key)) = pair else {
             return Err(ConfigError::missing(
                 "server.tls_cert_file",
-                format!("{} has TLS; set server.tls_cert_file and server.tls_key_file, or \"tls\": false", key("address")),
+                format!(
+                    "{} has TLS; set server.tls_cert_file and server.tls_key_file, or \"tls\": false",
+                    key("address")
+                ),
             ));
         };
         let client_auth = match entry.client_auth {

@@ -23,6 +23,8 @@ const CLIENT_AUTH: [(&str, ClientAuth); 3] = [
 pub struct Listener {
     /// Its name, for messages and records.
     pub name: String,
+    /// The configuration's key for it, for messages.
+    pub key: String,
     /// Where to listen.
     pub addresses: Vec<SocketAddr>,
     /// TLS; plain HTTP when absent.
@@ -85,6 +87,7 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
     if address.is_some() || entries.is_empty() {
         listeners.push(Listener {
             name: DEFAULT_LISTENER.to_owned(),
+            key: "server.http_addr".to_owned(),
             addresses: settings.listen_addresses("server.http_addr")?,
             tls: tls.clone(),
             client_cas: sets.clone(),
@@ -233,6 +236,7 @@ fn further(
         ));
     }
     Ok(Listener {
+        key: key("address"),
         name: entry.name.unwrap_or_else(|| entry.address.clone()),
         addresses: addresses(&key("address"), &entry.address)?,
         tls,

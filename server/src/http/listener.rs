@@ -24,9 +24,9 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Why the server cannot listen: the address is taken, or not ours.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} (listener {listener}): {cause}")]
+#[error("cannot listen on {address} ({key}): {cause}")]
 pub struct ListenError {
-    listener: String,
+    key: String,
     address: SocketAddr,
     cause: std::io::Error,
 }
@@ -55,7 +55,7 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
     for (position, place, address) in places {
         let behind_proxy = place.proxy_protocol;
         let bind_error = |cause| ListenError {
-            listener: place.name.clone(),
+            key: place.key.clone(),
             address: *address,
             cause,
         };

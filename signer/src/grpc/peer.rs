@@ -97,7 +97,10 @@ pub(super) mod tests {
         let issued = Issued::self_signed(&Template::new(common_name, Usage::Client, days)).unwrap();
         let x509 = X509::from_pem(&issued.certificate_pem().unwrap()).unwrap();
         let certificate = ClientCertificate::new(x509).unwrap();
-        Peer::new(None, &PeerCertificate::Verified(Box::new(certificate)))
+        Peer::new(
+            None,
+            &PeerCertificate::Verified(Box::new(certificate), Vec::new()),
+        )
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod auth;
 mod refresh;
 mod repositories;
 mod server;
+pub mod table;
 mod trust_service;
 
 use std::{net::SocketAddr, path::Path, time::Duration};

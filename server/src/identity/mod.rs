@@ -1,6 +1,10 @@
 //! From what a client presented to who it is.
 
+pub mod client_cas;
+pub mod facts;
+pub mod rules;
 pub mod token;
+pub mod whoami;
 
 use std::net::SocketAddr;
 

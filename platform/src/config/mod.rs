@@ -221,6 +221,15 @@ mod tests {
     }
 
     #[test]
+    fn a_section_is_given_as_it_stands_and_counts_as_read() {
+        let settings = settings(json!({"Rules": [{"Name": "a"}], "gone": null}));
+        assert_eq!(settings.section("rules"), Some(json!([{"Name": "a"}])));
+        assert_eq!(settings.section("gone"), Some(Value::Null));
+        assert_eq!(settings.section("absent"), None);
+        assert_eq!(settings.unknown_keys(), []);
+    }
+
+    #[test]
     fn keys_nobody_asked_for_are_reported_with_the_nearest_known_one() {
         let settings = settings(json!({"server": {"htp_addr": ":1", "http_addr": ":2"}, "x": {"y": 1}}));
         let _ = settings.text("server.http_addr");

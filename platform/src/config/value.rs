@@ -135,7 +135,7 @@ impl Settings {
     ///
     /// # Errors
     /// When the value does not fit the type; the message names where in the section.
-    pub fn section<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ConfigError> {
+    pub fn typed<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ConfigError> {
         let Some(value) = self.find(key) else {
             return Ok(None);
         };
@@ -154,6 +154,18 @@ impl Settings {
                     allowed: cause.into_inner().to_string(),
                 }
             })
+    }
+
+    /// Whatever the key holds, for values with a structure of their own. Unlike elsewhere an empty text or a
+    /// null is not the same as no key: a list whose entries were all taken out must not pass for none. The
+    /// names inside of lists keep their case.
+    pub fn section(&self, key: &str) -> Option<Value> {
+        self.asked.borrow_mut().insert(key.to_owned());
+        if let Some(overridden) = (self.environment)(key) {
+            return Some(Value::String(overridden));
+        }
+        let mut steps = key.split('.');
+        steps.try_fold(&self.tree, |node, step| node.get(step)).cloned()
     }
 
     /// Addresses to listen on: `host:port`, or `:port` for every interface.

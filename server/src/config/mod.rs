@@ -5,6 +5,7 @@ mod proxies;
 mod refresh;
 mod repositories;
 mod server;
+pub mod table;
 mod trust_service;
 
 use std::{path::Path, time::Duration};

@@ -80,7 +80,7 @@ enum Advertised {
 /// When a key is missing or has a wrong value.
 pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigError> {
     let sets = client_cas(settings)?;
-    let entries: Vec<Entry> = settings.section("listeners")?.unwrap_or_default();
+    let entries: Vec<Entry> = settings.typed("listeners")?.unwrap_or_default();
     let mut listeners = Vec::new();
     let address = settings.text("server.http_addr")?;
     let tls = tls(settings, &sets)?;
@@ -119,7 +119,7 @@ fn client_cas(settings: &Settings) -> Result<Vec<CaSet>, ConfigError> {
     if let Some(text) = settings.text("server.client_ca_file")? {
         sets.push(set(DEFAULT_SET.to_owned(), &text));
     }
-    let named: BTreeMap<String, String> = settings.section("client_cas")?.unwrap_or_default();
+    let named: BTreeMap<String, String> = settings.typed("client_cas")?.unwrap_or_default();
     for (name, text) in named {
         if name == DEFAULT_SET && !sets.is_empty() {
             return Err(ConfigError::invalid(

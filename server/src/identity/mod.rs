@@ -2,7 +2,11 @@
 
 pub mod forwarded;
 mod peer;
+pub mod client_cas;
+pub mod facts;
+pub mod rules;
 pub mod token;
+pub mod whoami;
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -2,7 +2,6 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -24,6 +23,7 @@ use crate::{
     http::{self, ListenError},
     identity::token::{BundleError, TokenAuth},
     refresh,
+    reload::{self, LastReload},
     store::{Store, StoreError},
     telemetry::{health::Health, metrics},
 };
@@ -100,6 +100,8 @@ pub struct State {
     pub clock: Clock,
     /// What the last checks found.
     pub health: Health,
+    /// What became of the last reload.
+    pub last_reload: LastReload,
     /// The figures recorded.
     pub metrics: PrometheusHandle,
 }
@@ -124,22 +126,9 @@ impl State {
             key_algorithm,
             clock,
             health: Health::default(),
+            last_reload: LastReload::default(),
             metrics,
         })
-    }
-
-    /// Takes up the TLS files and modes of a configuration file as it is now. Connections that are open stay
-    /// as they are; if anything is wrong, everything does.
-    ///
-    /// # Errors
-    /// When the configuration or one of its files is refused.
-    pub fn reload(&self, path: &Path) -> Result<(), StartError> {
-        let (config, _) = Config::load(path)?;
-        same_listeners(&self.config, &config)?;
-        let number = self.generation.load().number() + 1;
-        self.generation
-            .store(Arc::new(Generation::load(&config, number)?));
-        Ok(())
     }
 
     /// Runs a database access where it may block.
@@ -215,7 +204,7 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
     tokio::spawn(refresh::run(state.clone()));
-    tokio::spawn(follow_reloads(state.clone(), path.to_path_buf()));
+    tokio::spawn(reload::run(state.clone(), path.to_path_buf()));
     for warning in state.generation.load().warnings(state.clock.now()) {
         tracing::warn!("{warning}");
     }
@@ -238,30 +227,6 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     server.await?;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Listeners stay as they were at the start: taking up others would drop connections.
-fn same_listeners(now: &Config, then: &Config) -> Result<(), GenerationError> {
-    let places = |config: &Config| -> Vec<_> {
-        let listeners = config.listeners.iter();
-        listeners
-            .map(|listener| {
-                (
-                    listener.name.clone(),
-                    listener.addresses.clone(),
-                    listener.proxy_protocol,
-                )
-            })
-            .collect()
-    };
-    let (before, after) = (places(now), places(then));
-    match after.iter().find(|place| !before.contains(place)) {
-        Some((name, ..)) => Err(GenerationError::Listener(name.clone())),
-        None if before.len() != after.len() => {
-            Err(GenerationError::Listener("one that is missing now".into()))
-        }
-        None => Ok(()),
-    }
 }
 
 fn warn_about_openness(config: &Config) {
@@ -291,21 +256,6 @@ fn warn_about_openness(config: &Config) {
     }
     if matches!(config.trust_service, TrustService::Local) {
         tracing::warn!("trust_service.type is local: the signing keys are gone when this process ends");
-    }
-}
-
-/// SIGHUP: new connections are accepted with the files as they are then.
-async fn follow_reloads(state: web::Data<State>, path: PathBuf) {
-    let Ok(mut hangups) = signals::hangups() else {
-        return;
-    };
-    while hangups.recv().await.is_some() {
-        let outcome = state.reload(&path);
-        metrics::reloaded(outcome.is_ok());
-        match outcome {
-            Ok(()) => tracing::info!("reloaded certificate, key and client CAs"),
-            Err(reason) => tracing::error!(%reason, "the reload was refused; everything stays as it was"),
-        }
     }
 }
 

@@ -12,12 +12,15 @@ use platform::{
 use crate::{
     access::Access,
     config::{Config, Listener, Proxies},
+    identity::rules::IdentityRules,
 };
 
 /// One set of certificates, client CAs, identity rules and policy. Never changed, only replaced.
 pub struct Generation {
     number: u64,
     ears: Vec<Ear>,
+    /// Whose certificate is whose.
+    pub identity: IdentityRules,
     /// Who may do what.
     pub access: Access,
     /// Whose word about a client's certificate counts.
@@ -44,6 +47,9 @@ pub enum GenerationError {
     /// Listeners cannot be added, moved or taken away while the server runs.
     #[error("{0} is another listener than at the start; restart the server to change listeners or addresses")]
     Listener(String),
+    /// As above.
+    #[error("a listener is missing; restart the server to change listeners or addresses")]
+    ListenerGone,
 }
 
 impl Generation {
@@ -57,8 +63,10 @@ impl Generation {
             .iter()
             .map(Ear::load)
             .collect::<Result<_, TlsError>>()?;
+        check_pins(config)?;
         Ok(Self {
             number,
+            identity: config.identity.clone(),
             access: Access::new(ears.iter().any(Ear::asks)),
             proxies: config.proxies.clone(),
             ears,
@@ -87,6 +95,28 @@ impl Generation {
         warnings.sort();
         warnings.dedup();
         warnings
+    }
+}
+
+/// A rule that asks for a set which nobody configured would never match.
+fn check_pins(config: &Config) -> Result<(), ConfigError> {
+    let known: Vec<&str> = config
+        .listeners
+        .iter()
+        .flat_map(|listener| listener.client_cas.iter().map(|set| set.name.as_str()))
+        .collect();
+    match config
+        .identity
+        .ca_sets()
+        .into_iter()
+        .find(|set| !known.contains(set))
+    {
+        Some(unknown) => Err(ConfigError::invalid(
+            "identity[].issuer.ca",
+            unknown,
+            format!("client CA sets of this file: {}", known.join(", ")),
+        )),
+        None => Ok(()),
     }
 }
 

@@ -16,5 +16,6 @@ pub mod moving;
 pub mod publish;
 pub mod quickstart;
 pub mod refresh;
+pub mod reload;
 pub mod store;
 pub mod telemetry;

@@ -98,7 +98,7 @@ pub struct Denied {
     /// The repository; nothing for what concerns all of them.
     pub gun: Option<Gun>,
     /// Why somebody anonymous is: the right may be theirs once they show who they are.
-    pub anonymous: Option<IdentityError>,
+    pub anonymous: Option<Box<IdentityError>>,
 }
 
 impl Denied {
@@ -234,9 +234,9 @@ impl Access {
             principal: principal.name().to_owned(),
             right: right.to_string(),
             gun: gun.cloned(),
-            anonymous: principal.refusal().cloned().or_else(|| {
-                (principal.method() == Method::Anonymous).then_some(IdentityError::NoCertificate)
-            }),
+            anonymous: (principal.method() == Method::Anonymous)
+                .then(|| principal.refusal().cloned().unwrap_or(IdentityError::NoCertificate))
+                .map(Box::new),
         })
     }
 }

@@ -3,6 +3,7 @@
 mod auth;
 mod proxies;
 mod refresh;
+mod reload;
 mod repositories;
 mod server;
 pub mod table;
@@ -16,9 +17,12 @@ use platform::{
     logging::{LEVELS, Level},
 };
 
+use crate::identity::rules::IdentityRules;
+
 pub use auth::TokenSettings;
 pub use proxies::{ForwardedCertificate, Proxies};
 pub use refresh::RefreshSettings;
+pub use reload::ReloadSettings;
 pub use repositories::GunPrefixes;
 pub use server::Listener;
 pub use trust_service::TrustService;
@@ -43,6 +47,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Whose word about a connection counts.
     pub proxies: Proxies,
+    /// Whose certificate is whose.
+    pub identity: IdentityRules,
     /// The token service that clients without a certificate have to go to; nothing if there is none.
     pub auth: Option<TokenSettings>,
     /// Who signs timestamps and snapshots.
@@ -59,6 +65,8 @@ pub struct Config {
     pub caching: Caching,
     /// When timestamps are renewed in the background.
     pub refresh: RefreshSettings,
+    /// When changed files are taken up.
+    pub reload: ReloadSettings,
     /// The largest publish, in bytes.
     pub publish_limit: usize,
     /// How long requests in flight get at a stop.
@@ -106,8 +114,10 @@ impl Config {
         };
         let listeners = server::listeners(settings)?;
         let proxies = Proxies::read(settings)?;
+        let identity = IdentityRules::read(settings)?.unwrap_or_else(IdentityRules::built_in);
         let auth = TokenSettings::read(settings)?;
         let refresh = RefreshSettings::read(settings)?;
+        let reload = ReloadSettings::read(settings)?;
         let publish_limit = settings
             .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
             .unwrap_or(PUBLISH_LIMIT);
@@ -117,6 +127,7 @@ impl Config {
         Ok(Self {
             listeners,
             proxies,
+            identity,
             auth,
             trust_service,
             storage,
@@ -125,6 +136,7 @@ impl Config {
             gun_prefixes,
             caching,
             refresh,
+            reload,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
             shutdown_timeout: Duration::from_secs(shutdown_timeout.unsigned_abs()),
         })
@@ -139,6 +151,18 @@ fn log_level(settings: &Settings) -> Result<Level, ConfigError> {
         let names: Vec<&str> = LEVELS.iter().map(|(name, _)| *name).collect();
         ConfigError::invalid("logging.level", &text, format!("allowed: {}", names.join(", ")))
     })
+}
+
+/// A time such as `4d 12h`, `90s`, or a number of seconds.
+fn duration(settings: &Settings, key: &str) -> Result<Option<Duration>, ConfigError> {
+    let Some(text) = settings.text(key)? else {
+        return Ok(None);
+    };
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    let parsed = seconds.or_else(|| humantime::parse_duration(&text).ok());
+    parsed
+        .map(Some)
+        .ok_or_else(|| ConfigError::invalid(key, &text, "a time such as 4d 12h, or seconds"))
 }
 
 fn max_age(settings: &Settings, key: &str, default: i64) -> Result<u32, ConfigError> {

@@ -14,7 +14,7 @@ use crate::{
     app::State,
     generation::Generation,
     identity::{
-        IdentityError, Method, Peer, Principal, forwarded,
+        IdentityError, Method, Peer, Principal, Vouched, forwarded,
         token::{Access, TokenRefusal},
         verify,
     },
@@ -33,7 +33,12 @@ pub async fn authenticate(
     let Some(peer) = request.conn_data::<Arc<Peer>>() else {
         return Err(IdentityError::NoCertificate.into());
     };
-    let identified = by_certificate(state, generation, peer, request);
+    let identified = match vouched(state, generation, peer, request) {
+        Ok((vouched, method)) => {
+            Principal::from_certificate(vouched, method, peer.address, &generation.identity, None)
+        }
+        Err(reason) => Err(reason),
+    };
     let Some(tokens) = &state.tokens else {
         return match identified {
             Err(IdentityError::NoCertificate) => Ok(anonymous(generation, peer)),
@@ -72,14 +77,14 @@ pub async fn authenticate(
     }
 }
 
-/// By the certificate of the connection or, on connections from a proxy that hands on certificates, by
+/// The certificate of the connection or, on connections from a proxy that hands on certificates, by
 /// that alone: the proxy's own certificate is not its clients'.
-fn by_certificate(
+fn vouched(
     state: &State,
     generation: &Generation,
     peer: &Peer,
     request: &HttpRequest,
-) -> Result<Principal, IdentityError> {
+) -> Result<(Arc<Vouched>, Method), IdentityError> {
     let proxies = &generation.proxies;
     let from_proxy = peer.transport.is_some_and(|address| proxies.trusts(address));
     let forwarded = match proxies.certificate.filter(|_| from_proxy) {
@@ -93,13 +98,13 @@ fn by_certificate(
                 );
             }
             let vouched = peer.vouched(generation, state.clock.now())?;
-            return Principal::from_certificate(vouched, Method::Certificate, peer.address);
+            return Ok((vouched, Method::Certificate));
         }
     };
     let certificate = forwarded::read(forwarded, request.headers())?.ok_or(IdentityError::NoCertificate)?;
     let trust = generation.ear(peer.listener).and_then(|ear| ear.trust());
     let vouched = verify(trust, &certificate)?;
-    Principal::from_certificate(vouched, Method::ForwardedCertificate, peer.address)
+    Ok((vouched, Method::ForwardedCertificate))
 }
 
 /// Where certificates are asked for, or handed on, somebody without one hears that they need one.

@@ -119,7 +119,9 @@ async fn handle(
     };
     match target.operation {
         Operation::Publish => {
-            let grant = access.authorize(principal, gun)?;
+            let grant = access
+                .authorize(principal, gun)
+                .map_err(ApiError::PublishDenied)?;
             repository::publish(state, access, request, payload, grant).await
         }
         Operation::Delete => repository::delete(state, access.authorize(principal, gun)?).await,

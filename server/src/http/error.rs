@@ -64,6 +64,9 @@ pub enum ApiError {
     /// The client may not do this.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// The client may not publish this.
+    #[error(transparent)]
+    PublishDenied(Denied),
     /// The client has neither certificate nor a token that is good enough.
     #[error("{refusal}")]
     Challenged {
@@ -189,6 +192,18 @@ impl ApiError {
                 "DENIED",
                 shorten(&denied.to_string()),
                 denied_detail(denied),
+            ),
+            // The stock clients show nothing of a 403 to a publish, but this sentence.
+            Self::PublishDenied(denied) => bad_request(
+                "INVALID_UPDATE",
+                "Update sent by the client is invalid.",
+                validation_detail(
+                    "ErrValidation",
+                    &format!(
+                        "{denied}: ask whoever runs this trust server for the right \"{}\"",
+                        denied.right
+                    ),
+                ),
             ),
             Self::Challenged { required, .. } => {
                 let detail = required.iter().map(access_detail).collect();
@@ -344,11 +359,14 @@ fn identity_detail(error: &IdentityError) -> Value {
             "reason": "forwarded_certificate_invalid",
             "hint": "this is between the proxy and this server: see proxies.client_certificate in the configuration",
         }),
-        IdentityError::Ambiguous(certificate, _) => described(
-            "ambiguous_name",
+        IdentityError::Unreadable(certificate, _) => described(
+            "certificate_invalid",
             certificate,
-            "ask for a certificate with exactly one common name",
+            "ask whoever issued the certificate for a correct one",
         ),
+        IdentityError::Unidentified(certificate, refusal) => {
+            described(refusal.reason.code(), certificate, refusal.reason.hint())
+        }
     }
 }
 

@@ -26,7 +26,9 @@ pub async fn publish(
         .map_err(|_| ServiceError::Stopping)??;
     let roles = upload.roles();
     let initial = roles.contains(&RoleName::Root) && !exists(state, grant.gun()).await?;
-    let grant = access.authorize_publish(grant, &roles, initial)?;
+    let grant = access
+        .authorize_publish(grant, &roles, initial)
+        .map_err(ApiError::PublishDenied)?;
     publish::publish(state, &grant, upload).await?;
     Ok(HttpResponse::Ok().finish())
 }

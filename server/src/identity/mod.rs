@@ -1,9 +1,9 @@
 //! From what a client presented to who it is.
 
-pub mod forwarded;
-mod peer;
 pub mod client_cas;
 pub mod facts;
+pub mod forwarded;
+mod peer;
 pub mod rules;
 pub mod token;
 pub mod whoami;
@@ -16,6 +16,7 @@ pub use peer::{Peer, Session, Vouched, verify};
 
 use crate::store::Actor;
 use forwarded::ForwardedError;
+use rules::{IdentityRules, NotIdentified, Registered};
 
 /// The name that stands in records for clients without an identity.
 pub const ANONYMOUS: &str = "anonymous";
@@ -69,16 +70,19 @@ pub enum IdentityError {
     /// Nobody vouches for the certificate.
     #[error("client certificate rejected: {}", .1.explanation)]
     Rejected(Box<ClientCertificate>, CertificateFault),
-    /// The certificate does not say unambiguously who this is.
+    /// The certificate cannot be read to its last byte.
     #[error("client certificate rejected: {1}")]
-    Ambiguous(Box<ClientCertificate>, &'static str),
+    Unreadable(Box<ClientCertificate>, String),
+    /// The identity rules do not say who this is.
+    #[error("client certificate rejected: {1}")]
+    Unidentified(Box<ClientCertificate>, NotIdentified),
     /// A proxy of ours sent a header that cannot be used.
     #[error("forwarded client certificate rejected: {0}")]
     Forwarded(#[from] ForwardedError),
 }
 
 impl Principal {
-    /// Whoever a verified certificate names.
+    /// Whoever a verified certificate names by the rules; `registered` is the account of its key.
     ///
     /// # Errors
     /// When it names nobody, or not clearly.
@@ -86,13 +90,16 @@ impl Principal {
         vouched: Arc<Vouched>,
         method: Method,
         address: Option<SocketAddr>,
+        rules: &IdentityRules,
+        registered: Option<&Registered>,
     ) -> Result<Self, IdentityError> {
-        let name = principal_name(&vouched.certificate)
-            .map_err(|reason| IdentityError::Ambiguous(Box::new(vouched.certificate.clone()), reason))?;
+        let identified = rules
+            .identify(&vouched.facts, registered)
+            .map_err(|reason| IdentityError::Unidentified(Box::new(vouched.certificate.clone()), reason))?;
         Ok(Self {
-            name,
-            groups: Vec::new(),
-            rule: None,
+            name: identified.principal,
+            groups: identified.groups,
+            rule: Some(identified.rule),
             method,
             certificate: Some(vouched),
             address,
@@ -168,27 +175,5 @@ impl Principal {
             certificate_serial: certificate.map(ClientCertificate::serial),
             peer_address: self.address.map(|address| address.to_string()),
         }
-    }
-}
-
-/// The common name; the whole subject where there is none, as with certificates that carry only
-/// alternative names.
-fn principal_name(certificate: &ClientCertificate) -> Result<String, &'static str> {
-    let mut names = certificate.common_names();
-    let name = match (names.pop(), names.is_empty()) {
-        (Some(name), true) => name,
-        (Some(_), false) => {
-            return Err("its subject has several common names, so it is not clear whose it is");
-        }
-        (None, _) => certificate.subject(),
-    };
-    if name.trim().is_empty() {
-        Err("its subject is empty, so it is not clear whose it is")
-    } else if name.chars().any(char::is_control) {
-        Err("its common name contains control characters")
-    } else if name == ANONYMOUS {
-        Err("its common name is reserved for clients without a certificate")
-    } else {
-        Ok(name)
     }
 }

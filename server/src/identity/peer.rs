@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use openssl::x509::X509;
 use platform::tls::{CertificateFault, ClientCertificate, ClientTrust, PeerCertificate, Verified};
 
-use super::IdentityError;
+use super::{IdentityError, facts::CertificateFacts};
 use crate::generation::{Ear, Generation};
 
 /// A connection's other side, as the listener left it.
@@ -52,25 +52,34 @@ pub struct Vouched {
     pub chain: Vec<X509>,
     /// The names of the CA sets that vouch for it.
     pub sets: Vec<String>,
+    /// What it says.
+    pub facts: CertificateFacts,
     /// When the first certificate of the chain expires.
     until: DateTime<Utc>,
 }
 
 impl Vouched {
     /// From a verification just made.
-    pub fn new(certificate: ClientCertificate, verified: Verified) -> Self {
+    ///
+    /// # Errors
+    /// When the certificate cannot be read to its last byte.
+    pub fn new(certificate: ClientCertificate, verified: Verified) -> Result<Self, IdentityError> {
+        let issuers = verified.chain.get(1..).unwrap_or_default();
+        let facts = CertificateFacts::new(certificate.x509(), issuers, verified.sets.clone())
+            .map_err(|cause| IdentityError::Unreadable(Box::new(certificate.clone()), cause.to_string()))?;
         let until = verified
             .chain
             .iter()
             .filter_map(|issuer| ClientCertificate::new(issuer.clone()))
             .map(|issuer| issuer.not_after())
             .fold(certificate.not_after(), Ord::min);
-        Self {
+        Ok(Self {
             certificate,
             chain: verified.chain,
             sets: verified.sets,
+            facts,
             until,
-        }
+        })
     }
 }
 
@@ -131,7 +140,7 @@ impl Peer {
                     .map(|trust| trust.vouching(certificate.x509(), certificate.presented()))
                     .unwrap_or_default();
                 let chain = chain.clone();
-                let vouched = Vouched::new((**certificate).clone(), Verified { chain, sets });
+                let vouched = Vouched::new((**certificate).clone(), Verified { chain, sets })?;
                 if now <= vouched.until {
                     Ok(Arc::new(vouched))
                 } else {
@@ -153,5 +162,5 @@ pub fn verify(trust: Option<&ClientTrust>, certificate: &ClientCertificate) -> O
     let verified = trust
         .verify(certificate.x509(), certificate.presented())
         .map_err(rejected)?;
-    Ok(Arc::new(Vouched::new(certificate.clone(), verified)))
+    Ok(Arc::new(Vouched::new(certificate.clone(), verified)?))
 }

@@ -4,6 +4,8 @@
 //! [`access`] grants the action, [`publish`] validates, signs and stores, [`store`] holds the documents. Operators
 //! have [`quickstart`], [`check`] and [`moving`].
 
+#![forbid(unsafe_code)]
+
 pub mod access;
 pub mod app;
 pub mod check;
@@ -17,5 +19,6 @@ pub mod publish;
 pub mod quickstart;
 pub mod refresh;
 pub mod reload;
+pub mod revocation;
 pub mod store;
 pub mod telemetry;

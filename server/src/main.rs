@@ -12,6 +12,7 @@ use server::{
     access::policy,
     app, check,
     config::{Config, ENVIRONMENT_PREFIX},
+    generation::Generation,
     identity::whoami,
     moving::{export, import, mirror},
     quickstart, refresh,
@@ -173,8 +174,9 @@ fn migrate(path: &std::path::Path, action: MigrateAction) -> Result<(), String> 
 
 fn check_config(path: &std::path::Path) -> Result<(), String> {
     let (config, unknown_keys) = Config::load(path).map_err(|error| error.to_string())?;
-    if let Some(tls) = &config.tls {
-        tls.acceptor().map_err(|error| error.to_string())?;
+    let generation = Generation::load(&config, 1).map_err(|error| error.to_string())?;
+    for warning in generation.warnings(chrono::Utc::now()) {
+        println!("warning: {warning}");
     }
     for unknown in unknown_keys {
         match unknown.nearest {

@@ -11,6 +11,8 @@ use std::{
 
 use serde_json::Value;
 
+pub use value::addresses;
+
 /// Why a configuration is refused. Every message names the key or the file.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {

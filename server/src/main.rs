@@ -9,6 +9,7 @@ use platform::{
     logging::{Format, Level},
 };
 use server::{
+    access::policy,
     app, check,
     config::{Config, ENVIRONMENT_PREFIX},
     generation::Generation,
@@ -58,6 +59,11 @@ enum Command {
     Check(check::Options),
     /// Say who a certificate's holder is, by which rule and why; status 1 if nobody can tell.
     Whoami(whoami::Options),
+    /// Ask the policy of a configuration file.
+    Policy {
+        #[command(subcommand)]
+        action: PolicyAction,
+    },
     /// Write repositories with their whole history to a file.
     Export(export::Options),
     /// Take repositories from a file that export wrote.
@@ -69,6 +75,12 @@ enum Command {
         #[command(subcommand)]
         action: Migrate,
     },
+}
+
+#[derive(Subcommand)]
+enum PolicyAction {
+    /// Say whether somebody may do something, by which rule and why; status 1 if not.
+    Test(policy::test_command::Options),
 }
 
 #[derive(Subcommand)]
@@ -99,6 +111,13 @@ fn main() -> ExitCode {
             Err(error) => Err(error.to_string()),
         },
         Some(Command::Whoami(options)) => match whoami::run(&options) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error.to_string()),
+        },
+        Some(Command::Policy {
+            action: PolicyAction::Test(options),
+        }) => match policy::test_command::run(&options) {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error.to_string()),

@@ -1,5 +1,7 @@
 //! What a principal may do. A grant is the only way to the handlers' work, and names what was granted.
 
+pub mod policy;
+
 use std::marker::PhantomData;
 
 use tuf::{Gun, RoleName};

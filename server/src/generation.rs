@@ -86,7 +86,7 @@ impl Generation {
             number,
             identity: config.identity.clone(),
             revocation,
-            access: Access::new(ears.iter().any(Ear::asks)),
+            access: Access::new(config.policy.clone(), ears.iter().any(Ear::asks)),
             proxies: config.proxies.clone(),
             ears,
         })

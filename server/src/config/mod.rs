@@ -17,7 +17,7 @@ use platform::{
     logging::{LEVELS, Level},
 };
 
-use crate::{identity::rules::IdentityRules, revocation::RevocationSettings};
+use crate::{access::policy::Policy, identity::rules::IdentityRules, revocation::RevocationSettings};
 
 pub use auth::TokenSettings;
 pub use proxies::{ForwardedCertificate, Proxies, networks};
@@ -49,6 +49,8 @@ pub struct Config {
     pub proxies: Proxies,
     /// Whose certificate is whose.
     pub identity: IdentityRules,
+    /// Who may do what; without a policy, whoever has an identity may do everything.
+    pub policy: Option<Policy>,
     /// How withdrawn certificates are found out.
     pub revocation: RevocationSettings,
     /// The token service that clients without a certificate have to go to; nothing if there is none.
@@ -117,6 +119,7 @@ impl Config {
         let listeners = server::listeners(settings)?;
         let proxies = Proxies::read(settings)?;
         let identity = IdentityRules::read(settings)?.unwrap_or_else(IdentityRules::built_in);
+        let policy = Policy::read(settings)?;
         let revocation = RevocationSettings::read(settings)?;
         let auth = TokenSettings::read(settings)?;
         let refresh = RefreshSettings::read(settings)?;
@@ -131,6 +134,7 @@ impl Config {
             listeners,
             proxies,
             identity,
+            policy,
             revocation,
             auth,
             trust_service,

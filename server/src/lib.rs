@@ -5,6 +5,7 @@
 //! have [`quickstart`], [`check`] and [`moving`].
 
 pub mod access;
+pub mod accounts;
 pub mod app;
 pub mod check;
 pub mod clock;

@@ -11,6 +11,7 @@ mod verdict;
 use platform::config::{ConfigError, Settings};
 
 use rule::{Effect, Rule};
+use subject::Subject;
 
 pub use action::Action;
 pub use rule::Mode;
@@ -123,6 +124,13 @@ impl Policy {
                 let allows = rule.effect == Effect::Allow && rule.actions.iter().any(|a| a.is_push());
                 allows && rule.concerns(&asking(&Action::Push(None))).is_ok()
             })
+    }
+
+    /// Whether any rule allows something to somebody without an identity.
+    pub fn admits_anonymous(&self) -> bool {
+        self.rules
+            .iter()
+            .any(|rule| rule.effect == Effect::Allow && rule.principals.contains(&Subject::Anonymous))
     }
 
     /// Whether somebody may know that a repository is there.

@@ -10,6 +10,7 @@ use platform::{
 };
 use server::{
     access::policy,
+    accounts::{self, AccountCommand},
     app, check,
     config::{Config, ENVIRONMENT_PREFIX},
     generation::Generation,
@@ -59,6 +60,11 @@ enum Command {
     Check(check::Options),
     /// Say who a certificate's holder is, by which rule and why; status 1 if nobody can tell.
     Whoami(whoami::Options),
+    /// Accounts and the keys that log in as them.
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
     /// Ask the policy of a configuration file.
     Policy {
         #[command(subcommand)]
@@ -122,6 +128,7 @@ fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error.to_string()),
         },
+        Some(Command::Account { command }) => accounts::run(&command).map_err(|error| error.to_string()),
         Some(Command::Export(options)) => export::run(&options).map_err(|error| error.to_string()),
         Some(Command::Import(options)) => import::run(&options).map_err(|error| error.to_string()),
         Some(Command::Mirror(options)) => mirror::run(&options).map_err(|error| error.to_string()),

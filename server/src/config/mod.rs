@@ -24,7 +24,7 @@ pub use proxies::{ForwardedCertificate, Proxies, networks};
 pub use refresh::RefreshSettings;
 pub use reload::ReloadSettings;
 pub use repositories::GunPrefixes;
-pub use server::Listener;
+pub use server::{Listener, client_cas};
 pub use trust_service::TrustService;
 
 /// The start of the names of environment variables that override keys.

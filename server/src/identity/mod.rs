@@ -1,6 +1,5 @@
 //! From what a client presented to who it is.
 
-pub mod client_cas;
 pub mod facts;
 pub mod forwarded;
 mod peer;

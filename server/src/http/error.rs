@@ -179,10 +179,12 @@ impl ApiError {
                 )
             }
             Self::Denied(Denied {
-                anonymous: Some(reason), ..
+                anonymous: Some(reason),
+                ..
             })
             | Self::PublishDenied(Denied {
-                anonymous: Some(reason), ..
+                anonymous: Some(reason),
+                ..
             }) => Answer(
                 StatusCode::UNAUTHORIZED,
                 "UNAUTHORIZED",
@@ -305,6 +307,11 @@ fn publish_answer(error: &PublishError) -> Answer {
             "INVALID_UPDATE",
             "Update sent by the client is invalid.",
             rejection_detail(rejection),
+        ),
+        PublishError::NotOwnKey { .. } => bad_request(
+            "INVALID_UPDATE",
+            "Update sent by the client is invalid.",
+            validation_detail("ErrValidation", &error.to_string()),
         ),
         PublishError::Conflict => bad_request(
             "VERSION",

@@ -172,7 +172,7 @@ fn wrong_rules_and_files_are_named() {
     let cas = json!({"client_cas": {"corp": "./nowhere.pem"}});
     with_config(directory.path(), cas, &alice.certificate)
         .fails()
-        .says("client_cas.corp");
+        .says("nowhere.pem");
 }
 
 #[test]

@@ -179,8 +179,10 @@ impl ApiError {
                 )
             }
             Self::Denied(Denied {
-                anonymous: Some(reason),
-                ..
+                anonymous: Some(reason), ..
+            })
+            | Self::PublishDenied(Denied {
+                anonymous: Some(reason), ..
             }) => Answer(
                 StatusCode::UNAUTHORIZED,
                 "UNAUTHORIZED",

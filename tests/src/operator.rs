@@ -43,6 +43,16 @@ impl TestServer {
     }
 }
 
+/// The examples of a page of the documentation that are TOML, in their order.
+pub fn documented_toml(page: &str) -> Vec<String> {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs")).join(page);
+    let text = fs::read_to_string(path).unwrap();
+    let blocks = text.split("```toml\n").skip(1);
+    blocks
+        .map(|block| block.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
 /// Runs SQL on an SQLite file behind the daemons' back.
 pub fn execute(database: &Path, sql: &str) {
     let mut connection = SqliteConnection::establish(database.to_str().unwrap()).unwrap();

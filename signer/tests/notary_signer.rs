@@ -49,7 +49,7 @@ impl Drop for NotarySigner {
 async fn until_healthy(client: &SignerClient) {
     let begun = Instant::now();
     while let Err(cause) = client.health().await {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{cause}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{cause}");
         tokio::task::yield_now().await;
     }
 }

@@ -342,6 +342,11 @@ impl Databases {
         self.engine
     }
 
+    /// The port of their server, on the loopback interface.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     fn name(&self, whose: Whose) -> String {
         match whose {
             Whose::Server => format!("server_{}", self.number),

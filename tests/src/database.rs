@@ -18,10 +18,15 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::process::{free_port, installed_program, wait_until};
+use crate::{
+    pki::ClientFiles,
+    process::{free_port, installed_program, wait_until},
+};
 
 /// The password of the account that tests use.
 pub const PASSWORD: &str = "a/password?with@signs";
+/// The account that shows a certificate, where there is TLS.
+pub const CERTIFIED: &str = "certified";
 /// Runs a database server until the input ends; then ends it, and removes a directory if one is named.
 const KEEPER: &str = r#"
 remove=$1; signal=$2; shift 2
@@ -58,6 +63,7 @@ pub struct DatabaseServer {
     directory: PathBuf,
     port: u16,
     keeper: Option<Child>,
+    options: Vec<String>,
     own: Option<TempDir>,
 }
 
@@ -127,6 +133,21 @@ impl Engine {
         command
     }
 
+    /// Makes a file or directory the server's.
+    fn give(self, path: &Path) {
+        if rustix::process::geteuid().is_root() {
+            let id = |flag: &str| {
+                let output = Command::new("id").args([flag, self.account()]).output().unwrap();
+                String::from_utf8(output.stdout)
+                    .unwrap()
+                    .trim()
+                    .parse::<u32>()
+                    .unwrap()
+            };
+            chown(path, Some(id("-u")), Some(id("-g"))).unwrap();
+        }
+    }
+
     fn program(self, name: &str) -> PathBuf {
         match self {
             Self::Postgres => {
@@ -156,6 +177,24 @@ impl DatabaseServer {
         server
     }
 
+    /// A server of one test that speaks TLS only, with the certificate of `files`. It asks [`CERTIFIED`] for a
+    /// certificate of the same CA instead of a password.
+    pub fn start_with_tls(engine: Engine, files: &ClientFiles) -> Self {
+        let own = TempDir::new().unwrap();
+        let mut server = Self::prepare(engine, own.path().to_path_buf());
+        server.own = Some(own);
+        server.demand_tls(files);
+        server.resume();
+        server.make_account();
+        server.run(&match engine {
+            Engine::Postgres => format!("CREATE ROLE {CERTIFIED} LOGIN IN ROLE tester;"),
+            _ => format!(
+                "CREATE USER {CERTIFIED}@'%' REQUIRE SUBJECT '/CN={CERTIFIED}'; GRANT ALL ON *.* TO {CERTIFIED}@'%';"
+            ),
+        });
+        server
+    }
+
     fn start_shared(engine: Engine) -> Self {
         let mut server = Self::prepare(engine, TempDir::new().unwrap().keep());
         server.resume();
@@ -164,20 +203,7 @@ impl DatabaseServer {
     }
 
     fn prepare(engine: Engine, directory: PathBuf) -> Self {
-        if rustix::process::geteuid().is_root() {
-            let id = |flag: &str| {
-                let output = Command::new("id")
-                    .args([flag, engine.account()])
-                    .output()
-                    .unwrap();
-                String::from_utf8(output.stdout)
-                    .unwrap()
-                    .trim()
-                    .parse::<u32>()
-                    .unwrap()
-            };
-            chown(&directory, Some(id("-u")), Some(id("-g"))).unwrap();
-        }
+        engine.give(&directory);
         let data = directory.join("data");
         let mut make = match engine {
             Engine::Sqlite => panic!("SQLite has no server"),
@@ -209,7 +235,41 @@ impl DatabaseServer {
             directory,
             port: free_port(),
             keeper: None,
+            options: Vec::new(),
             own: None,
+        }
+    }
+
+    /// Lets nobody in without TLS, and [`CERTIFIED`] without a certificate of `files`' CA.
+    fn demand_tls(&mut self, files: &ClientFiles) {
+        let options = match self.engine {
+            Engine::Postgres => {
+                let clients = format!(
+                    "local all all trust\nhostssl all {CERTIFIED} 127.0.0.1/32 cert\n\
+                     hostssl all all 127.0.0.1/32 scram-sha-256\n"
+                );
+                fs::write(self.directory.join("data/pg_hba.conf"), clients).unwrap();
+                [
+                    "-cssl=on",
+                    "-cssl_ca_file=",
+                    "-cssl_cert_file=",
+                    "-cssl_key_file=",
+                ]
+            }
+            _ => [
+                "--require-secure-transport=ON",
+                "--ssl-ca=",
+                "--ssl-cert=",
+                "--ssl-key=",
+            ],
+        };
+        self.options.push(options[0].to_owned());
+        let files = [&files.ca, &files.certificate, &files.key];
+        for (option, file) in options[1..].iter().zip(files) {
+            let own = self.directory.join(file.file_name().unwrap());
+            fs::copy(file, &own).unwrap();
+            self.engine.give(&own);
+            self.options.push(format!("{option}{}", own.display()));
         }
     }
 
@@ -217,7 +277,7 @@ impl DatabaseServer {
     pub fn resume(&mut self) {
         let data = self.directory.join("data");
         let port = self.port.to_string();
-        let (signal, command) = if self.engine == Engine::Postgres {
+        let (signal, mut command) = if self.engine == Engine::Postgres {
             let mut command = self.engine.command(&self.engine.program("postgres"));
             command.arg("-D").arg(&data).arg("-k").arg(&self.directory);
             command.args([
@@ -243,6 +303,7 @@ impl DatabaseServer {
             command.args(["--max-connections=300", "--innodb-buffer-pool-size=64M"]);
             ("TERM", command)
         };
+        command.args(&self.options);
         let log = File::options()
             .create(true)
             .append(true)
@@ -361,13 +422,28 @@ impl Databases {
 
     /// The address for another account.
     pub fn url_as(&self, whose: Whose, user: &str, password: &str) -> String {
+        let parameters = match self.engine {
+            Engine::Postgres => "sslmode=disable",
+            _ => "parseTime=true",
+        };
+        self.url_with(whose, (user, password), "127.0.0.1", parameters)
+    }
+
+    /// The address for another account, under a name of this machine, with these parameters.
+    pub fn url_with(
+        &self,
+        whose: Whose,
+        (user, password): (&str, &str),
+        host: &str,
+        parameters: &str,
+    ) -> String {
         let (port, name) = (self.port, self.name(whose));
         match self.engine {
             Engine::Postgres => {
                 let password: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
-                format!("postgres://{user}:{password}@127.0.0.1:{port}/{name}?sslmode=disable")
+                format!("postgres://{user}:{password}@{host}:{port}/{name}?{parameters}")
             }
-            _ => format!("{user}:{password}@tcp(127.0.0.1:{port})/{name}?parseTime=true"),
+            _ => format!("{user}:{password}@tcp({host}:{port})/{name}?{parameters}"),
         }
     }
 

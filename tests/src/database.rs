@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use crate::{
     pki::ClientFiles,
-    process::{free_port, installed_program, wait_until},
+    process::{Finished, free_port, installed_program, wait_until},
 };
 
 /// The password of the account that tests use.
@@ -408,7 +408,8 @@ impl Databases {
         self.port
     }
 
-    fn name(&self, whose: Whose) -> String {
+    /// The name of one.
+    pub fn name(&self, whose: Whose) -> String {
         match whose {
             Whose::Server => format!("server_{}", self.number),
             Whose::Signer => format!("signer_{}", self.number),
@@ -449,11 +450,11 @@ impl Databases {
 
     /// The `storage` section for it.
     pub fn storage(&self, whose: Whose) -> Value {
-        json!({
-            "backend": self.engine.name(),
-            "db_url": self.url(whose),
-            "default_alias": "timestamp_1",
-        })
+        let mut storage = json!({"backend": self.engine.name(), "db_url": self.url(whose)});
+        if whose == Whose::Signer {
+            storage["default_alias"] = json!("timestamp_1");
+        }
+        storage
     }
 
     /// Runs statements, such as a dump, as the owner of the tables.
@@ -465,6 +466,33 @@ impl Databases {
             client.env("PGUSER", "tester");
         }
         feed(client, sql)
+    }
+
+    /// The rows of a table, or of all, as statements that store them elsewhere.
+    pub fn dump(&self, whose: Whose, table: Option<&str>) -> String {
+        let mut command = match self.engine {
+            Engine::Postgres => {
+                let mut command = Command::new(installed_program("pg_dump", "postgresql-client"));
+                command.args(["--data-only", "--inserts", "-U", "postgres", "-h"]);
+                command.arg(&self.directory).args(["-p", &self.port.to_string()]);
+                command.args(table.map(|table| format!("--table={table}")));
+                command.arg(self.name(whose));
+                command
+            }
+            _ => {
+                let mut command = Command::new(installed_program("mariadb-dump", "mariadb-client"));
+                command.args(["--no-defaults", "--user=root", "--no-create-info", "--hex-blob"]);
+                command.arg(format!("--socket={}", self.directory.join("socket").display()));
+                command.arg(self.name(whose)).args(table);
+                command
+            }
+        };
+        let dump = Finished::run(&mut command, "").ok().stdout;
+        // Comments have the time in them, and the newest versions of pg_dump a word of chance.
+        let lines = dump
+            .lines()
+            .filter(|line| !line.starts_with("--") && !line.starts_with('\\'));
+        lines.map(|line| format!("{line}\n")).collect()
     }
 
     /// Runs statements as the administrator.

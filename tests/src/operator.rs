@@ -1,8 +1,6 @@
 //! What an operator does at the command line, beside the running daemons.
 
-use std::{ffi::OsStr, fs, path::Path, process::Command};
-
-use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+use std::{ffi::OsStr, process::Command};
 
 use crate::{
     process::{Finished, built_programs},
@@ -41,31 +39,4 @@ impl TestServer {
     pub fn passphrase(&self) -> &'static str {
         PASSPHRASE.1
     }
-}
-
-/// Runs SQL on an SQLite file behind the daemons' back.
-pub fn execute(database: &Path, sql: &str) {
-    let mut connection = SqliteConnection::establish(database.to_str().unwrap()).unwrap();
-    connection
-        .batch_execute(&format!("PRAGMA busy_timeout = 10000; {sql}"))
-        .unwrap();
-}
-
-/// Everything in an SQLite file and beside it.
-pub fn bytes_of(database: &Path) -> Vec<(String, Vec<u8>)> {
-    let name = database.file_name().unwrap().to_str().unwrap();
-    let entries = fs::read_dir(database.parent().unwrap()).unwrap();
-    let mut files: Vec<_> = entries
-        .map(|entry| entry.unwrap())
-        .filter(|entry| entry.file_name().to_str().unwrap().starts_with(name))
-        .map(|entry| {
-            (
-                entry.file_name().into_string().unwrap(),
-                fs::read(entry.path()).unwrap(),
-            )
-        })
-        .filter(|(name, bytes)| !name.ends_with("-shm") && !bytes.is_empty())
-        .collect();
-    files.sort();
-    files
 }

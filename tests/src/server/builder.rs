@@ -85,9 +85,15 @@ impl Builder {
 
     /// Keeps metadata and keys in fresh databases of this kind.
     #[must_use]
-    pub fn database(self, engine: Engine) -> Self {
+    pub fn database(mut self, engine: Engine) -> Self {
         match engine {
-            Engine::Sqlite => self,
+            Engine::Sqlite => {
+                for changes in [&mut self.changes, &mut self.signer_changes] {
+                    changes.retain(|(key, _)| *key != "storage");
+                }
+                self.databases = None;
+                self
+            }
             served => self.databases(served.databases()),
         }
     }

@@ -314,8 +314,23 @@ fn a_snapshot_key_of_the_other_server_is_taken_back_before_leaving() {
     // A root can be published only with a snapshot and a timestamp that name it, and the CLI changes one key at a
     // time: with both keys away neither can be replaced.
     let moved = at(&to, &alice);
-    moved.run(["key", "rotate", GUN, "timestamp", "-r"]).fails();
-    moved.run(["key", "rotate", GUN, "snapshot", "-r"]).fails();
+    let way_out = format!("notary -s https://THAT-SERVER key rotate {GUN} snapshot");
+    moved
+        .run(["key", "rotate", GUN, "timestamp", "-r"])
+        .fails()
+        .says(&way_out);
+    moved
+        .run(["key", "rotate", GUN, "snapshot", "-r"])
+        .fails()
+        .says(&format!("notary key rotate {GUN} timestamp -r"));
+    let file = moved.file("content", "three");
+    moved.run(["add", GUN, "v3", &file.display().to_string()]).ok();
+    moved
+        .run(["publish", GUN])
+        .fails()
+        .says(&way_out)
+        .says(&format!("notary delete --remote {GUN}"));
+    moved.run(["reset", GUN, "--all"]).ok();
 
     alice.run(["key", "rotate", GUN, "snapshot"]).ok();
     mirror(&to, &from, &[GUN]).ok().says("new documents");

@@ -52,12 +52,12 @@ fn snapshot(gun: &Gun) -> String {
     )
 }
 
+/// Short, and the rarer ways last: clients are told 500 characters.
 fn both(gun: &Gun) -> String {
     format!(
-        "nor does it hold the timestamp key, and one cannot be replaced without the other. If the owner of the \
-         repository has the snapshot key, the owner runs \"notary key rotate {gun} timestamp -r\". If the server \
-         that the repository was mirrored from has it, the owner first takes it back there, with \"notary -s \
-         https://THAT-SERVER key rotate {gun} snapshot\", and it is mirrored again. If that server is gone, its \
-         signer's keys are needed here, or a new repository: \"notary delete --remote {gun}\", then sign anew"
+        "nor the timestamp key, and one cannot be replaced without the other. If the owner has the snapshot key: \
+         \"notary key rotate {gun} timestamp -r\". If the server it was mirrored from has it: \"notary -s \
+         https://THAT-SERVER key rotate {gun} snapshot\", and mirror it again. If that server is gone: delete \
+         the repository and sign anew"
     )
 }

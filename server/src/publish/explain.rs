@@ -52,7 +52,7 @@ fn snapshot(gun: &Gun) -> String {
     )
 }
 
-/// Short, and the rarer ways last: clients are told 500 characters.
+/// Short, and the rarer ways last: clients are told 600 characters.
 fn both(gun: &Gun) -> String {
     format!(
         "nor the timestamp key, and one cannot be replaced without the other. If the owner has the snapshot key: \

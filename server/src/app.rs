@@ -2,7 +2,6 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -20,9 +19,11 @@ use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 use crate::{
     clock::Clock,
     config::{Config, TokenSettings, TrustService},
-    http::{self, Generation, ListenError},
+    generation::{Generation, GenerationError},
+    http::{self, ListenError},
     identity::token::{BundleError, TokenAuth},
     refresh,
+    reload::{self, LastReload},
     store::{Store, StoreError},
     telemetry::{health::Health, metrics},
 };
@@ -53,9 +54,9 @@ pub enum StartError {
         /// What is wrong with it.
         cause: BundleError,
     },
-    /// The files for TLS towards clients cannot be used.
+    /// The files that decide about connections and requests cannot be used.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Generation(#[from] GenerationError),
     /// The server cannot listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -99,6 +100,8 @@ pub struct State {
     pub clock: Clock,
     /// What the last checks found.
     pub health: Health,
+    /// What became of the last reload.
+    pub last_reload: LastReload,
     /// The figures recorded.
     pub metrics: PrometheusHandle,
 }
@@ -111,7 +114,7 @@ impl State {
     pub fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
         let (keys, key_algorithm) = key_service(&config.trust_service)?;
         let tokens = config.auth.as_ref().map(token_auth).transpose()?;
-        let generation = Generation::load(config.tls.as_ref())?;
+        let generation = Generation::load(&config, 1)?;
         let store = Store::open(&config.storage, config.storage_options)?;
         let metrics = metrics::install().map_err(StartError::Metrics)?;
         Ok(Self {
@@ -123,20 +126,9 @@ impl State {
             key_algorithm,
             clock,
             health: Health::default(),
+            last_reload: LastReload::default(),
             metrics,
         })
-    }
-
-    /// Takes up the TLS files and modes of a configuration file as it is now. Connections that are open stay
-    /// as they are; if anything is wrong, everything does.
-    ///
-    /// # Errors
-    /// When the configuration or one of its files is refused.
-    pub fn reload(&self, path: &Path) -> Result<(), StartError> {
-        let (config, _) = Config::load(path)?;
-        self.generation
-            .store(Arc::new(Generation::load(config.tls.as_ref())?));
-        Ok(())
     }
 
     /// Runs a database access where it may block.
@@ -212,8 +204,14 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
     tokio::spawn(refresh::run(state.clone()));
-    tokio::spawn(follow_reloads(state.clone(), path.to_path_buf()));
-    let addresses: Vec<String> = state.config.listen.iter().map(ToString::to_string).collect();
+    tokio::spawn(reload::run(state.clone(), path.to_path_buf()));
+    for warning in state.generation.load().warnings(state.clock.now()) {
+        tracing::warn!("{warning}");
+    }
+    let listeners = state.config.listeners.iter();
+    let addresses: Vec<String> = listeners
+        .flat_map(|listener| listener.addresses.iter().map(ToString::to_string))
+        .collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         addresses = addresses.join(" "),
@@ -232,37 +230,32 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
 }
 
 fn warn_about_openness(config: &Config) {
-    match &config.tls {
-        None if config.auth.is_some() => {
-            tracing::warn!("no TLS is configured: anybody may listen in, and take tokens")
+    for listener in &config.listeners {
+        let (name, tokens) = (listener.name.as_str(), config.auth.is_some());
+        match &listener.tls {
+            None if tokens => {
+                tracing::warn!(
+                    listener = name,
+                    "no TLS is configured: anybody may listen in, and take tokens"
+                )
+            }
+            None => {
+                tracing::warn!(
+                    listener = name,
+                    "no TLS is configured: everybody may do everything, and anybody may listen in"
+                )
+            }
+            Some(tls) if tls.client_auth == ClientAuth::Off && !tokens => {
+                tracing::warn!(
+                    listener = name,
+                    "no client certificates are asked for: everybody may do everything (server.client_ca_file)"
+                );
+            }
+            Some(_) => {}
         }
-        None => {
-            tracing::warn!("no TLS is configured: everybody may do everything, and anybody may listen in")
-        }
-        Some(tls) if tls.client_auth == ClientAuth::Off && config.auth.is_none() => {
-            tracing::warn!(
-                "no client certificates are asked for: everybody may do everything (server.client_ca_file)"
-            );
-        }
-        Some(_) => {}
     }
     if matches!(config.trust_service, TrustService::Local) {
         tracing::warn!("trust_service.type is local: the signing keys are gone when this process ends");
-    }
-}
-
-/// SIGHUP: new connections are accepted with the files as they are then.
-async fn follow_reloads(state: web::Data<State>, path: PathBuf) {
-    let Ok(mut hangups) = signals::hangups() else {
-        return;
-    };
-    while hangups.recv().await.is_some() {
-        let outcome = state.reload(&path);
-        metrics::reloaded(outcome.is_ok());
-        match outcome {
-            Ok(()) => tracing::info!("reloaded certificate, key and client CAs"),
-            Err(reason) => tracing::error!(%reason, "the reload was refused; everything stays as it was"),
-        }
     }
 }
 

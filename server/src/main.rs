@@ -11,6 +11,8 @@ use platform::{
 use server::{
     app, check,
     config::{Config, ENVIRONMENT_PREFIX},
+    generation::Generation,
+    identity::whoami,
     moving::{export, import, mirror},
     quickstart, refresh,
     store::{self, Store},
@@ -54,6 +56,8 @@ enum Command {
     },
     /// Verify what is stored and ask the signer for the keys, and say what would fail; changes nothing.
     Check(check::Options),
+    /// Say who a certificate's holder is, by which rule and why; status 1 if nobody can tell.
+    Whoami(whoami::Options),
     /// Write repositories with their whole history to a file.
     Export(export::Options),
     /// Take repositories from a file that export wrote.
@@ -91,6 +95,11 @@ fn main() -> ExitCode {
         Some(Command::Check(options)) => match check::run(&options) {
             Ok(true) => Ok(()),
             // Everything has been said.
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error.to_string()),
+        },
+        Some(Command::Whoami(options)) => match whoami::run(&options) {
+            Ok(true) => Ok(()),
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error.to_string()),
         },
@@ -146,8 +155,9 @@ fn migrate(path: &std::path::Path, action: MigrateAction) -> Result<(), String> 
 
 fn check_config(path: &std::path::Path) -> Result<(), String> {
     let (config, unknown_keys) = Config::load(path).map_err(|error| error.to_string())?;
-    if let Some(tls) = &config.tls {
-        tls.acceptor().map_err(|error| error.to_string())?;
+    let generation = Generation::load(&config, 1).map_err(|error| error.to_string())?;
+    for warning in generation.warnings(chrono::Utc::now()) {
+        println!("warning: {warning}");
     }
     for unknown in unknown_keys {
         match unknown.nearest {

@@ -196,7 +196,7 @@ fn ambiguous_subjects_give_no_identity() {
     let server = TestServer::builder().requests_certificates().start();
     let reserved = server.client_with(&server.pki().user("anonymous"));
     let error = reserved.get("/v2/").refuses(401, "UNAUTHORIZED");
-    assert_eq!(error["detail"]["reason"], "ambiguous_name");
+    assert_eq!(error["detail"]["reason"], "reserved_name");
     let directory = server.path().join("pki");
     let openssl = |arguments: &str| {
         let mut command = Command::new("openssl");

@@ -6,6 +6,7 @@ use std::{
     process::Command,
 };
 
+use serde_json::json;
 use tests::{Finished, TestServer, process::wait_until};
 
 fn hang_up(server: &TestServer) {
@@ -33,7 +34,7 @@ fn shown(server: &TestServer) -> String {
 
 #[test]
 fn a_new_server_certificate_is_shown_after_a_hangup_and_open_connections_stay() {
-    let server = TestServer::start();
+    let server = TestServer::builder().set("reload.watch", json!(false)).start();
     let before = shown(&server);
     let mut open = server.client("alice").connect().unwrap();
     server.pki().daemon("server", &[], &[]);
@@ -90,7 +91,7 @@ fn a_new_client_ca_lets_its_clients_in_and_the_old_ones_out() {
 
 #[test]
 fn a_bad_file_changes_nothing_and_is_said_so() {
-    let server = TestServer::start();
+    let server = TestServer::builder().set("reload.watch", json!(false)).start();
     let before = shown(&server);
     fs::write(server.path().join("pki/server.pem"), "not a certificate").unwrap();
     hang_up(&server);

@@ -11,6 +11,8 @@ use std::{
 
 use serde_json::Value;
 
+pub use value::addresses;
+
 /// Why a configuration is refused. Every message names the key or the file.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -216,6 +218,15 @@ mod tests {
             "{refused}"
         );
         assert_eq!(settings.flag("n.b").unwrap(), Some(true));
+    }
+
+    #[test]
+    fn a_section_is_given_as_it_stands_and_counts_as_read() {
+        let settings = settings(json!({"Rules": [{"Name": "a"}], "gone": null}));
+        assert_eq!(settings.section("rules"), Some(json!([{"Name": "a"}])));
+        assert_eq!(settings.section("gone"), Some(Value::Null));
+        assert_eq!(settings.section("absent"), None);
+        assert_eq!(settings.unknown_keys(), []);
     }
 
     #[test]

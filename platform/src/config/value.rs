@@ -6,9 +6,12 @@ use std::{
     path::PathBuf,
 };
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{ConfigError, Settings};
+
+const ADDRESS: &str = "host:port, or :port for every interface, for example 127.0.0.1:4443";
 
 impl Settings {
     fn find(&self, key: &str) -> Option<Value> {
@@ -127,23 +130,86 @@ impl Settings {
         }
     }
 
+    /// A section or list of sections, read into a type of its own. Keys within it count as known; those that
+    /// the type does not know are refused.
+    ///
+    /// # Errors
+    /// When the value does not fit the type; the message names where in the section.
+    pub fn typed<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ConfigError> {
+        let Some(value) = self.find(key) else {
+            return Ok(None);
+        };
+        serde_path_to_error::deserialize(&value)
+            .map(Some)
+            .map_err(|cause| {
+                let inner = cause.path().to_string();
+                let inside = match inner.as_str() {
+                    "." => key.to_owned(),
+                    path if path.starts_with('[') => format!("{key}{path}"),
+                    path => format!("{key}.{path}"),
+                };
+                ConfigError::Invalid {
+                    value: written(&value, cause.path()),
+                    key: inside,
+                    allowed: cause.into_inner().to_string(),
+                }
+            })
+    }
+
+    /// Whatever the key holds, for values with a structure of their own. Unlike elsewhere an empty text or a
+    /// null is not the same as no key: a list whose entries were all taken out must not pass for none. The
+    /// names inside of lists keep their case.
+    pub fn section(&self, key: &str) -> Option<Value> {
+        self.asked.borrow_mut().insert(key.to_owned());
+        if let Some(overridden) = (self.environment)(key) {
+            return Some(Value::String(overridden));
+        }
+        let mut steps = key.split('.');
+        steps.try_fold(&self.tree, |node, step| node.get(step)).cloned()
+    }
+
     /// Addresses to listen on: `host:port`, or `:port` for every interface.
     ///
     /// # Errors
     /// When the key is absent, or the text is not an address or its host cannot be found.
     pub fn listen_addresses(&self, key: &str) -> Result<Vec<SocketAddr>, ConfigError> {
-        let allowed = "host:port, or :port for every interface, for example 127.0.0.1:4443";
-        let text = self.required(key, allowed)?;
-        let full = if text.starts_with(':') {
-            format!("[::]{text}")
-        } else {
-            text.clone()
-        };
-        let found = full
-            .to_socket_addrs()
-            .map_err(|cause| ConfigError::invalid(key, &text, format!("{allowed}; {cause}")))?;
-        Ok(found.collect())
+        let text = self.required(key, ADDRESS)?;
+        addresses(key, &text)
     }
+}
+
+/// The addresses that a text names: `host:port`, or `:port` for every interface. `key` is for messages.
+///
+/// # Errors
+/// When the text is not an address or its host cannot be found.
+pub fn addresses(key: &str, text: &str) -> Result<Vec<SocketAddr>, ConfigError> {
+    let full = if text.starts_with(':') {
+        format!("[::]{text}")
+    } else {
+        text.to_owned()
+    };
+    let found = full
+        .to_socket_addrs()
+        .map_err(|cause| ConfigError::invalid(key, text, format!("{ADDRESS}; {cause}")))?;
+    Ok(found.collect())
+}
+
+/// What stands at a path of a value, as far as the path exists.
+fn written(value: &Value, path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut node = value;
+    for segment in path.iter() {
+        let inner = match segment {
+            Segment::Seq { index } => node.get(index),
+            Segment::Map { key } => node.get(key),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        };
+        match inner {
+            Some(inner) => node = inner,
+            None => break,
+        }
+    }
+    node.to_string()
 }
 
 fn refused(key: &str, value: &Value, allowed: &str) -> ConfigError {

@@ -13,6 +13,7 @@ use tokio_openssl::SslStream;
 use super::{
     CertificateFault, ClientCertificate, PeerCertificate,
     server::{FaultCell, fault_index},
+    trust::owned,
 };
 
 /// A client that has not finished its handshake after this long is dropped.
@@ -112,15 +113,23 @@ fn presented(stream: &TlsStream, fault: Option<CertificateFault>) -> Result<Peer
     let Some(x509) = stream.ssl().peer_certificate() else {
         return Ok(PeerCertificate::None);
     };
-    let certificate = ClientCertificate::new(x509).ok_or("the certificate's dates cannot be read")?;
+    // On the server's side this holds the issuers only.
+    let issuers = stream.ssl().peer_cert_chain().map(owned).unwrap_or_default();
+    let certificate = ClientCertificate::new(x509)
+        .ok_or("the certificate's dates cannot be read")?
+        .with_presented(issuers);
     // Belt and braces: what the callback forgave is still in the verification result.
     let result = stream.ssl().verify_result();
     let fault = fault.or_else(|| {
         (result != openssl::x509::X509VerifyResult::OK).then(|| CertificateFault::new(result, 0))
     });
+    let chain = stream.ssl().verified_chain().map(owned).unwrap_or_default();
     Ok(match fault {
         Some(fault) => PeerCertificate::Refused(Box::new(certificate), fault),
-        None => PeerCertificate::Verified(Box::new(certificate)),
+        None if chain.is_empty() => {
+            PeerCertificate::Refused(Box::new(certificate), CertificateFault::unverified())
+        }
+        None => PeerCertificate::Verified(Box::new(certificate), chain),
     })
 }
 

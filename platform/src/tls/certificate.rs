@@ -101,12 +101,22 @@ impl CertificateFault {
             depth,
         }
     }
+
+    /// For a certificate whose verification could not even be tried.
+    pub(super) fn unverified() -> Self {
+        Self {
+            reason: FaultReason::Invalid,
+            explanation: "it could not be verified".into(),
+            depth: 0,
+        }
+    }
 }
 
 /// What is known about a certificate, verified or not.
 #[derive(Debug, Clone)]
 pub struct ClientCertificate {
     x509: X509,
+    presented: Vec<X509>,
     not_before: DateTime<Utc>,
     not_after: DateTime<Utc>,
 }
@@ -118,9 +128,22 @@ impl ClientCertificate {
         let not_after = utc(x509.not_after())?;
         Some(Self {
             x509,
+            presented: Vec::new(),
             not_before,
             not_after,
         })
+    }
+
+    /// With the issuers that the client sent along, which nobody has verified.
+    #[must_use]
+    pub fn with_presented(mut self, issuers: Vec<X509>) -> Self {
+        self.presented = issuers;
+        self
+    }
+
+    /// The issuers that the client sent along.
+    pub fn presented(&self) -> &[X509] {
+        &self.presented
     }
 
     /// The certificate itself.
@@ -174,8 +197,8 @@ pub enum PeerCertificate {
     None,
     /// A certificate that must not give an identity.
     Refused(Box<ClientCertificate>, CertificateFault),
-    /// A certificate whose chain was verified in the handshake.
-    Verified(Box<ClientCertificate>),
+    /// A certificate whose chain was verified in the handshake: from itself to the CA that vouches for it.
+    Verified(Box<ClientCertificate>, Vec<X509>),
 }
 
 fn one_line(name: &X509NameRef) -> String {
@@ -192,7 +215,7 @@ fn one_line(name: &X509NameRef) -> String {
 }
 
 /// OpenSSL gives no timestamp of an ASN.1 time, only its distance from another.
-fn utc(time: &Asn1TimeRef) -> Option<DateTime<Utc>> {
+pub fn utc(time: &Asn1TimeRef) -> Option<DateTime<Utc>> {
     let distance = Asn1Time::from_unix(0).ok()?.diff(time).ok()?;
     let since_epoch = TimeDelta::try_days(i64::from(distance.days))?
         .checked_add(&TimeDelta::try_seconds(i64::from(distance.secs))?)?;

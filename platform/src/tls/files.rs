@@ -35,6 +35,19 @@ pub(super) fn certificates(what: &'static str, path: &Path) -> Result<Vec<X509>,
     Ok(found)
 }
 
+/// The certificates of PEM text in the configuration itself, at least one.
+pub(super) fn inline_certificates(set: &str, pem: &str) -> Result<Vec<X509>, TlsError> {
+    let refuse = |reason: String| TlsError::Inline {
+        set: set.to_owned(),
+        reason,
+    };
+    let found = X509::stack_from_pem(pem.as_bytes()).map_err(|cause| refuse(cause.to_string()))?;
+    if found.is_empty() {
+        return Err(refuse("it holds no PEM certificate".into()));
+    }
+    Ok(found)
+}
+
 /// The one unencrypted private key of a PEM file.
 pub(super) fn private_key(what: &'static str, path: &Path) -> Result<PKey<Private>, TlsError> {
     let pem = read(what, path)?;

@@ -5,11 +5,13 @@ mod certificate;
 mod client;
 mod files;
 mod server;
+mod trust;
 
 pub use accept::{Handshake, HandshakeError, TlsStream, close_politely};
 pub use certificate::{CertificateFault, ClientCertificate, FaultReason, PeerCertificate};
 pub use client::{ClientTls, connect};
 pub use server::{ClientAuth, ServerTls};
+pub use trust::{CaSet, ClientTrust, PemSource, Verified};
 
 /// Why TLS cannot be set up. The messages name the configuration's file.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,14 @@ pub enum TlsError {
         what: &'static str,
         /// The file.
         path: std::path::PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// PEM text in the configuration is not what it should be.
+    #[error("the client CA set {set} (PEM text in the configuration): {reason}")]
+    Inline {
+        /// The set's name.
+        set: String,
         /// What is wrong with it.
         reason: String,
     },

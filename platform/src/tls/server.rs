@@ -12,14 +12,10 @@ use openssl::{
         AlpnError, Ssl, SslAcceptor, SslMethod, SslOptions, SslSessionCacheMode, SslVerifyMode, SslVersion,
         select_next_proto,
     },
-    stack::Stack,
-    x509::{
-        X509, X509Name, X509StoreContext, X509StoreContextRef, store::X509StoreBuilder,
-        verify::X509VerifyFlags,
-    },
+    x509::{X509StoreContext, X509StoreContextRef},
 };
 
-use super::{CertificateFault, TlsError, files};
+use super::{CertificateFault, ClientTrust, TlsError, files, trust::SECURITY_LEVEL};
 
 /// What is asked of clients in the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +35,6 @@ pub struct ServerTls {
     pub certificate: PathBuf,
     /// PEM private key, unencrypted.
     pub key: PathBuf,
-    /// Certificates that may issue client certificates: roots, intermediates, or both.
-    pub client_ca: Option<PathBuf>,
     /// What is asked of clients.
     pub client_auth: ClientAuth,
     /// Whether to name the client CAs in the handshake. A Go client then sends no certificate that none
@@ -65,12 +59,14 @@ pub(super) fn fault_index() -> Result<Index<Ssl, FaultCell>, ErrorStack> {
 }
 
 impl ServerTls {
-    /// Reads the files and makes the acceptor.
+    /// Reads the files and makes the acceptor. `clients` are the CAs that may issue client certificates;
+    /// without them no certificate is asked for.
     ///
     /// # Errors
     /// When a file is missing or wrong, or key and certificate do not belong together.
-    pub fn acceptor(&self) -> Result<SslAcceptor, TlsError> {
+    pub fn acceptor(&self, clients: Option<&ClientTrust>) -> Result<SslAcceptor, TlsError> {
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+        builder.set_security_level(SECURITY_LEVEL.into());
         builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
         let (chain, key) =
             files::key_pair("the certificate", &self.certificate, "the private key", &self.key)?;
@@ -94,30 +90,23 @@ impl ServerTls {
                 chosen.ok_or(AlpnError::NOACK)
             });
         }
-        self.verify_clients(&mut builder)?;
+        self.verify_clients(&mut builder, clients)?;
         Ok(builder.build())
     }
 
-    fn verify_clients(&self, builder: &mut openssl::ssl::SslAcceptorBuilder) -> Result<(), TlsError> {
-        let Some(path) = self
-            .client_ca
-            .as_ref()
-            .filter(|_| self.client_auth != ClientAuth::Off)
-        else {
+    fn verify_clients(
+        &self,
+        builder: &mut openssl::ssl::SslAcceptorBuilder,
+        clients: Option<&ClientTrust>,
+    ) -> Result<(), TlsError> {
+        let Some(clients) = clients.filter(|_| self.client_auth != ClientAuth::Off) else {
             builder.set_verify(SslVerifyMode::NONE);
             return Ok(());
         };
-        let anchors = files::certificates("the client CA file", path)?;
         if self.advertise_cas {
-            builder.set_client_ca_list(names(&anchors)?);
+            builder.set_client_ca_list(clients.names()?);
         }
-        let mut store = X509StoreBuilder::new()?;
-        for anchor in anchors {
-            store.add_cert(anchor)?;
-        }
-        // As in Go, every certificate of the file is an anchor, an intermediate without its root too.
-        store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
-        builder.set_verify_cert_store(store.build())?;
+        builder.set_verify_cert_store(clients.handshake_store()?)?;
         let index = fault_index()?;
         let (mode, forgive) = match self.client_auth {
             ClientAuth::Require => (SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT, false),
@@ -142,12 +131,4 @@ fn record(context: &mut X509StoreContextRef, index: Index<Ssl, FaultCell>) -> bo
     let Ok(mut slot) = cell.lock() else { return false };
     slot.get_or_insert(fault);
     true
-}
-
-fn names(anchors: &[X509]) -> Result<Stack<X509Name>, ErrorStack> {
-    let mut names = Stack::new()?;
-    for anchor in anchors {
-        names.push(anchor.subject_name().to_owned()?)?;
-    }
-    Ok(names)
 }

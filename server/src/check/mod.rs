@@ -12,7 +12,7 @@ use tuf::{Gun, RoleName, Severity};
 use crate::{
     app::{self, StartError},
     config::{Config, TrustService},
-    http::Generation,
+    generation::Generation,
     store::{Audited, Store, StoreError},
 };
 use keys::{Held, ServerKeys, Signer};
@@ -140,7 +140,7 @@ fn named(guns: &[String], store: &Store, report: &mut Report) -> Result<Option<V
 
 /// Everything that the server reads at start beside the database.
 fn files(config: &Config, report: &mut Report) {
-    let tls = Generation::load(config.tls.as_ref()).map_err(StartError::from);
+    let tls = Generation::load(config, 1).map_err(StartError::from);
     let tokens = config.auth.as_ref().map(app::token_auth).transpose();
     let outcomes = [tls.map(drop), tokens.map(drop)];
     let mut failures = outcomes.into_iter().filter_map(Result::err).peekable();

@@ -1,23 +1,30 @@
 //! The server's configuration: the Notary server's keys, and ours beside them.
 
 mod auth;
+mod proxies;
 mod refresh;
+mod reload;
 mod repositories;
 mod server;
+pub mod table;
 mod trust_service;
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use platform::{
     config::{ConfigError, Settings, UnknownKey},
     database::{Location, Options},
     logging::{LEVELS, Level},
-    tls::ServerTls,
 };
 
+use crate::identity::rules::IdentityRules;
+
 pub use auth::TokenSettings;
+pub use proxies::{ForwardedCertificate, Proxies};
 pub use refresh::RefreshSettings;
+pub use reload::ReloadSettings;
 pub use repositories::GunPrefixes;
+pub use server::Listener;
 pub use trust_service::TrustService;
 
 /// The start of the names of environment variables that override keys.
@@ -36,10 +43,12 @@ const SHUTDOWN_TIMEOUT: i64 = 30;
 /// Everything the server is told at start.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen.
-    pub listen: Vec<SocketAddr>,
-    /// TLS; plain HTTP when absent.
-    pub tls: Option<ServerTls>,
+    /// Where to listen, and what is asked of clients there; at least one.
+    pub listeners: Vec<Listener>,
+    /// Whose word about a connection counts.
+    pub proxies: Proxies,
+    /// Whose certificate is whose.
+    pub identity: IdentityRules,
     /// The token service that clients without a certificate have to go to; nothing if there is none.
     pub auth: Option<TokenSettings>,
     /// Who signs timestamps and snapshots.
@@ -56,6 +65,8 @@ pub struct Config {
     pub caching: Caching,
     /// When timestamps are renewed in the background.
     pub refresh: RefreshSettings,
+    /// When changed files are taken up.
+    pub reload: ReloadSettings,
     /// The largest publish, in bytes.
     pub publish_limit: usize,
     /// How long requests in flight get at a stop.
@@ -101,10 +112,12 @@ impl Config {
                 CONSISTENT_MAX_AGE,
             )?,
         };
-        let listen = settings.listen_addresses("server.http_addr")?;
-        let tls = server::tls(settings)?;
+        let listeners = server::listeners(settings)?;
+        let proxies = Proxies::read(settings)?;
+        let identity = IdentityRules::read(settings)?.unwrap_or_else(IdentityRules::built_in);
         let auth = TokenSettings::read(settings)?;
         let refresh = RefreshSettings::read(settings)?;
+        let reload = ReloadSettings::read(settings)?;
         let publish_limit = settings
             .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
             .unwrap_or(PUBLISH_LIMIT);
@@ -112,8 +125,9 @@ impl Config {
             .integer("server.shutdown_timeout", 0..=3600)?
             .unwrap_or(SHUTDOWN_TIMEOUT);
         Ok(Self {
-            listen,
-            tls,
+            listeners,
+            proxies,
+            identity,
             auth,
             trust_service,
             storage,
@@ -122,6 +136,7 @@ impl Config {
             gun_prefixes,
             caching,
             refresh,
+            reload,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
             shutdown_timeout: Duration::from_secs(shutdown_timeout.unsigned_abs()),
         })
@@ -136,6 +151,18 @@ fn log_level(settings: &Settings) -> Result<Level, ConfigError> {
         let names: Vec<&str> = LEVELS.iter().map(|(name, _)| *name).collect();
         ConfigError::invalid("logging.level", &text, format!("allowed: {}", names.join(", ")))
     })
+}
+
+/// A time such as `4d 12h`, `90s`, or a number of seconds.
+fn duration(settings: &Settings, key: &str) -> Result<Option<Duration>, ConfigError> {
+    let Some(text) = settings.text(key)? else {
+        return Ok(None);
+    };
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    let parsed = seconds.or_else(|| humantime::parse_duration(&text).ok());
+    parsed
+        .map(Some)
+        .ok_or_else(|| ConfigError::invalid(key, &text, "a time such as 4d 12h, or seconds"))
 }
 
 fn max_age(settings: &Settings, key: &str, default: i64) -> Result<u32, ConfigError> {
@@ -179,7 +206,8 @@ mod tests {
     #[test]
     fn a_notary_file_starts_unchanged_and_requires_certificates() {
         let config = read(notary_file()).unwrap();
-        assert_eq!(config.tls.unwrap().client_auth, ClientAuth::Require);
+        let tls = config.listeners[0].tls.as_ref().unwrap();
+        assert_eq!(tls.client_auth, ClientAuth::Require);
         assert_eq!(config.storage, Location::Sqlite("/c/notary.db".into()));
         assert_eq!(config.log_level, Level::Debug);
         assert_eq!(

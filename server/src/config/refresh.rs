@@ -5,6 +5,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use platform::config::{ConfigError, Settings};
 
+use super::duration;
+
 /// How often the server looks for timestamps to renew.
 const INTERVAL: Duration = Duration::from_secs(600);
 /// Timestamps are renewed when a third of their lifetime is left.
@@ -50,16 +52,4 @@ impl RefreshSettings {
             interval,
         })
     }
-}
-
-/// A time such as `4d 12h`, `90s`, or a number of seconds.
-fn duration(settings: &Settings, key: &str) -> Result<Option<Duration>, ConfigError> {
-    let Some(text) = settings.text(key)? else {
-        return Ok(None);
-    };
-    let seconds = text.parse().ok().map(Duration::from_secs);
-    let parsed = seconds.or_else(|| humantime::parse_duration(&text).ok());
-    parsed
-        .map(Some)
-        .ok_or_else(|| ConfigError::invalid(key, &text, "a time such as 4d 12h, or seconds"))
 }

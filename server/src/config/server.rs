@@ -1,55 +1,257 @@
-//! `server.*` and `tls.*`: how clients connect.
+//! `server.*`, `tls.*`, `client_cas.*` and `listeners`: where and how clients connect.
+
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use platform::{
-    config::{ConfigError, Settings},
-    tls::{ClientAuth, ServerTls},
+    config::{ConfigError, Settings, addresses},
+    tls::{CaSet, ClientAuth, PemSource, ServerTls},
 };
+use serde::Deserialize;
 
+/// The name of the set of `server.client_ca_file`.
+pub const DEFAULT_SET: &str = "default";
+/// The name of the listener of `server.http_addr`.
+const DEFAULT_LISTENER: &str = "http_addr";
 const CLIENT_AUTH: [(&str, ClientAuth); 3] = [
     ("off", ClientAuth::Off),
     ("request", ClientAuth::Request),
     ("require", ClientAuth::Require),
 ];
 
+/// One place to listen at, and what is asked of clients there.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// Its name, for messages and records.
+    pub name: String,
+    /// The configuration's key for it, for messages.
+    pub key: String,
+    /// Where to listen.
+    pub addresses: Vec<SocketAddr>,
+    /// TLS; plain HTTP when absent.
+    pub tls: Option<ServerTls>,
+    /// The CAs that may issue the certificates of its clients.
+    pub client_cas: Vec<CaSet>,
+    /// Whether connections begin with a PROXY protocol header.
+    pub proxy_protocol: bool,
+}
+
+impl Listener {
+    /// Whether the handshake asks for a client's certificate.
+    pub fn asks(&self) -> bool {
+        self.tls
+            .as_ref()
+            .is_some_and(|tls| tls.client_auth != ClientAuth::Off)
+    }
+}
+
+/// An entry of `listeners` as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: Option<String>,
+    address: String,
+    client_auth: Option<Mode>,
+    client_cas: Option<Vec<String>>,
+    advertise_cas: Option<Advertised>,
+    tls: Option<bool>,
+    tls_cert_file: Option<String>,
+    tls_key_file: Option<String>,
+    proxy_protocol: Option<bool>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    Off,
+    Request,
+    Require,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Advertised {
+    None,
+    All,
+}
+
+/// The listeners: that of `server.http_addr`, then those of `listeners`.
+///
+/// # Errors
+/// When a key is missing or has a wrong value.
+pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigError> {
+    let sets = client_cas(settings)?;
+    let entries: Vec<Entry> = settings.typed("listeners")?.unwrap_or_default();
+    let mut listeners = Vec::new();
+    let address = settings.text("server.http_addr")?;
+    let tls = tls(settings, &sets)?;
+    if address.is_some() || entries.is_empty() {
+        listeners.push(Listener {
+            name: DEFAULT_LISTENER.to_owned(),
+            key: "server.http_addr".to_owned(),
+            addresses: settings.listen_addresses("server.http_addr")?,
+            tls: tls.clone(),
+            client_cas: sets.clone(),
+            proxy_protocol: settings.flag("server.proxy_protocol")?.unwrap_or(false),
+        });
+    }
+    for (position, entry) in entries.into_iter().enumerate() {
+        let listener = further(settings, position, entry, tls.as_ref(), &sets)?;
+        if listeners.iter().any(|known| known.name == listener.name) {
+            let key = format!("listeners[{position}].name");
+            return Err(ConfigError::invalid(
+                &key,
+                listener.name,
+                "names differ from each other",
+            ));
+        }
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// `server.client_ca_file` and `client_cas.<name>`.
+fn client_cas(settings: &Settings) -> Result<Vec<CaSet>, ConfigError> {
+    let set = |name: String, text: &str| CaSet {
+        name,
+        source: PemSource::parse(text, |path| settings.resolve(path)),
+    };
+    let mut sets = Vec::new();
+    if let Some(text) = settings.text("server.client_ca_file")? {
+        sets.push(set(DEFAULT_SET.to_owned(), &text));
+    }
+    let named: BTreeMap<String, String> = settings.typed("client_cas")?.unwrap_or_default();
+    for (name, text) in named {
+        if name == DEFAULT_SET && !sets.is_empty() {
+            return Err(ConfigError::invalid(
+                "client_cas.default",
+                text,
+                "this is the name of the set of server.client_ca_file; choose another, or remove one of them",
+            ));
+        }
+        sets.push(set(name, &text));
+    }
+    Ok(sets)
+}
+
 /// TLS is on if certificate and key are given; with a client CA alone, as in a Notary file, every client
 /// has to present a certificate.
-pub(super) fn tls(settings: &Settings) -> Result<Option<ServerTls>, ConfigError> {
+fn tls(settings: &Settings, sets: &[CaSet]) -> Result<Option<ServerTls>, ConfigError> {
     let certificate = settings.path("server.tls_cert_file")?;
     let key = settings.path("server.tls_key_file")?;
-    let client_ca = settings.path("server.client_ca_file")?;
     let client_auth = settings.choice("tls.client_auth", &CLIENT_AUTH)?;
     let advertise_cas = settings.choice("tls.advertise_cas", &[("none", false), ("all", true)])?;
     let (certificate, key) = match (certificate, key) {
         (Some(certificate), Some(key)) => (certificate, key),
-        (None, None) if client_ca.is_none() => return Ok(None),
+        (None, None) if sets.is_empty() => return Ok(None),
         (None, _) => return Err(missing("server.tls_cert_file")),
         (Some(_), None) => return Err(missing("server.tls_key_file")),
     };
-    let client_auth = match (client_auth, &client_ca) {
-        (Some(ClientAuth::Request | ClientAuth::Require), None) => {
-            return Err(ConfigError::missing(
-                "server.client_ca_file",
-                "tls.client_auth asks for client certificates, so say which CAs may issue them",
-            ));
+    let client_auth = match (client_auth, sets.is_empty()) {
+        (Some(ClientAuth::Request | ClientAuth::Require), true) => {
+            return Err(no_client_ca("tls.client_auth"));
         }
         (Some(mode), _) => mode,
-        (None, Some(_)) => ClientAuth::Require,
-        (None, None) => ClientAuth::Off,
+        (None, false) => ClientAuth::Require,
+        (None, true) => ClientAuth::Off,
     };
-    let advertise_cas = advertise_cas.unwrap_or(false);
     Ok(Some(ServerTls {
         certificate,
         key,
-        client_ca,
         client_auth,
-        advertise_cas,
+        advertise_cas: advertise_cas.unwrap_or(false),
         http2: false,
     }))
 }
 
-fn missing(key: &str) -> ConfigError {
+/// What an entry does not say, it takes from the keys of `server` and `tls`.
+fn further(
+    settings: &Settings,
+    position: usize,
+    entry: Entry,
+    usual: Option<&ServerTls>,
+    sets: &[CaSet],
+) -> Result<Listener, ConfigError> {
+    let key = |name: &str| format!("listeners[{position}].{name}");
+    let client_cas = match &entry.client_cas {
+        None => sets.to_vec(),
+        Some(names) => names
+            .iter()
+            .map(|name| {
+                let known = || {
+                    let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+                    format!("client CA sets of this file: {}", names.join(", "))
+                };
+                sets.iter()
+                    .find(|set| set.name == name.to_lowercase())
+                    .cloned()
+                    .ok_or_else(|| ConfigError::invalid(&key("client_cas"), name, known()))
+            })
+            .collect::<Result<_, _>>()?,
+    };
+    let tls = if entry.tls == Some(false) {
+        None
+    } else {
+        let own = |path: &Option<String>| path.as_ref().map(|path| settings.resolve(path));
+        let pair = match (own(&entry.tls_cert_file), own(&entry.tls_key_file)) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => usual.map(|tls| (tls.certificate.clone(), tls.key.clone())),
+            (None, Some(_)) => return Err(missing(&key("tls_cert_file"))),
+            (Some(_), None) => return Err(missing(&key("tls_key_file"))),
+        };
+        let Some((certificate, private_key)) = pair else {
+            return Err(ConfigError::missing(
+                "server.tls_cert_file",
+                format!(
+                    "{} has TLS; set server.tls_cert_file and server.tls_key_file, or \"tls\": false",
+                    key("address")
+                ),
+            ));
+        };
+        let client_auth = match entry.client_auth {
+            Some(Mode::Off) => ClientAuth::Off,
+            Some(Mode::Request) => ClientAuth::Request,
+            Some(Mode::Require) => ClientAuth::Require,
+            None => usual.map_or(ClientAuth::Off, |tls| tls.client_auth),
+        };
+        if client_auth != ClientAuth::Off && client_cas.is_empty() {
+            return Err(no_client_ca(&key("client_auth")));
+        }
+        Some(ServerTls {
+            certificate,
+            key: private_key,
+            client_auth,
+            advertise_cas: entry
+                .advertise_cas
+                .map_or(usual.is_some_and(|tls| tls.advertise_cas), |names| {
+                    names == Advertised::All
+                }),
+            http2: false,
+        })
+    };
+    if tls.is_none() && matches!(entry.client_auth, Some(Mode::Request | Mode::Require)) {
+        return Err(ConfigError::invalid(
+            &key("tls"),
+            "false",
+            "client certificates need TLS: remove \"tls\": false, or client_auth",
+        ));
+    }
+    Ok(Listener {
+        key: key("address"),
+        name: entry.name.unwrap_or_else(|| entry.address.clone()),
+        addresses: addresses(&key("address"), &entry.address)?,
+        tls,
+        client_cas,
+        proxy_protocol: entry.proxy_protocol.unwrap_or(false),
+    })
+}
+
+fn no_client_ca(key: &str) -> ConfigError {
     ConfigError::missing(
-        key,
-        "TLS needs server.tls_cert_file and server.tls_key_file, both",
+        "server.client_ca_file",
+        format!("{key} asks for client certificates, so say which CAs may issue them (or client_cas.<name>)"),
     )
+}
+
+fn missing(key: &str) -> ConfigError {
+    ConfigError::missing(key, "TLS needs a certificate and its key, both")
 }

@@ -3,19 +3,24 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use actix_rt::net::{ActixStream, Ready, TcpStream};
-use openssl::ssl::SslAcceptor;
+use openssl::ssl::NameType;
 use platform::tls::{Handshake, HandshakeError, PeerCertificate, TlsStream};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Sleep,
 };
 
-use crate::identity::Peer;
+use super::proxy_protocol::{self, ProxyProtocolError};
+use crate::{
+    generation::Generation,
+    identity::{Peer, Session},
+};
 
 /// How long a closed connection may go on sending before it is dropped.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,8 +35,22 @@ enum Transport {
 /// A connection that HTTP runs on.
 pub struct Connection {
     transport: Transport,
-    peer: Peer,
+    peer: Arc<Peer>,
     closing: Option<Closing>,
+}
+
+/// Why a connection is not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// The handshake failed.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// The header of the PROXY protocol is missing or wrong.
+    #[error(transparent)]
+    Proxy(#[from] ProxyProtocolError),
+    /// Only proxies may connect here.
+    #[error("this listener expects the PROXY protocol, and the address is not in proxies.trusted")]
+    NoProxy,
 }
 
 /// Between the end of sending and the end of the connection.
@@ -41,37 +60,50 @@ struct Closing {
 }
 
 impl Connection {
-    /// Takes a connection over, through the handshake if there is TLS. `asks` says whether the handshake
-    /// asks for a certificate.
+    /// Takes a connection over, through the handshake if there is TLS. `behind_proxy` says that it begins
+    /// with a PROXY protocol header.
     pub async fn accept(
-        tcp: TcpStream,
-        tls: Option<&SslAcceptor>,
-        asks: bool,
-    ) -> Result<Self, HandshakeError> {
-        let address = tcp.peer_addr().ok();
-        let (transport, certificate) = match tls {
+        mut tcp: TcpStream,
+        generation: &Generation,
+        listener: usize,
+        behind_proxy: bool,
+    ) -> Result<Self, AcceptError> {
+        let transport_address = tcp.peer_addr().ok();
+        let transport = transport_address.map(|address| address.ip());
+        let mut address = transport_address;
+        if behind_proxy {
+            if !transport.is_some_and(|transport| generation.proxies.trusts(transport)) {
+                return Err(AcceptError::NoProxy);
+            }
+            address = proxy_protocol::read(&mut tcp).await?.or(address);
+        }
+        let acceptor = generation.ear(listener).and_then(|ear| ear.acceptor());
+        let (stream, certificate, session) = match acceptor {
             None => {
                 let _ = tcp.set_nodelay(true);
-                (Transport::Plain(tcp), PeerCertificate::None)
+                (Transport::Plain(tcp), PeerCertificate::None, None)
             }
             Some(acceptor) => {
                 let handshake = Handshake::accept(acceptor, tcp).await?;
-                (Transport::Tls(handshake.stream), handshake.certificate)
+                let session = session(&handshake.stream);
+                (
+                    Transport::Tls(handshake.stream),
+                    handshake.certificate,
+                    Some(session),
+                )
             }
         };
+        let number = generation.number();
+        let peer = Peer::new(address, transport, listener, certificate, number, session);
         Ok(Self {
-            transport,
-            peer: Peer {
-                address,
-                certificate,
-                asked: asks,
-            },
+            transport: stream,
+            peer: Arc::new(peer),
             closing: None,
         })
     }
 
     /// The other side.
-    pub fn peer(&self) -> &Peer {
+    pub fn peer(&self) -> &Arc<Peer> {
         &self.peer
     }
 
@@ -80,6 +112,17 @@ impl Connection {
             Transport::Plain(tcp) => tcp,
             Transport::Tls(tls) => tls.get_mut(),
         }
+    }
+}
+
+fn session(stream: &TlsStream) -> Session {
+    let ssl = stream.ssl();
+    Session {
+        version: ssl.version_str(),
+        cipher: ssl
+            .current_cipher()
+            .map_or_else(String::new, |cipher| cipher.name().to_owned()),
+        server_name: ssl.servername(NameType::HOST_NAME).map(str::to_owned),
     }
 }
 

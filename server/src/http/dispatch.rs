@@ -7,29 +7,21 @@ use actix_web::{
     body::{BodySize, MessageBody},
     http::{
         StatusCode,
-        header::{AUTHORIZATION, ContentType, HOST, HeaderValue, LOCATION},
+        header::{ContentType, LOCATION},
     },
     web,
 };
-use platform::tls::PeerCertificate;
 use tuf::Gun;
 
 use super::{
+    authenticate::authenticate,
     body, changefeed,
     error::ApiError,
     keys, metadata, repository,
     routes::{self, Operation, Resolution, Target},
     status,
 };
-use crate::{
-    access,
-    app::State,
-    identity::{
-        IdentityError, Peer, Principal,
-        token::{Access, TokenRefusal},
-    },
-    telemetry,
-};
+use crate::{app::State, telemetry};
 
 /// Answers any request.
 pub async fn dispatch(
@@ -93,38 +85,53 @@ async fn handle(
         _ => {}
     }
     check_prefix(state, target)?;
-    let principal = identify(state, request, target)?;
+    let generation = state.generation.load_full();
+    let principal = authenticate(state, &generation, request, target).await?;
     *known_as = Some(principal.name().to_owned());
+    let access = &generation.access;
     let gun = target.gun.as_deref().map(Gun::parse).transpose();
     let gun = match (gun, target.operation) {
         (Ok(gun), _) => gun,
         (Err(reason), Operation::Publish | Operation::ReadKey | Operation::RotateKey) => {
+            access.identified(&principal)?;
             return Err(ApiError::InvalidGun(reason.to_string()));
         }
-        (Err(_), _) => return Err(ApiError::NotFound),
+        (Err(_), _) => {
+            access.identified(&principal)?;
+            return Err(ApiError::NotFound);
+        }
     };
     let Some(gun) = gun else {
         return match target.operation {
-            Operation::Ping => Ok(HttpResponse::Ok().content_type(ContentType::json()).body("{}")),
+            Operation::Ping => {
+                access.ping(&principal)?;
+                Ok(HttpResponse::Ok().content_type(ContentType::json()).body("{}"))
+            }
             Operation::Changefeed => {
-                let _grant = access::authorize_catalog(principal);
+                let _grant = access.authorize_catalog(principal)?;
                 changefeed::read(state, None, request.query_string()).await
             }
-            _ => Err(ApiError::NoRoute),
+            _ => {
+                access.identified(&principal)?;
+                Err(ApiError::NoRoute)
+            }
         };
     };
     match target.operation {
         Operation::Publish => {
-            repository::publish(state, request, payload, access::authorize(principal, gun)).await
+            let grant = access
+                .authorize(principal, gun)
+                .map_err(ApiError::PublishDenied)?;
+            repository::publish(state, access, request, payload, grant).await
         }
-        Operation::Delete => repository::delete(state, access::authorize(principal, gun)).await,
+        Operation::Delete => repository::delete(state, access.authorize(principal, gun)?).await,
         Operation::ReadByChecksum | Operation::ReadByVersion | Operation::ReadCurrent => {
-            metadata::read(state, request, access::authorize(principal, gun), target).await
+            metadata::read(state, request, access.authorize(principal, gun)?, target).await
         }
-        Operation::ReadKey => keys::read(state, access::authorize(principal, gun), target).await,
-        Operation::RotateKey => keys::rotate(state, access::authorize(principal, gun), target).await,
+        Operation::ReadKey => keys::read(state, access.authorize(principal, gun)?, target).await,
+        Operation::RotateKey => keys::rotate(state, access.authorize(principal, gun)?, target).await,
         Operation::Changefeed => {
-            let grant: access::Grant<access::Pull> = access::authorize(principal, gun);
+            let grant = access.authorize_changes(principal, gun)?;
             changefeed::read(state, Some(grant.gun().clone()), request.query_string()).await
         }
         Operation::Ping | Operation::Health | Operation::Metrics | Operation::Unknown => {
@@ -142,66 +149,6 @@ fn check_prefix(state: &State, target: &Target) -> Result<(), ApiError> {
         }),
         _ => Ok(()),
     }
-}
-
-/// A verified certificate is enough. Whoever has none needs a token, if tokens are configured.
-fn identify(state: &State, request: &HttpRequest, target: &Target) -> Result<Principal, ApiError> {
-    // A connection without a record of its other side cannot happen; if it did, it is nobody's.
-    let nobody = Peer {
-        address: None,
-        certificate: PeerCertificate::None,
-        asked: true,
-    };
-    let peer = request.conn_data::<Peer>().unwrap_or(&nobody);
-    let identified = Principal::identify(peer, state.clock.now());
-    let Some(tokens) = &state.tokens else {
-        return Ok(identified?);
-    };
-    if identified.as_ref().is_ok_and(Principal::has_certificate) {
-        return Ok(identified?);
-    }
-    let header = |name| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    let required = required_access(target);
-    match (
-        tokens.check(header(AUTHORIZATION), &required, state.clock.now()),
-        identified,
-    ) {
-        (Ok(subject), _) => Ok(Principal::from_token(&subject, peer)),
-        // Whoever showed a certificate wants to know what is wrong with it, not be asked for a password.
-        (
-            Err(TokenRefusal { error: None, .. }),
-            Err(reason @ (IdentityError::Rejected(..) | IdentityError::Expired(_))),
-        ) => Err(reason.into()),
-        (Err(refusal), _) => {
-            let challenge = tokens.challenge(header(HOST).unwrap_or_default(), &required, &refusal);
-            Err(ApiError::Challenged {
-                challenge,
-                required,
-                refusal,
-            })
-        }
-    }
-}
-
-/// What a token has to grant for an operation.
-fn required_access(target: &Target) -> Vec<Access> {
-    let Some(gun) = &target.gun else {
-        return vec![Access::catalog()];
-    };
-    let actions: &[&str] = match target.operation {
-        Operation::Publish | Operation::ReadKey => &["push", "pull"],
-        Operation::RotateKey | Operation::Delete => &["*"],
-        _ => &["pull"],
-    };
-    actions
-        .iter()
-        .map(|action| Access::repository(gun, action))
-        .collect()
 }
 
 /// What the client is not told in full goes to the log.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tuf::{IntakeError, Rejection};
 
 use crate::{
+    access::Denied,
     app::ServiceError,
     identity::{
         IdentityError,
@@ -60,6 +61,12 @@ pub enum ApiError {
     /// The client has no identity.
     #[error(transparent)]
     Unidentified(#[from] IdentityError),
+    /// The client may not do this.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The client may not publish this.
+    #[error(transparent)]
+    PublishDenied(Denied),
     /// The client has neither certificate nor a token that is good enough.
     #[error("{refusal}")]
     Challenged {
@@ -171,6 +178,33 @@ impl ApiError {
                     identity_detail(error),
                 )
             }
+            Self::Denied(Denied {
+                anonymous: Some(reason),
+                ..
+            }) => Answer(
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHORIZED",
+                shorten(&reason.to_string()),
+                identity_detail(reason),
+            ),
+            Self::Denied(denied) => Answer(
+                StatusCode::FORBIDDEN,
+                "DENIED",
+                shorten(&denied.to_string()),
+                denied_detail(denied),
+            ),
+            // The stock clients show nothing of a 403 to a publish, but this sentence.
+            Self::PublishDenied(denied) => bad_request(
+                "INVALID_UPDATE",
+                "Update sent by the client is invalid.",
+                validation_detail(
+                    "ErrValidation",
+                    &format!(
+                        "{denied}: ask whoever runs this trust server for the right \"{}\"",
+                        denied.right
+                    ),
+                ),
+            ),
             Self::Challenged { required, .. } => {
                 let detail = required.iter().map(access_detail).collect();
                 Answer(
@@ -321,16 +355,29 @@ fn identity_detail(error: &IdentityError) -> Value {
         IdentityError::Rejected(certificate, fault) => {
             described(fault.reason.code(), certificate, fault.reason.hint())
         }
-        IdentityError::Expired(certificate) => {
-            let expired = platform::tls::FaultReason::Expired;
-            described(expired.code(), certificate, expired.hint())
-        }
-        IdentityError::Ambiguous(certificate, _) => described(
-            "ambiguous_name",
+        IdentityError::Forwarded(_) => json!({
+            "reason": "forwarded_certificate_invalid",
+            "hint": "this is between the proxy and this server: see proxies.client_certificate in the configuration",
+        }),
+        IdentityError::Unreadable(certificate, _) => described(
+            "certificate_invalid",
             certificate,
-            "ask for a certificate with exactly one common name",
+            "ask whoever issued the certificate for a correct one",
         ),
+        IdentityError::Unidentified(certificate, refusal) => {
+            described(refusal.reason.code(), certificate, refusal.reason.hint())
+        }
     }
+}
+
+fn denied_detail(denied: &Denied) -> Value {
+    json!({
+        "reason": "policy",
+        "principal": clip(&denied.principal, 120),
+        "action": denied.right,
+        "gun": denied.gun.as_ref().map(|gun| clip(gun.as_str(), 200)),
+        "hint": "ask whoever runs this server for the right to do this",
+    })
 }
 
 fn access_detail(access: &Access) -> Value {

@@ -8,8 +8,12 @@ use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_confi
 use actix_web::{App, dev::AppConfig, web};
 use platform::tls::HandshakeError;
 
-use super::{connection::Connection, dispatch::dispatch, generation::Generation};
-use crate::{app::State, telemetry};
+use super::{
+    connection::{AcceptError, Connection},
+    dispatch::dispatch,
+    proxy_protocol::ProxyProtocolError,
+};
+use crate::{app::State, generation::Generation, telemetry};
 
 /// A client has this long to send the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -20,8 +24,9 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Why the server cannot listen: the address is taken, or not ours.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} (server.http_addr): {cause}")]
+#[error("cannot listen on {address} ({key}): {cause}")]
 pub struct ListenError {
+    key: String,
     address: SocketAddr,
     cause: std::io::Error,
 }
@@ -39,8 +44,18 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
     // Hidden from actix' documentation, but what its own server uses: without it connections that nobody
     // uses are kept open, and hold up a stop, until they time out.
     let stopping = builder.graceful_shutdown_signal();
-    for address in &config.listen {
+    let places = config
+        .listeners
+        .iter()
+        .enumerate()
+        .flat_map(|(position, listener)| {
+            let addresses = listener.addresses.iter();
+            addresses.map(move |address| (position, listener, address))
+        });
+    for (position, place, address) in places {
+        let behind_proxy = place.proxy_protocol;
         let bind_error = |cause| ListenError {
+            key: place.key.clone(),
             address: *address,
             cause,
         };
@@ -67,7 +82,7 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
                     .h1(map_config(app.into_factory(), |_| AppConfig::default()));
                 let accept = fn_service(move |tcp: actix_rt::net::TcpStream| {
                     let generation = state.generation.load_full();
-                    async move { accept(tcp, &generation).await }
+                    async move { accept(tcp, &generation, position, behind_proxy).await }
                 });
                 accept.and_then(
                     http.map_err(|cause| tracing::debug!(reason = ?cause, "a connection ended early")),
@@ -81,11 +96,18 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
 async fn accept(
     tcp: actix_rt::net::TcpStream,
     generation: &Generation,
+    listener: usize,
+    behind_proxy: bool,
 ) -> Result<(Connection, Option<SocketAddr>), ()> {
     let address = tcp.peer_addr().ok();
-    match Connection::accept(tcp, generation.acceptor(), generation.asks()).await {
-        Ok(connection) => Ok((connection, address)),
-        Err(HandshakeError::Closed) => Err(()),
+    match Connection::accept(tcp, generation, listener, behind_proxy).await {
+        Ok(connection) => {
+            let address = connection.peer().address;
+            Ok((connection, address))
+        }
+        Err(
+            AcceptError::Handshake(HandshakeError::Closed) | AcceptError::Proxy(ProxyProtocolError::Closed),
+        ) => Err(()),
         Err(reason) => {
             telemetry::metrics::handshake_refused();
             tracing::warn!(peer.address = address.map(tracing::field::display), %reason, "a handshake failed");

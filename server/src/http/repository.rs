@@ -1,11 +1,11 @@
 //! Changing a GUN as a whole: publishing an update, deleting it.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use tuf::Upload;
+use tuf::{Gun, RoleName, Upload};
 
 use super::{body, error::ApiError, multipart};
 use crate::{
-    access::{Delete, Grant, Publish},
+    access::{Access, Delete, Grant, Send},
     app::{ServiceError, State},
     publish,
 };
@@ -13,9 +13,10 @@ use crate::{
 /// Publishes the documents of a form, or with an empty form renews snapshot and timestamp.
 pub async fn publish(
     state: &State,
+    access: &Access,
     request: &HttpRequest,
     payload: &mut web::Payload,
-    grant: Grant<Publish>,
+    grant: Grant<Send>,
 ) -> Result<HttpResponse, ApiError> {
     let boundary = multipart::boundary(request)?;
     let body = body::read(request, payload, state.config.publish_limit).await?;
@@ -23,8 +24,20 @@ pub async fn publish(
     let upload = web::block(move || Upload::from_parts(parts))
         .await
         .map_err(|_| ServiceError::Stopping)??;
+    let roles = upload.roles();
+    let initial = roles.contains(&RoleName::Root) && !exists(state, grant.gun()).await?;
+    let grant = access
+        .authorize_publish(grant, &roles, initial)
+        .map_err(ApiError::PublishDenied)?;
     publish::publish(state, &grant, upload).await?;
     Ok(HttpResponse::Ok().finish())
+}
+
+/// Whether a root is stored, which is what makes a GUN exist.
+async fn exists(state: &State, gun: &Gun) -> Result<bool, ServiceError> {
+    let gun = gun.clone();
+    let root = state.with_store(move |store| store.highest_root(&gun)).await?;
+    Ok(root.is_some())
 }
 
 /// Deletes every document of a GUN; that there are none is no error.

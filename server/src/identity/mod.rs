@@ -1,34 +1,64 @@
 //! From what a client presented to who it is.
 
+pub mod client_cas;
+pub mod facts;
+pub mod forwarded;
+mod peer;
+pub mod rules;
 pub mod token;
+pub mod whoami;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
-use chrono::{DateTime, Utc};
-use platform::tls::{CertificateFault, ClientCertificate, PeerCertificate};
+use platform::tls::{CertificateFault, ClientCertificate};
+
+pub use peer::{Peer, Session, Vouched, verify};
 
 use crate::store::Actor;
+use forwarded::ForwardedError;
+use rules::{IdentityRules, NotIdentified, Registered};
 
-/// The name that stands in records when clients are not asked for certificates.
+/// The name that stands in records for clients without an identity.
 pub const ANONYMOUS: &str = "anonymous";
 
-/// A connection's other side, as the listener left it.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// Its address.
-    pub address: Option<SocketAddr>,
-    /// What it presented.
-    pub certificate: PeerCertificate,
-    /// Whether this listener asks for certificates.
-    pub asked: bool,
+/// How a client showed who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// It did not.
+    Anonymous,
+    /// A client certificate in the handshake.
+    Certificate,
+    /// A client certificate in the handshake with a proxy of ours.
+    ForwardedCertificate,
+    /// A user name and a password.
+    Password,
+    /// A token of the token service.
+    Token,
+}
+
+impl Method {
+    /// The name that `/basic_info` and the audit records show.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Anonymous => "Anonymous",
+            Self::Certificate => "TLSClientCertificate",
+            Self::ForwardedCertificate => "ForwardedTLSClientCertificate",
+            Self::Password => "UsernamePassword",
+            Self::Token => "BearerToken",
+        }
+    }
 }
 
 /// Who makes a request.
 #[derive(Debug, Clone)]
 pub struct Principal {
     name: String,
-    certificate: Option<Box<ClientCertificate>>,
+    groups: Vec<String>,
+    rule: Option<String>,
+    method: Method,
+    certificate: Option<Arc<Vouched>>,
     address: Option<SocketAddr>,
+    refusal: Option<IdentityError>,
 }
 
 /// Why a request has no principal.
@@ -37,65 +67,67 @@ pub enum IdentityError {
     /// No certificate was presented.
     #[error("no client certificate was presented")]
     NoCertificate,
-    /// The certificate was refused in the handshake.
+    /// Nobody vouches for the certificate.
     #[error("client certificate rejected: {}", .1.explanation)]
     Rejected(Box<ClientCertificate>, CertificateFault),
-    /// The certificate expired while the connection was open.
-    #[error("client certificate rejected: certificate has expired")]
-    Expired(Box<ClientCertificate>),
-    /// The subject does not say unambiguously who this is.
+    /// The certificate cannot be read to its last byte.
     #[error("client certificate rejected: {1}")]
-    Ambiguous(Box<ClientCertificate>, &'static str),
+    Unreadable(Box<ClientCertificate>, String),
+    /// The identity rules do not say who this is.
+    #[error("client certificate rejected: {1}")]
+    Unidentified(Box<ClientCertificate>, NotIdentified),
+    /// A proxy of ours sent a header that cannot be used.
+    #[error("forwarded client certificate rejected: {0}")]
+    Forwarded(#[from] ForwardedError),
 }
 
 impl Principal {
-    /// Who is on the other side of a connection. Asked again for each request: certificates expire on
-    /// open connections too.
+    /// Whoever a verified certificate names by the rules; `registered` is the account of its key.
     ///
     /// # Errors
-    /// When certificates are asked for and this one gives no identity.
-    pub fn identify(peer: &Peer, now: DateTime<Utc>) -> Result<Self, IdentityError> {
-        let address = peer.address;
-        if !peer.asked {
-            return Ok(Self {
-                name: ANONYMOUS.to_owned(),
-                certificate: None,
-                address,
-            });
-        }
-        match &peer.certificate {
-            PeerCertificate::None => Err(IdentityError::NoCertificate),
-            PeerCertificate::Refused(certificate, fault) => {
-                Err(IdentityError::Rejected(certificate.clone(), fault.clone()))
-            }
-            PeerCertificate::Verified(certificate) if certificate.not_after() < now => {
-                Err(IdentityError::Expired(certificate.clone()))
-            }
-            PeerCertificate::Verified(certificate) => {
-                let name = principal_name(certificate)
-                    .map_err(|reason| IdentityError::Ambiguous(certificate.clone(), reason))?;
-                Ok(Self {
-                    name,
-                    certificate: Some(certificate.clone()),
-                    address,
-                })
-            }
+    /// When it names nobody, or not clearly.
+    pub fn from_certificate(
+        vouched: Arc<Vouched>,
+        method: Method,
+        address: Option<SocketAddr>,
+        rules: &IdentityRules,
+        registered: Option<&Registered>,
+    ) -> Result<Self, IdentityError> {
+        let identified = rules
+            .identify(&vouched.facts, registered)
+            .map_err(|reason| IdentityError::Unidentified(Box::new(vouched.certificate.clone()), reason))?;
+        Ok(Self {
+            name: identified.principal,
+            groups: identified.groups,
+            rule: Some(identified.rule),
+            method,
+            certificate: Some(vouched),
+            address,
+            refusal: None,
+        })
+    }
+
+    /// Somebody without an identity; `refusal` says what they hear where they need one.
+    pub fn anonymous(address: Option<SocketAddr>, refusal: Option<IdentityError>) -> Self {
+        Self {
+            name: ANONYMOUS.to_owned(),
+            groups: Vec::new(),
+            rule: None,
+            method: Method::Anonymous,
+            certificate: None,
+            address,
+            refusal,
         }
     }
 
     /// Whoever a token names. Tokens and certificates are not issued by the same people, so a name from one
     /// is not a name from the other.
-    pub fn from_token(subject: &str, peer: &Peer) -> Self {
+    pub fn from_token(subject: &str, address: Option<SocketAddr>) -> Self {
         Self {
             name: format!("token:{subject}"),
-            certificate: None,
-            address: peer.address,
+            method: Method::Token,
+            ..Self::anonymous(address, None)
         }
-    }
-
-    /// Whether a verified certificate says who this is.
-    pub fn has_certificate(&self) -> bool {
-        self.certificate.is_some()
     }
 
     /// Its name.
@@ -103,37 +135,45 @@ impl Principal {
         &self.name
     }
 
+    /// The groups it is in.
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+
+    /// The identity rule that gave the name.
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
+    }
+
+    /// How it showed who it is.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The certificate it was known by.
+    pub fn certificate(&self) -> Option<&Vouched> {
+        self.certificate.as_deref()
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Why it has no identity.
+    pub fn refusal(&self) -> Option<&IdentityError> {
+        self.refusal.as_ref()
+    }
+
     /// For the record of a change.
     pub fn actor(&self) -> Actor {
-        let certificate = self.certificate.as_ref();
+        let certificate = self.certificate.as_ref().map(|vouched| &vouched.certificate);
         Actor {
             principal: self.name.clone(),
-            certificate_subject: certificate.map(|c| c.subject()),
-            certificate_issuer: certificate.map(|c| c.issuer()),
-            certificate_serial: certificate.map(|c| c.serial()),
+            certificate_subject: certificate.map(ClientCertificate::subject),
+            certificate_issuer: certificate.map(ClientCertificate::issuer),
+            certificate_serial: certificate.map(ClientCertificate::serial),
             peer_address: self.address.map(|address| address.to_string()),
         }
-    }
-}
-
-/// The common name; the whole subject where there is none, as with certificates that carry only
-/// alternative names.
-fn principal_name(certificate: &ClientCertificate) -> Result<String, &'static str> {
-    let mut names = certificate.common_names();
-    let name = match (names.pop(), names.is_empty()) {
-        (Some(name), true) => name,
-        (Some(_), false) => {
-            return Err("its subject has several common names, so it is not clear whose it is");
-        }
-        (None, _) => certificate.subject(),
-    };
-    if name.trim().is_empty() {
-        Err("its subject is empty, so it is not clear whose it is")
-    } else if name.chars().any(char::is_control) {
-        Err("its common name contains control characters")
-    } else if name == ANONYMOUS {
-        Err("its common name is reserved for clients without a certificate")
-    } else {
-        Ok(name)
     }
 }

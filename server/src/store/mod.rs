@@ -1,5 +1,6 @@
 //! All SQL. Documents are stored and served byte for byte; every multi-document read sees one moment.
 
+mod accounts;
 mod changes;
 mod commit;
 mod current_set;
@@ -15,6 +16,7 @@ use platform::database::{
     schema::{Migrations, Program},
 };
 
+pub use accounts::{ADMINS, Registered};
 pub use changes::{Change, ChangeQuery};
 pub use commit::{Actor, CommitError};
 pub use import::{ImportError, Imported};

@@ -62,6 +62,11 @@ pub fn handshake_refused() {
     metrics::counter!("countersign_tls_handshakes_refused_total").increment(1);
 }
 
+/// Records a header with a client certificate from somebody who is no proxy of ours.
+pub fn forwarded_header_ignored() {
+    metrics::counter!("countersign_forwarded_headers_ignored_total").increment(1);
+}
+
 /// Records that the TLS files were read again.
 pub fn reloaded(good: bool) {
     let outcome = if good { "taken" } else { "refused" };

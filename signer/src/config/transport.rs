@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr};
 use openssl::ssl::SslAcceptor;
 use platform::{
     config::{ConfigError, Settings},
-    tls::{ClientAuth, ServerTls},
+    tls::{CaSet, ClientAuth, ClientTrust, PemSource, ServerTls},
 };
 
 use super::RefusedConfig;
@@ -38,12 +38,18 @@ impl Transport {
             "server.tls_key_file",
             "the PEM file of the server certificate's private key",
         )?;
-        let client_ca = settings.path("server.client_ca_file")?;
-        let clients_verified = client_ca.is_some();
+        let clients = settings
+            .text("server.client_ca_file")?
+            .map(|text| PemSource::parse(&text, |path| settings.resolve(path)))
+            .map(|source| {
+                let name = "default".to_owned();
+                ClientTrust::load(&[CaSet { name, source }])
+            })
+            .transpose()?;
+        let clients_verified = clients.is_some();
         let tls = ServerTls {
             certificate,
             key,
-            client_ca,
             client_auth: if clients_verified {
                 ClientAuth::Require
             } else {
@@ -53,7 +59,7 @@ impl Transport {
             advertise_cas: true,
             http2: true,
         };
-        let acceptor = tls.acceptor()?;
+        let acceptor = tls.acceptor(clients.as_ref())?;
         let admission = admission(settings, clients_verified)?;
         let addresses = settings.listen_addresses("server.grpc_addr")?;
         Ok(Self {

@@ -26,7 +26,7 @@ impl Peer {
     /// The peer of a finished handshake. A certificate that was refused identifies nobody.
     pub(super) fn new(address: Option<SocketAddr>, certificate: &PeerCertificate) -> Self {
         let identity = match certificate {
-            PeerCertificate::Verified(certificate) => Some(Arc::new(Identity::of(certificate))),
+            PeerCertificate::Verified(certificate, _) => Some(Arc::new(Identity::of(certificate))),
             PeerCertificate::None | PeerCertificate::Refused(..) => None,
         };
         Self {
@@ -97,7 +97,10 @@ pub(super) mod tests {
         let issued = Issued::self_signed(&Template::new(common_name, Usage::Client, days)).unwrap();
         let x509 = X509::from_pem(&issued.certificate_pem().unwrap()).unwrap();
         let certificate = ClientCertificate::new(x509).unwrap();
-        Peer::new(None, &PeerCertificate::Verified(Box::new(certificate)))
+        Peer::new(
+            None,
+            &PeerCertificate::Verified(Box::new(certificate), Vec::new()),
+        )
     }
 
     #[test]

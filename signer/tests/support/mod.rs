@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use openssl::ssl::SslConnector;
 use platform::{
     pki::{Issued, Template, Usage},
-    tls::{ClientAuth, ClientTls, ServerTls},
+    tls::{CaSet, ClientAuth, ClientTls, ClientTrust, PemSource, ServerTls},
 };
 use signer::{
     grpc::{Admission, GrpcServer},
@@ -115,10 +115,14 @@ pub struct Signer {
 impl Signer {
     /// Starts a signer with the database `signer.db` beside the certificates.
     pub async fn start(pki: &Pki, setup: Setup) -> Self {
+        let clients = setup.client_ca.map(|name| {
+            let source = PemSource::File(pki.path(name));
+            let name = name.to_owned();
+            ClientTrust::load(&[CaSet { name, source }]).unwrap()
+        });
         let tls = ServerTls {
             certificate: pki.path("signer.crt"),
             key: pki.path("signer.key"),
-            client_ca: setup.client_ca.map(|name| pki.path(name)),
             client_auth: if setup.client_ca.is_some() {
                 ClientAuth::Require
             } else {
@@ -131,9 +135,14 @@ impl Signer {
         let alias = Alias::new("timestamp_1").unwrap();
         let keyring = Keyring::new(store.clone(), setup.passphrases, alias, setup.policy).unwrap();
         let addresses = [([127, 0, 0, 1], setup.port).into()];
-        let server = GrpcServer::bind(&addresses, tls.acceptor().unwrap(), setup.admission, keyring)
-            .await
-            .unwrap();
+        let server = GrpcServer::bind(
+            &addresses,
+            tls.acceptor(clients.as_ref()).unwrap(),
+            setup.admission,
+            keyring,
+        )
+        .await
+        .unwrap();
         let port = server.address().unwrap().port();
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {

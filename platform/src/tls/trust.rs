@@ -1,0 +1,271 @@
+//! Which certificates may issue client certificates, in named sets, and the verification against them.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use openssl::{
+    stack::{Stack, StackRef},
+    x509::{
+        X509, X509Name, X509PurposeId, X509Ref, X509StoreContext, X509VerifyResult,
+        store::{X509Store, X509StoreBuilder},
+        verify::{X509VerifyFlags, X509VerifyParam},
+    },
+};
+use x509_parser::x509::X509Version;
+
+use super::{CertificateFault, ClientCertificate, TlsError, files};
+
+/// At least 112 bits: refuses RSA keys below 2048 bits and signatures with SHA-1.
+pub(super) const SECURITY_LEVEL: u8 = 2;
+/// How the text of an inline certificate begins.
+const PEM_BEGIN: &str = "-----BEGIN";
+
+/// Where PEM text is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PemSource {
+    /// In a file.
+    File(PathBuf),
+    /// In the configuration itself.
+    Inline(String),
+}
+
+impl PemSource {
+    /// Text that begins like PEM is PEM; anything else is a path, made absolute by `resolve`.
+    pub fn parse(text: &str, resolve: impl FnOnce(&str) -> PathBuf) -> Self {
+        if text.trim_start().starts_with(PEM_BEGIN) {
+            Self::Inline(text.to_owned())
+        } else {
+            Self::File(resolve(text))
+        }
+    }
+
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Inline(_) => None,
+        }
+    }
+}
+
+/// A set of client CAs as configured: roots, intermediates, or both.
+#[derive(Debug, Clone)]
+pub struct CaSet {
+    /// The set's name, for identity rules and messages.
+    pub name: String,
+    /// Its certificates.
+    pub source: PemSource,
+}
+
+struct LoadedSet {
+    name: String,
+    certificates: Vec<X509>,
+    store: X509Store,
+}
+
+/// The client CAs of a listener, read.
+pub struct ClientTrust {
+    sets: Vec<LoadedSet>,
+    all: X509Store,
+}
+
+/// A certificate's chain as it was verified.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    /// From the client's certificate to the configured certificate that vouches for it.
+    pub chain: Vec<X509>,
+    /// The names of the sets that vouch for it.
+    pub sets: Vec<String>,
+}
+
+impl ClientTrust {
+    /// Reads the sets.
+    ///
+    /// # Errors
+    /// When a file is missing or holds no certificate.
+    pub fn load(sets: &[CaSet]) -> Result<Self, TlsError> {
+        let mut loaded = Vec::with_capacity(sets.len());
+        for set in sets {
+            let certificates = match &set.source {
+                PemSource::File(path) => files::certificates("the client CA file", path)?,
+                PemSource::Inline(text) => files::inline_certificates(&set.name, text)?,
+            };
+            loaded.push(LoadedSet {
+                name: set.name.clone(),
+                store: store(&certificates)?,
+                certificates,
+            });
+        }
+        let everything: Vec<X509> = loaded.iter().flat_map(|set| set.certificates.clone()).collect();
+        Ok(Self {
+            all: store(&everything)?,
+            sets: loaded,
+        })
+    }
+
+    /// Every certificate of every set.
+    pub fn certificates(&self) -> impl Iterator<Item = &X509> {
+        self.sets.iter().flat_map(|set| &set.certificates)
+    }
+
+    /// Verifies a client certificate as it is now; `presented` are the issuers that came with it.
+    ///
+    /// # Errors
+    /// When no configured CA vouches for it, or it may not be used by a TLS client now.
+    pub fn verify(&self, leaf: &X509Ref, presented: &[X509]) -> Result<Verified, CertificateFault> {
+        let chain = verify(&self.all, leaf, presented)?;
+        Ok(Verified {
+            sets: self.vouching(leaf, presented),
+            chain,
+        })
+    }
+
+    /// The names of the sets that vouch for a certificate which the whole vouches for.
+    pub fn vouching(&self, leaf: &X509Ref, presented: &[X509]) -> Vec<String> {
+        let names = |set: &LoadedSet| set.name.clone();
+        match self.sets.as_slice() {
+            [only] => vec![names(only)],
+            sets => sets
+                .iter()
+                .filter(|set| verify(&set.store, leaf, presented).is_ok())
+                .map(names)
+                .collect(),
+        }
+    }
+
+    /// The names to offer in the handshake, each once.
+    pub(super) fn names(&self) -> Result<Stack<X509Name>, TlsError> {
+        let mut names = Stack::new()?;
+        let mut seen = Vec::new();
+        for certificate in self.certificates() {
+            let encoded = certificate.subject_name().to_der()?;
+            if !seen.contains(&encoded) {
+                seen.push(encoded);
+                names.push(certificate.subject_name().to_owned()?)?;
+            }
+        }
+        Ok(names)
+    }
+
+    /// The same certificates, for the handshake to verify against.
+    pub(super) fn handshake_store(&self) -> Result<X509Store, TlsError> {
+        let certificates: Vec<X509> = self.certificates().cloned().collect();
+        store(&certificates)
+    }
+
+    /// What an operator should know about the sets, in sentences.
+    pub fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut seen: Vec<(Vec<u8>, &str)> = Vec::new();
+        for set in &self.sets {
+            let described = set
+                .certificates
+                .iter()
+                .filter_map(|x509| ClientCertificate::new(x509.clone()));
+            for certificate in described {
+                let (name, subject) = (&set.name, certificate.subject());
+                if certificate.not_after() < now {
+                    found.push(format!(
+                        "client CA set {name}: {subject} expired at {}; what it issued is refused",
+                        certificate.not_after()
+                    ));
+                }
+                if certificate.not_before() > now {
+                    found.push(format!(
+                        "client CA set {name}: {subject} is not valid before {}",
+                        certificate.not_before()
+                    ));
+                }
+                if !is_authority(certificate.x509()) {
+                    found.push(format!(
+                        "client CA set {name}: {subject} is not a CA (basicConstraints); it can only vouch for itself"
+                    ));
+                }
+                let der = certificate.x509().to_der().unwrap_or_default();
+                match seen.iter().find(|(known, _)| *known == der) {
+                    Some((_, first)) if first == name => {
+                        found.push(format!("client CA set {name}: {subject} is there twice"));
+                    }
+                    Some((_, first)) => found.push(format!(
+                        "client CA sets {first} and {name}: {subject} is in both, so both vouch for what it issued"
+                    )),
+                    None => seen.push((der, name)),
+                }
+            }
+            let rooted = set
+                .certificates
+                .iter()
+                .any(|certificate| is_self_issued(certificate));
+            if !rooted {
+                found.push(format!(
+                    "client CA set {}: it holds intermediates but no root; each is trusted by itself",
+                    set.name
+                ));
+            }
+        }
+        found
+    }
+}
+
+fn is_self_issued(certificate: &X509Ref) -> bool {
+    certificate.issued(certificate) == X509VerifyResult::OK
+}
+
+/// Whether a certificate says that it may issue others (RFC 5280 section 4.2.1.9).
+fn is_authority(certificate: &X509Ref) -> bool {
+    let Ok(der) = certificate.to_der() else {
+        return false;
+    };
+    // Certificates of version 1 have no extensions to say it with.
+    x509_parser::parse_x509_certificate(&der).is_ok_and(|(_, parsed)| {
+        parsed.version() == X509Version::V1
+            || parsed
+                .basic_constraints()
+                .is_ok_and(|found| found.is_some_and(|constraints| constraints.value.ca))
+    })
+}
+
+fn store(certificates: &[X509]) -> Result<X509Store, TlsError> {
+    let mut store = X509StoreBuilder::new()?;
+    let mut known: Vec<&X509> = Vec::new();
+    for certificate in certificates {
+        if !known.contains(&certificate) {
+            store.add_cert(certificate.clone())?;
+            known.push(certificate);
+        }
+    }
+    let mut parameters = X509VerifyParam::new()?;
+    // As in Go, every certificate of the file is an anchor, an intermediate without its root too.
+    parameters.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    parameters.set_purpose(X509PurposeId::SSL_CLIENT)?;
+    parameters.set_auth_level(i32::from(SECURITY_LEVEL));
+    store.set_param(&parameters)?;
+    Ok(store.build())
+}
+
+fn verify(store: &X509Store, leaf: &X509Ref, presented: &[X509]) -> Result<Vec<X509>, CertificateFault> {
+    let outcome = (|| {
+        let mut untrusted = Stack::new()?;
+        for issuer in presented {
+            untrusted.push(issuer.clone())?;
+        }
+        X509StoreContext::new()?.init(store, leaf, &untrusted, |context| {
+            let good = context.verify_cert()?;
+            Ok(if good {
+                Ok(context.chain().map(owned).unwrap_or_default())
+            } else {
+                Err(CertificateFault::new(context.error(), context.error_depth()))
+            })
+        })
+    })();
+    match outcome {
+        Ok(Ok(chain)) if chain.is_empty() => Err(CertificateFault::unverified()),
+        Ok(verified) => verified,
+        Err(_) => Err(CertificateFault::unverified()),
+    }
+}
+
+/// The certificates of a stack.
+pub(super) fn owned(stack: &StackRef<X509>) -> Vec<X509> {
+    stack.iter().map(ToOwned::to_owned).collect()
+}

@@ -1,0 +1,182 @@
+//! What decides about connections and requests: made whole from the configuration and its files, swapped whole.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use openssl::ssl::SslAcceptor;
+use platform::{
+    config::ConfigError,
+    tls::{ClientTrust, TlsError},
+};
+
+use crate::{
+    access::Access,
+    config::{Config, Listener, Proxies},
+    identity::rules::IdentityRules,
+};
+
+/// One set of certificates, client CAs, identity rules and policy. Never changed, only replaced.
+pub struct Generation {
+    number: u64,
+    ears: Vec<Ear>,
+    /// Whose certificate is whose.
+    pub identity: IdentityRules,
+    /// Who may do what.
+    pub access: Access,
+    /// Whose word about a client's certificate counts.
+    pub proxies: Proxies,
+}
+
+/// What connections to one listener are accepted with.
+pub struct Ear {
+    name: String,
+    acceptor: Option<SslAcceptor>,
+    trust: Option<ClientTrust>,
+    asks: bool,
+}
+
+/// Why no generation can be made of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerationError {
+    /// The configuration itself.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The files for TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Listeners cannot be added, moved or taken away while the server runs.
+    #[error("{0} is another listener than at the start; restart the server to change listeners or addresses")]
+    Listener(String),
+    /// As above.
+    #[error("a listener is missing; restart the server to change listeners or addresses")]
+    ListenerGone,
+}
+
+impl Generation {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// When one of them cannot be used.
+    pub fn load(config: &Config, number: u64) -> Result<Self, GenerationError> {
+        let ears: Vec<Ear> = config
+            .listeners
+            .iter()
+            .map(Ear::load)
+            .collect::<Result<_, TlsError>>()?;
+        check_pins(config)?;
+        Ok(Self {
+            number,
+            identity: config.identity.clone(),
+            access: Access::new(ears.iter().any(Ear::asks)),
+            proxies: config.proxies.clone(),
+            ears,
+        })
+    }
+
+    /// Which generation of this process it is, from 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What the listener at `position` accepts with.
+    pub fn ear(&self, position: usize) -> Option<&Ear> {
+        self.ears.get(position)
+    }
+
+    /// What an operator should know, in sentences.
+    pub fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
+        let mut warnings: Vec<String> = self
+            .ears
+            .iter()
+            .filter_map(Ear::trust)
+            .flat_map(|trust| trust.warnings(now))
+            .collect();
+        // Listeners share most of their CAs.
+        warnings.sort();
+        warnings.dedup();
+        warnings
+    }
+}
+
+/// A rule that asks for a set which nobody configured would never match.
+fn check_pins(config: &Config) -> Result<(), ConfigError> {
+    let known: Vec<&str> = config
+        .listeners
+        .iter()
+        .flat_map(|listener| listener.client_cas.iter().map(|set| set.name.as_str()))
+        .collect();
+    match config
+        .identity
+        .ca_sets()
+        .into_iter()
+        .find(|set| !known.contains(set))
+    {
+        Some(unknown) => Err(ConfigError::invalid(
+            "identity[].issuer.ca",
+            unknown,
+            format!("client CA sets of this file: {}", known.join(", ")),
+        )),
+        None => Ok(()),
+    }
+}
+
+impl Ear {
+    fn load(listener: &Listener) -> Result<Self, TlsError> {
+        let trust = if listener.client_cas.is_empty() {
+            None
+        } else {
+            Some(ClientTrust::load(&listener.client_cas)?)
+        };
+        let acceptor = listener
+            .tls
+            .as_ref()
+            .map(|tls| tls.acceptor(trust.as_ref()))
+            .transpose()?;
+        Ok(Self {
+            name: listener.name.clone(),
+            acceptor,
+            trust,
+            asks: listener.asks(),
+        })
+    }
+
+    /// The listener's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// For the handshake; nothing for plain HTTP.
+    pub fn acceptor(&self) -> Option<&SslAcceptor> {
+        self.acceptor.as_ref()
+    }
+
+    /// The CAs that may issue its clients' certificates.
+    pub fn trust(&self) -> Option<&ClientTrust> {
+        self.trust.as_ref()
+    }
+
+    /// Whether the handshake asks for a client's certificate.
+    pub fn asks(&self) -> bool {
+        self.asks
+    }
+}
+
+/// Every file that a generation of this configuration is made of, beside the configuration file.
+pub fn files(config: &Config) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = config
+        .listeners
+        .iter()
+        .flat_map(|listener| {
+            let tls = listener.tls.iter();
+            let pairs = tls.flat_map(|tls| [tls.certificate.clone(), tls.key.clone()]);
+            let cas = listener
+                .client_cas
+                .iter()
+                .filter_map(|set| set.source.file().cloned());
+            pairs.chain(cas).collect::<Vec<_>>()
+        })
+        .collect();
+    files.sort();
+    files.dedup();
+    files
+}

@@ -1,0 +1,131 @@
+//! Who makes a request: by the connection's certificate, one that a proxy hands on, or a token.
+
+use actix_web::{
+    HttpRequest,
+    http::header::{AUTHORIZATION, HOST, HeaderValue},
+};
+use std::sync::Arc;
+
+use super::{
+    error::ApiError,
+    routes::{Operation, Target},
+};
+use crate::{
+    app::State,
+    generation::Generation,
+    identity::{
+        IdentityError, Method, Peer, Principal, Vouched, forwarded,
+        token::{Access, TokenRefusal},
+        verify,
+    },
+    telemetry::metrics,
+};
+
+/// A verified certificate is enough. Whoever has none needs a token, if tokens are configured; otherwise
+/// they are anonymous, and mostly not let in.
+pub async fn authenticate(
+    state: &State,
+    generation: &Generation,
+    request: &HttpRequest,
+    target: &Target,
+) -> Result<Principal, ApiError> {
+    // A connection without a record of its other side cannot happen; if it did, it would be nobody's.
+    let Some(peer) = request.conn_data::<Arc<Peer>>() else {
+        return Err(IdentityError::NoCertificate.into());
+    };
+    let identified = match vouched(state, generation, peer, request) {
+        Ok((vouched, method)) => {
+            Principal::from_certificate(vouched, method, peer.address, &generation.identity, None)
+        }
+        Err(reason) => Err(reason),
+    };
+    let Some(tokens) = &state.tokens else {
+        return match identified {
+            Err(IdentityError::NoCertificate) => Ok(anonymous(generation, peer)),
+            known => Ok(known?),
+        };
+    };
+    if identified.is_ok() {
+        return Ok(identified?);
+    }
+    let header = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let required = required_access(target);
+    match (
+        tokens.check(header(AUTHORIZATION), &required, state.clock.now()),
+        identified,
+    ) {
+        (Ok(subject), _) => Ok(Principal::from_token(&subject, peer.address)),
+        // Whoever showed a certificate wants to know what is wrong with it, not be asked for a password.
+        (Err(TokenRefusal { error: None, .. }), Err(reason))
+            if !matches!(reason, IdentityError::NoCertificate) =>
+        {
+            Err(reason.into())
+        }
+        (Err(refusal), _) => {
+            let challenge = tokens.challenge(header(HOST).unwrap_or_default(), &required, &refusal);
+            Err(ApiError::Challenged {
+                challenge,
+                required,
+                refusal,
+            })
+        }
+    }
+}
+
+/// The certificate of the connection or, on connections from a proxy that hands on certificates, by
+/// that alone: the proxy's own certificate is not its clients'.
+fn vouched(
+    state: &State,
+    generation: &Generation,
+    peer: &Peer,
+    request: &HttpRequest,
+) -> Result<(Arc<Vouched>, Method), IdentityError> {
+    let proxies = &generation.proxies;
+    let from_proxy = peer.transport.is_some_and(|address| proxies.trusts(address));
+    let forwarded = match proxies.certificate.filter(|_| from_proxy) {
+        Some(format) => format,
+        None => {
+            if forwarded::is_present(request.headers()) {
+                metrics::forwarded_header_ignored();
+                tracing::debug!(
+                    peer.address = peer.address.map(tracing::field::display),
+                    "ignored the header of a forwarded client certificate: it is not from a trusted proxy"
+                );
+            }
+            let vouched = peer.vouched(generation, state.clock.now())?;
+            return Ok((vouched, Method::Certificate));
+        }
+    };
+    let certificate = forwarded::read(forwarded, request.headers())?.ok_or(IdentityError::NoCertificate)?;
+    let trust = generation.ear(peer.listener).and_then(|ear| ear.trust());
+    let vouched = verify(trust, &certificate)?;
+    Ok((vouched, Method::ForwardedCertificate))
+}
+
+/// Where certificates are asked for, or handed on, somebody without one hears that they need one.
+fn anonymous(generation: &Generation, peer: &Peer) -> Principal {
+    let asked = generation.ear(peer.listener).is_none_or(|ear| ear.asks());
+    let refusal = (asked || generation.proxies.certificate.is_some()).then_some(IdentityError::NoCertificate);
+    Principal::anonymous(peer.address, refusal)
+}
+
+/// What a token has to grant for an operation.
+fn required_access(target: &Target) -> Vec<Access> {
+    let Some(gun) = &target.gun else {
+        return vec![Access::catalog()];
+    };
+    let actions: &[&str] = match target.operation {
+        Operation::Publish | Operation::ReadKey => &["push", "pull"],
+        Operation::RotateKey | Operation::Delete => &["*"],
+        _ => &["pull"],
+    };
+    actions
+        .iter()
+        .map(|action| Access::repository(gun, action))
+        .collect()
+}

@@ -1,0 +1,242 @@
+//! What a certificate says, read once and strictly: the material of the identity rules.
+
+mod alternative_names;
+mod distinguished_name;
+mod field;
+mod key;
+mod text;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use openssl::{error::ErrorStack, sha::sha256, x509::X509};
+use platform::tls::ClientCertificate;
+use x509_parser::{
+    asn1_rs::{Any, FromDer},
+    certificate::X509Certificate,
+    extensions::ParsedExtension,
+};
+
+pub use field::{Field, is_oid};
+pub use key::{KEY_TYPES, KeyFacts, KeyType, purpose_named, purpose_names, purpose_shown};
+pub use text::{Fact, Unclear};
+
+/// Object identifiers of subject attributes with a field of their own.
+const ATTRIBUTES: [(&str, Field); 5] = [
+    ("2.5.4.3", Field::CommonName),
+    ("2.5.4.10", Field::Organisation),
+    ("2.5.4.11", Field::Unit),
+    ("0.9.2342.19200300.100.1.25", Field::DomainComponent),
+    ("0.9.2342.19200300.100.1.1", Field::UserId),
+];
+/// The extension that lists alternative names (RFC 5280 section 4.2.1.6).
+const ALTERNATIVE_NAMES: &str = "2.5.29.17";
+/// The extension that lists purposes (RFC 5280 section 4.2.1.12).
+const PURPOSES: &str = "2.5.29.37";
+
+/// Why a certificate says nothing that could be relied on.
+#[derive(Debug, thiserror::Error)]
+pub enum FactsError {
+    /// It is not what RFC 5280 calls a certificate.
+    #[error("the certificate cannot be read: {0}")]
+    Unreadable(String),
+    /// An extension is there twice, so programs differ about which counts.
+    #[error("the certificate has the extension {0} twice")]
+    TwiceExtension(String),
+    /// An extension that matters is not what it should be.
+    #[error("the certificate's extension {0} cannot be read")]
+    Extension(String),
+    /// OpenSSL refuses it.
+    #[error("the certificate cannot be read: {0}")]
+    OpenSsl(#[from] ErrorStack),
+}
+
+/// What a certificate says. Nothing here is verified but what `verified_by` says.
+#[derive(Debug, Clone)]
+pub struct CertificateFacts {
+    values: BTreeMap<Field, Vec<Fact>>,
+    subject: String,
+    issuer: String,
+    issuers: Vec<String>,
+    verified_by: Vec<String>,
+    purposes: Vec<String>,
+    key: KeyFacts,
+    not_before: DateTime<Utc>,
+    not_after: DateTime<Utc>,
+}
+
+impl CertificateFacts {
+    /// Reads a client's certificate. `chain` are the issuers' certificates as far as known, `verified_by` the names of
+    /// the sets of client CAs whose anchors verify it.
+    ///
+    /// # Errors
+    /// When it cannot be read to its last byte.
+    pub fn new(leaf: &X509, chain: &[X509], verified_by: Vec<String>) -> Result<Self, FactsError> {
+        let der = leaf.to_der()?;
+        let unreadable = |cause: &dyn std::fmt::Display| FactsError::Unreadable(cause.to_string());
+        let (rest, parsed) = X509Certificate::from_der(&der).map_err(|cause| unreadable(&cause))?;
+        if !rest.is_empty() {
+            return Err(unreadable(&"something follows it"));
+        }
+        let dated = ClientCertificate::new(leaf.clone()).ok_or_else(|| unreadable(&"its dates are wrong"))?;
+        let mut facts = Self {
+            values: BTreeMap::new(),
+            subject: String::new(),
+            issuer: String::new(),
+            issuers: chain
+                .iter()
+                .filter_map(|issuer| ClientCertificate::new(issuer.clone()))
+                .map(|issuer| issuer.subject())
+                .collect(),
+            verified_by,
+            purposes: Vec::new(),
+            key: KeyFacts::of(leaf),
+            not_before: dated.not_before(),
+            not_after: dated.not_after(),
+        };
+        facts.add(Field::Serial, Ok(dated.serial()));
+        facts.add(Field::CertificateHash, Ok(hex::encode(sha256(&der))));
+        facts.add(Field::KeyHash, Ok(hex::encode(sha256(parsed.public_key().raw))));
+        facts.read_names(&parsed);
+        facts.read_extensions(&parsed)?;
+        Ok(facts)
+    }
+
+    fn add(&mut self, field: Field, fact: Fact) {
+        self.values.entry(field).or_default().push(fact);
+    }
+
+    fn read_names(&mut self, parsed: &X509Certificate<'_>) {
+        for attribute in parsed.subject().iter_attributes() {
+            let oid = attribute.attr_type().to_id_string();
+            if let Some((_, field)) = ATTRIBUTES.iter().find(|(known, _)| *known == oid) {
+                self.add(field.clone(), text::string(attribute.attr_value()));
+            }
+        }
+        let subject = distinguished_name::write(parsed.subject());
+        if !subject.shown.is_empty() {
+            let fact = subject.unclear.map_or_else(|| Ok(subject.shown.clone()), Err);
+            self.add(Field::Subject, fact);
+        }
+        self.subject = subject.shown;
+        let issuer = distinguished_name::write(parsed.issuer());
+        let fact = issuer.unclear.map_or_else(|| Ok(issuer.shown.clone()), Err);
+        self.add(Field::Issuer, fact);
+        self.issuer = issuer.shown;
+    }
+
+    fn read_extensions(&mut self, parsed: &X509Certificate<'_>) -> Result<(), FactsError> {
+        for extension in parsed.extensions() {
+            let oid = extension.oid.to_id_string();
+            let field = Field::Extension(oid.clone());
+            if self.values.contains_key(&field) {
+                return Err(FactsError::TwiceExtension(oid));
+            }
+            self.add(field, extension_text(extension.value));
+            match extension.parsed_extension() {
+                ParsedExtension::SubjectAlternativeName(names) => {
+                    for (field, fact) in alternative_names::read(names) {
+                        self.add(field, fact);
+                    }
+                }
+                ParsedExtension::ExtendedKeyUsage(usage) => self.purposes = key::purposes(usage),
+                ParsedExtension::CertificatePolicies(policies) => {
+                    for policy in policies {
+                        self.add(Field::Policy, Ok(policy.policy_id.to_id_string()));
+                    }
+                }
+                _ if [ALTERNATIVE_NAMES, PURPOSES].contains(&oid.as_str()) => {
+                    return Err(FactsError::Extension(oid));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The values of a field, in the certificate's order.
+    pub fn values(&self, field: &Field) -> &[Fact] {
+        self.values.get(field).map_or(&[], Vec::as_slice)
+    }
+
+    /// The one value of a field that always has one; empty otherwise.
+    fn only(&self, field: &Field) -> &str {
+        match self.values(field) {
+            [Ok(value)] => value,
+            _ => "",
+        }
+    }
+
+    /// The subject as one line for people, without control characters.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The issuer, likewise.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The subjects of the issuers' certificates that came with it, nearest first.
+    pub fn issuers(&self) -> &[String] {
+        &self.issuers
+    }
+
+    /// The serial number in upper-case hexadecimal digits.
+    pub fn serial(&self) -> &str {
+        self.only(&Field::Serial)
+    }
+
+    /// The SHA-256 of its public key (SubjectPublicKeyInfo) in lower-case hexadecimal digits.
+    pub fn spki_sha256(&self) -> &str {
+        self.only(&Field::KeyHash)
+    }
+
+    /// The SHA-256 of the certificate, likewise.
+    pub fn cert_sha256(&self) -> &str {
+        self.only(&Field::CertificateHash)
+    }
+
+    /// The sets of client CAs that verify it.
+    pub fn verified_by(&self) -> &[String] {
+        &self.verified_by
+    }
+
+    /// The object identifiers of its extended key usage; empty when it has none.
+    pub fn purposes(&self) -> &[String] {
+        &self.purposes
+    }
+
+    /// Its key, and what it is signed with.
+    pub fn key(&self) -> &KeyFacts {
+        &self.key
+    }
+
+    /// The start of its validity.
+    pub fn not_before(&self) -> DateTime<Utc> {
+        self.not_before
+    }
+
+    /// The end of its validity.
+    pub fn not_after(&self) -> DateTime<Utc> {
+        self.not_after
+    }
+
+    /// How long it is valid altogether.
+    pub fn lifetime(&self) -> TimeDelta {
+        self.not_after - self.not_before
+    }
+}
+
+fn extension_text(value: &[u8]) -> Fact {
+    let whole = Any::from_der(value).ok().filter(|(rest, _)| rest.is_empty());
+    match whole.map(|(_, value)| text::string(&value)) {
+        Some(Ok(text)) if text.starts_with(['#', '\\']) => Ok(format!("\\{text}")),
+        Some(Ok(text)) => Ok(text),
+        Some(Err(Unclear::Control)) => Err(Unclear::Control),
+        _ => Ok(text::hexadecimal(value)),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

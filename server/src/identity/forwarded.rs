@@ -1,0 +1,197 @@
+//! Client certificates in the headers of a reverse proxy. The proxy's word is taken for which certificate
+//! its client proved to have; what the certificate is worth, we find out ourselves.
+
+use actix_web::http::header::{HeaderMap, HeaderName};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use openssl::x509::X509;
+use percent_encoding::percent_decode_str;
+use platform::tls::ClientCertificate;
+
+use crate::config::ForwardedCertificate;
+
+const XFCC: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+const NGINX: HeaderName = HeaderName::from_static("ssl-client-cert");
+const NGINX_VERIFY: HeaderName = HeaderName::from_static("ssl-client-verify");
+const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
+const ALL: [HeaderName; 5] = [XFCC, NGINX, NGINX_VERIFY, CLIENT_CERT, CLIENT_CERT_CHAIN];
+
+/// Why a proxy's header gives no certificate.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ForwardedError {
+    /// The header is there more than once: somebody else's may be among them.
+    #[error("the header {0} is there more than once")]
+    Repeated(HeaderName),
+    /// Its form is wrong.
+    #[error("the header {0} is malformed: {1}")]
+    Malformed(HeaderName, &'static str),
+    /// It names a certificate without containing it, so nothing can be verified.
+    #[error("the header {0} holds no certificate; have the proxy send it whole")]
+    NoCertificate(HeaderName),
+    /// The proxy itself refused it.
+    #[error("the proxy did not verify the client's certificate: {0}")]
+    Unverified(String),
+}
+
+/// Whether a request carries any such header.
+pub fn is_present(headers: &HeaderMap) -> bool {
+    ALL.iter().any(|name| headers.contains_key(name))
+}
+
+/// The certificate that a proxy of ours hands on; nothing if its client had none.
+///
+/// # Errors
+/// When the header is there and cannot be read.
+pub fn read(
+    format: ForwardedCertificate,
+    headers: &HeaderMap,
+) -> Result<Option<ClientCertificate>, ForwardedError> {
+    let found = match format {
+        ForwardedCertificate::Xfcc => xfcc(headers)?,
+        ForwardedCertificate::Nginx => nginx(headers)?,
+        ForwardedCertificate::Rfc9440 => rfc9440(headers)?,
+    };
+    let Some((name, mut certificates)) = found else {
+        return Ok(None);
+    };
+    if certificates.is_empty() {
+        return Err(ForwardedError::NoCertificate(name));
+    }
+    let leaf = certificates.remove(0);
+    ClientCertificate::new(leaf)
+        .map(|leaf| Some(leaf.with_presented(certificates)))
+        .ok_or(ForwardedError::Malformed(
+            name,
+            "the certificate's dates cannot be read",
+        ))
+}
+
+type Found = Option<(HeaderName, Vec<X509>)>;
+
+fn single(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, ForwardedError> {
+    let mut values = headers.get_all(name);
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(ForwardedError::Repeated(name.clone()));
+    }
+    let text = value
+        .to_str()
+        .map_err(|_| ForwardedError::Malformed(name.clone(), "it is not ASCII text"))?;
+    Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+}
+
+fn url_encoded_pem(name: &HeaderName, text: &str) -> Result<Vec<X509>, ForwardedError> {
+    let malformed = || ForwardedError::Malformed(name.clone(), "it is not URL-encoded PEM");
+    let pem: Vec<u8> = percent_decode_str(text).collect();
+    X509::stack_from_pem(&pem).map_err(|_| malformed())
+}
+
+/// `ssl-client-cert: <URL-encoded PEM>`, `ssl-client-verify: SUCCESS`, or NONE without a certificate.
+fn nginx(headers: &HeaderMap) -> Result<Found, ForwardedError> {
+    let verified = single(headers, &NGINX_VERIFY)?;
+    let Some(text) = single(headers, &NGINX)? else {
+        return Ok(None);
+    };
+    match verified.as_deref() {
+        Some("SUCCESS") => Ok(Some((NGINX, url_encoded_pem(&NGINX, &text)?))),
+        // An old header of the client's own, which the proxy did not take away.
+        Some("NONE") | None => Err(ForwardedError::Unverified(
+            "ssl-client-verify is not SUCCESS".to_owned(),
+        )),
+        Some(other) => Err(ForwardedError::Unverified(other.chars().take(100).collect())),
+    }
+}
+
+/// `Client-Cert: :<base64 of DER>:` and, optionally, `Client-Cert-Chain: :…:, :…:` (RFC 9440 section 2).
+fn rfc9440(headers: &HeaderMap) -> Result<Found, ForwardedError> {
+    let Some(leaf) = single(headers, &CLIENT_CERT)? else {
+        return Ok(None);
+    };
+    let sequence = |name: &HeaderName, text: &str| {
+        let malformed = |reason| ForwardedError::Malformed(name.clone(), reason);
+        let inner = text
+            .trim()
+            .strip_prefix(':')
+            .and_then(|rest| rest.strip_suffix(':'))
+            .ok_or_else(|| malformed("it is no byte sequence (:base64:)"))?;
+        let der = STANDARD
+            .decode(inner)
+            .map_err(|_| malformed("it is not base64"))?;
+        X509::from_der(&der).map_err(|_| malformed("it holds no DER certificate"))
+    };
+    let mut certificates = vec![sequence(&CLIENT_CERT, &leaf)?];
+    if let Some(chain) = single(headers, &CLIENT_CERT_CHAIN)? {
+        for issuer in chain.split(',') {
+            certificates.push(sequence(&CLIENT_CERT_CHAIN, issuer)?);
+        }
+    }
+    Ok(Some((CLIENT_CERT, certificates)))
+}
+
+/// `By=…;Hash=…;Cert="<URL-encoded PEM>";Chain="…"`; the last element is that of the nearest proxy.
+fn xfcc(headers: &HeaderMap) -> Result<Found, ForwardedError> {
+    let Some(text) = single(headers, &XFCC)? else {
+        return Ok(None);
+    };
+    let malformed = |reason| ForwardedError::Malformed(XFCC, reason);
+    let elements = split_unquoted(&text, ',').ok_or(malformed("a quote is not closed"))?;
+    let last = elements.last().copied().unwrap_or_default();
+    let mut certificates = Vec::new();
+    let mut chain = Vec::new();
+    for pair in split_unquoted(last, ';').ok_or(malformed("a quote is not closed"))? {
+        let (key, value) = pair.split_once('=').ok_or(malformed("a part is no key=value"))?;
+        let value = value.trim().trim_matches('"');
+        match key.trim().to_ascii_lowercase().as_str() {
+            "cert" if !certificates.is_empty() => return Err(malformed("Cert is there twice")),
+            "cert" => certificates = url_encoded_pem(&XFCC, value)?,
+            "chain" => chain = url_encoded_pem(&XFCC, value)?,
+            _ => {}
+        }
+    }
+    // The chain that Envoy sends begins with the certificate itself.
+    if let Some(leaf) = certificates.first() {
+        chain.retain(|issuer| issuer != leaf);
+    }
+    if !certificates.is_empty() {
+        certificates.truncate(1);
+        certificates.extend(chain);
+    }
+    Ok(Some((XFCC, certificates)))
+}
+
+/// Splits at a character outside of double quotes; `None` when a quote is not closed.
+fn split_unquoted(text: &str, at: char) -> Option<Vec<&str>> {
+    let (mut parts, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
+    for (position, character) in text.char_indices() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if character == at && !quoted => {
+                parts.push(text.get(start..position)?);
+                start = position + character.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(text.get(start..)?);
+    (!quoted).then_some(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_split_outside_of_quotes_only() {
+        let text = r#"By=a;Subject="CN=x,O=\"y;z\"",Hash=b;Cert="c""#;
+        let elements = split_unquoted(text, ',').unwrap();
+        assert_eq!(
+            elements,
+            [r#"By=a;Subject="CN=x,O=\"y;z\"""#, r#"Hash=b;Cert="c""#]
+        );
+        assert_eq!(split_unquoted(r#"a="b"#, ','), None);
+    }
+}

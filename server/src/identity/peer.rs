@@ -1,0 +1,166 @@
+//! A connection's other side, and its certificate as the CAs of the day see it.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex},
+};
+
+use chrono::{DateTime, Utc};
+use openssl::x509::X509;
+use platform::tls::{CertificateFault, ClientCertificate, ClientTrust, PeerCertificate, Verified};
+
+use super::{IdentityError, facts::CertificateFacts};
+use crate::generation::{Ear, Generation};
+
+/// A connection's other side, as the listener left it.
+#[derive(Debug)]
+pub struct Peer {
+    /// The client's address; that of the PROXY protocol, if a proxy of ours said it.
+    pub address: Option<SocketAddr>,
+    /// The address at the other end of the TCP connection: the client's, or a proxy's.
+    pub transport: Option<IpAddr>,
+    /// The position of the listener.
+    pub listener: usize,
+    /// What it presented.
+    pub certificate: PeerCertificate,
+    /// The generation that the handshake verified it with.
+    pub generation: u64,
+    /// What the handshake agreed on.
+    pub session: Option<Session>,
+    vouched: Mutex<Option<(u64, Outcome)>>,
+}
+
+/// What a handshake agreed on, for the record.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Such as `TLSv1.3`.
+    pub version: &'static str,
+    /// The cipher suite's name.
+    pub cipher: String,
+    /// The server name that the client asked for.
+    pub server_name: Option<String>,
+}
+
+type Outcome = Result<Arc<Vouched>, IdentityError>;
+
+/// A certificate that a configured CA vouches for.
+#[derive(Debug)]
+pub struct Vouched {
+    /// The certificate.
+    pub certificate: ClientCertificate,
+    /// From the certificate to the configured one that vouches for it.
+    pub chain: Vec<X509>,
+    /// The names of the CA sets that vouch for it.
+    pub sets: Vec<String>,
+    /// What it says.
+    pub facts: CertificateFacts,
+    /// When the first certificate of the chain expires.
+    until: DateTime<Utc>,
+}
+
+impl Vouched {
+    /// From a verification just made.
+    ///
+    /// # Errors
+    /// When the certificate cannot be read to its last byte.
+    pub fn new(certificate: ClientCertificate, verified: Verified) -> Result<Self, IdentityError> {
+        let issuers = verified.chain.get(1..).unwrap_or_default();
+        let facts = CertificateFacts::new(certificate.x509(), issuers, verified.sets.clone())
+            .map_err(|cause| IdentityError::Unreadable(Box::new(certificate.clone()), cause.to_string()))?;
+        let until = verified
+            .chain
+            .iter()
+            .filter_map(|issuer| ClientCertificate::new(issuer.clone()))
+            .map(|issuer| issuer.not_after())
+            .fold(certificate.not_after(), Ord::min);
+        Ok(Self {
+            certificate,
+            chain: verified.chain,
+            sets: verified.sets,
+            facts,
+            until,
+        })
+    }
+}
+
+impl Peer {
+    /// A peer whose handshake, if there was one, was made with `generation`.
+    pub fn new(
+        address: Option<SocketAddr>,
+        transport: Option<IpAddr>,
+        listener: usize,
+        certificate: PeerCertificate,
+        generation: u64,
+        session: Option<Session>,
+    ) -> Self {
+        Self {
+            address,
+            transport,
+            listener,
+            certificate,
+            generation,
+            session,
+            vouched: Mutex::new(None),
+        }
+    }
+
+    /// The connection's certificate, if the CAs of `generation` vouch for it now. Verified in the
+    /// handshake, again for every newer generation, and again when a certificate of the chain expires.
+    ///
+    /// # Errors
+    /// When there is none, or nobody vouches for it.
+    pub fn vouched(&self, generation: &Generation, now: DateTime<Utc>) -> Outcome {
+        let ear = generation
+            .ear(self.listener)
+            .ok_or(IdentityError::NoCertificate)?;
+        if let Ok(known) = self.vouched.lock()
+            && let Some((number, outcome)) = known.as_ref()
+            && *number == generation.number()
+            && outcome.as_ref().map_or(true, |vouched| now <= vouched.until)
+        {
+            return outcome.clone();
+        }
+        let outcome = self.verify(ear, generation.number(), now);
+        if let Ok(mut known) = self.vouched.lock() {
+            *known = Some((generation.number(), outcome.clone()));
+        }
+        outcome
+    }
+
+    fn verify(&self, ear: &Ear, generation: u64, now: DateTime<Utc>) -> Outcome {
+        match &self.certificate {
+            PeerCertificate::None => Err(IdentityError::NoCertificate),
+            PeerCertificate::Refused(certificate, fault) if generation == self.generation => {
+                Err(IdentityError::Rejected(certificate.clone(), fault.clone()))
+            }
+            PeerCertificate::Refused(certificate, _) => verify(ear.trust(), certificate),
+            PeerCertificate::Verified(certificate, chain) if generation == self.generation => {
+                let sets = ear
+                    .trust()
+                    .map(|trust| trust.vouching(certificate.x509(), certificate.presented()))
+                    .unwrap_or_default();
+                let chain = chain.clone();
+                let vouched = Vouched::new((**certificate).clone(), Verified { chain, sets })?;
+                if now <= vouched.until {
+                    Ok(Arc::new(vouched))
+                } else {
+                    verify(ear.trust(), certificate)
+                }
+            }
+            PeerCertificate::Verified(certificate, _) => verify(ear.trust(), certificate),
+        }
+    }
+}
+
+/// Asks the CAs as they are now.
+///
+/// # Errors
+/// When none vouches for the certificate.
+pub fn verify(trust: Option<&ClientTrust>, certificate: &ClientCertificate) -> Outcome {
+    let rejected = |fault: CertificateFault| IdentityError::Rejected(Box::new(certificate.clone()), fault);
+    let trust = trust.ok_or(IdentityError::NoCertificate)?;
+    let verified = trust
+        .verify(certificate.x509(), certificate.presented())
+        .map_err(rejected)?;
+    Ok(Arc::new(Vouched::new(certificate.clone(), verified)?))
+}

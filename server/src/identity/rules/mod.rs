@@ -1,0 +1,125 @@
+//! Identity rules: from what a certificate says to who its holder is. The first rule that matches decides.
+
+mod name;
+mod outcome;
+mod pattern;
+mod preset;
+mod read;
+mod requirement;
+mod rule;
+mod template;
+
+use platform::config::{ConfigError, Settings};
+
+use super::facts::{CertificateFacts, Field};
+use name::Transform;
+use pattern::FieldPattern;
+use requirement::Requirements;
+use rule::{Naming, Rule};
+use template::Template;
+
+pub use crate::store::Registered;
+pub use outcome::{Identified, IdentityFault, NotIdentified, RuleOutcome, RuleTrace};
+
+/// The name of the rules that hold where none are configured.
+pub const DEFAULT_RULE: &str = "default";
+
+/// Rules in their order.
+#[derive(Debug, Clone)]
+pub struct IdentityRules {
+    rules: Vec<Rule>,
+}
+
+impl IdentityRules {
+    /// The rules of a configuration; nothing if it has none, and then [`IdentityRules::built_in`] hold.
+    ///
+    /// # Errors
+    /// When a rule is refused; the error names its place and what is allowed.
+    pub fn read(settings: &Settings) -> Result<Option<Self>, ConfigError> {
+        read::rules(settings)
+    }
+
+    /// What holds without configuration: the name is the common name, or the whole subject of a certificate that has
+    /// none. Several common names are refused.
+    pub fn built_in() -> Self {
+        let rule = |field: Field| {
+            let principal = Template::parse(&format!("${{{field}}}"), &[]).ok()?;
+            Some(Rule {
+                name: DEFAULT_RULE.to_owned(),
+                ca: None,
+                patterns: vec![FieldPattern::new(field, ".*", true).ok()?],
+                principal: Naming::Template(principal),
+                groups: Vec::new(),
+                groups_from: Vec::new(),
+                transform: Transform::None,
+                requirements: Requirements::default(),
+            })
+        };
+        let fields = [Field::CommonName, Field::Subject];
+        Self {
+            rules: fields.into_iter().filter_map(rule).collect(),
+        }
+    }
+
+    /// Whether a rule asks for the account that a key is registered to.
+    pub fn needs_accounts(&self) -> bool {
+        self.rules
+            .iter()
+            .any(|rule| matches!(rule.principal, Naming::Account))
+    }
+
+    /// The sets of client CAs that rules name.
+    pub fn ca_sets(&self) -> Vec<&str> {
+        self.rules.iter().filter_map(|rule| rule.ca.as_deref()).collect()
+    }
+
+    /// Who the holder of a certificate is. `registered` is the account of its key, if there is one; when that is
+    /// disabled, no rule that matches gives an identity.
+    ///
+    /// # Errors
+    /// When no rule matches, or the first that matches refuses.
+    pub fn identify(
+        &self,
+        facts: &CertificateFacts,
+        registered: Option<&Registered>,
+    ) -> Result<Identified, NotIdentified> {
+        for rule in &self.rules {
+            match rule.apply(facts, registered) {
+                RuleOutcome::NoMatch(_) => {}
+                RuleOutcome::Identified(identified) => return Ok(identified),
+                RuleOutcome::Refused(refused) => return Err(refused),
+            }
+        }
+        Err(unmapped(facts))
+    }
+
+    /// What every rule says about a certificate, in their order.
+    pub fn explain(&self, facts: &CertificateFacts, registered: Option<&Registered>) -> Vec<RuleTrace> {
+        let mut decided = false;
+        let traces = self.rules.iter().map(|rule| {
+            let outcome = rule.apply(facts, registered);
+            let decides = !decided && !matches!(outcome, RuleOutcome::NoMatch(_));
+            decided |= decides;
+            RuleTrace {
+                rule: rule.name.clone(),
+                outcome,
+                decides,
+            }
+        });
+        traces.collect()
+    }
+}
+
+fn unmapped(facts: &CertificateFacts) -> NotIdentified {
+    let subject = match facts.subject() {
+        "" => "(empty)",
+        subject => subject,
+    };
+    NotIdentified::new(
+        IdentityFault::Unmapped,
+        format!("no identity rule matches the certificate with the subject {subject}"),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! Which texts may be the name of a principal or of a group.
+
+use crate::identity::ANONYMOUS;
+
+use super::outcome::{IdentityFault, NotIdentified};
+
+/// The longest name, in characters: the width of the column that records it.
+const MAX_CHARS: usize = 255;
+/// Names that other ways to log in give, or that mean something else in a policy.
+const RESERVED_PREFIXES: [&str; 3] = ["token:", "password:", "group:"];
+const RESERVED: [&str; 2] = [ANONYMOUS, "*"];
+
+/// Letter case of the names that a rule gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Transform {
+    /// As they are.
+    #[default]
+    None,
+    /// In lower case.
+    Lower,
+    /// In upper case.
+    Upper,
+}
+
+impl Transform {
+    /// Other letters that would become ASCII ones, such as the Kelvin sign, are refused: they would make one name of
+    /// two that differ.
+    pub(super) fn apply(self, name: &str) -> Result<String, NotIdentified> {
+        let turned = |character: char| -> String {
+            match self {
+                Self::None => character.to_string(),
+                Self::Lower => character.to_lowercase().collect(),
+                Self::Upper => character.to_uppercase().collect(),
+            }
+        };
+        let mut whole = String::new();
+        for character in name.chars() {
+            let turned = turned(character);
+            if !character.is_ascii() && turned.chars().any(|c| c.is_ascii()) {
+                return Err(NotIdentified::ambiguous(format!(
+                    "the name {name:?} holds {character:?}, which becomes {turned:?} in the other letter case"
+                )));
+            }
+            whole.push_str(&turned);
+        }
+        Ok(whole)
+    }
+}
+
+/// Refuses names that cannot be told from others where people and policies see them.
+pub(super) fn check(what: &str, name: &str) -> Result<(), NotIdentified> {
+    let ambiguous = |why: &str| {
+        Err(NotIdentified::ambiguous(format!(
+            "{what} that the certificate gives, {name:?}, {why}"
+        )))
+    };
+    if name.trim().is_empty() {
+        return ambiguous("is empty");
+    }
+    if name.trim() != name {
+        return ambiguous("begins or ends with a blank");
+    }
+    if name.chars().any(|c| c.is_control() || is_invisible(c)) {
+        return ambiguous("contains control characters");
+    }
+    if name.chars().count() > MAX_CHARS {
+        return ambiguous("is longer than 255 characters");
+    }
+    Ok(())
+}
+
+/// Like [`check`], for the name of a principal: some are reserved.
+pub(super) fn check_principal(name: &str) -> Result<(), NotIdentified> {
+    check("the name", name)?;
+    let prefix = RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    if prefix || RESERVED.contains(&name) {
+        return Err(NotIdentified::new(
+            IdentityFault::ReservedName,
+            format!("the name that the certificate gives, {name:?}, is reserved"),
+        ));
+    }
+    Ok(())
+}
+
+/// Characters without width, and those that turn the direction of writing.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_like_others_are_refused() {
+        for name in [
+            "",
+            " ",
+            " bob",
+            "bob ",
+            "bob\0",
+            "bob\n",
+            "bo\u{200b}b",
+            "\u{202e}bob",
+        ] {
+            let refused = check_principal(name).unwrap_err();
+            assert_eq!(refused.reason, IdentityFault::AmbiguousName, "{name:?}");
+        }
+        assert!(check_principal(&"x".repeat(255)).is_ok());
+        assert!(check_principal(&"x".repeat(256)).is_err());
+        assert!(check_principal("Jürgen Müller, O=x").is_ok());
+    }
+
+    #[test]
+    fn names_that_mean_something_else_are_reserved() {
+        for name in ["anonymous", "token:bob", "password:bob", "group:ci", "*"] {
+            let refused = check_principal(name).unwrap_err();
+            assert_eq!(refused.reason, IdentityFault::ReservedName, "{name:?}");
+        }
+        assert!(check_principal("ci:bob").is_ok());
+    }
+
+    #[test]
+    fn letter_case_never_makes_one_name_of_two() {
+        assert_eq!(Transform::Lower.apply("Bob ÄÖ").unwrap(), "bob äö");
+        assert_eq!(Transform::Upper.apply("Bob äö").unwrap(), "BOB ÄÖ");
+        // Kelvin sign, dotted capital I; long s, dotless i, a ligature.
+        for name in ["\u{212a}arl", "\u{130}da"] {
+            assert!(Transform::Lower.apply(name).is_err(), "{name}");
+            assert_eq!(Transform::None.apply(name).unwrap(), name);
+        }
+        for name in ["\u{17f}am", "\u{131}da", "\u{fb01}n", "ß"] {
+            assert!(Transform::Upper.apply(name).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What a rule asks of certificates that it matches. One that falls short is refused, not tried with a laxer rule.
+
+use chrono::TimeDelta;
+use platform::config::ConfigError;
+
+use crate::{
+    config::table::{Table, unknown},
+    identity::facts::{
+        CertificateFacts, KEY_TYPES, KeyType, is_oid, purpose_named, purpose_names, purpose_shown,
+    },
+};
+
+use super::outcome::{IdentityFault, NotIdentified};
+
+/// How much longer than allowed a certificate may be valid: issuers date certificates back for clocks that are behind.
+const LIFETIME_TOLERANCE: TimeDelta = TimeDelta::seconds(60);
+/// The digests that signatures can be asked to have.
+const DIGESTS: [&str; 7] = [
+    "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512",
+];
+/// The sizes of keys that can be asked for, in bits.
+const KEY_BITS: std::ops::RangeInclusive<i64> = 1..=65_536;
+
+/// What is asked. Everything absent is not asked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Requirements {
+    purposes: Vec<String>,
+    max_lifetime: Option<TimeDelta>,
+    min_rsa_bits: Option<u32>,
+    min_ec_bits: Option<u32>,
+    key_types: Option<Vec<KeyType>>,
+    digests: Option<Vec<String>>,
+}
+
+impl Requirements {
+    pub(super) fn read(mut table: Table) -> Result<Self, ConfigError> {
+        let requirements = Self {
+            purposes: purposes(&mut table)?,
+            max_lifetime: lifetime(&mut table)?,
+            min_rsa_bits: bits(&mut table, "min_rsa_bits")?,
+            min_ec_bits: bits(&mut table, "min_ec_bits")?,
+            key_types: key_types(&mut table)?,
+            digests: digests(&mut table)?,
+        };
+        table.finish()?;
+        Ok(requirements)
+    }
+
+    pub(super) fn check(&self, facts: &CertificateFacts) -> Result<(), NotIdentified> {
+        self.check_purposes(facts)?;
+        if let Some(longest) = self.max_lifetime
+            && facts.lifetime() > longest + LIFETIME_TOLERANCE
+        {
+            return Err(NotIdentified::new(
+                IdentityFault::LifetimeTooLong,
+                format!(
+                    "the certificate is valid for {}, and at most {} are allowed",
+                    shown(facts.lifetime()),
+                    shown(longest)
+                ),
+            ));
+        }
+        self.check_key(facts)
+    }
+
+    fn check_purposes(&self, facts: &CertificateFacts) -> Result<(), NotIdentified> {
+        let missing = self
+            .purposes
+            .iter()
+            .find(|purpose| !facts.purposes().contains(*purpose));
+        let Some(missing) = missing else { return Ok(()) };
+        let purpose = purpose_shown(missing);
+        Err(NotIdentified::new(
+            IdentityFault::WrongPurpose,
+            format!("the certificate's extended key usage does not list {purpose}"),
+        ))
+    }
+
+    fn check_key(&self, facts: &CertificateFacts) -> Result<(), NotIdentified> {
+        let weak = |sentence: String| Err(NotIdentified::new(IdentityFault::KeyTooWeak, sentence));
+        let key = facts.key();
+        let (key_type, bits) = (key.key_type, key.bits);
+        let least = match key_type {
+            KeyType::Rsa => self.min_rsa_bits,
+            KeyType::Ec => self.min_ec_bits,
+            KeyType::Ed25519 => None,
+            // Nothing is known of its strength, so where strength is asked for it has none.
+            KeyType::Other => self.min_rsa_bits.or(self.min_ec_bits).map(|_| u32::MAX),
+        };
+        match &self.key_types {
+            Some(allowed) if !allowed.contains(&key_type) => {
+                let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+                return weak(format!(
+                    "the certificate's key is of the kind {key_type}, and only {} is allowed",
+                    allowed.join(", ")
+                ));
+            }
+            _ => {}
+        }
+        if least.is_some_and(|least| key_type == KeyType::Other || bits < least) {
+            return weak(format!(
+                "the certificate's key ({key_type}, {bits} bits) is too short, or of an unknown kind"
+            ));
+        }
+        match &self.digests {
+            // Ed25519 names no digest: it comes with one.
+            Some(allowed) if !key.digest.is_empty() && !allowed.contains(&key.digest) => weak(format!(
+                "the certificate is signed with {}, and only {} is allowed",
+                key.digest,
+                allowed.join(", ")
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn purposes(table: &mut Table) -> Result<Vec<String>, ConfigError> {
+    let names = table.texts("eku")?.unwrap_or_default();
+    let purposes = names.into_iter().map(|name| {
+        let named = purpose_named(&name).map(str::to_owned);
+        let purpose = named.or_else(|| is_oid(&name).then(|| name.clone()));
+        purpose.ok_or_else(|| {
+            let allowed = format!("an OID, or one of: {}", purpose_names().join(", "));
+            table.invalid("eku", &name, allowed)
+        })
+    });
+    purposes.collect()
+}
+
+fn lifetime(table: &mut Table) -> Result<Option<TimeDelta>, ConfigError> {
+    let key = "max_lifetime";
+    let Some(text) = table.text(key)? else {
+        return Ok(None);
+    };
+    let duration = humantime::parse_duration(&text)
+        .ok()
+        .and_then(|d| TimeDelta::from_std(d).ok());
+    let reasonable = duration.filter(|duration| *duration < TimeDelta::days(36_500));
+    let allowed = "a time such as 24h or 30d";
+    reasonable
+        .map(Some)
+        .ok_or_else(|| table.invalid(key, &text, allowed))
+}
+
+fn bits(table: &mut Table, key: &str) -> Result<Option<u32>, ConfigError> {
+    let bits = table.integer(key, KEY_BITS)?;
+    Ok(bits.and_then(|bits| u32::try_from(bits).ok()))
+}
+
+fn key_types(table: &mut Table) -> Result<Option<Vec<KeyType>>, ConfigError> {
+    let Some(names) = table.texts("key_types")? else {
+        return Ok(None);
+    };
+    let known: Vec<&str> = KEY_TYPES.iter().map(|(name, _)| *name).collect();
+    let types = names.iter().map(|name| {
+        let found = KEY_TYPES.iter().find(|(known, _)| known == name);
+        found
+            .map(|(_, key_type)| *key_type)
+            .ok_or_else(|| table.invalid("key_types", name, unknown(name, &known)))
+    });
+    types.collect::<Result<_, _>>().map(Some)
+}
+
+fn digests(table: &mut Table) -> Result<Option<Vec<String>>, ConfigError> {
+    let names = table.texts("digests")?;
+    for name in names.iter().flatten() {
+        if !DIGESTS.contains(&name.as_str()) {
+            return Err(table.invalid("digests", name, unknown(name, &DIGESTS)));
+        }
+    }
+    Ok(names)
+}
+
+fn shown(time: TimeDelta) -> String {
+    let time = time.to_std().unwrap_or_default();
+    humantime::format_duration(time).to_string()
+}

@@ -1,0 +1,156 @@
+//! `whoami`: who a certificate's holder would be, and why, without asking a server.
+
+use std::path::PathBuf;
+
+use openssl::x509::X509;
+use platform::config::{ConfigError, Settings};
+
+use super::{
+    client_cas::{ClientCaError, ClientCas},
+    facts::{CertificateFacts, FactsError, purpose_shown},
+    rules::{IdentityRules, Registered},
+};
+use crate::config::ENVIRONMENT_PREFIX;
+
+/// Why nothing can be said.
+#[derive(Debug, thiserror::Error)]
+pub enum WhoamiError {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The client CAs cannot be used.
+    #[error(transparent)]
+    ClientCa(#[from] ClientCaError),
+    /// A file cannot be read.
+    #[error("{} cannot be read: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The certificate cannot be read.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
+    /// OpenSSL refuses.
+    #[error("OpenSSL cannot verify the certificate: {0}")]
+    OpenSsl(#[from] openssl::error::ErrorStack),
+}
+
+/// Whose certificate, and by which rules.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// The configuration file; without one the default rules hold, and no CA is checked.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The certificate in PEM; what follows it in the file is its chain.
+    #[arg(long, value_name = "FILE")]
+    cert: PathBuf,
+    /// More certificates of the chain, in PEM.
+    #[arg(long, value_name = "FILE")]
+    chain: Vec<PathBuf>,
+    /// Say of every rule whether it matches, and why not.
+    #[arg(long)]
+    explain: bool,
+}
+
+/// Prints who it is; true if the certificate is verified and a rule identifies it.
+///
+/// # Errors
+/// When a file or the configuration cannot be used.
+pub fn run(options: &Options) -> Result<bool, WhoamiError> {
+    let mut chain = certificates(&options.cert)?;
+    let leaf = chain.remove(0);
+    for file in &options.chain {
+        chain.extend(certificates(file)?);
+    }
+    let settings = options
+        .config
+        .as_ref()
+        .map(|path| Settings::load(path, ENVIRONMENT_PREFIX));
+    let settings = settings.transpose()?;
+    let (trusted, verified_by) = verify(settings.as_ref(), &leaf, &chain)?;
+    let facts = CertificateFacts::new(&leaf, &chain, verified_by)?;
+    describe(&facts);
+    let configured = settings.as_ref().map(IdentityRules::read).transpose()?.flatten();
+    let rules = configured.unwrap_or_else(IdentityRules::built_in);
+    let registered = None::<Registered>;
+    let identified = rules.identify(&facts, registered.as_ref());
+    match &identified {
+        Ok(found) if trusted => {
+            println!("principal: {}", found.principal);
+            println!("groups: {}", list(&found.groups));
+            println!("rule: {}", found.rule);
+        }
+        Ok(_) => println!("not identified: no client CA verifies the certificate"),
+        Err(refused) => println!(
+            "not identified: {refused} ({}); {}",
+            refused.reason.code(),
+            refused.reason.hint()
+        ),
+    }
+    if options.explain {
+        for trace in rules.explain(&facts, registered.as_ref()) {
+            println!("{trace}");
+        }
+    }
+    Ok(trusted && identified.is_ok())
+}
+
+/// Whether the certificate can be trusted, and the sets of client CAs that verify it; says so.
+fn verify(
+    settings: Option<&Settings>,
+    leaf: &X509,
+    chain: &[X509],
+) -> Result<(bool, Vec<String>), WhoamiError> {
+    let Some(settings) = settings else {
+        println!("verified by: no CA was checked, for there is no --config");
+        return Ok((true, Vec::new()));
+    };
+    let verified = ClientCas::read(settings)?.verify(leaf, chain)?;
+    for (set, objection) in &verified.objections {
+        println!("CA set {set}: {objection}");
+    }
+    println!("verified by: {}", list(&verified.by));
+    Ok((!verified.by.is_empty(), verified.by))
+}
+
+fn describe(facts: &CertificateFacts) {
+    println!("subject: {}", facts.subject());
+    println!("issuer: {}", facts.issuer());
+    println!("serial: {}", facts.serial());
+    println!("valid: {} to {}", facts.not_before(), facts.not_after());
+    let purposes: Vec<&str> = facts.purposes().iter().map(|oid| purpose_shown(oid)).collect();
+    println!("extended key usage: {}", list(&purposes));
+    let key = facts.key();
+    println!(
+        "key: {}, {} bits, spki_sha256 {}",
+        key.key_type,
+        key.bits,
+        facts.spki_sha256()
+    );
+    println!("cert_sha256: {}", facts.cert_sha256());
+}
+
+fn list<T: AsRef<str>>(names: &[T]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    names.join(", ")
+}
+
+/// The certificates of a PEM file, at least one.
+fn certificates(path: &std::path::Path) -> Result<Vec<X509>, WhoamiError> {
+    let refused = |reason: String| WhoamiError::File {
+        path: path.to_path_buf(),
+        reason,
+    };
+    let pem = std::fs::read(path).map_err(|cause| refused(cause.to_string()))?;
+    let found = X509::stack_from_pem(&pem).map_err(|cause| refused(cause.to_string()))?;
+    if found.is_empty() {
+        let reason = "it holds no PEM certificate (-----BEGIN CERTIFICATE-----)";
+        return Err(refused(reason.to_owned()));
+    }
+    Ok(found)
+}

@@ -1,0 +1,197 @@
+//! Taking up changed files without dropping a connection: on SIGHUP, when a file changes, and by the clock.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use actix_web::web;
+use chrono::{DateTime, Utc};
+use platform::signals;
+use tokio::time::{Instant, interval};
+
+use crate::{
+    app::{StartError, State},
+    config::Config,
+    generation::{self, Generation, GenerationError},
+    telemetry::metrics,
+};
+
+/// How often files are looked at. A change is taken up when nothing changed between two looks, so that a
+/// certificate and its key, written one after the other, are read together.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What became of the last reload.
+#[derive(Debug, Clone)]
+pub struct Reloaded {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why it was refused; everything stayed as it was.
+    pub refused: Option<String>,
+}
+
+/// The last reload of a server.
+#[derive(Debug, Default)]
+pub struct LastReload(Mutex<Option<Reloaded>>);
+
+impl LastReload {
+    /// Nothing until the first.
+    pub fn get(&self) -> Option<Reloaded> {
+        self.0.lock().ok()?.clone()
+    }
+
+    fn set(&self, reloaded: Reloaded) {
+        if let Ok(mut last) = self.0.lock() {
+            *last = Some(reloaded);
+        }
+    }
+}
+
+/// Makes a new generation of a configuration file as it is now, and takes it up. If anything is wrong,
+/// everything stays as it was.
+///
+/// # Errors
+/// When the configuration or one of its files is refused.
+pub fn reload(state: &State, path: &Path) -> Result<Config, StartError> {
+    let (config, _) = Config::load(path)?;
+    same_listeners(&state.config, &config)?;
+    let number = state.generation.load().number() + 1;
+    let generation = Generation::load(&config, number)?;
+    for warning in generation.warnings(state.clock.now()) {
+        tracing::warn!("{warning}");
+    }
+    state.generation.store(Arc::new(generation));
+    Ok(config)
+}
+
+/// Listeners stay as they were at the start: taking up others would drop connections.
+fn same_listeners(now: &Config, then: &Config) -> Result<(), GenerationError> {
+    let places = |config: &Config| -> Vec<_> {
+        let listeners = config.listeners.iter();
+        listeners
+            .map(|listener| {
+                let kind = (listener.tls.is_some(), listener.proxy_protocol);
+                (listener.name.clone(), listener.addresses.clone(), kind)
+            })
+            .collect()
+    };
+    let (before, after) = (places(now), places(then));
+    match after.iter().find(|place| !before.contains(place)) {
+        Some((name, ..)) => Err(GenerationError::Listener(name.clone())),
+        None if before.len() != after.len() => Err(GenerationError::ListenerGone),
+        None => Ok(()),
+    }
+}
+
+/// What tells one state of a file from another: where it is, when it changed, how long it is.
+type Mark = Option<(u64, i64, i64, u64)>;
+
+/// The files that a generation is made of, and how they were.
+struct Watched {
+    files: Vec<PathBuf>,
+    seen: Vec<Mark>,
+    /// How they were at the last look, if that was not as when they were read.
+    changed: Option<Vec<Mark>>,
+}
+
+impl Watched {
+    fn new(path: &Path, config: &Config) -> Self {
+        let mut files = generation::files(config);
+        files.push(path.to_path_buf());
+        let seen = marks(&files);
+        Self {
+            files,
+            seen,
+            changed: None,
+        }
+    }
+
+    /// Whether the files are others than when they were read, and rest.
+    fn has_settled(&mut self) -> bool {
+        let now = marks(&self.files);
+        if now == self.seen {
+            self.changed = None;
+            return false;
+        }
+        let settled = self.changed.as_ref() == Some(&now);
+        if settled {
+            self.seen = now;
+            self.changed = None;
+        } else {
+            self.changed = Some(now);
+        }
+        settled
+    }
+}
+
+/// For a directory, the marks of what is in it count too.
+fn marks(files: &[PathBuf]) -> Vec<Mark> {
+    let mark = |path: &Path| {
+        let found = fs::metadata(path).ok()?;
+        Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
+    };
+    let mut marks = Vec::with_capacity(files.len());
+    for path in files {
+        marks.push(mark(path));
+        if let Ok(entries) = fs::read_dir(path) {
+            let mut inside: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+            inside.sort();
+            marks.extend(inside.iter().map(|path| mark(path)));
+        }
+    }
+    marks
+}
+
+/// Reloads whenever there is a reason to, for as long as the server runs.
+pub async fn run(state: web::Data<State>, path: PathBuf) {
+    let Ok(mut hangups) = signals::hangups() else {
+        return;
+    };
+    let mut watched = Watched::new(&path, &state.config);
+    let mut settings = state.config.reload;
+    let mut looks = interval(LOOK);
+    let mut last = Instant::now();
+    loop {
+        let reason = tokio::select! {
+            hangup = hangups.recv() => match hangup {
+                Some(()) => "SIGHUP",
+                None => return,
+            },
+            _ = looks.tick() => {
+                if settings.watch && watched.has_settled() {
+                    "a file changed"
+                } else if settings.every.is_some_and(|every| last.elapsed() >= every) {
+                    "reload.every"
+                } else {
+                    continue;
+                }
+            }
+        };
+        last = Instant::now();
+        let outcome = reload(&state, &path);
+        metrics::reloaded(outcome.is_ok());
+        let refused = match outcome {
+            Ok(config) => {
+                watched = Watched::new(&path, &config);
+                settings = config.reload;
+                tracing::info!(
+                    reason,
+                    generation = state.generation.load().number(),
+                    "reloaded certificates, client CAs, identity rules and policy"
+                );
+                None
+            }
+            Err(cause) => {
+                tracing::error!(reason, %cause, "the reload was refused; everything stays as it was");
+                Some(cause.to_string())
+            }
+        };
+        state.last_reload.set(Reloaded {
+            at: state.clock.now(),
+            refused,
+        });
+    }
+}

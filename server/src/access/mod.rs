@@ -235,7 +235,12 @@ impl Access {
             right: right.to_string(),
             gun: gun.cloned(),
             anonymous: (principal.method() == Method::Anonymous)
-                .then(|| principal.refusal().cloned().unwrap_or(IdentityError::NoCertificate))
+                .then(|| {
+                    principal
+                        .refusal()
+                        .cloned()
+                        .unwrap_or(IdentityError::NoCertificate)
+                })
                 .map(Box::new),
         })
     }

@@ -24,6 +24,7 @@ use crate::{
     identity::token::{BundleError, TokenAuth},
     refresh,
     reload::{self, LastReload},
+    revocation,
     store::{Store, StoreError},
     telemetry::{health::Health, metrics},
 };
@@ -204,6 +205,7 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
     tokio::spawn(refresh::run(state.clone()));
+    tokio::spawn(revocation::follow(state.clone()));
     tokio::spawn(reload::run(state.clone(), path.to_path_buf()));
     for warning in state.generation.load().warnings(state.clock.now()) {
         tracing::warn!("{warning}");

@@ -1,18 +1,19 @@
 //! What decides about connections and requests: made whole from the configuration and its files, swapped whole.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use openssl::ssl::SslAcceptor;
 use platform::{
     config::ConfigError,
-    tls::{ClientTrust, TlsError},
+    tls::{ClientTrust, IsRevoked, TlsError},
 };
 
 use crate::{
     access::Access,
     config::{Config, Listener, Proxies},
     identity::rules::IdentityRules,
+    revocation::{Revocation, SetUpError},
 };
 
 /// One set of certificates, client CAs, identity rules and policy. Never changed, only replaced.
@@ -21,6 +22,8 @@ pub struct Generation {
     ears: Vec<Ear>,
     /// Whose certificate is whose.
     pub identity: IdentityRules,
+    /// Which certificates were withdrawn.
+    pub revocation: Arc<Revocation>,
     /// Who may do what.
     pub access: Access,
     /// Whose word about a client's certificate counts.
@@ -41,6 +44,9 @@ pub enum GenerationError {
     /// The configuration itself.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The lists of withdrawn certificates.
+    #[error(transparent)]
+    Revocation(#[from] SetUpError),
     /// The files for TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -58,16 +64,29 @@ impl Generation {
     /// # Errors
     /// When one of them cannot be used.
     pub fn load(config: &Config, number: u64) -> Result<Self, GenerationError> {
+        let trusts: Vec<Option<ClientTrust>> = config
+            .listeners
+            .iter()
+            .map(|listener| Some(&listener.client_cas).filter(|sets| !sets.is_empty()))
+            .map(|sets| sets.map(|sets| ClientTrust::load(sets)).transpose())
+            .collect::<Result<_, TlsError>>()?;
+        let issuers = trusts
+            .iter()
+            .flatten()
+            .flat_map(|trust| trust.certificates().cloned());
+        let revocation = Arc::new(Revocation::load(&config.revocation, issuers.collect())?);
         let ears: Vec<Ear> = config
             .listeners
             .iter()
-            .map(Ear::load)
+            .zip(trusts)
+            .map(|(listener, trust)| Ear::new(listener, trust, &revocation))
             .collect::<Result<_, TlsError>>()?;
         check_pins(config)?;
         Ok(Self {
             number,
             identity: config.identity.clone(),
-            access: Access::new(ears.iter().any(Ear::asks)),
+            revocation,
+            access: Access::new(config.policy.clone(), ears.iter().any(Ear::asks)),
             proxies: config.proxies.clone(),
             ears,
         })
@@ -91,6 +110,7 @@ impl Generation {
             .filter_map(Ear::trust)
             .flat_map(|trust| trust.warnings(now))
             .collect();
+        warnings.extend(self.revocation.warnings(now));
         // Listeners share most of their CAs.
         warnings.sort();
         warnings.dedup();
@@ -121,16 +141,17 @@ fn check_pins(config: &Config) -> Result<(), ConfigError> {
 }
 
 impl Ear {
-    fn load(listener: &Listener) -> Result<Self, TlsError> {
-        let trust = if listener.client_cas.is_empty() {
-            None
-        } else {
-            Some(ClientTrust::load(&listener.client_cas)?)
-        };
+    fn new(
+        listener: &Listener,
+        trust: Option<ClientTrust>,
+        revocation: &Arc<Revocation>,
+    ) -> Result<Self, TlsError> {
+        let revocation = Arc::clone(revocation);
+        let is_revoked: IsRevoked = Arc::new(move |chain| revocation.is_revoked_by_lists(chain));
         let acceptor = listener
             .tls
             .as_ref()
-            .map(|tls| tls.acceptor(trust.as_ref()))
+            .map(|tls| tls.acceptor(trust.as_ref(), Some(is_revoked)))
             .transpose()?;
         Ok(Self {
             name: listener.name.clone(),
@@ -176,6 +197,7 @@ pub fn files(config: &Config) -> Vec<PathBuf> {
             pairs.chain(cas).collect::<Vec<_>>()
         })
         .collect();
+    files.extend(Revocation::files(&config.revocation));
     files.sort();
     files.dedup();
     files

@@ -4,7 +4,10 @@
 //! [`access`] grants the action, [`publish`] validates, signs and stores, [`store`] holds the documents. Operators
 //! have [`quickstart`], [`check`] and [`moving`].
 
+#![forbid(unsafe_code)]
+
 pub mod access;
+pub mod accounts;
 pub mod app;
 pub mod check;
 pub mod clock;
@@ -17,5 +20,6 @@ pub mod publish;
 pub mod quickstart;
 pub mod refresh;
 pub mod reload;
+pub mod revocation;
 pub mod store;
 pub mod telemetry;

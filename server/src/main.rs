@@ -9,6 +9,8 @@ use platform::{
     logging::{Format, Level},
 };
 use server::{
+    access::policy,
+    accounts::{self, AccountCommand},
     app, check,
     config::{Config, ENVIRONMENT_PREFIX},
     generation::Generation,
@@ -53,6 +55,16 @@ enum Command {
     Check(check::Options),
     /// Say who a certificate's holder is, by which rule and why; status 1 if nobody can tell.
     Whoami(whoami::Options),
+    /// Accounts and the keys that log in as them.
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
+    /// Ask the policy of a configuration file.
+    Policy {
+        #[command(subcommand)]
+        action: PolicyAction,
+    },
     /// Write repositories with their whole history to a file.
     Export(export::Options),
     /// Take repositories from a file that export wrote.
@@ -64,6 +76,12 @@ enum Command {
         #[command(subcommand)]
         action: Migrate,
     },
+}
+
+#[derive(Subcommand)]
+enum PolicyAction {
+    /// Say whether somebody may do something, by which rule and why; status 1 if not.
+    Test(policy::test_command::Options),
 }
 
 fn main() -> ExitCode {
@@ -82,6 +100,14 @@ fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error.to_string()),
         },
+        Some(Command::Policy {
+            action: PolicyAction::Test(options),
+        }) => match policy::test_command::run(&options) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error.to_string()),
+        },
+        Some(Command::Account { command }) => accounts::run(&command).map_err(|error| error.to_string()),
         Some(Command::Export(options)) => export::run(&options).map_err(|error| error.to_string()),
         Some(Command::Import(options)) => import::run(&options).map_err(|error| error.to_string()),
         Some(Command::Mirror(options)) => mirror::run(&options).map_err(|error| error.to_string()),

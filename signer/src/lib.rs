@@ -4,6 +4,8 @@
 //! makes the key, [`policy`] judges what is to be signed, [`store`] makes it durable, [`audit`] says
 //! who did what.
 
+#![forbid(unsafe_code)]
+
 pub mod app;
 pub mod audit;
 pub mod check;

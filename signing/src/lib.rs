@@ -4,6 +4,8 @@
 //! interface is that of the Notary signer (`proto/signer.proto`), so that either side may be a
 //! Notary program.
 
+#![forbid(unsafe_code)]
+
 mod algorithm;
 mod client;
 mod connection;

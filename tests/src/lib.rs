@@ -3,6 +3,7 @@
 //! A test says `TestServer::builder().start()` and has a trust server and a signer of its own, with their
 //! own databases, ports and PKI, which end with it.
 
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot be set up fails, and says where"

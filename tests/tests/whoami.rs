@@ -78,7 +78,7 @@ fn a_certificate_that_no_ca_verifies_is_nobody() {
         (pki.stranger("alice"), "unable to get local issuer certificate"),
         (pki.expired(), "certificate has expired"),
         (pki.not_yet_valid(), "certificate is not yet valid"),
-        (pki.server_only(), "unsupported certificate purpose"),
+        (pki.server_only(), "certificate purpose"),
     ];
     for (files, why) in cases {
         with_config(directory.path(), json!({}), &files.certificate)

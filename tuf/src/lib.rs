@@ -3,6 +3,8 @@
 //! A publish goes through [`Upload`], [`check`], [`CheckedUpdate`], [`SnapshottedUpdate`] and [`SignedUpdate`]; a
 //! repository that nobody publishes to is kept alive by [`plan_refresh`]. What is stored is verified by [`audit`].
 
+#![forbid(unsafe_code)]
+
 mod audit;
 mod canonical;
 mod certificate;

@@ -30,7 +30,7 @@ pub use pool::Pooled;
 pub use postgres_url::PostgresUrl;
 pub use query::{Exact, Locked, exact, locked, padded};
 
-use pool::Pools;
+use pool::{Pools, Purpose};
 use schema::Migrations;
 
 /// How long a start waits for the database's first answer before it goes on without it.
@@ -73,13 +73,35 @@ impl Database {
         Ok(database)
     }
 
+    /// Opens a database for a command that ends soon, and brings its schema up to date as `options` allow. It uses
+    /// one connection: a second one that is still being made in the background while the process ends would crash
+    /// it, for OpenSSL is gone by then.
+    ///
+    /// # Errors
+    /// When it does not answer, or cannot be used.
+    pub fn open_for_command(
+        location: &Location,
+        migrations: &'static Migrations,
+        options: Options,
+    ) -> Result<Self, DatabaseError> {
+        if let Location::Sqlite(path) = location {
+            sqlite::file(path)?;
+        }
+        let database = Self {
+            pools: Pools::single(location, Purpose::Write),
+            waiting: Arc::default(),
+        };
+        database.prepare(migrations, options.migrate || location.is_embedded())?;
+        Ok(database)
+    }
+
     /// Opens a database that is there, for looking only: it is neither made, nor migrated, nor written to.
     ///
     /// # Errors
     /// When it does not answer.
     pub fn open_read_only(location: &Location) -> Result<Self, DatabaseError> {
         let database = Self {
-            pools: Pools::read_only(location),
+            pools: Pools::single(location, Purpose::Look),
             waiting: Arc::default(),
         };
         database.reader().map(|_| database)

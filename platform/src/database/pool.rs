@@ -155,8 +155,8 @@ impl Pools {
         })
     }
 
-    /// One connection that cannot write, to a database that is there.
-    pub(super) fn read_only(location: &Location) -> Self {
+    /// One connection for everything, to a database that is there; with [`Purpose::Look`] it cannot write.
+    pub(super) fn single(location: &Location, purpose: Purpose) -> Self {
         let reach = Arc::new(Reach {
             place: location.place(),
             ..Reach::default()
@@ -167,7 +167,7 @@ impl Pools {
             .error_handler(Box::new(AlreadyLogged))
             .build_unchecked(Manager {
                 location: location.clone(),
-                purpose: Purpose::Look,
+                purpose,
                 reach: reach.clone(),
             });
         Self {

@@ -8,9 +8,9 @@ mod server;
 mod trust;
 
 pub use accept::{Handshake, HandshakeError, TlsStream, close_politely};
-pub use certificate::{CertificateFault, ClientCertificate, FaultReason, PeerCertificate};
+pub use certificate::{CertificateFault, ClientCertificate, FaultReason, PeerCertificate, utc};
 pub use client::{ClientTls, connect};
-pub use server::{ClientAuth, ServerTls};
+pub use server::{ClientAuth, IsRevoked, ServerTls};
 pub use trust::{CaSet, ClientTrust, PemSource, Verified};
 
 /// Why TLS cannot be set up. The messages name the configuration's file.

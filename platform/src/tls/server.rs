@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Mutex, OnceLock},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use openssl::{
@@ -12,10 +12,13 @@ use openssl::{
         AlpnError, Ssl, SslAcceptor, SslMethod, SslOptions, SslSessionCacheMode, SslVerifyMode, SslVersion,
         select_next_proto,
     },
-    x509::{X509StoreContext, X509StoreContextRef},
+    x509::{X509, X509StoreContext, X509StoreContextRef, X509VerifyResult},
 };
 
-use super::{CertificateFault, ClientTrust, TlsError, files, trust::SECURITY_LEVEL};
+use super::{
+    CertificateFault, ClientTrust, TlsError, files,
+    trust::{SECURITY_LEVEL, owned},
+};
 
 /// What is asked of clients in the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +47,10 @@ pub struct ServerTls {
     pub http2: bool,
 }
 
+/// Says whether a certificate of a chain that CAs vouch for is known to be withdrawn. Called in the
+/// handshake, so it must not wait for anything.
+pub type IsRevoked = Arc<dyn Fn(&[X509]) -> bool + Send + Sync>;
+
 /// Where the verify callback leaves what it found; the handshake takes it from there.
 pub(super) type FaultCell = Mutex<Option<CertificateFault>>;
 
@@ -60,11 +67,16 @@ pub(super) fn fault_index() -> Result<Index<Ssl, FaultCell>, ErrorStack> {
 
 impl ServerTls {
     /// Reads the files and makes the acceptor. `clients` are the CAs that may issue client certificates;
-    /// without them no certificate is asked for.
+    /// without them no certificate is asked for. `is_revoked` is asked about each chain
+    /// that they vouch for.
     ///
     /// # Errors
     /// When a file is missing or wrong, or key and certificate do not belong together.
-    pub fn acceptor(&self, clients: Option<&ClientTrust>) -> Result<SslAcceptor, TlsError> {
+    pub fn acceptor(
+        &self,
+        clients: Option<&ClientTrust>,
+        is_revoked: Option<IsRevoked>,
+    ) -> Result<SslAcceptor, TlsError> {
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
         builder.set_security_level(SECURITY_LEVEL.into());
         builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
@@ -90,7 +102,7 @@ impl ServerTls {
                 chosen.ok_or(AlpnError::NOACK)
             });
         }
-        self.verify_clients(&mut builder, clients)?;
+        self.verify_clients(&mut builder, clients, is_revoked)?;
         Ok(builder.build())
     }
 
@@ -98,6 +110,7 @@ impl ServerTls {
         &self,
         builder: &mut openssl::ssl::SslAcceptorBuilder,
         clients: Option<&ClientTrust>,
+        is_revoked: Option<IsRevoked>,
     ) -> Result<(), TlsError> {
         let Some(clients) = clients.filter(|_| self.client_auth != ClientAuth::Off) else {
             builder.set_verify(SslVerifyMode::NONE);
@@ -113,10 +126,33 @@ impl ServerTls {
             ClientAuth::Request | ClientAuth::Off => (SslVerifyMode::PEER, true),
         };
         builder.set_verify_callback(mode, move |good, context| {
+            let revoked = good && chain_is_revoked(is_revoked.as_ref(), context);
+            if revoked {
+                context.set_error(revoked_result());
+            }
+            let good = good && !revoked;
             good || (record(context, index) && forgive)
         });
         Ok(())
     }
+}
+
+/// Asked once for each chain: when its last certificate to be verified, the client's, was found good.
+fn chain_is_revoked(is_revoked: Option<&IsRevoked>, context: &X509StoreContextRef) -> bool {
+    match (is_revoked, context.chain()) {
+        (Some(is_revoked), Some(chain)) if context.error_depth() == 0 => is_revoked(&owned(chain)),
+        _ => false,
+    }
+}
+
+/// The result that makes OpenSSL send the alert certificate_revoked.
+#[expect(
+    unsafe_code,
+    reason = "the crate has no safe way to name a verification result"
+)]
+fn revoked_result() -> X509VerifyResult {
+    // SAFETY: any of OpenSSL's X509_V_ERR_ constants is a result; this is one.
+    unsafe { X509VerifyResult::from_raw(openssl_sys::X509_V_ERR_CERT_REVOKED) }
 }
 
 /// Keeps the first fault; true if it was kept. A fault that nobody can read later must not be forgiven.

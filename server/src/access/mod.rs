@@ -1,10 +1,13 @@
 //! What a principal may do. A grant is the only way to the handlers' work, and names what was granted.
 
+pub mod policy;
+
 use std::marker::PhantomData;
 
 use tuf::{Gun, RoleName};
 
 use crate::identity::{IdentityError, Method, Principal};
+use policy::{Action, Asking, Policy, Verdict};
 
 /// Reading metadata.
 #[derive(Debug)]
@@ -28,27 +31,13 @@ pub enum RotateKey {}
 #[derive(Debug)]
 pub enum Delete {}
 
-/// What a policy is asked about.
+/// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Right {
-    /// Reading metadata.
-    Pull,
-    /// Publishing a role.
-    Push(RoleName),
+    /// One action of the policy.
+    To(Action),
     /// Publishing anything, or creating the GUN.
     PushSomething,
-    /// Creating a GUN by its first publish.
-    Init,
-    /// Having a new server key made.
-    RotateKey,
-    /// Deleting a GUN.
-    Delete,
-    /// Seeing the GUN in lists.
-    List,
-    /// Reading the changes of a GUN, or of all.
-    Changefeed,
-    /// Seeing the server's settings.
-    Admin,
 }
 
 /// A sort of grant that needs just one right.
@@ -58,7 +47,7 @@ pub trait Kind {
 }
 
 impl Kind for Pull {
-    const RIGHT: Right = Right::Pull;
+    const RIGHT: Right = Right::To(Action::Pull);
 }
 impl Kind for Send {
     const RIGHT: Right = Right::PushSomething;
@@ -67,18 +56,19 @@ impl Kind for ReadKey {
     const RIGHT: Right = Right::PushSomething;
 }
 impl Kind for RotateKey {
-    const RIGHT: Right = Right::RotateKey;
+    const RIGHT: Right = Right::To(Action::RotateKey);
 }
 impl Kind for Delete {
-    const RIGHT: Right = Right::Delete;
+    const RIGHT: Right = Right::To(Action::Delete);
 }
 
 /// The right of a principal to do one thing with one GUN.
 #[derive(Debug)]
-pub struct Grant<Action> {
+pub struct Grant<Sort> {
     principal: Principal,
     gun: Gun,
-    action: PhantomData<Action>,
+    own_key: Vec<RoleName>,
+    action: PhantomData<Sort>,
 }
 
 /// The right of a principal to read the changes of every GUN.
@@ -97,6 +87,8 @@ pub struct Denied {
     pub right: String,
     /// The repository; nothing for what concerns all of them.
     pub gun: Option<Gun>,
+    /// The rule of the policy that denies it; nothing when none allows it.
+    pub rule: Option<String>,
     /// Why somebody anonymous is: the right may be theirs once they show who they are.
     pub anonymous: Option<Box<IdentityError>>,
 }
@@ -114,20 +106,22 @@ impl Denied {
 /// Who may do what.
 #[derive(Debug, Clone)]
 pub struct Access {
+    policy: Option<Policy>,
     certificates_asked_for: bool,
 }
 
 impl Access {
     /// Rules for a server; `certificates_asked_for` says whether any of its listeners asks for them.
-    pub fn new(certificates_asked_for: bool) -> Self {
+    pub fn new(policy: Option<Policy>, certificates_asked_for: bool) -> Self {
         Self {
+            policy,
             certificates_asked_for,
         }
     }
 
     /// Whether somebody without an identity may do something somewhere.
-    pub fn admits_anonymous(&self) -> bool {
-        !self.certificates_asked_for
+    fn admits_anonymous(&self) -> bool {
+        self.policy.as_ref().is_some_and(Policy::admits_anonymous)
     }
 
     /// Grants an action on a GUN.
@@ -139,6 +133,7 @@ impl Access {
         Ok(Grant {
             principal,
             gun,
+            own_key: Vec::new(),
             action: PhantomData,
         })
     }
@@ -155,17 +150,27 @@ impl Access {
     ) -> Result<Grant<Publish>, Denied> {
         let Grant { principal, gun, .. } = grant;
         if initial {
-            self.check(&principal, &Right::Init, Some(&gun))?;
+            self.check(&principal, &Right::To(Action::Init), Some(&gun))?;
         }
-        // Snapshot and timestamp only say what the others are; whoever changes nothing else may renew them.
+        let mut own_key = Vec::new();
         for role in roles {
-            if !matches!(role, RoleName::Snapshot | RoleName::Timestamp) {
-                self.check(&principal, &Right::Push(role.clone()), Some(&gun))?;
+            // Snapshot and timestamp only say what the others are; whoever changes nothing else may renew them.
+            if matches!(role, RoleName::Snapshot | RoleName::Timestamp) {
+                continue;
+            }
+            let needs_own_key = self.check(
+                &principal,
+                &Right::To(Action::Push(Some(role.clone()))),
+                Some(&gun),
+            )?;
+            if needs_own_key && matches!(role, RoleName::Delegation(_)) {
+                own_key.push(role.clone());
             }
         }
         Ok(Grant {
             principal,
             gun,
+            own_key,
             action: PhantomData,
         })
     }
@@ -175,11 +180,12 @@ impl Access {
     /// # Errors
     /// When the principal may neither pull nor read changes.
     pub fn authorize_changes(&self, principal: Principal, gun: Gun) -> Result<Grant<ReadChanges>, Denied> {
-        self.check(&principal, &Right::Changefeed, Some(&gun))
-            .or_else(|_| self.check(&principal, &Right::Pull, Some(&gun)))?;
+        self.check(&principal, &Right::To(Action::Changefeed), Some(&gun))
+            .or_else(|_| self.check(&principal, &Right::To(Action::Pull), Some(&gun)))?;
         Ok(Grant {
             principal,
             gun,
+            own_key: Vec::new(),
             action: PhantomData,
         })
     }
@@ -189,10 +195,10 @@ impl Access {
     /// # Errors
     /// When they have no identity and can do nothing without one.
     pub fn ping(&self, principal: &Principal) -> Result<(), IdentityError> {
-        if self.admits_anonymous() {
-            return Ok(());
+        match principal.refusal() {
+            Some(IdentityError::NoCertificate) if self.admits_anonymous() => Ok(()),
+            _ => self.identified(principal),
         }
-        self.identified(principal)
     }
 
     /// Whether somebody has an identity, or is not asked for one.
@@ -211,29 +217,35 @@ impl Access {
     /// # Errors
     /// When the principal may not.
     pub fn authorize_catalog(&self, principal: Principal) -> Result<CatalogGrant, Denied> {
-        self.check(&principal, &Right::Changefeed, None)?;
+        self.check(&principal, &Right::To(Action::Changefeed), None)?;
         Ok(CatalogGrant {
             _principal: principal,
         })
     }
 
-    /// Whether a principal has a right.
+    /// Whether a principal has a right; true if only for what it signs with a key of its own.
     ///
     /// # Errors
     /// When it has not.
-    pub fn check(&self, principal: &Principal, right: &Right, gun: Option<&Gun>) -> Result<(), Denied> {
-        // Without a policy whoever has an identity may do everything, which is what a Notary configuration
-        // with client_ca_file means; and if nobody is asked for one, everybody may. Where some are asked
-        // and others are not, the others read.
-        let open = principal.method() != Method::Anonymous
-            || principal.refusal().is_none() && (!self.certificates_asked_for || *right == Right::Pull);
-        if open {
-            return Ok(());
+    pub fn check(&self, principal: &Principal, right: &Right, gun: Option<&Gun>) -> Result<bool, Denied> {
+        let verdict = self.verdict(principal, right, gun.map(Gun::as_str));
+        if let (false, Some(why)) = (verdict.enforced, &verdict.denied) {
+            tracing::warn!(
+                principal = principal.name(),
+                action = %right,
+                repo.gun = gun.map(tracing::field::display),
+                reason = why,
+                "the policy would deny this; access.mode is audit"
+            );
+        }
+        if verdict.denied.is_none() || !verdict.enforced {
+            return Ok(verdict.own_key);
         }
         Err(Denied {
             principal: principal.name().to_owned(),
             right: right.to_string(),
             gun: gun.cloned(),
+            rule: verdict.rule,
             anonymous: (principal.method() == Method::Anonymous)
                 .then(|| {
                     principal
@@ -244,25 +256,89 @@ impl Access {
                 .map(Box::new),
         })
     }
+
+    /// Whether a principal may see that a GUN is there.
+    pub fn shows(&self, principal: &Principal, gun: &str) -> bool {
+        [Action::Pull, Action::List].into_iter().any(|action| {
+            let verdict = self.verdict(principal, &Right::To(action), Some(gun));
+            verdict.denied.is_none() || !verdict.enforced
+        })
+    }
+
+    fn verdict(&self, principal: &Principal, right: &Right, gun: Option<&str>) -> Answer {
+        let Some(policy) = &self.policy else {
+            return self.without_policy(principal, right);
+        };
+        // Somebody whose certificate was refused is nobody, not anonymous.
+        let known = (principal.method() != Method::Anonymous).then(|| principal.name());
+        let asking = |action| Asking {
+            principal: known,
+            groups: principal.groups(),
+            action,
+            gun,
+        };
+        let verdict = match right {
+            Right::To(action) => policy.decide(&asking(action)),
+            Right::PushSomething => {
+                let push = policy.decide(&asking(&Action::Push(None)));
+                let may = gun.is_some_and(|gun| policy.may_push_something(known, principal.groups(), gun));
+                Verdict { allowed: may, ..push }
+            }
+        };
+        // What the token service granted needs no further allowance; what the policy forbids stays forbidden.
+        let granted = principal.method() == Method::Token && verdict.rule.is_none();
+        Answer {
+            denied: (!verdict.allowed && !granted).then(|| match &verdict.rule {
+                Some(rule) => format!("the rule {rule} denies it"),
+                None => "no rule allows it".to_owned(),
+            }),
+            enforced: verdict.enforced,
+            rule: verdict.rule,
+            own_key: verdict.own_key && !granted,
+        }
+    }
+
+    /// Whoever has an identity may do everything, which is what a Notary configuration with client_ca_file
+    /// means; and if nobody is asked for one, everybody may. Where some are asked and others are not, the
+    /// others read.
+    fn without_policy(&self, principal: &Principal, right: &Right) -> Answer {
+        let open = principal.method() != Method::Anonymous
+            || principal.refusal().is_none()
+                && (!self.certificates_asked_for || *right == Right::To(Action::Pull));
+        Answer {
+            denied: (!open).then(|| "there is no policy".to_owned()),
+            enforced: true,
+            rule: None,
+            own_key: false,
+        }
+    }
+}
+
+/// What was found out about a right.
+struct Answer {
+    denied: Option<String>,
+    enforced: bool,
+    rule: Option<String>,
+    own_key: bool,
 }
 
 impl std::fmt::Display for Right {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Pull => f.write_str("pull"),
-            Self::Push(role) => write!(f, "push:{role}"),
+            Self::To(action) => action.fmt(f),
             Self::PushSomething => f.write_str("push"),
-            Self::Init => f.write_str("init"),
-            Self::RotateKey => f.write_str("rotate-key"),
-            Self::Delete => f.write_str("delete"),
-            Self::List => f.write_str("list"),
-            Self::Changefeed => f.write_str("changefeed"),
-            Self::Admin => f.write_str("admin"),
         }
     }
 }
 
-impl<Action> Grant<Action> {
+impl Grant<Publish> {
+    /// The delegations that the principal has to have signed itself.
+    pub fn own_key(&self) -> &[RoleName] {
+        &self.own_key
+    }
+}
+
+impl<Sort> Grant<Sort> {
     /// Who was granted it.
     pub fn principal(&self) -> &Principal {
         &self.principal

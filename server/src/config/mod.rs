@@ -17,14 +17,14 @@ use platform::{
     logging::{LEVELS, Level},
 };
 
-use crate::identity::rules::IdentityRules;
+use crate::{access::policy::Policy, identity::rules::IdentityRules, revocation::RevocationSettings};
 
 pub use auth::TokenSettings;
-pub use proxies::{ForwardedCertificate, Proxies};
+pub use proxies::{ForwardedCertificate, Proxies, networks};
 pub use refresh::RefreshSettings;
 pub use reload::ReloadSettings;
 pub use repositories::GunPrefixes;
-pub use server::Listener;
+pub use server::{Listener, client_cas};
 pub use trust_service::TrustService;
 
 /// The start of the names of environment variables that override keys.
@@ -49,6 +49,10 @@ pub struct Config {
     pub proxies: Proxies,
     /// Whose certificate is whose.
     pub identity: IdentityRules,
+    /// Who may do what; without a policy, whoever has an identity may do everything.
+    pub policy: Option<Policy>,
+    /// How withdrawn certificates are found out.
+    pub revocation: RevocationSettings,
     /// The token service that clients without a certificate have to go to; nothing if there is none.
     pub auth: Option<TokenSettings>,
     /// Who signs timestamps and snapshots.
@@ -115,6 +119,8 @@ impl Config {
         let listeners = server::listeners(settings)?;
         let proxies = Proxies::read(settings)?;
         let identity = IdentityRules::read(settings)?.unwrap_or_else(IdentityRules::built_in);
+        let policy = Policy::read(settings)?;
+        let revocation = RevocationSettings::read(settings)?;
         let auth = TokenSettings::read(settings)?;
         let refresh = RefreshSettings::read(settings)?;
         let reload = ReloadSettings::read(settings)?;
@@ -128,6 +134,8 @@ impl Config {
             listeners,
             proxies,
             identity,
+            policy,
+            revocation,
             auth,
             trust_service,
             storage,
@@ -154,7 +162,10 @@ fn log_level(settings: &Settings) -> Result<Level, ConfigError> {
 }
 
 /// A time such as `4d 12h`, `90s`, or a number of seconds.
-fn duration(settings: &Settings, key: &str) -> Result<Option<Duration>, ConfigError> {
+///
+/// # Errors
+/// When the value is no time.
+pub fn duration(settings: &Settings, key: &str) -> Result<Option<Duration>, ConfigError> {
     let Some(text) = settings.text(key)? else {
         return Ok(None);
     };

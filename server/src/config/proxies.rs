@@ -32,21 +32,7 @@ impl Proxies {
     pub fn read(settings: &Settings) -> Result<Self, ConfigError> {
         const TRUSTED: &str = "proxies.trusted";
         const CERTIFICATE: &str = "proxies.client_certificate";
-        let network = |text: String| {
-            let address = text.parse::<IpAddr>().map(IpNet::from);
-            text.parse::<IpNet>().or(address).map_err(|_| {
-                ConfigError::invalid(
-                    TRUSTED,
-                    &text,
-                    "addresses and networks such as 10.1.2.3 or 10.1.0.0/16",
-                )
-            })
-        };
-        let trusted = settings
-            .list(TRUSTED)?
-            .into_iter()
-            .map(network)
-            .collect::<Result<Vec<_>, _>>()?;
+        let trusted = networks(settings, TRUSTED)?;
         let certificate = settings
             .choice(
                 CERTIFICATE,
@@ -73,4 +59,19 @@ impl Proxies {
         let address = address.to_canonical();
         self.trusted.iter().any(|network| network.contains(&address))
     }
+}
+
+/// A list of addresses and networks.
+///
+/// # Errors
+/// When an entry is neither.
+pub fn networks(settings: &Settings, key: &str) -> Result<Vec<IpNet>, ConfigError> {
+    let network = |text: String| {
+        let address = text.parse::<IpAddr>().map(IpNet::from);
+        text.parse::<IpNet>().or(address).map_err(|_| {
+            let allowed = "addresses and networks such as 10.1.2.3 or 10.1.0.0/16";
+            ConfigError::invalid(key, &text, allowed)
+        })
+    };
+    settings.list(key)?.into_iter().map(network).collect()
 }

@@ -110,7 +110,10 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
 }
 
 /// `server.client_ca_file` and `client_cas.<name>`.
-fn client_cas(settings: &Settings) -> Result<Vec<CaSet>, ConfigError> {
+///
+/// # Errors
+/// When a value is refused.
+pub fn client_cas(settings: &Settings) -> Result<Vec<CaSet>, ConfigError> {
     let set = |name: String, text: &str| CaSet {
         name,
         source: PemSource::parse(text, |path| settings.resolve(path)),

@@ -33,12 +33,7 @@ pub async fn authenticate(
     let Some(peer) = request.conn_data::<Arc<Peer>>() else {
         return Err(IdentityError::NoCertificate.into());
     };
-    let identified = match vouched(state, generation, peer, request) {
-        Ok((vouched, method)) => {
-            Principal::from_certificate(vouched, method, peer.address, &generation.identity, None)
-        }
-        Err(reason) => Err(reason),
-    };
+    let identified = by_certificate(state, generation, peer, request, target).await;
     let Some(tokens) = &state.tokens else {
         return match identified {
             Err(IdentityError::NoCertificate) => Ok(anonymous(generation, peer)),
@@ -75,6 +70,27 @@ pub async fn authenticate(
             })
         }
     }
+}
+
+/// Whoever the certificate names, unless it, or the name, was withdrawn.
+async fn by_certificate(
+    state: &State,
+    generation: &Generation,
+    peer: &Peer,
+    request: &HttpRequest,
+    target: &Target,
+) -> Result<Principal, IdentityError> {
+    let (vouched, method) = vouched(state, generation, peer, request)?;
+    let revocation = &generation.revocation;
+    let status = revocation
+        .check(&vouched.chain, target.operation.class(), state.clock.now())
+        .await
+        .map_err(|reason| IdentityError::Revoked(Box::new(vouched.certificate.clone()), reason))?;
+    let principal = Principal::from_certificate(vouched, method, peer.address, &generation.identity, None)?;
+    revocation
+        .check_principal(principal.name())
+        .map_err(|_| IdentityError::Barred(principal.name().to_owned()))?;
+    Ok(principal.with_revocation(status))
 }
 
 /// The certificate of the connection or, on connections from a proxy that hands on certificates, by

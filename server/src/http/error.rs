@@ -181,6 +181,10 @@ impl ApiError {
             Self::Denied(Denied {
                 anonymous: Some(reason),
                 ..
+            })
+            | Self::PublishDenied(Denied {
+                anonymous: Some(reason),
+                ..
             }) => Answer(
                 StatusCode::UNAUTHORIZED,
                 "UNAUTHORIZED",
@@ -355,6 +359,11 @@ fn identity_detail(error: &IdentityError) -> Value {
         IdentityError::Rejected(certificate, fault) => {
             described(fault.reason.code(), certificate, fault.reason.hint())
         }
+        IdentityError::Revoked(certificate, reason) => described(reason.code(), certificate, reason.hint()),
+        IdentityError::Barred(_) => json!({
+            "reason": "barred",
+            "hint": "ask whoever runs this server",
+        }),
         IdentityError::Forwarded(_) => json!({
             "reason": "forwarded_certificate_invalid",
             "hint": "this is between the proxy and this server: see proxies.client_certificate in the configuration",

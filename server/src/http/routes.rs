@@ -6,6 +6,8 @@ use actix_web::http::Method;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use regex::Regex;
 
+use crate::revocation::Class;
+
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
@@ -51,6 +53,16 @@ impl Operation {
             Self::Health => "Health",
             Self::Metrics => "Metrics",
             Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl Operation {
+    /// Whether it changes anything.
+    pub fn class(self) -> Class {
+        match self {
+            Self::Publish | Self::RotateKey | Self::Delete => Class::Write,
+            _ => Class::Read,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! From what a client presented to who it is.
 
-pub mod client_cas;
 pub mod facts;
 pub mod forwarded;
 mod peer;
@@ -14,7 +13,10 @@ use platform::tls::{CertificateFault, ClientCertificate};
 
 pub use peer::{Peer, Session, Vouched, verify};
 
-use crate::store::Actor;
+use crate::{
+    revocation::{RevocationError, Status},
+    store::Actor,
+};
 use forwarded::ForwardedError;
 use rules::{IdentityRules, NotIdentified, Registered};
 
@@ -59,6 +61,7 @@ pub struct Principal {
     certificate: Option<Arc<Vouched>>,
     address: Option<SocketAddr>,
     refusal: Option<IdentityError>,
+    revocation: Option<Status>,
 }
 
 /// Why a request has no principal.
@@ -76,6 +79,12 @@ pub enum IdentityError {
     /// The identity rules do not say who this is.
     #[error("client certificate rejected: {1}")]
     Unidentified(Box<ClientCertificate>, NotIdentified),
+    /// The certificate was withdrawn, or that cannot be found out.
+    #[error("client certificate rejected: {1}")]
+    Revoked(Box<ClientCertificate>, RevocationError),
+    /// The principal is on our own list of who must not get in.
+    #[error("{0} is barred from this server")]
+    Barred(String),
     /// A proxy of ours sent a header that cannot be used.
     #[error("forwarded client certificate rejected: {0}")]
     Forwarded(#[from] ForwardedError),
@@ -104,6 +113,7 @@ impl Principal {
             certificate: Some(vouched),
             address,
             refusal: None,
+            revocation: None,
         })
     }
 
@@ -117,6 +127,7 @@ impl Principal {
             certificate: None,
             address,
             refusal,
+            revocation: None,
         }
     }
 
@@ -128,6 +139,18 @@ impl Principal {
             method: Method::Token,
             ..Self::anonymous(address, None)
         }
+    }
+
+    /// With what was found out about its certificate.
+    #[must_use]
+    pub fn with_revocation(mut self, status: Status) -> Self {
+        self.revocation = Some(status);
+        self
+    }
+
+    /// What was found out about its certificate.
+    pub fn revocation(&self) -> Option<&Status> {
+        self.revocation.as_ref()
     }
 
     /// Its name.

@@ -3,14 +3,20 @@
 use std::path::PathBuf;
 
 use openssl::x509::X509;
-use platform::config::{ConfigError, Settings};
+use platform::{
+    config::{ConfigError, Settings},
+    database::Location,
+    tls::{ClientTrust, TlsError},
+};
 
 use super::{
-    client_cas::{ClientCaError, ClientCas},
     facts::{CertificateFacts, FactsError, purpose_shown},
     rules::{IdentityRules, Registered},
 };
-use crate::config::ENVIRONMENT_PREFIX;
+use crate::{
+    config::{ENVIRONMENT_PREFIX, client_cas},
+    store::{Store, StoreError},
+};
 
 /// Why nothing can be said.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +26,10 @@ pub enum WhoamiError {
     Config(#[from] ConfigError),
     /// The client CAs cannot be used.
     #[error(transparent)]
-    ClientCa(#[from] ClientCaError),
+    ClientCa(#[from] TlsError),
+    /// A rule asks for the account of the key, and the database does not tell it.
+    #[error("the account of the key cannot be looked up: {0}")]
+    Store(#[from] StoreError),
     /// A file cannot be read.
     #[error("{} cannot be read: {reason}", path.display())]
     File {
@@ -32,9 +41,6 @@ pub enum WhoamiError {
     /// The certificate cannot be read.
     #[error(transparent)]
     Facts(#[from] FactsError),
-    /// OpenSSL refuses.
-    #[error("OpenSSL cannot verify the certificate: {0}")]
-    OpenSsl(#[from] openssl::error::ErrorStack),
 }
 
 /// Whose certificate, and by which rules.
@@ -74,7 +80,10 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
     describe(&facts);
     let configured = settings.as_ref().map(IdentityRules::read).transpose()?.flatten();
     let rules = configured.unwrap_or_else(IdentityRules::built_in);
-    let registered = None::<Registered>;
+    let registered = match &settings {
+        Some(settings) if rules.needs_accounts() => account(settings, &facts)?,
+        _ => None,
+    };
     let identified = rules.identify(&facts, registered.as_ref());
     match &identified {
         Ok(found) if trusted => {
@@ -107,12 +116,29 @@ fn verify(
         println!("verified by: no CA was checked, for there is no --config");
         return Ok((true, Vec::new()));
     };
-    let verified = ClientCas::read(settings)?.verify(leaf, chain)?;
-    for (set, objection) in &verified.objections {
-        println!("CA set {set}: {objection}");
+    let mut verified_by = Vec::new();
+    for set in client_cas(settings)? {
+        let name = set.name.clone();
+        match ClientTrust::load(&[set])?.verify(leaf, chain) {
+            Ok(_) => verified_by.push(name),
+            Err(fault) => println!("CA set {name}: {} ({})", fault.explanation, fault.reason.code()),
+        }
     }
-    println!("verified by: {}", list(&verified.by));
-    Ok((!verified.by.is_empty(), verified.by))
+    println!("verified by: {}", list(&verified_by));
+    Ok((!verified_by.is_empty(), verified_by))
+}
+
+/// The account of the certificate's key, without changing the database.
+fn account(settings: &Settings, facts: &CertificateFacts) -> Result<Option<Registered>, WhoamiError> {
+    let location = Location::read(settings)?;
+    if location == Location::Memory {
+        println!("account: not known, because storage.backend is memory");
+        return Ok(None);
+    }
+    let found = Store::open_read_only(&location)?.account_by_key(facts.spki_sha256())?;
+    let shown = found.as_ref().map_or("none", |account| &account.name);
+    println!("account: {shown}");
+    Ok(found)
 }
 
 fn describe(facts: &CertificateFacts) {

@@ -1,5 +1,14 @@
 //! Accounts and the keys registered to them.
 
+use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::{prelude::*, result::Error};
+use platform::database::{DbConnection, exact, is_conflict};
+
+use super::{
+    Store, StoreError,
+    schema::{account_keys, accounts},
+};
+
 /// The group that every account with administrator rights belongs to.
 pub const ADMINS: &str = "admins";
 
@@ -25,4 +34,203 @@ impl Registered {
         }
         groups
     }
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name, which is that of its principal.
+    pub name: String,
+    /// Whose it is, for people.
+    pub full_name: Option<String>,
+    /// Whether it has administrator rights.
+    pub is_admin: bool,
+    /// The groups it was put in.
+    pub groups: Vec<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Since when it must not be used, if so.
+    pub disabled_at: Option<DateTime<Utc>>,
+}
+
+/// What became of an account that was to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountAdded {
+    /// It is new.
+    New,
+    /// It was there in exactly this form; it may be disabled.
+    Same(Account),
+    /// It was there in another form, and has this one now.
+    Changed(Account),
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = accounts)]
+struct Row {
+    name: String,
+    full_name: Option<String>,
+    is_admin: bool,
+    group_names: String,
+    created_at: NaiveDateTime,
+    disabled_at: Option<NaiveDateTime>,
+}
+
+impl TryFrom<Row> for Account {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        Ok(Self {
+            groups: groups(&row.group_names)?,
+            name: row.name,
+            full_name: row.full_name,
+            is_admin: row.is_admin,
+            created_at: row.created_at.and_utc(),
+            disabled_at: row.disabled_at.map(|time| time.and_utc()),
+        })
+    }
+}
+
+fn groups(json: &str) -> Result<Vec<String>, Error> {
+    serde_json::from_str(json).map_err(|cause| Error::DeserializationError(Box::new(cause)))
+}
+
+pub(super) fn find_account(connection: &mut DbConnection, name: &str) -> QueryResult<Option<Account>> {
+    let row: Option<Row> = accounts::table
+        .filter(exact(accounts::name, name))
+        .select(Row::as_select())
+        .first(connection)
+        .optional()?;
+    row.map(Account::try_from).transpose()
+}
+
+impl Store {
+    /// The account that a key is registered to. `spki_sha256`: lower-case hexadecimal digits.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn account_by_key(&self, spki_sha256: &str) -> Result<Option<Registered>, StoreError> {
+        let row: Option<Row> = account_keys::table
+            .inner_join(accounts::table)
+            .filter(exact(account_keys::spki_sha256, spki_sha256))
+            .select(Row::as_select())
+            .first(&mut *self.database.reader()?)
+            .optional()?;
+        let account = row.map(Account::try_from).transpose()?;
+        Ok(account.map(|account| Registered {
+            name: account.name,
+            groups: account.groups,
+            disabled: account.disabled_at.is_some(),
+            is_admin: account.is_admin,
+        }))
+    }
+
+    /// Every account, by name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        let rows: Vec<Row> = accounts::table
+            .select(Row::as_select())
+            .order(accounts::name.asc())
+            .load(&mut *self.database.reader()?)?;
+        let found: Result<_, Error> = rows.into_iter().map(Account::try_from).collect();
+        Ok(found?)
+    }
+
+    /// An account.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn account(&self, name: &str) -> Result<Option<Account>, StoreError> {
+        Ok(find_account(&mut *self.database.reader()?, name)?)
+    }
+
+    /// Makes an account be there in this form; whether it is disabled stays as it is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn add_account(&self, wanted: &Account) -> Result<AccountAdded, StoreError> {
+        let mut connection = self.database.writer()?;
+        match add(&mut connection, wanted) {
+            // Somebody else was faster with the same name: now it is there.
+            Err(cause) if is_conflict(&cause) => Ok(add(&mut connection, wanted)?),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Disables an account at a time, or enables it. True if that changed anything; nothing if there is no such
+    /// account. What is disabled stays so since the first time.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn set_disabled(&self, name: &str, since: Option<DateTime<Utc>>) -> Result<Option<bool>, StoreError> {
+        let mut connection = self.database.writer()?;
+        let since = since.map(|time| connection.storable(time));
+        connection.write_transaction(|connection| {
+            let Some(account) = find_account(connection, name)? else {
+                return Ok(None);
+            };
+            if account.disabled_at.is_some() == since.is_some() {
+                return Ok(Some(false));
+            }
+            diesel::update(accounts::table.filter(exact(accounts::name, name)))
+                .set(accounts::disabled_at.eq(since))
+                .execute(connection)?;
+            Ok(Some(true))
+        })
+    }
+
+    /// Removes an account and its keys; false if there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn remove_account(&self, name: &str) -> Result<bool, StoreError> {
+        let mut connection = self.database.writer()?;
+        connection.write_transaction(|connection| {
+            diesel::delete(account_keys::table.filter(exact(account_keys::account, name)))
+                .execute(connection)?;
+            let removed =
+                diesel::delete(accounts::table.filter(exact(accounts::name, name))).execute(connection)?;
+            Ok(removed > 0)
+        })
+    }
+}
+
+fn add(connection: &mut DbConnection, wanted: &Account) -> Result<AccountAdded, Error> {
+    let created_at = connection.storable(wanted.created_at);
+    let group_names = serde_json::json!(wanted.groups).to_string();
+    connection.write_transaction(|connection| {
+        let Some(before) = find_account(connection, &wanted.name)? else {
+            let row = Row {
+                name: wanted.name.clone(),
+                full_name: wanted.full_name.clone(),
+                is_admin: wanted.is_admin,
+                group_names,
+                created_at,
+                disabled_at: None,
+            };
+            diesel::insert_into(accounts::table)
+                .values(&row)
+                .execute(connection)?;
+            return Ok(AccountAdded::New);
+        };
+        let form = |account: &Account| {
+            (
+                account.full_name.clone(),
+                account.is_admin,
+                account.groups.clone(),
+            )
+        };
+        if form(&before) == form(wanted) {
+            return Ok(AccountAdded::Same(before));
+        }
+        diesel::update(accounts::table.filter(exact(accounts::name, wanted.name.as_str())))
+            .set((
+                accounts::full_name.eq(&wanted.full_name),
+                accounts::is_admin.eq(wanted.is_admin),
+                accounts::group_names.eq(group_names),
+            ))
+            .execute(connection)?;
+        Ok(AccountAdded::Changed(before))
+    })
 }

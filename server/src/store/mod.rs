@@ -1,5 +1,6 @@
 //! All SQL. Documents are stored and served byte for byte; every multi-document read sees one moment.
 
+mod account_keys;
 mod accounts;
 mod changes;
 mod commit;
@@ -16,7 +17,8 @@ use platform::database::{
     schema::{Migrations, Program},
 };
 
-pub use accounts::{ADMINS, Registered};
+pub use account_keys::{AccountKey, KeyAdded};
+pub use accounts::{ADMINS, Account, AccountAdded, Registered};
 pub use changes::{Change, ChangeQuery};
 pub use commit::{Actor, CommitError};
 pub use import::{ImportError, Imported};
@@ -68,6 +70,15 @@ impl Store {
     /// When the database cannot be used as it is.
     pub fn open(location: &Location, options: Options) -> Result<Self, StoreError> {
         let database = Database::open(location, &MIGRATIONS, options)?;
+        Ok(Self { database })
+    }
+
+    /// Opens the database for a command that ends soon; see [`Database::open_for_command`].
+    ///
+    /// # Errors
+    /// When the database does not answer, or cannot be used.
+    pub fn open_for_command(location: &Location, options: Options) -> Result<Self, StoreError> {
+        let database = Database::open_for_command(location, &MIGRATIONS, options)?;
         Ok(Self { database })
     }
 }

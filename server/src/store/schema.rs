@@ -44,4 +44,30 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    accounts (name) {
+        name -> Text,
+        full_name -> Nullable<Text>,
+        is_admin -> Bool,
+        group_names -> Text,
+        created_at -> Timestamp,
+        disabled_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    account_keys (spki_sha256) {
+        spki_sha256 -> Text,
+        account -> Text,
+        label -> Nullable<Text>,
+        public_key -> Text,
+        certificate -> Nullable<Text>,
+        key_id -> Text,
+        certificate_key_id -> Nullable<Text>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::joinable!(account_keys -> accounts (account));
+diesel::allow_tables_to_appear_in_same_query!(accounts, account_keys);
 diesel::allow_tables_to_appear_in_same_query!(changefeed, change_actors);

@@ -67,6 +67,12 @@ pub fn forwarded_header_ignored() {
     metrics::counter!("countersign_forwarded_headers_ignored_total").increment(1);
 }
 
+/// Records that a CA's revocation list was asked for.
+pub fn crl_fetched(good: bool) {
+    let outcome = if good { "good" } else { "failed" };
+    metrics::counter!("countersign_crl_fetches_total", "outcome" => outcome).increment(1);
+}
+
 /// Records that the TLS files were read again.
 pub fn reloaded(good: bool) {
     let outcome = if good { "taken" } else { "refused" };

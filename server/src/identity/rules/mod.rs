@@ -19,6 +19,7 @@ use rule::{Naming, Rule};
 use template::Template;
 
 pub use crate::store::Registered;
+pub use name::{check_group as check_group_name, check_principal as check_principal_name};
 pub use outcome::{Identified, IdentityFault, NotIdentified, RuleOutcome, RuleTrace};
 
 /// The name of the rules that hold where none are configured.

@@ -48,12 +48,8 @@ impl Transform {
 }
 
 /// Refuses names that cannot be told from others where people and policies see them.
-pub(super) fn check(what: &str, name: &str) -> Result<(), NotIdentified> {
-    let ambiguous = |why: &str| {
-        Err(NotIdentified::ambiguous(format!(
-            "{what} that the certificate gives, {name:?}, {why}"
-        )))
-    };
+fn check(what: &str, name: &str) -> Result<(), NotIdentified> {
+    let ambiguous = |why: &str| Err(NotIdentified::ambiguous(format!("{what} {name:?} {why}")));
     if name.trim().is_empty() {
         return ambiguous("is empty");
     }
@@ -69,14 +65,25 @@ pub(super) fn check(what: &str, name: &str) -> Result<(), NotIdentified> {
     Ok(())
 }
 
-/// Like [`check`], for the name of a principal: some are reserved.
-pub(super) fn check_principal(name: &str) -> Result<(), NotIdentified> {
+/// Refuses what cannot be the name of a group.
+///
+/// # Errors
+/// Why not.
+pub fn check_group(name: &str) -> Result<(), NotIdentified> {
+    check("the group", name)
+}
+
+/// Refuses what cannot be the name of a principal. Some names are reserved.
+///
+/// # Errors
+/// Why not.
+pub fn check_principal(name: &str) -> Result<(), NotIdentified> {
     check("the name", name)?;
     let prefix = RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     if prefix || RESERVED.contains(&name) {
         return Err(NotIdentified::new(
             IdentityFault::ReservedName,
-            format!("the name that the certificate gives, {name:?}, is reserved"),
+            format!("the name {name:?} is reserved"),
         ));
     }
     Ok(())

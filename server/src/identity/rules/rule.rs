@@ -144,7 +144,7 @@ impl Rule {
         }
         let turned = groups.iter().map(|group| {
             let group = self.transform.apply(group)?;
-            name::check("a group", &group)?;
+            name::check_group(&group)?;
             Ok(group)
         });
         turned.collect()

@@ -1,0 +1,2 @@
+DROP TABLE account_keys;
+DROP TABLE accounts;

@@ -1,0 +1,194 @@
+//! Patterns for names with slashes: `*` stands for anything without a slash, `**` for anything at all, `${principal}`
+//! for the name of who asks. Everything else stands for itself.
+
+/// The reference to who asks.
+const PRINCIPAL: &str = "${principal}";
+
+/// A pattern. It matches names as a whole, byte by byte.
+#[derive(Debug, Clone)]
+pub(super) struct Glob {
+    written: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone)]
+enum Part {
+    Literal(String),
+    WithinSegment,
+    AcrossSegments,
+    Principal,
+}
+
+/// One step of a pattern whose principal is known.
+#[derive(Clone, Copy)]
+enum Step {
+    Byte(u8),
+    AnyButSlash,
+    Any,
+}
+
+impl Glob {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn parse(written: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut rest = written;
+        while !rest.is_empty() {
+            let (part, after) = next(rest)?;
+            parts.push(part);
+            rest = after;
+        }
+        if parts.is_empty() {
+            return Err("a pattern must not be empty".into());
+        }
+        Ok(Self {
+            written: written.to_owned(),
+            parts,
+        })
+    }
+
+    /// The pattern as it was written.
+    pub(super) fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether it refers to who asks.
+    pub(super) fn names_principal(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Principal))
+    }
+
+    /// Whether it matches `name`. The principal's name stands for itself, stars and all; without one, a pattern that
+    /// refers to it matches nothing. Takes time in proportion to the length of both.
+    pub(super) fn matches(&self, name: &str, principal: Option<&str>) -> bool {
+        let Some(steps) = self.steps(principal) else {
+            return false;
+        };
+        // Which steps may come next; the last place is the end.
+        let mut places = vec![false; steps.len() + 1];
+        enter(&steps, &mut places, 0);
+        for byte in name.bytes() {
+            let mut next = vec![false; steps.len() + 1];
+            for (place, step) in steps.iter().enumerate() {
+                if !places.get(place).copied().unwrap_or(false) {
+                    continue;
+                }
+                match step {
+                    Step::Byte(expected) if *expected == byte => enter(&steps, &mut next, place + 1),
+                    Step::Any => enter(&steps, &mut next, place),
+                    Step::AnyButSlash if byte != b'/' => enter(&steps, &mut next, place),
+                    _ => {}
+                }
+            }
+            places = next;
+        }
+        places.last().copied().unwrap_or(false)
+    }
+
+    fn steps(&self, principal: Option<&str>) -> Option<Vec<Step>> {
+        let mut steps = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => steps.extend(text.bytes().map(Step::Byte)),
+                Part::WithinSegment => steps.push(Step::AnyButSlash),
+                Part::AcrossSegments => steps.push(Step::Any),
+                Part::Principal => steps.extend(principal?.bytes().map(Step::Byte)),
+            }
+        }
+        Some(steps)
+    }
+}
+
+/// A star may also stand for nothing, so its place and the next are both entered.
+fn enter(steps: &[Step], places: &mut [bool], mut place: usize) {
+    loop {
+        match places.get_mut(place) {
+            Some(entered) if !*entered => *entered = true,
+            _ => return,
+        }
+        match steps.get(place) {
+            Some(Step::Any | Step::AnyButSlash) => place += 1,
+            _ => return,
+        }
+    }
+}
+
+/// The first part of a pattern, and what is left.
+fn next(rest: &str) -> Result<(Part, &str), String> {
+    if let Some(after) = rest.strip_prefix(PRINCIPAL) {
+        return Ok((Part::Principal, after));
+    }
+    if rest.starts_with("${") {
+        return Err("a pattern knows only ${principal}".into());
+    }
+    if rest.starts_with("***") {
+        return Err("* stops at a slash and ** does not; three stars mean nothing".into());
+    }
+    if let Some(after) = rest.strip_prefix("**") {
+        return Ok((Part::AcrossSegments, after));
+    }
+    if let Some(after) = rest.strip_prefix('*') {
+        return Ok((Part::WithinSegment, after));
+    }
+    let stars = rest.find('*');
+    let references = rest.find("${");
+    let end = stars.into_iter().chain(references).min().unwrap_or(rest.len());
+    let (text, after) = rest.split_at(end);
+    Ok((Part::Literal(text.to_owned()), after))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn matches(pattern: &str, name: &str) -> bool {
+        Glob::parse(pattern).unwrap().matches(name, Some("a*b"))
+    }
+
+    #[test]
+    fn a_star_stops_at_a_slash_and_two_do_not() {
+        assert!(matches("reg/*", "reg/app") && matches("reg/*", "reg/"));
+        assert!(!matches("reg/*", "reg/a/b") && !matches("reg/*", "reg") && !matches("reg/*", "REG/app"));
+        assert!(matches("reg/**", "reg/a/b") && matches("**", "") && matches("**/b", "x/y/b"));
+        assert!(!matches("reg/**", "reg") && !matches("reg/**", "regx/a"));
+        assert!(matches("a.b", "a.b") && !matches("a.b", "axb") && matches("[a]?", "[a]?"));
+    }
+
+    #[test]
+    fn the_name_of_who_asks_is_no_pattern() {
+        assert!(matches("u/${principal}/**", "u/a*b/x") && !matches("u/${principal}/**", "u/axb/x"));
+        assert!(!Glob::parse("u/${principal}").unwrap().matches("u/", None));
+    }
+
+    #[test]
+    fn wrong_patterns_are_refused() {
+        for wrong in ["", "a/***", "${group}/x", "${principal", "a${"] {
+            assert!(Glob::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// The same by trying everything.
+    fn naive(pattern: &[u8], name: &[u8]) -> bool {
+        match pattern {
+            [] => name.is_empty(),
+            [b'*', b'*', rest @ ..] => (0..=name.len()).any(|end| naive(rest, &name[end..])),
+            [b'*', rest @ ..] => {
+                let end = name.iter().position(|byte| *byte == b'/').unwrap_or(name.len());
+                (0..=end).any(|end| naive(rest, &name[end..]))
+            }
+            [byte, rest @ ..] => name.first() == Some(byte) && naive(rest, &name[1..]),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn patterns_match_what_trying_everything_finds(pattern in "(a|/|b|\\*){1,8}", name in "[ab/]{0,8}") {
+            if let Ok(glob) = Glob::parse(&pattern) {
+                prop_assert_eq!(glob.matches(&name, None), naive(pattern.as_bytes(), name.as_bytes()));
+            }
+        }
+    }
+}

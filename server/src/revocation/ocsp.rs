@@ -1,0 +1,302 @@
+//! Asking CAs' responders about single certificates (RFC 6960).
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use ipnet::IpNet;
+use moka::{Expiry, future::Cache};
+use openssl::{
+    hash::MessageDigest,
+    ocsp::{OcspCertId, OcspCertStatus, OcspFlag, OcspRequest, OcspResponse, OcspResponseStatus},
+    sha::sha256,
+    stack::Stack,
+    x509::{X509, X509Ref, store::X509StoreBuilder, verify::X509VerifyFlags},
+};
+use reqwest::{
+    Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header::CONTENT_TYPE,
+    redirect::Policy,
+};
+
+use super::{
+    RevocationError,
+    fetch::chain,
+    settings::{Depth, OcspSettings},
+};
+
+/// How long a client waits for a responder, all in all.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a good answer without an end is used.
+const WITHOUT_NEXT_UPDATE: Duration = Duration::from_secs(60);
+/// How long an answer is used at the most, whatever it says.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long it is remembered that there was no answer.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// How far clocks may differ, in seconds.
+const SKEW: u32 = 300;
+/// The largest answer that is read, in bytes.
+const SIZE_LIMIT: usize = 64 * 1024;
+/// How many answers are kept.
+const KEPT: u64 = 100_000;
+
+#[derive(Debug, Clone)]
+enum Answer {
+    Good(DateTime<Utc>),
+    Revoked,
+    None(String),
+}
+
+#[derive(Clone)]
+struct Known {
+    answer: Answer,
+    keep: Duration,
+}
+
+struct Lifetime;
+
+impl Expiry<[u8; 32], Known> for Lifetime {
+    fn expire_after_create(&self, _: &[u8; 32], known: &Known, _: Instant) -> Option<Duration> {
+        Some(known.keep)
+    }
+}
+
+/// The responders of every CA, and what they said.
+pub(super) struct Responders {
+    settings: OcspSettings,
+    client: reqwest::Client,
+    answers: Cache<[u8; 32], Known>,
+}
+
+/// Finds addresses, but none outside of the configured networks.
+struct Within(Arc<[IpNet]>);
+
+impl Resolve for Within {
+    fn resolve(&self, name: Name) -> Resolving {
+        let networks = Arc::clone(&self.0);
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let allowed: Vec<SocketAddr> = found
+                .filter(|address| is_within(&networks, address.ip()))
+                .collect();
+            if allowed.is_empty() {
+                return Err(format!("{} has no address in revocation.ocsp.networks", name.as_str()).into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn is_within(networks: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(&address))
+}
+
+impl Responders {
+    pub(super) fn new(settings: OcspSettings) -> Result<Self, String> {
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(Policy::none())
+            .no_proxy()
+            .dns_resolver(Arc::new(Within(settings.networks.clone().into())))
+            .build()
+            .map_err(|cause| chain(&cause))?;
+        Ok(Self {
+            settings,
+            client,
+            answers: Cache::builder().max_capacity(KEPT).expire_after(Lifetime).build(),
+        })
+    }
+
+    pub(super) fn depth(&self) -> Depth {
+        self.settings.depth
+    }
+
+    /// Until when a certificate is known to be good. However many ask at once, the responder is asked once.
+    ///
+    /// # Errors
+    /// When it is revoked, or the responder gives no answer that can be used.
+    pub(super) async fn ask(
+        &self,
+        certificate: &X509Ref,
+        issuer: &X509Ref,
+        now: DateTime<Utc>,
+    ) -> Result<DateTime<Utc>, RevocationError> {
+        let unavailable = |reason: String| RevocationError::OcspUnavailable(reason);
+        let encoded = certificate
+            .to_der()
+            .map_err(|cause| unavailable(cause.to_string()))?;
+        let known = self
+            .answers
+            .get_with(sha256(&encoded), self.fetch(certificate, issuer, now))
+            .await;
+        match known.answer {
+            // One that ran out is asked for anew at the next request; until then nothing is known.
+            Answer::Good(until) if now > until + Duration::from_secs(u64::from(SKEW)) => {
+                Err(unavailable("its last answer ran out".into()))
+            }
+            Answer::Good(until) => Ok(until),
+            Answer::Revoked => Err(RevocationError::Revoked { source_name: "OCSP" }),
+            Answer::None(reason) => Err(unavailable(reason)),
+        }
+    }
+
+    async fn fetch(&self, certificate: &X509Ref, issuer: &X509Ref, now: DateTime<Utc>) -> Known {
+        // The whole of it, connecting to several addresses included.
+        let outcome = tokio::time::timeout(TIMEOUT, self.exchange(certificate, issuer, now)).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())));
+        let answer = outcome.unwrap_or_else(Answer::None);
+        let keep = match &answer {
+            Answer::Good(until) => (*until - now).to_std().unwrap_or_default().min(LONGEST),
+            Answer::Revoked => LONGEST,
+            Answer::None(reason) => {
+                tracing::warn!(reason, "no revocation status from an OCSP responder");
+                AFTER_FAILURE
+            }
+        };
+        Known { answer, keep }
+    }
+
+    async fn exchange(
+        &self,
+        certificate: &X509Ref,
+        issuer: &X509Ref,
+        now: DateTime<Utc>,
+    ) -> Result<Answer, String> {
+        let url = self.responder(certificate)?;
+        let request = question(certificate, issuer).map_err(|cause| cause.to_string())?;
+        let mut response = self
+            .client
+            .post(url)
+            .header(CONTENT_TYPE, "application/ocsp-request")
+            .body(request)
+            .send()
+            .await
+            .map_err(|cause| chain(&cause))?;
+        if !response.status().is_success() {
+            return Err(format!("the responder answered {}", response.status()));
+        }
+        let mut body = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(|cause| chain(&cause))? {
+            body.extend_from_slice(&part);
+            if body.len() > SIZE_LIMIT {
+                return Err(format!("the answer is larger than {SIZE_LIMIT} bytes"));
+            }
+        }
+        understand(&body, certificate, issuer, now)
+    }
+
+    /// Where to ask: the configured responder, or the one that the certificate names.
+    fn responder(&self, certificate: &X509Ref) -> Result<Url, String> {
+        let text = match &self.settings.responder {
+            Some(url) => url.clone(),
+            None => certificate
+                .ocsp_responders()
+                .ok()
+                .and_then(|urls| urls.iter().next().map(|url| url.to_string()))
+                .ok_or("the certificate names no responder, and revocation.ocsp.responder is not set")?,
+        };
+        let url = Url::parse(&text).map_err(|cause| format!("the responder {text}: {cause}"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("the responder {text} is neither http nor https"));
+        }
+        // Addresses are not resolved, so nothing else would look at them.
+        let literal = url
+            .host_str()
+            .and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+        if literal.is_some_and(|address| !is_within(&self.settings.networks, address)) {
+            return Err(format!(
+                "the responder {text} is outside of revocation.ocsp.networks"
+            ));
+        }
+        Ok(url)
+    }
+}
+
+/// SHA-1 names the certificate here, as every responder expects (RFC 5019 section 2.1.1); it secures nothing.
+fn identifier(certificate: &X509Ref, issuer: &X509Ref) -> Result<OcspCertId, openssl::error::ErrorStack> {
+    OcspCertId::from_cert(MessageDigest::sha1(), certificate, issuer)
+}
+
+fn question(certificate: &X509Ref, issuer: &X509Ref) -> Result<Vec<u8>, openssl::error::ErrorStack> {
+    let mut request = OcspRequest::new()?;
+    request.add_id(identifier(certificate, issuer)?)?;
+    request.to_der()
+}
+
+fn understand(
+    body: &[u8],
+    certificate: &X509Ref,
+    issuer: &X509Ref,
+    now: DateTime<Utc>,
+) -> Result<Answer, String> {
+    let malformed = |cause: openssl::error::ErrorStack| format!("the answer cannot be used: {cause}");
+    let response = OcspResponse::from_der(body).map_err(malformed)?;
+    if response.status() != OcspResponseStatus::SUCCESSFUL {
+        return Err(format!(
+            "the responder refuses to answer (status {})",
+            response.status().as_raw()
+        ));
+    }
+    let basic = response.basic().map_err(malformed)?;
+    // Only the issuer itself, or whom it appointed (id-kp-OCSPSigning), may answer: RFC 6960 section 4.2.2.2.
+    let issuer_owned: X509 = issuer.to_owned();
+    let mut store = X509StoreBuilder::new().map_err(malformed)?;
+    store.add_cert(issuer_owned.clone()).map_err(malformed)?;
+    store
+        .set_flags(X509VerifyFlags::PARTIAL_CHAIN)
+        .map_err(malformed)?;
+    let mut certificates = Stack::new().map_err(malformed)?;
+    certificates.push(issuer_owned).map_err(malformed)?;
+    basic
+        .verify(&certificates, &store.build(), OcspFlag::empty())
+        .map_err(|cause| format!("the answer's signature is not the issuer's: {cause}"))?;
+    let identifier = identifier(certificate, issuer).map_err(malformed)?;
+    let status = basic
+        .find_status(&identifier)
+        .ok_or("the answer is about another certificate")?;
+    status
+        .check_validity(SKEW, None)
+        .map_err(|_| "the answer is out of date")?;
+    if status.status == OcspCertStatus::REVOKED {
+        return Ok(Answer::Revoked);
+    }
+    if status.status != OcspCertStatus::GOOD {
+        return Err("the responder does not know the certificate".into());
+    }
+    let until = status
+        .next_update()
+        .and_then(|time| moment(&time.to_string()))
+        .unwrap_or_else(|| now + WITHOUT_NEXT_UPDATE);
+    Ok(Answer::Good(until))
+}
+
+/// OpenSSL gives of a GeneralizedTime only its text, such as `Nov 22 04:00:00 2026 GMT`.
+fn moment(text: &str) -> Option<DateTime<Utc>> {
+    let text = text.trim_end_matches(" GMT");
+    NaiveDateTime::parse_from_str(text, "%b %e %H:%M:%S %Y")
+        .ok()
+        .map(|naive| naive.and_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use openssl::asn1::Asn1GeneralizedTime;
+
+    use super::*;
+
+    #[test]
+    fn times_are_read_from_the_text_that_openssl_writes() {
+        for (der, expected) in [
+            ("20261122040506Z", "2026-11-22T04:05:06+00:00"),
+            ("20270103000000Z", "2027-01-03T00:00:00+00:00"),
+        ] {
+            let time = Asn1GeneralizedTime::from_str(der).unwrap();
+            assert_eq!(moment(&time.to_string()).unwrap().to_rfc3339(), expected);
+        }
+    }
+}

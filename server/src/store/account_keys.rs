@@ -1,0 +1,163 @@
+//! The public keys of accounts.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::{prelude::*, result::Error};
+use platform::database::{DbConnection, exact, is_conflict};
+
+use super::{Store, StoreError, accounts::find_account, schema::account_keys};
+
+/// A public key of an account, under each of its three names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountKey {
+    /// The SHA-256 of its SubjectPublicKeyInfo, in lower-case hexadecimal digits.
+    pub spki_sha256: String,
+    /// What it is for, for people.
+    pub label: Option<String>,
+    /// The key in PEM.
+    pub public_key: String,
+    /// A certificate of the key, in PEM.
+    pub certificate: Option<String>,
+    /// Its ID in metadata as a bare key: the canonical one, under which clients keep the private key.
+    pub key_id: String,
+    /// Its ID in metadata as the certificate; another certificate of the same key has another.
+    pub certificate_key_id: Option<String>,
+    /// When it was registered.
+    pub created_at: DateTime<Utc>,
+}
+
+/// What became of a key that was to be registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyAdded {
+    /// It is new.
+    New,
+    /// It was there.
+    Same,
+    /// It was there with another label or certificate, and has these now.
+    Changed,
+    /// It belongs to this other account, and nothing was changed.
+    OfOther(String),
+    /// There is no such account.
+    NoAccount,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = account_keys)]
+struct Row {
+    spki_sha256: String,
+    account: String,
+    label: Option<String>,
+    public_key: String,
+    certificate: Option<String>,
+    key_id: String,
+    certificate_key_id: Option<String>,
+    created_at: NaiveDateTime,
+}
+
+impl From<Row> for AccountKey {
+    fn from(row: Row) -> Self {
+        Self {
+            spki_sha256: row.spki_sha256,
+            label: row.label,
+            public_key: row.public_key,
+            certificate: row.certificate,
+            key_id: row.key_id,
+            certificate_key_id: row.certificate_key_id,
+            created_at: row.created_at.and_utc(),
+        }
+    }
+}
+
+impl Store {
+    /// The keys of an account, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn account_keys(&self, account: &str) -> Result<Vec<AccountKey>, StoreError> {
+        let rows: Vec<Row> = account_keys::table
+            .filter(exact(account_keys::account, account))
+            .select(Row::as_select())
+            .order((account_keys::created_at.asc(), account_keys::spki_sha256.asc()))
+            .load(&mut *self.database.reader()?)?;
+        Ok(rows.into_iter().map(AccountKey::from).collect())
+    }
+
+    /// Makes a key be registered to an account, unless it belongs to another. A label or certificate that is not given
+    /// leaves the one that is there.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn add_account_key(&self, account: &str, key: &AccountKey) -> Result<KeyAdded, StoreError> {
+        let mut connection = self.database.writer()?;
+        match add(&mut connection, account, key) {
+            // Somebody else was faster with the same key: now it is there.
+            Err(cause) if is_conflict(&cause) => Ok(add(&mut connection, account, key)?),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Takes a key from an account; `id` is any of its three names. False if the account has no such key.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn remove_account_key(&self, account: &str, id: &str) -> Result<bool, StoreError> {
+        let mut connection = self.database.writer()?;
+        let of_account = account_keys::table.filter(exact(account_keys::account, account));
+        let named = of_account.filter(
+            account_keys::spki_sha256
+                .eq(id)
+                .or(account_keys::key_id.eq(id))
+                .or(account_keys::certificate_key_id.assume_not_null().eq(id)),
+        );
+        Ok(diesel::delete(named).execute(&mut *connection)? > 0)
+    }
+}
+
+fn add(connection: &mut DbConnection, account: &str, key: &AccountKey) -> Result<KeyAdded, Error> {
+    let created_at = connection.storable(key.created_at);
+    connection.write_transaction(|connection| {
+        if find_account(connection, account)?.is_none() {
+            return Ok(KeyAdded::NoAccount);
+        }
+        let same_key = account_keys::table.filter(exact(account_keys::spki_sha256, &key.spki_sha256));
+        let before: Option<Row> = same_key
+            .clone()
+            .select(Row::as_select())
+            .first(connection)
+            .optional()?;
+        let Some(before) = before else {
+            let row = Row {
+                spki_sha256: key.spki_sha256.clone(),
+                account: account.to_owned(),
+                label: key.label.clone(),
+                public_key: key.public_key.clone(),
+                certificate: key.certificate.clone(),
+                key_id: key.key_id.clone(),
+                certificate_key_id: key.certificate_key_id.clone(),
+                created_at,
+            };
+            diesel::insert_into(account_keys::table)
+                .values(&row)
+                .execute(connection)?;
+            return Ok(KeyAdded::New);
+        };
+        if before.account != account {
+            return Ok(KeyAdded::OfOther(before.account));
+        }
+        let label = key.label.clone().or(before.label.clone());
+        let (certificate, id) = match &key.certificate {
+            Some(certificate) => (Some(certificate.clone()), key.certificate_key_id.clone()),
+            None => (before.certificate.clone(), before.certificate_key_id.clone()),
+        };
+        if (&label, &certificate) == (&before.label, &before.certificate) {
+            return Ok(KeyAdded::Same);
+        }
+        diesel::update(same_key)
+            .set((
+                account_keys::label.eq(label),
+                account_keys::certificate.eq(certificate),
+                account_keys::certificate_key_id.eq(id),
+            ))
+            .execute(connection)?;
+        Ok(KeyAdded::Changed)
+    })
+}

@@ -1,4 +1,14 @@
-//! Command lines in the style of the Go programs.
+//! Command lines in the style of the Go programs, and the options that both programs have.
+
+use std::path::PathBuf;
+
+/// The option of every subcommand that needs a configuration.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
 
 /// The Go programs take `-config FILE` as well as `--config FILE`; clap would read the former as a
 /// bundle of one-letter options. Gives every long option its second dash and leaves the rest alone.

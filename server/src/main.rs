@@ -4,8 +4,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use platform::{
-    config::Settings,
-    database::{self, MigrateAction},
+    args::ConfigFile,
+    database::Migrate,
     logging::{Format, Level},
 };
 use server::{
@@ -43,19 +43,14 @@ enum Command {
     Quickstart(quickstart::Options),
     /// Say which documents expire soon and what their owners have to do; status 1 if there are any.
     Expiry {
-        /// The configuration file.
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        file: ConfigFile,
         /// How far to look ahead, such as 90d.
         #[arg(long, value_name = "TIME", default_value = "90d", value_parser = humantime::parse_duration)]
         within: std::time::Duration,
     },
     /// Read a configuration file and say what is wrong with it, without starting.
-    CheckConfig {
-        /// The configuration file.
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
+    CheckConfig(ConfigFile),
     /// Verify what is stored and ask the signer for the keys, and say what would fail; changes nothing.
     Check(check::Options),
     /// Say who a certificate's holder is, by which rule and why; status 1 if nobody can tell.
@@ -94,27 +89,11 @@ enum PolicyAction {
     Test(policy::test_command::Options),
 }
 
-#[derive(Subcommand)]
-enum Migrate {
-    /// Say which migrations the database has; changes nothing.
-    Status {
-        /// The configuration file.
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
-    /// Apply the migrations that the database lacks.
-    Up {
-        /// The configuration file.
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse_from(platform::args::with_double_dashes(std::env::args()));
     let outcome = match arguments.command {
         Some(Command::Quickstart(options)) => quickstart::run(&options).map_err(|error| error.to_string()),
-        Some(Command::CheckConfig { config }) => check_config(&config),
+        Some(Command::CheckConfig(file)) => check_config(&file.config),
         Some(Command::Check(options)) => match check::run(&options) {
             Ok(true) => Ok(()),
             // Everything has been said.
@@ -140,11 +119,8 @@ fn main() -> ExitCode {
         Some(Command::Export(options)) => export::run(&options).map_err(|error| error.to_string()),
         Some(Command::Import(options)) => import::run(&options).map_err(|error| error.to_string()),
         Some(Command::Mirror(options)) => mirror::run(&options).map_err(|error| error.to_string()),
-        Some(Command::Migrate { action }) => match action {
-            Migrate::Status { config } => migrate(&config, MigrateAction::Status),
-            Migrate::Up { config } => migrate(&config, MigrateAction::Up),
-        },
-        Some(Command::Expiry { config, within }) => match expiry(&config, within) {
+        Some(Command::Migrate { action }) => migrate(&action),
+        Some(Command::Expiry { file, within }) => match expiry(&file.config, within) {
             Ok(false) => Ok(()),
             Ok(true) => return ExitCode::FAILURE,
             Err(message) => Err(message),
@@ -177,10 +153,10 @@ fn serve(path: &std::path::Path, debug: bool, format: Format) -> Result<(), Stri
         .map_err(|error| error.to_string())
 }
 
-fn migrate(path: &std::path::Path, action: MigrateAction) -> Result<(), String> {
-    let settings = Settings::load(path, ENVIRONMENT_PREFIX).map_err(|error| error.to_string())?;
-    let lines =
-        database::migrate(&settings, action, &store::MIGRATIONS).map_err(|error| error.to_string())?;
+fn migrate(action: &Migrate) -> Result<(), String> {
+    let lines = action
+        .run(ENVIRONMENT_PREFIX, &store::MIGRATIONS)
+        .map_err(|error| error.to_string())?;
     for line in lines {
         println!("{line}");
     }

@@ -1,8 +1,6 @@
 //! `check`: whether the configured passphrases open the stored keys, told before anybody misses a signature.
 
-use std::path::PathBuf;
-
-use platform::{progress::Progress, report::Report};
+use platform::{args::ConfigFile, progress::Progress, report::Report};
 
 use crate::{
     config::{self, Config, RefusedConfig, Storage},
@@ -31,9 +29,8 @@ pub enum CheckError {
 /// What to check.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    file: ConfigFile,
     /// Open every key and not only the newest and the oldest of each alias.
     #[arg(long)]
     all: bool,
@@ -45,7 +42,7 @@ pub struct Options {
 /// # Errors
 /// When the configuration is refused or the database does not answer.
 pub fn run(options: &Options) -> Result<bool, CheckError> {
-    let settings = config::load(&options.config).map_err(RefusedConfig::from)?;
+    let settings = config::load(&options.file.config).map_err(RefusedConfig::from)?;
     config::log_level(&settings).map_err(RefusedConfig::from)?;
     let config = Config::read(&settings)?;
     let mut report = Report::default();

@@ -1,15 +1,11 @@
 //! The signing service's command line.
 
-use std::{
-    error::Error,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{error::Error, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use platform::{
     args::with_double_dashes,
-    database::{self, MigrateAction},
+    database::Migrate,
     logging::{self, Format, Level},
     signals,
 };
@@ -41,22 +37,6 @@ enum Command {
     Migrate {
         #[command(subcommand)]
         action: Migrate,
-    },
-}
-
-#[derive(Subcommand)]
-enum Migrate {
-    /// Say which migrations the database has; changes nothing.
-    Status {
-        /// The configuration file.
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
-    /// Apply the migrations that the database lacks.
-    Up {
-        /// The configuration file.
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
     },
 }
 
@@ -96,8 +76,8 @@ fn keep_memory_private() -> std::io::Result<()> {
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
-fn migrate(path: &Path, action: MigrateAction) -> Result<(), Box<dyn Error>> {
-    for line in database::migrate(&config::load(path)?, action, &store::MIGRATIONS)? {
+fn migrate(action: &Migrate) -> Result<(), Box<dyn Error>> {
+    for line in action.run(config::ENVIRONMENT, &store::MIGRATIONS)? {
         println!("{line}");
     }
     Ok(())
@@ -105,10 +85,7 @@ fn migrate(path: &Path, action: MigrateAction) -> Result<(), Box<dyn Error>> {
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if let Some(Command::Migrate { action }) = &arguments.command {
-        return match action {
-            Migrate::Status { config } => migrate(config, MigrateAction::Status),
-            Migrate::Up { config } => migrate(config, MigrateAction::Up),
-        };
+        return migrate(action);
     }
     let path = arguments
         .config

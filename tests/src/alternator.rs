@@ -1,53 +1,58 @@
-//! One address for two servers: every connection goes to the other one than the last.
+//! One address for several servers: every connection goes to the next one.
 
 use std::{
     io,
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use crate::process::free_port;
+use crate::namespace::Place;
 
 /// Forwards connections by turns. Stock clients make a new one for each request.
 pub struct Alternator {
     port: u16,
-    served: Arc<[AtomicUsize; 2]>,
+    served: Arc<[AtomicUsize]>,
 }
 
 impl Alternator {
-    /// Starts forwarding to two ports of this machine. The thread ends with the test process.
-    pub fn start(ports: [u16; 2]) -> Self {
-        let port = free_port();
-        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-        let served = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    /// Starts forwarding what comes to `listener` to servers in `place`. The thread ends with the test process.
+    pub fn start(listener: TcpListener, place: Place, servers: Vec<SocketAddr>) -> Self {
+        let port = listener.local_addr().unwrap().port();
+        let served: Arc<[AtomicUsize]> = servers.iter().map(|_| AtomicUsize::new(0)).collect();
         let count = served.clone();
         std::thread::spawn(move || {
+            place.enter();
+            // Not the namespace itself: it is to end with the test.
+            drop(place);
             for (number, client) in listener.incoming().flatten().enumerate() {
-                let turn = number % 2;
+                let turn = number % servers.len();
                 count[turn].fetch_add(1, Ordering::Relaxed);
                 // A broken connection is for its two ends to notice.
-                let _ = forward(client, ports[turn]);
+                let _ = forward(client, servers[turn]);
             }
         });
         Self { port, served }
     }
 
-    /// The URL of both servers.
-    pub fn url(&self) -> String {
-        format!("https://localhost:{}", self.port)
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// How many connections each has got.
-    pub fn served(&self) -> [usize; 2] {
-        [0, 1].map(|turn| self.served[turn].load(Ordering::Relaxed))
+    pub fn served(&self) -> Vec<usize> {
+        self.served
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .collect()
     }
 }
 
-fn forward(client: TcpStream, port: u16) -> io::Result<()> {
-    let server = TcpStream::connect(("127.0.0.1", port))?;
+fn forward(client: TcpStream, server: SocketAddr) -> io::Result<()> {
+    let server = TcpStream::connect(server)?;
     for stream in [&client, &server] {
         stream.set_nodelay(true)?;
     }

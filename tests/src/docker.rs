@@ -1,13 +1,11 @@
 //! A docker host of its own: dockerd and a registry in a network and mount namespace.
 //!
 //! Docker programs take every name that resolves to a loopback address for insecure, so the host has an
-//! address of another kind, names for it, and an `/etc/docker` that nobody else sees. Everything started
-//! inside ends with it.
+//! address of another kind, names for it, and an `/etc/docker` that nobody else sees.
 
 use std::{
     ffi::OsStr,
     fs,
-    net::{IpAddr, Ipv4Addr},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -18,109 +16,14 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 
 use crate::{
+    namespace::{ADDRESS, Namespace, Place, REGISTRY_NAME, TRUST_NAME},
     pki::{ClientFiles, TestPki},
     process::{Daemon, Finished, installed_program, wait_until},
 };
 
-/// The host's address, on its own loopback device.
-pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 26, 0, 1));
 /// The registry, as image names begin.
 pub const REGISTRY: &str = "registry.test:5000";
-/// The name of the trust server.
-pub const TRUST_NAME: &str = "trust.test";
-const REGISTRY_NAME: &str = "registry.test";
 const REGISTRY_PORT: u16 = 5000;
-
-/// Where a program runs.
-#[derive(Clone)]
-pub enum Place {
-    /// On this machine.
-    Here,
-    /// In the namespaces of a [`Namespace`].
-    Inside(Arc<Namespace>),
-}
-
-impl Place {
-    /// A command that runs there.
-    pub fn command(&self, program: &Path) -> Command {
-        match self {
-            Self::Here => Command::new(program),
-            Self::Inside(namespace) => {
-                let mut command = namespace.enter(&["--mount", "--net"]);
-                command.arg(program);
-                command
-            }
-        }
-    }
-
-    /// Whether something takes connections there.
-    pub fn reachable(&self, address: IpAddr, port: u16) -> bool {
-        match self {
-            Self::Here => std::net::TcpStream::connect((address, port)).is_ok(),
-            Self::Inside(_) => {
-                let probe = format!("exec 3<>/dev/tcp/{address}/{port}");
-                let mut command = self.command(Path::new("/bin/bash"));
-                command.args(["-c", &probe]);
-                Finished::run(&mut command, "").code == 0
-            }
-        }
-    }
-}
-
-/// Namespaces for network, mounts and processes; what runs in the last one ends with it.
-pub struct Namespace {
-    _holder: Daemon,
-    inner: String,
-}
-
-impl Namespace {
-    /// Makes the namespaces, keeping private files in `directory`.
-    ///
-    /// # Panics
-    /// When this is not allowed: the docker tests need root.
-    pub fn new(directory: &Path) -> Arc<Self> {
-        let hosts = directory.join("hosts");
-        fs::write(
-            &hosts,
-            format!("127.0.0.1 localhost\n{ADDRESS} {TRUST_NAME} {REGISTRY_NAME}\n"),
-        )
-        .unwrap();
-        fs::create_dir_all(directory.join("etc-docker")).unwrap();
-        fs::create_dir_all("/etc/docker").expect("the docker tests have to be run by root");
-        let ready = directory.join("ready");
-        let set_up = format!(
-            "set -e; ip link set lo up; ip address add {ADDRESS}/32 dev lo; \
-             mount --bind {0}/hosts /etc/hosts; mount --bind {0}/etc-docker /etc/docker; \
-             touch {1}; exec sleep infinity",
-            directory.display(),
-            ready.display()
-        );
-        let mut command = Command::new("unshare");
-        command.args([
-            "--mount",
-            "--net",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-        ]);
-        command.args(["--propagation", "private", "sh", "-c", &set_up]);
-        let holder = Daemon::spawn(&mut command, &directory.join("namespace.log"));
-        wait_until("the namespaces are ready (this needs root)", || ready.exists());
-        let children = format!("/proc/{0}/task/{0}/children", holder.id());
-        let inner = fs::read_to_string(children).unwrap().trim().to_owned();
-        Arc::new(Self {
-            _holder: holder,
-            inner,
-        })
-    }
-
-    fn enter(&self, namespaces: &[&str]) -> Command {
-        let mut command = Command::new("nsenter");
-        command.args(["--target", &self.inner]).args(namespaces).arg("--");
-        command
-    }
-}
 
 /// dockerd and a registry that asks for client certificates.
 pub struct DockerHost {
@@ -141,7 +44,7 @@ impl DockerHost {
         let root = directory.join("dockerd");
         fs::create_dir_all(&root).unwrap();
         // In the process namespace too: containerd and whatever else it starts must end with it.
-        let mut command = namespace.enter(&["--mount", "--net", "--pid"]);
+        let mut command = namespace.command(&["--mount", "--net", "--pid"]);
         command.arg(installed_program("dockerd", "docker.io"));
         for (option, file) in [
             ("--data-root", "data"),
@@ -214,7 +117,7 @@ impl Drop for DockerHost {
     /// dockerd stops what it started itself; the process to signal is inside.
     fn drop(&mut self) {
         if let Ok(id) = fs::read_to_string(self.directory.join("dockerd/pid")) {
-            let mut kill = self.namespace.enter(&["--mount", "--pid"]);
+            let mut kill = self.namespace.command(&["--mount", "--pid"]);
             Finished::run(kill.args(["/bin/sh", "-c", &format!("kill {}", id.trim())]), "");
             self.dockerd.wait();
         }

@@ -12,9 +12,12 @@
 pub mod alternator;
 pub mod database;
 pub mod docker;
+pub mod flows;
 pub mod http;
 pub mod mutation;
+pub mod namespace;
 pub mod notary;
+pub mod openssl_files;
 pub mod operator;
 pub mod pki;
 pub mod process;

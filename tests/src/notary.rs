@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    docker::Place,
+    namespace::Place,
     pki::ClientFiles,
     process::{Finished, installed_program},
 };

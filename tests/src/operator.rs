@@ -2,8 +2,6 @@
 
 use std::{ffi::OsStr, fs, path::Path, process::Command};
 
-use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
-
 use crate::{
     process::{Finished, built_programs},
     server::{PASSPHRASE, TestServer},
@@ -51,31 +49,4 @@ pub fn documented_toml(page: &str) -> Vec<String> {
     blocks
         .map(|block| block.split("```").next().unwrap().to_owned())
         .collect()
-}
-
-/// Runs SQL on an SQLite file behind the daemons' back.
-pub fn execute(database: &Path, sql: &str) {
-    let mut connection = SqliteConnection::establish(database.to_str().unwrap()).unwrap();
-    connection
-        .batch_execute(&format!("PRAGMA busy_timeout = 10000; {sql}"))
-        .unwrap();
-}
-
-/// Everything in an SQLite file and beside it.
-pub fn bytes_of(database: &Path) -> Vec<(String, Vec<u8>)> {
-    let name = database.file_name().unwrap().to_str().unwrap();
-    let entries = fs::read_dir(database.parent().unwrap()).unwrap();
-    let mut files: Vec<_> = entries
-        .map(|entry| entry.unwrap())
-        .filter(|entry| entry.file_name().to_str().unwrap().starts_with(name))
-        .map(|entry| {
-            (
-                entry.file_name().into_string().unwrap(),
-                fs::read(entry.path()).unwrap(),
-            )
-        })
-        .filter(|(name, bytes)| !name.ends_with("-shm") && !bytes.is_empty())
-        .collect();
-    files.sort();
-    files
 }

@@ -79,6 +79,13 @@ impl TestPki {
         self.client(name, &wanted)
     }
 
+    /// A certificate for a daemon that is reached under this name alone.
+    pub fn daemon_called(&self, name: &str) -> ClientFiles {
+        let mut wanted = template(name, Usage::Server);
+        wanted.dns = vec![name.into()];
+        self.client(name, &wanted)
+    }
+
     /// A user's certificate.
     pub fn user(&self, name: &str) -> ClientFiles {
         self.client(name, &template(name, Usage::Client))

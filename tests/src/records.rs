@@ -1,6 +1,10 @@
-//! What a test server has written into its database, read past it.
+//! What is in a test server's databases, read and changed past it.
 
-use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_types::Text};
+use std::{fs, path::PathBuf};
+
+use diesel::{
+    Connection, QueryableByName, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_types::Text,
+};
 
 use crate::{
     database::{Engine, Whose},
@@ -30,6 +34,90 @@ impl TestServer {
         stored
     }
 
+    /// Every stored document with its storing time, in an order that does not depend on it.
+    pub fn documents(&self) -> Vec<String> {
+        let data = match self.engine() {
+            Engine::Postgres => "encode(data, 'hex')",
+            _ => "hex(data)",
+        };
+        let columns = ["gun", "role", "version", "created_at", "sha256", data];
+        let rows = self.rows(&columns, "tuf_files").into_iter();
+        let mut rows: Vec<_> = rows.map(|row| row.join(" ")).collect();
+        rows.sort();
+        rows
+    }
+
+    /// Runs statements behind the daemons' back.
+    pub fn execute(&self, whose: Whose, sql: &str) {
+        match self.engine() {
+            Engine::Sqlite => {
+                let file = self.file(whose);
+                let mut connection = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+                connection
+                    .batch_execute(&format!("PRAGMA busy_timeout = 10000; {sql}"))
+                    .unwrap();
+            }
+            Engine::Postgres | Engine::Mysql => {
+                self.databases().run(whose, sql);
+            }
+        }
+    }
+
+    /// Everything in a database: the bytes of the file and of those beside it, or all rows.
+    pub fn contents(&self, whose: Whose) -> Vec<(String, Vec<u8>)> {
+        if self.engine() != Engine::Sqlite {
+            return vec![(String::new(), self.databases().dump(whose, None).into_bytes())];
+        }
+        let file = self.file(whose);
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let entries = fs::read_dir(self.path()).unwrap();
+        let mut files: Vec<_> = entries
+            .map(|entry| entry.unwrap())
+            .filter(|entry| entry.file_name().to_str().unwrap().starts_with(name))
+            .map(|entry| {
+                (
+                    entry.file_name().into_string().unwrap(),
+                    fs::read(entry.path()).unwrap(),
+                )
+            })
+            .filter(|(name, bytes)| !name.ends_with("-shm") && !bytes.is_empty())
+            .collect();
+        files.sort();
+        files
+    }
+
+    /// Lets the signer have the keys of another one, which are in the same kind of database. Neither may be
+    /// running.
+    pub fn copy_keys_of(&self, other: &TestServer) {
+        if self.engine() == Engine::Sqlite {
+            fs::copy(other.file(Whose::Signer), self.file(Whose::Signer)).unwrap();
+            for name in ["keys.db-wal", "keys.db-shm"] {
+                let _ = fs::remove_file(self.path().join(name));
+            }
+            return;
+        }
+        let keys = other.databases().dump(Whose::Signer, Some("private_keys"));
+        self.execute(Whose::Signer, &format!("DELETE FROM private_keys;\n{keys}"));
+    }
+
+    /// Takes a database away.
+    pub fn remove_database(&self, whose: Whose) {
+        match self.engine() {
+            Engine::Sqlite => fs::remove_file(self.file(whose)).unwrap(),
+            Engine::Postgres | Engine::Mysql => {
+                let databases = self.databases();
+                databases.administer(&format!("DROP DATABASE {};", databases.name(whose)));
+            }
+        }
+    }
+
+    fn file(&self, whose: Whose) -> PathBuf {
+        self.path().join(match whose {
+            Whose::Server => "metadata.db",
+            Whose::Signer => "keys.db",
+        })
+    }
+
     fn rows(&self, columns: &[&str], from: &str) -> Vec<Vec<String>> {
         let lines = match self.engine() {
             Engine::Sqlite => {
@@ -39,7 +127,8 @@ impl TestServer {
                     line: String,
                 }
                 let joined = columns.join(&format!(" || '{BETWEEN}' || "));
-                let mut connection = SqliteConnection::establish(self.database().to_str().unwrap()).unwrap();
+                let mut connection =
+                    SqliteConnection::establish(self.file(Whose::Server).to_str().unwrap()).unwrap();
                 let query = format!("SELECT {joined} AS line FROM {from}");
                 let lines: Vec<Line> = diesel::sql_query(query).load(&mut connection).unwrap();
                 lines.into_iter().map(|line| line.line).collect()

@@ -2,10 +2,7 @@
 
 use std::fs;
 
-use tests::{
-    Finished, Stop, TestServer,
-    operator::{bytes_of, execute},
-};
+use tests::{Engine, Finished, Stop, TestServer, Whose};
 
 const GUN: &str = "registry.example.com/team/app";
 const NOTHING: [&str; 0] = [];
@@ -41,20 +38,27 @@ fn a_server_in_order_passes_and_nothing_is_changed() {
         .fails()
         .says("no/such: nothing is stored of it");
     server.stop_server(Stop::Politely);
-    let before = bytes_of(&server.database());
+    let before = server.contents(Whose::Server);
     check(&server).ok();
-    assert_eq!(bytes_of(&server.database()), before);
+    assert_eq!(server.contents(Whose::Server), before);
 }
 
 #[test]
 fn everything_broken_in_a_repository_is_told() {
     let mut server = server();
     server.stop_server(Stop::Politely);
-    let database = server.database();
-    execute(
-        &database,
-        "UPDATE tuf_files SET data = replace(CAST(data AS TEXT), '\"version\":', '\"version\":1') WHERE role = 'root' AND version = 1;
-         DELETE FROM tuf_files WHERE role = 'targets';",
+    let replaced = |text: &str| format!("replace({text}, '\"version\":', '\"version\":1')");
+    let altered = match server.engine() {
+        Engine::Sqlite => replaced("CAST(data AS TEXT)"),
+        Engine::Postgres => format!("convert_to({}, 'UTF8')", replaced("convert_from(data, 'UTF8')")),
+        Engine::Mysql => replaced("data"),
+    };
+    server.execute(
+        Whose::Server,
+        &format!(
+            "UPDATE tuf_files SET data = {altered} WHERE role = 'root' AND version = 1;
+             DELETE FROM tuf_files WHERE role = 'targets';"
+        ),
     );
     check(&server)
         .fails()
@@ -75,8 +79,8 @@ fn everything_broken_in_a_repository_is_told() {
 fn rows_without_checksum_are_told() {
     let mut server = server();
     server.stop_server(Stop::Politely);
-    execute(
-        &server.database(),
+    server.execute(
+        Whose::Server,
         "UPDATE tuf_files SET sha256 = NULL WHERE role = 'root'",
     );
     check(&server).fails().says("2 rows of tuf_files have no sha256");
@@ -103,7 +107,7 @@ fn a_signer_that_is_away_or_has_other_keys_is_told() {
         .says("broken: the signer at localhost:")
         .says("without it nobody can publish")
         .says("Its keys were not checked");
-    fs::remove_file(server.path().join("keys.db")).unwrap();
+    server.execute(Whose::Signer, "DELETE FROM private_keys");
     server.start_signer();
     check(&server)
         .fails()
@@ -121,8 +125,8 @@ fn the_signer_is_asked_for_a_sample_unless_told_otherwise() {
     // Their roots are for another name, but their keys are known.
     for number in 0..40 {
         let columns = "created_at, updated_at, role, version, data, sha256";
-        execute(
-            &server.database(),
+        server.execute(
+            Whose::Server,
             &format!(
                 "INSERT INTO tuf_files (gun, {columns}) SELECT 'copy/{number}', {columns} FROM tuf_files \
                  WHERE gun = '{GUN}'"
@@ -144,29 +148,30 @@ fn the_signer_is_asked_for_a_sample_unless_told_otherwise() {
 fn a_database_that_is_not_there_is_not_made() {
     let mut server = server();
     server.stop_server(Stop::Politely);
-    let database = server.database();
-    fs::remove_file(&database).unwrap();
-    check(&server)
-        .fails()
-        .says("does not answer")
-        .says("No such file");
-    assert!(!database.exists());
+    server.remove_database(Whose::Server);
+    let reason = match server.engine() {
+        Engine::Sqlite => "No such file",
+        Engine::Postgres => "does not exist",
+        Engine::Mysql => "Unknown database",
+    };
+    for _ in 0..2 {
+        check(&server).fails().says("does not answer").says(reason);
+    }
 }
 
 #[test]
 fn a_database_of_an_older_program_is_read_as_it_is() {
     let mut server = server();
     server.stop_server(Stop::Politely);
-    let database = server.database();
-    execute(
-        &database,
+    server.execute(
+        Whose::Server,
         "DROP TABLE change_actors; DROP TABLE __diesel_schema_migrations;",
     );
-    let before = bytes_of(&database);
+    let before = server.contents(Whose::Server);
     check(&server)
         .ok()
         .says("1 repository checked, nothing is broken");
-    assert_eq!(bytes_of(&database), before);
+    assert_eq!(server.contents(Whose::Server), before);
 }
 
 #[test]
@@ -207,12 +212,11 @@ fn a_missing_or_wrong_passphrase_is_told_by_the_name_of_its_variable() {
             "broken: the passphrase in {variable} opens none of the keys"
         ));
     server.stop_signer(Stop::Politely);
-    let keys = server.path().join("keys.db");
-    let before = bytes_of(&keys);
+    let before = server.contents(Whose::Signer);
     server.check_signer(Some("another"), ["--all"]).fails();
-    assert_eq!(bytes_of(&keys), before);
-    execute(
-        &keys,
+    assert_eq!(server.contents(Whose::Signer), before);
+    server.execute(
+        Whose::Signer,
         "UPDATE private_keys SET passphrase_alias = 'older.one' WHERE role = 'snapshot'",
     );
     server
@@ -226,8 +230,8 @@ fn a_missing_or_wrong_passphrase_is_told_by_the_name_of_its_variable() {
 fn damaged_keys_are_told_one_by_one() {
     let mut server = server();
     server.stop_signer(Stop::Politely);
-    execute(
-        &server.path().join("keys.db"),
+    server.execute(
+        Whose::Signer,
         "UPDATE private_keys SET public = (SELECT public FROM private_keys WHERE role = 'snapshot') \
          WHERE role = 'timestamp'",
     );

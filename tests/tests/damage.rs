@@ -1,16 +1,17 @@
 //! A database that was damaged past the server: an answer that hides nothing from the log and leaks nothing.
 
-use diesel::{Connection, RunQueryDsl, SqliteConnection};
-use tests::{Engine, TestServer};
+use tests::{Engine, TestServer, Whose};
 
 #[test]
 fn a_damaged_root_is_an_unknown_error_and_the_log_says_which() {
     let server = TestServer::start();
-    assert_eq!(server.engine(), Engine::Sqlite);
     server.notary("alice").run(["init", "reg/app", "-p"]).ok();
-    let mut connection = SqliteConnection::establish(server.database().to_str().unwrap()).unwrap();
-    let damage = "UPDATE tuf_files SET data = x'00', sha256 = '0' WHERE role = 'root'";
-    assert_eq!(diesel::sql_query(damage).execute(&mut connection).unwrap(), 1);
+    let data = match server.engine() {
+        Engine::Postgres => r"'\x00'",
+        Engine::Sqlite | Engine::Mysql => "x'00'",
+    };
+    let damage = format!("UPDATE tuf_files SET data = {data}, sha256 = '0' WHERE role = 'root'");
+    server.execute(Whose::Server, &damage);
     let client = server.client("alice");
     let key = client.get("/v2/reg/app/_trust/tuf/timestamp.key");
     assert_eq!(key.refuses(500, "UNKNOWN")["detail"], serde_json::json!({}));

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 use tests::{
     Finished, TestServer,
-    docker::{Namespace, Place},
+    namespace::{Namespace, Place},
 };
 
 const GUN: &str = "reg/app";

@@ -2,7 +2,6 @@
 
 use std::{ffi::OsString, fs, path::Path, process::Command};
 
-use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_types::Text};
 use platform::pki::{Template, Usage};
 use serde_json::json;
 use tests::{
@@ -49,20 +48,6 @@ fn mirror(to: &TestServer, from: &TestServer, guns: &[&str]) -> Finished {
     to.operate("mirror", arguments)
 }
 
-/// Every stored document with its storing time.
-fn rows(server: &TestServer) -> Vec<String> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Text)]
-        text: String,
-    }
-    let mut connection = SqliteConnection::establish(server.database().to_str().unwrap()).unwrap();
-    let query = "SELECT gun || ' ' || role || ' ' || version || ' ' || created_at || ' ' || sha256 || ' ' || \
-                 hex(data) AS text FROM tuf_files ORDER BY gun, role, version";
-    let rows: Vec<Row> = diesel::sql_query(query).load(&mut connection).unwrap();
-    rows.into_iter().map(|row| row.text).collect()
-}
-
 /// A repository with two targets and a rotated snapshot key.
 fn publish(alice: &Notary, gun: &str) {
     alice.run(["init", gun, "-p"]).ok();
@@ -75,10 +60,7 @@ fn publish(alice: &Notary, gun: &str) {
 fn move_keys(from: &mut TestServer, to: &mut TestServer) {
     from.stop_signer(Stop::Politely);
     to.stop_signer(Stop::Politely);
-    fs::copy(from.path().join("keys.db"), to.path().join("keys.db")).unwrap();
-    for name in ["keys.db-wal", "keys.db-shm"] {
-        let _ = fs::remove_file(to.path().join(name));
-    }
+    to.copy_keys_of(from);
     from.start_signer();
     to.start_signer();
 }
@@ -97,9 +79,9 @@ fn a_file_carries_every_version_to_the_byte_and_is_imported_once() {
         .ok()
         .says(&format!("{GUN}: "))
         .says(" documents");
-    assert_eq!(rows(&to), rows(&from));
+    assert_eq!(to.documents(), from.documents());
     assert!(
-        rows(&to).iter().any(|row| row.contains(" root 1 ")),
+        to.documents().iter().any(|row| row.contains(" root 1 ")),
         "the history is there"
     );
     let import_row = ("update".to_owned(), "(import)".to_owned(), String::new());
@@ -108,12 +90,12 @@ fn a_file_carries_every_version_to_the_byte_and_is_imported_once() {
 
     import(&to, &file).ok().says(&format!("{GUN}: nothing new"));
     assert_eq!(to.actors().len(), 2);
-    assert_eq!(rows(&to), rows(&from));
+    assert_eq!(to.documents(), from.documents());
 
     alice.add_and_publish(GUN, "v3", "three");
     export(&from, &file, &[GUN]).ok().says("1 repositories are in");
     import(&to, &file).ok().says("3 new documents");
-    assert_eq!(rows(&to), rows(&from));
+    assert_eq!(to.documents(), from.documents());
     assert_eq!(to.actors().len(), 3);
     assert_eq!(reader(&to, "carol").targets(GUN).len(), 3);
 }
@@ -175,17 +157,17 @@ fn with_the_signers_keys_a_repository_goes_on_where_it_was() {
         "",
     )
     .ok();
-    let before = rows(&to);
+    let before = to.documents();
     at(&from, &second).add_and_publish(GUN, "v4", "four");
     export(&from, &file, &[GUN]).ok();
     import(&to, &file)
         .fails()
         .says("refused")
         .says("both were published to");
-    assert_eq!(rows(&to), before);
+    assert_eq!(to.documents(), before);
     // The other direction: what is older there is refused as well.
     mirror(&to, &from, &[GUN]).fails().says("refused");
-    assert_eq!(rows(&to), before);
+    assert_eq!(to.documents(), before);
 }
 
 #[test]
@@ -210,8 +192,8 @@ fn a_broken_history_is_refused_and_the_others_are_imported() {
         .says("stolen: refused: it is broken: root version 1:")
         .says(&format!("{OTHER}: "))
         .says("1 repositories were not imported");
-    assert!(rows(&to).iter().all(|row| row.starts_with(OTHER)));
-    assert_eq!(rows(&to).len(), rows(&from).len() / 2);
+    assert!(to.documents().iter().all(|row| row.starts_with(OTHER)));
+    assert_eq!(to.documents().len(), from.documents().len() / 2);
 
     fs::write(&file, &text[..text.len() / 2]).unwrap();
     import(&to, &file).fails().says("the file ends here");
@@ -332,8 +314,23 @@ fn a_snapshot_key_of_the_other_server_is_taken_back_before_leaving() {
     // A root can be published only with a snapshot and a timestamp that name it, and the CLI changes one key at a
     // time: with both keys away neither can be replaced.
     let moved = at(&to, &alice);
-    moved.run(["key", "rotate", GUN, "timestamp", "-r"]).fails();
-    moved.run(["key", "rotate", GUN, "snapshot", "-r"]).fails();
+    let way_out = format!("notary -s https://THAT-SERVER key rotate {GUN} snapshot");
+    moved
+        .run(["key", "rotate", GUN, "timestamp", "-r"])
+        .fails()
+        .says(&way_out);
+    moved
+        .run(["key", "rotate", GUN, "snapshot", "-r"])
+        .fails()
+        .says(&format!("notary key rotate {GUN} timestamp -r"));
+    let file = moved.file("content", "three");
+    moved.run(["add", GUN, "v3", &file.display().to_string()]).ok();
+    moved
+        .run(["publish", GUN])
+        .fails()
+        .says(&way_out)
+        .says("delete the repository and sign anew");
+    moved.run(["reset", GUN, "--all"]).ok();
 
     alice.run(["key", "rotate", GUN, "snapshot"]).ok();
     mirror(&to, &from, &[GUN]).ok().says("new documents");
@@ -427,5 +424,5 @@ fn a_server_of_an_unknown_ca_or_none_at_all_is_refused_in_words() {
     mirror(&to, &from, &["no/such"])
         .fails()
         .says("the other server has nothing of it");
-    assert_eq!(rows(&to), Vec::<String>::new());
+    assert_eq!(to.documents(), Vec::<String>::new());
 }

@@ -5,17 +5,19 @@ use std::{collections::BTreeSet, process::Command};
 use platform::pki::{Template, Usage};
 use serde_json::json;
 use tests::{
-    Engine, Finished, Notary, Programs, SERVED, TestServer,
-    alternator::Alternator,
+    Engine, Finished, Programs, SERVED, TestServer,
+    flows::{delegations, repositories},
+    openssl_files::key_pair,
     process::built_programs,
     publisher::{Key, Publisher},
+    server::Builder,
 };
 
 /// Everything that publishers, delegates and readers do, each request at the other server than the last.
-fn every_flow(server: &TestServer, url: &str, gun: &str) {
+fn every_flow(server: &TestServer, gun: &str) {
     let person = |name: &str| {
-        let notary = server.notary(name).with_url(url);
-        notary.elsewhere(&format!("{name}-{}", gun.replace(['/', ':'], "-")))
+        let own = format!("{name}-{}", gun.replace(['/', ':'], "-"));
+        server.notary(name).elsewhere(&own)
     };
     let (alice, bob, carol) = (person("alice"), person("bob"), person("carol"));
     alice.run(["init", gun, "-p"]).ok();
@@ -23,7 +25,7 @@ fn every_flow(server: &TestServer, url: &str, gun: &str) {
     assert_eq!(bob.targets(gun), ["v1"]);
     alice.run(["key", "rotate", gun, "snapshot", "-r"]).ok();
     alice.add_and_publish(gun, "v2", "two");
-    let (key, public) = key_pair(&bob);
+    let (key, public) = key_pair(&bob, "bob");
     alice
         .run([
             "delegation",
@@ -65,36 +67,16 @@ fn every_flow(server: &TestServer, url: &str, gun: &str) {
     assert_eq!(person("dora").targets(gun), ["again"]);
 }
 
-fn key_pair(notary: &Notary) -> (String, String) {
-    let path = |name: &str| notary.trust().join(name).display().to_string();
-    let (key, public) = (path("own-key.pem"), path("own.pem"));
-    let openssl = |arguments: &[&str]| {
-        Finished::run(Command::new("openssl").args(arguments), "").ok();
-    };
-    openssl(&[
-        "ecparam",
-        "-name",
-        "prime256v1",
-        "-genkey",
-        "-noout",
-        "-out",
-        &key,
-    ]);
-    openssl(&["ec", "-in", &key, "-pubout", "-out", &public]);
-    (key, public)
+fn by_turns(engine: Engine) -> Builder {
+    TestServer::builder().database(engine).by_turns_with_notarys()
 }
 
 fn servers_take_turns(engine: Engine) {
-    let ours = TestServer::builder().database(engine).start();
-    let notarys = TestServer::builder()
-        .beside(&ours)
-        .programs(Programs::Notarys)
-        .start();
-    let both = Alternator::start([ours.port(), notarys.port()]);
+    let ours = by_turns(engine).start();
     for gun in ["reg.test/team/app", "Reg.test:5000/Team/App.x-y"] {
-        every_flow(&ours, &both.url(), gun);
+        every_flow(&ours, gun);
     }
-    let served = both.served();
+    let served = ours.served();
     assert!(served.iter().all(|count| *count > 50), "{served:?}");
     // What one says happened, the other says too.
     let changes = |server: &TestServer| {
@@ -115,7 +97,7 @@ fn servers_take_turns(engine: Engine) {
         });
         facts.collect::<Vec<_>>()
     };
-    assert_eq!(changes(&ours), changes(&notarys));
+    assert_eq!(changes(&ours), changes(ours.notarys()));
     assert!(changes(&ours).len() > 30);
 }
 
@@ -127,6 +109,27 @@ fn clients_alternate_between_both_servers_on_postgresql() {
 #[test]
 fn clients_alternate_between_both_servers_on_mariadb() {
     servers_take_turns(Engine::Mysql);
+}
+
+fn every_notary_flow(engine: Engine) {
+    let server = || by_turns(engine).start();
+    repositories::sign_and_verify(&server());
+    repositories::add_by_hash(&server());
+    repositories::rotate_every_key(&server());
+    repositories::delete(&server());
+    repositories::publish_nothing(&server());
+    delegations::delegate(&server());
+    delegations::delegate_further_and_witness(&server());
+}
+
+#[test]
+fn whatever_the_notary_cli_does_it_can_do_at_both_servers_by_turns_on_postgresql() {
+    every_notary_flow(Engine::Postgres);
+}
+
+#[test]
+fn whatever_the_notary_cli_does_it_can_do_at_both_servers_by_turns_on_mariadb() {
+    every_notary_flow(Engine::Mysql);
 }
 
 #[test]
@@ -153,7 +156,7 @@ fn every_server_works_with_every_signer() {
             Finished::run(migrate.arg(prepared.path().join(format!("{program}.json"))), "").ok();
         }
         let pair = prepared.start();
-        every_flow(&pair, &pair.url(), "reg.test/Team/app");
+        every_flow(&pair, "reg.test/Team/app");
     }
 }
 
@@ -185,7 +188,7 @@ fn a_document_published_to_one_is_read_from_the_other_by_the_next_request() {
 #[test]
 fn readers_of_an_expired_timestamp_at_two_servers_all_get_the_one_new_one() {
     for engine in SERVED {
-        let lazy = |builder: tests::server::Builder| builder.set("refresh", json!({"before_expiry": 0}));
+        let lazy = |builder: Builder| builder.set("refresh", json!({"before_expiry": 0}));
         let mut first = lazy(TestServer::builder().database(engine)).days_ago(20).start();
         let mut certificate = Template::new("reg/app", Usage::Unrestricted, 365);
         certificate.validity.0 = -30 * 24 * 3600;

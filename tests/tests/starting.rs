@@ -243,6 +243,7 @@ fn files_that_cannot_be_used_are_named() {
     }
     for (program, key) in [(SERVER, "storage.db_url"), (SIGNER, "storage.db_url")] {
         let changes = [
+            ("storage.backend", json!("sqlite3")),
             (key, json!("/nowhere/at/all.db")),
             ("logging.level", json!("error")),
         ];

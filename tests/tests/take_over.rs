@@ -1,6 +1,6 @@
 //! A database made by Notary's programs is used as it is, and they go on with it afterwards.
 
-use tests::{Engine, Programs, SERVED, TestServer, Whose};
+use tests::{Engine, Programs, SERVED, TestServer, Whose, flows::sorted, publisher::Publisher};
 
 const GUN: &str = "example.com/alice/app";
 
@@ -161,5 +161,62 @@ fn the_oldest_schemas_are_completed() {
         let notary = server.notary("alice");
         notary.run(["init", GUN, "-p"]).ok();
         notary.run(["list", GUN]).ok();
+    }
+}
+
+fn root(server: &TestServer, gun: &str) -> Vec<u8> {
+    let path = format!("/v2/{gun}/_trust/tuf/root.json");
+    server.client("reader").get(&path).ok().body
+}
+
+#[test]
+fn names_that_look_alike_are_different_in_tables_that_notary_made() {
+    for engine in SERVED {
+        let databases = engine.databases();
+        databases.load(Whose::Server, &format!("server-{}-schema.sql", engine.name()));
+        databases.load(Whose::Signer, &format!("signer-{}.sql", engine.name()));
+        let mut server = TestServer::builder()
+            .databases(databases)
+            .programs(Programs::Notarys)
+            .start();
+        let alice = server.notary("alice");
+        alice.run(["init", "Reg/App", "-p"]).ok();
+        alice.add_and_publish("Reg/App", "Upper", "one");
+
+        server.change_programs(Programs::Ours);
+        for (gun, target) in [("reg/app", "lower"), ("REG/APP", "CAPITALS")] {
+            alice.run(["init", gun, "-p"]).ok();
+            alice.run(["key", "rotate", gun, "snapshot", "-r"]).ok();
+            alice.add_and_publish(gun, target, "two");
+        }
+        let client = server.client("alice");
+        let (path, name) = ("reg/app%20", "reg/app ");
+        Publisher::new(&client, path, name).publish_first(&client, path);
+        let blank = root(&server, path);
+        let all = [
+            ("Reg/App", "Upper"),
+            ("reg/app", "lower"),
+            ("REG/APP", "CAPITALS"),
+        ];
+        for programs in [Programs::Ours, Programs::Notarys] {
+            server.change_programs(programs);
+            let reader = server.notary("bob").elsewhere(&format!("{programs:?}"));
+            for (gun, target) in all {
+                assert_eq!(
+                    reader.targets(gun),
+                    [target],
+                    "{engine:?}: {gun} from {programs:?}"
+                );
+            }
+            assert_eq!(root(&server, path), blank, "{engine:?}: {programs:?}");
+            assert_ne!(root(&server, "reg/app"), blank, "{engine:?}: {programs:?}");
+        }
+        // Still with Notary's programs.
+        alice.add_and_publish("reg/app", "lower-again", "three");
+        alice.run(["delete", "Reg/App", "--remote"]).ok();
+        let reader = server.notary("carol");
+        assert_eq!(sorted(reader.targets("reg/app")), ["lower", "lower-again"]);
+        reader.run(["list", "Reg/App"]).fails();
+        assert_eq!(reader.targets("REG/APP"), ["CAPITALS"]);
     }
 }

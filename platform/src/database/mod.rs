@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-pub use command::{MigrateAction, MigrateError, migrate};
+pub use command::{Migrate, MigrateError};
 pub use conflict::is_conflict;
 pub use connection::{DbConnection, MultiBackend};
 pub use error::DatabaseError;

@@ -141,7 +141,9 @@ impl MysqlUrl {
             None => has_ca,
             Some("false" | "disabled") if !has_ca => false,
             // MariaDB's client library speaks TLS only with a CA to verify against.
-            Some("true" | "verify-ca" | "verify_ca" | "skip-verify" | "required") if has_ca => true,
+            Some("true" | "custom" | "verify-ca" | "verify_ca" | "skip-verify" | "required") if has_ca => {
+                true
+            }
             Some("preferred") => has_ca,
             // Nor does it verify host names: better no connection than a false one.
             Some(_) => return Err(MysqlUrlError::Tls),

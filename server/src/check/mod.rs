@@ -3,10 +3,10 @@
 mod keys;
 mod report;
 
-use std::path::PathBuf;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use platform::{config::ConfigError, database::Location, progress::Progress, report::Report};
+use platform::{
+    args::ConfigFile, config::ConfigError, database::Location, progress::Progress, report::Report,
+};
 use tuf::{Gun, RoleName, Severity};
 
 use crate::{
@@ -42,9 +42,8 @@ pub enum CheckError {
 /// What to check.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    file: ConfigFile,
     /// Ask the signer for the keys of every repository and not only of a sample.
     #[arg(long)]
     all: bool,
@@ -61,7 +60,7 @@ pub struct Options {
 /// # Errors
 /// When the configuration is refused or the database does not answer.
 pub fn run(options: &Options) -> Result<bool, CheckError> {
-    let (config, unknown_keys) = Config::load(&options.config)?;
+    let (config, unknown_keys) = Config::load(&options.file.config)?;
     let mut report = Report::default();
     for unknown in unknown_keys {
         report.note(format_args!(

@@ -1,5 +1,6 @@
 //! Publishing: check the upload against the trusted state, sign what the server signs, store it whole.
 
+mod explain;
 mod sign;
 
 use actix_web::web;
@@ -51,9 +52,10 @@ pub async fn publish(state: &State, grant: &Grant<Publish>, upload: Upload) -> R
     for _ in 0..ATTEMPTS {
         let (checked, base) = check(state, gun, upload.clone()).await?;
         check_own_keys(state, grant, &checked).await?;
-        let update = complete(&state.keys, checked)
-            .await
-            .map_err(|error| explain(gun, error))?;
+        let update = match complete(&state.keys, checked).await {
+            Ok(update) => update,
+            Err(error) => return Err(explain::explain(state, gun, error).await),
+        };
         match store(state, gun, base, update, grant.principal().actor()).await {
             Ok(()) => {
                 let roles: Vec<&str> = roles.iter().map(tuf::RoleName::as_str).collect();
@@ -146,25 +148,5 @@ async fn store(
         Ok(()) => Ok(()),
         Err(CommitError::Conflict) => Err(PublishError::Conflict),
         Err(CommitError::Store(cause)) => Err(ServiceError::from(cause).into()),
-    }
-}
-
-/// What a publisher can do about keys that the server does not hold.
-fn explain(gun: &Gun, error: SignError) -> PublishError {
-    match error {
-        SignError::KeyNotHeld(tuf::RoleName::Snapshot) => Rejection::BadHierarchy {
-            missing: tuf::RoleName::Snapshot,
-            msg: format!(
-                "no snapshot was included in update and server does not hold current snapshot key for \
-                 repository; whoever holds the root key can hand it to the server: \
-                 run \"notary key rotate {gun} snapshot -r\""
-            ),
-        }
-        .into(),
-        SignError::KeyNotHeld(_) => Rejection::BadRoot(format!(
-            "no  timestamp keys exist on the server; run \"notary key rotate {gun} timestamp -r\""
-        ))
-        .into(),
-        SignError::Service(cause) => ServiceError::from(cause).into(),
     }
 }

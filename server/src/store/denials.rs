@@ -77,7 +77,7 @@ impl Store {
         for subject in subjects {
             let found = denials::table
                 .filter(denials::kind.eq(subject.kind()))
-                .filter(exact(denials::subject, &subject.key()))
+                .filter(exact(denials::subject, subject.key()))
                 .count();
             if found.get_result::<i64>(&mut *connection)? > 0 {
                 return Ok(true);
@@ -121,7 +121,7 @@ impl Store {
     pub fn admit(&self, subject: &Subject) -> Result<bool, StoreError> {
         let entry = denials::table
             .filter(denials::kind.eq(subject.kind()))
-            .filter(exact(denials::subject, &subject.key()));
+            .filter(exact(denials::subject, subject.key()));
         Ok(diesel::delete(entry).execute(&mut *self.database.writer()?)? > 0)
     }
 

@@ -17,7 +17,7 @@ pub use storage::Storage;
 pub use transport::Transport;
 
 /// What environment variables that override keys begin with.
-const ENVIRONMENT: &str = "NOTARY_SIGNER";
+pub const ENVIRONMENT: &str = "NOTARY_SIGNER";
 
 /// A checked configuration.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ mod exchanges;
 mod refresh;
 mod replay;
 mod root;
+mod root_certificates;
 mod sealing;
 mod snapshot;
 mod stored;

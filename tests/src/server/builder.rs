@@ -1,28 +1,24 @@
-//! A trust server with its signer, as an operator would run them.
+//! What the servers of a test are to be like.
 
-use std::{
-    fs,
-    net::{IpAddr, Ipv4Addr},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, net::IpAddr, path::Path, sync::Arc};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
     database::{Databases, Engine, Whose},
-    docker::{self, Namespace, Place},
-    http::Client,
-    notary::Notary,
-    pki::{ClientFiles, TestPki},
-    process::{Daemon, Stop, built_programs, fake_time_library, free_port, installed_program},
+    namespace::{self, Namespace, Place},
+    pki::TestPki,
+    process::free_port,
+};
+
+use super::{
+    Programs, TestServer, Turns,
+    daemons::{start_server, start_signer},
 };
 
 /// Names the engine that tests run on which do not choose one themselves.
 const ENGINE: &str = "COUNTERSIGN_TEST_ENGINE";
-/// The signer's passphrase in every test: that of the captured databases.
-pub const PASSPHRASE: (&str, &str) = ("NOTARY_SIGNER_TIMESTAMP_1", "testpassword");
 
 /// Decides what the servers of a test are like.
 pub struct Builder {
@@ -35,37 +31,12 @@ pub struct Builder {
     programs: Programs,
     signer_programs: Option<Programs>,
     pki: Option<TestPki>,
+    turns: bool,
 }
 
-/// Whose programs run. They take the same configurations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Programs {
-    /// The ones under test.
-    Ours,
-    /// Notary's, from Debian.
-    Notarys,
-}
-
-/// A running trust server and signer; both end with it.
-pub struct TestServer {
-    server: Daemon,
-    signer: Option<Daemon>,
-    pki: TestPki,
-    port: u16,
-    signer_port: u16,
-    place: Place,
-    databases: Option<Databases>,
-    programs: Programs,
-    signer_programs: Programs,
-    days_ago: u32,
-    // Last, so that the daemons are gone, and their logs read, before it is removed.
-    directory: TempDir,
-}
-
-impl TestServer {
-    /// A server with SQLite, a remote signer, and client certificates required, unless told otherwise.
-    pub fn builder() -> Builder {
-        let builder = Builder {
+impl Builder {
+    pub(super) fn new() -> Self {
+        let builder = Self {
             changes: Vec::new(),
             signer_changes: Vec::new(),
             with_signer: true,
@@ -75,6 +46,7 @@ impl TestServer {
             signer_programs: None,
             pki: None,
             days_ago: 0,
+            turns: false,
         };
         match std::env::var(ENGINE).ok().as_deref() {
             None | Some("" | "sqlite3") => builder,
@@ -84,149 +56,6 @@ impl TestServer {
         }
     }
 
-    /// The usual server.
-    pub fn start() -> Self {
-        Self::builder().start()
-    }
-
-    /// The port it listens on.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Its URL.
-    pub fn url(&self) -> String {
-        match self.place {
-            Place::Here => format!("https://localhost:{}", self.port),
-            Place::Inside(_) => format!("https://{}:{}", docker::TRUST_NAME, self.port),
-        }
-    }
-
-    /// The test's directory.
-    pub fn path(&self) -> &Path {
-        self.directory.path()
-    }
-
-    /// The CA of servers and clients.
-    pub fn pki(&self) -> &TestPki {
-        &self.pki
-    }
-
-    /// A bare HTTP client with `name`'s certificate.
-    pub fn client(&self, name: &str) -> Client {
-        Client::new(self.port, &self.pki.user(name), true)
-    }
-
-    /// A bare HTTP client with these files.
-    pub fn client_with(&self, files: &ClientFiles) -> Client {
-        Client::new(self.port, files, true)
-    }
-
-    /// A bare HTTP client without a certificate.
-    pub fn client_without_certificate(&self) -> Client {
-        Client::new(self.port, &self.pki.user("nobody"), false)
-    }
-
-    /// The notary CLI as `name`, with a trust directory of its own.
-    pub fn notary(&self, name: &str) -> Notary {
-        Notary::new(
-            &self.url(),
-            &self.pki.user(name),
-            &self.path().join(format!("trust-{name}")),
-        )
-        .at(self.place.clone())
-    }
-
-    /// What the server has logged.
-    pub fn log(&self) -> String {
-        self.server.log()
-    }
-
-    /// The path of the server's database.
-    pub fn database(&self) -> PathBuf {
-        self.path().join("metadata.db")
-    }
-
-    /// Which kind of database it is on.
-    pub fn engine(&self) -> Engine {
-        self.databases.as_ref().map_or(Engine::Sqlite, Databases::engine)
-    }
-
-    /// Stops the trust server; returns its exit code, if it ended by itself.
-    pub fn stop_server(&mut self, how: Stop) -> Option<i32> {
-        self.server.stop(how)
-    }
-
-    /// Starts the trust server again after a stop.
-    pub fn start_server(&mut self) {
-        self.server = start_server(
-            self.programs,
-            &self.place,
-            self.directory.path(),
-            self.port,
-            self.days_ago,
-        );
-    }
-
-    /// Starts the trust server again, with the right time from now on.
-    pub fn return_to_the_present(&mut self) {
-        self.days_ago = 0;
-        self.restart_server(Stop::Politely);
-    }
-
-    /// Stops the trust server and starts it again.
-    pub fn restart_server(&mut self, how: Stop) {
-        self.server.stop(how);
-        self.start_server();
-    }
-
-    /// The databases, unless they are files.
-    pub fn databases(&self) -> &Databases {
-        self.databases.as_ref().unwrap()
-    }
-
-    /// Stops both programs and goes on with those of `programs`, on the same files and databases.
-    pub fn change_programs(&mut self, programs: Programs) {
-        self.server.stop(Stop::Politely);
-        if self.signer.is_some() {
-            self.stop_signer(Stop::Politely);
-        }
-        self.programs = programs;
-        self.signer_programs = programs;
-        if self.signer.is_some() {
-            self.start_signer();
-        }
-        self.start_server();
-    }
-
-    /// Stops the signer.
-    pub fn stop_signer(&mut self, how: Stop) -> Option<i32> {
-        self.signer.as_mut().unwrap().stop(how)
-    }
-
-    /// Starts the signer again after a stop.
-    pub fn start_signer(&mut self) {
-        self.signer = Some(start_signer(
-            self.signer_programs,
-            &self.place,
-            self.directory.path(),
-            self.signer_port,
-        ));
-    }
-
-    /// Stops the signer and starts it again.
-    pub fn restart_signer(&mut self, how: Stop) {
-        self.stop_signer(how);
-        self.start_signer();
-    }
-
-    /// The server's process id.
-    pub fn server_id(&self) -> u32 {
-        self.server.id()
-    }
-}
-
-impl Builder {
     /// Sets a dotted key of the server's configuration; `null` removes it.
     #[must_use]
     pub fn set(mut self, key: &'static str, value: Value) -> Self {
@@ -256,9 +85,15 @@ impl Builder {
 
     /// Keeps metadata and keys in fresh databases of this kind.
     #[must_use]
-    pub fn database(self, engine: Engine) -> Self {
+    pub fn database(mut self, engine: Engine) -> Self {
         match engine {
-            Engine::Sqlite => self,
+            Engine::Sqlite => {
+                for changes in [&mut self.changes, &mut self.signer_changes] {
+                    changes.retain(|(key, _)| *key != "storage");
+                }
+                self.databases = None;
+                self
+            }
             served => self.databases(served.databases()),
         }
     }
@@ -301,6 +136,13 @@ impl Builder {
         self
     }
 
+    /// Starts Notary's programs on the same databases, and lets clients go to both servers by turns.
+    #[must_use]
+    pub fn by_turns_with_notarys(mut self) -> Self {
+        self.turns = true;
+        self
+    }
+
     /// Lets the trust server believe that it is so many days ago.
     #[must_use]
     pub fn days_ago(mut self, days: u32) -> Self {
@@ -310,15 +152,18 @@ impl Builder {
 
     /// Writes the files without starting anything; for tests of what happens at start.
     pub fn prepare(self) -> Prepared {
+        if let (Place::Inside(namespace), Some(databases)) = (&self.place, &self.databases) {
+            namespace.let_in(databases.port());
+        }
         let directory = TempDir::new().unwrap();
         let files = directory.path().join("pki");
         let pki = self
             .pki
             .map_or_else(|| TestPki::new(&files), |pki| pki.copied_to(&files));
         let (port, signer_port) = (free_port(), free_port());
-        pki.daemon("server", &[docker::TRUST_NAME], &[docker::ADDRESS]);
+        pki.daemon("server", &[namespace::TRUST_NAME], &[namespace::ADDRESS]);
         pki.daemon("signer", &[], &[]);
-        let mut config = server_config(address_in(&self.place), port, signer_port);
+        let mut config = server_config(self.place.address(), port, signer_port);
         for (key, value) in self.changes {
             set(&mut config, key, value);
         }
@@ -339,6 +184,7 @@ impl Builder {
             programs: self.programs,
             signer_programs: self.signer_programs.unwrap_or(self.programs),
             days_ago: self.days_ago,
+            turns: self.turns,
         }
     }
 
@@ -360,6 +206,7 @@ pub struct Prepared {
     programs: Programs,
     signer_programs: Programs,
     days_ago: u32,
+    turns: bool,
 }
 
 impl Prepared {
@@ -396,11 +243,12 @@ impl Prepared {
             programs,
             signer_programs,
             days_ago,
+            turns,
         } = self;
         let signer =
             with_signer.then(|| start_signer(signer_programs, &place, directory.path(), signer_port));
         let server = start_server(programs, &place, directory.path(), port, days_ago);
-        TestServer {
+        let mut started = TestServer {
             server,
             signer,
             pki,
@@ -411,24 +259,13 @@ impl Prepared {
             programs,
             signer_programs,
             days_ago,
+            turns: None,
             directory,
+        };
+        if turns {
+            started.turns = Some(Box::new(Turns::start(&started)));
         }
-    }
-}
-
-impl Programs {
-    fn program(self, name: &str) -> PathBuf {
-        match self {
-            Self::Ours => built_programs().join(format!("countersign-{name}")),
-            Self::Notarys => installed_program(&format!("notary-{name}"), "notary"),
-        }
-    }
-}
-
-fn address_in(place: &Place) -> IpAddr {
-    match place {
-        Place::Here => Ipv4Addr::LOCALHOST.into(),
-        Place::Inside(_) => docker::ADDRESS,
+        started
     }
 }
 
@@ -474,32 +311,4 @@ pub fn set(config: &mut Value, key: &str, value: Value) {
         node = &mut node[step];
     }
     *node = value;
-}
-
-fn start_server(programs: Programs, place: &Place, directory: &Path, port: u16, days_ago: u32) -> Daemon {
-    let mut command = place.command(&programs.program("server"));
-    command.arg("-config").arg(directory.join("server.json"));
-    if days_ago > 0 {
-        // Not through the program of the same name: that would be the one to be stopped.
-        command
-            .env("LD_PRELOAD", fake_time_library())
-            .env("FAKETIME", format!("-{days_ago}d"))
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    }
-    let mut daemon = Daemon::spawn(&mut command, &directory.join("server.log"));
-    daemon.wait_for("the server listens", || place.reachable(address_in(place), port));
-    daemon
-}
-
-fn start_signer(programs: Programs, place: &Place, directory: &Path, port: u16) -> Daemon {
-    let mut command = place.command(&programs.program("signer"));
-    command
-        .arg("-config")
-        .arg(directory.join("signer.json"))
-        .env(PASSPHRASE.0, PASSPHRASE.1);
-    let mut daemon = Daemon::spawn(&mut command, &directory.join("signer.log"));
-    daemon.wait_for("the signer listens", || {
-        place.reachable(Ipv4Addr::LOCALHOST.into(), port)
-    });
-    daemon
 }

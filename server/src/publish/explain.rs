@@ -1,0 +1,63 @@
+//! What a publisher can do about keys that the server does not hold.
+
+use tuf::{Gun, Rejection, RoleName};
+
+use super::{PublishError, SignError};
+use crate::app::{ServiceError, State};
+
+/// Tells the command that helps. Which one does not depend on the refused update alone: a new root counts only with
+/// a snapshot and a timestamp, so a key can be replaced only while somebody holds the other one.
+pub(super) async fn explain(state: &State, gun: &Gun, error: SignError) -> PublishError {
+    let role = match error {
+        SignError::KeyNotHeld(role) => role,
+        SignError::Service(cause) => return ServiceError::from(cause).into(),
+    };
+    if role != RoleName::Snapshot {
+        return Rejection::BadRoot(format!(
+            "no  timestamp keys exist on the server; run \"notary key rotate {gun} timestamp -r\""
+        ))
+        .into();
+    }
+    match timestamp_key_is_elsewhere(state, gun).await {
+        Ok(elsewhere) => Rejection::BadHierarchy {
+            missing: RoleName::Snapshot,
+            msg: format!(
+                "no snapshot was included in update and server does not hold current snapshot key for repository; {}",
+                if elsewhere { both(gun) } else { snapshot(gun) }
+            ),
+        }
+        .into(),
+        Err(cause) => cause.into(),
+    }
+}
+
+/// Whether there is a root already, and none of its timestamp keys is held here.
+async fn timestamp_key_is_elsewhere(state: &State, gun: &Gun) -> Result<bool, ServiceError> {
+    let of = gun.clone();
+    let Some(root) = state.with_store(move |store| store.highest_root(&of)).await? else {
+        return Ok(false);
+    };
+    // A stored root that cannot be read was refused before anything was signed.
+    for key in tuf::role_keys(&root.bytes, &RoleName::Timestamp).unwrap_or_default() {
+        if state.keys.key_info(key.id()).await?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn snapshot(gun: &Gun) -> String {
+    format!(
+        "whoever holds the root key can hand it to the server: run \"notary key rotate {gun} snapshot -r\""
+    )
+}
+
+/// Short, and the rarer ways last: clients are told 600 characters.
+fn both(gun: &Gun) -> String {
+    format!(
+        "nor the timestamp key, and one cannot be replaced without the other. If the owner has the snapshot key: \
+         \"notary key rotate {gun} timestamp -r\". If the server it was mirrored from has it: \"notary -s \
+         https://THAT-SERVER key rotate {gun} snapshot\", and mirror it again. If that server is gone: delete \
+         the repository and sign anew"
+    )
+}

@@ -1,0 +1,271 @@
+//! A database server, started, stopped and killed.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use tempfile::TempDir;
+
+use super::{CERTIFIED, Databases, Engine, PASSWORD, Whose, client, feed};
+use crate::{
+    pki::ClientFiles,
+    process::{free_port, wait_until},
+};
+
+/// Runs a database server until the input ends; then ends it, and removes a directory if one is named.
+const KEEPER: &str = r#"
+remove=$1; signal=$2; shift 2
+"$@" & server=$!
+read -r how
+if [ "$how" = kill ]; then
+    kill -KILL "$server" $(cat "/proc/$server/task/$server/children")
+else
+    kill -s "$signal" "$server"
+fi
+wait "$server"
+[ -z "$remove" ] || rm -rf "$remove"
+"#;
+
+/// A database server.
+pub struct DatabaseServer {
+    engine: Engine,
+    directory: PathBuf,
+    port: u16,
+    keeper: Option<Child>,
+    options: Vec<String>,
+    own: Option<TempDir>,
+}
+
+impl DatabaseServer {
+    /// A server of one test, which may stop it.
+    pub fn start(engine: Engine) -> Self {
+        let own = TempDir::new().unwrap();
+        let mut server = Self::prepare(engine, own.path().to_path_buf());
+        server.own = Some(own);
+        server.resume();
+        server.make_account();
+        server
+    }
+
+    /// A server of one test that speaks TLS only, with the certificate of `files`. It asks [`CERTIFIED`] for a
+    /// certificate of the same CA instead of a password.
+    pub fn start_with_tls(engine: Engine, files: &ClientFiles) -> Self {
+        let own = TempDir::new().unwrap();
+        let mut server = Self::prepare(engine, own.path().to_path_buf());
+        server.own = Some(own);
+        server.demand_tls(files);
+        server.resume();
+        server.make_account();
+        server.run(&match engine {
+            Engine::Postgres => format!("CREATE ROLE {CERTIFIED} LOGIN IN ROLE tester;"),
+            _ => format!(
+                "CREATE USER {CERTIFIED}@'%' REQUIRE SUBJECT '/CN={CERTIFIED}'; GRANT ALL ON *.* TO {CERTIFIED}@'%';"
+            ),
+        });
+        server
+    }
+
+    pub(super) fn start_shared(engine: Engine) -> Self {
+        let mut server = Self::prepare(engine, TempDir::new().unwrap().keep());
+        server.resume();
+        server.make_account();
+        server
+    }
+
+    fn prepare(engine: Engine, directory: PathBuf) -> Self {
+        engine.give(&directory);
+        let data = directory.join("data");
+        let mut make = match engine {
+            Engine::Sqlite => panic!("SQLite has no server"),
+            Engine::Postgres => {
+                let mut make = engine.command(&engine.program("initdb"));
+                make.args([
+                    "--no-sync",
+                    "--auth-local=trust",
+                    "--auth-host=scram-sha-256",
+                    "--username=postgres",
+                    "--encoding=UTF8",
+                ]);
+                make.args(["--locale=C", "--pgdata"]).arg(&data);
+                make
+            }
+            Engine::Mysql => {
+                let mut make = engine.command(&engine.program("mariadb-install-db"));
+                make.arg("--no-defaults")
+                    .arg("--auth-root-authentication-method=normal");
+                make.arg("--skip-test-db")
+                    .arg(format!("--datadir={}", data.display()));
+                make
+            }
+        };
+        let output = make.current_dir(&directory).output().unwrap();
+        assert!(output.status.success(), "{make:?}: {output:?}");
+        Self {
+            engine,
+            directory,
+            port: free_port(),
+            keeper: None,
+            options: Vec::new(),
+            own: None,
+        }
+    }
+
+    /// Lets nobody in without TLS, and [`CERTIFIED`] without a certificate of `files`' CA.
+    fn demand_tls(&mut self, files: &ClientFiles) {
+        let options = match self.engine {
+            Engine::Postgres => {
+                let clients = format!(
+                    "local all all trust\nhostssl all {CERTIFIED} 127.0.0.1/32 cert\n\
+                     hostssl all all 127.0.0.1/32 scram-sha-256\n"
+                );
+                fs::write(self.directory.join("data/pg_hba.conf"), clients).unwrap();
+                [
+                    "-cssl=on",
+                    "-cssl_ca_file=",
+                    "-cssl_cert_file=",
+                    "-cssl_key_file=",
+                ]
+            }
+            _ => [
+                "--require-secure-transport=ON",
+                "--ssl-ca=",
+                "--ssl-cert=",
+                "--ssl-key=",
+            ],
+        };
+        self.options.push(options[0].to_owned());
+        let files = [&files.ca, &files.certificate, &files.key];
+        for (option, file) in options[1..].iter().zip(files) {
+            let own = self.directory.join(file.file_name().unwrap());
+            fs::copy(file, &own).unwrap();
+            self.engine.give(&own);
+            self.options.push(format!("{option}{}", own.display()));
+        }
+    }
+
+    /// Starts the server, also after [`DatabaseServer::stop`], and waits until it answers.
+    pub fn resume(&mut self) {
+        let data = self.directory.join("data");
+        let port = self.port.to_string();
+        let (signal, mut command) = if self.engine == Engine::Postgres {
+            let mut command = self.engine.command(&self.engine.program("postgres"));
+            command.arg("-D").arg(&data).arg("-k").arg(&self.directory);
+            command.args([
+                "-p",
+                &port,
+                "-h",
+                "127.0.0.1",
+                "-c",
+                "fsync=off",
+                "-c",
+                "max_connections=300",
+            ]);
+            ("INT", command)
+        } else {
+            let mut command = self.engine.command(&self.engine.program("mariadbd"));
+            command
+                .arg("--no-defaults")
+                .arg(format!("--datadir={}", data.display()));
+            command
+                .arg(format!("--socket={}", self.socket().display()))
+                .arg(format!("--port={port}"));
+            command.args(["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=2"]);
+            command.args(["--max-connections=300", "--innodb-buffer-pool-size=64M"]);
+            ("TERM", command)
+        };
+        command.args(&self.options);
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.directory.join("log"))
+            .unwrap();
+        let remove = if self.own.is_some() {
+            Path::new("")
+        } else {
+            &self.directory
+        };
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", KEEPER, "sh"]).arg(remove).arg(signal);
+        keeper.arg(command.get_program()).args(command.get_args());
+        keeper.current_dir(&self.directory).stdin(Stdio::piped());
+        keeper.stdout(log.try_clone().unwrap()).stderr(log);
+        self.keeper = Some(keeper.spawn().unwrap());
+        wait_until("the database server answers", || {
+            self.client(None)
+                .stdin(Stdio::null())
+                .output()
+                .unwrap()
+                .status
+                .success()
+        });
+    }
+
+    /// Stops the server; its port stays its own.
+    pub fn stop(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            drop(keeper.stdin.take());
+            keeper.wait().unwrap();
+        }
+    }
+
+    /// Kills the server and all of its processes (SIGKILL); its port stays its own.
+    pub fn kill(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            let mut input = keeper.stdin.take().unwrap();
+            std::io::Write::write_all(&mut input, b"kill\n").unwrap();
+            drop(input);
+            keeper.wait().unwrap();
+        }
+    }
+
+    /// Fresh databases.
+    pub fn databases(&self) -> Databases {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let databases = Databases {
+            engine: self.engine,
+            directory: self.directory.clone(),
+            port: self.port,
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+        };
+        for whose in [Whose::Server, Whose::Signer] {
+            let name = databases.name(whose);
+            let more = match self.engine {
+                Engine::Postgres => format!("CREATE DATABASE {name} OWNER tester;"),
+                // What Notary's own setup makes.
+                _ => format!("CREATE DATABASE {name} CHARACTER SET utf8;"),
+            };
+            self.run(&more);
+        }
+        databases
+    }
+
+    fn make_account(&self) {
+        self.run(&match self.engine {
+            Engine::Postgres => format!("CREATE ROLE tester LOGIN PASSWORD '{PASSWORD}';"),
+            _ => format!(
+                "CREATE USER tester@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO tester@'%' WITH GRANT OPTION;"
+            ),
+        });
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.join("socket")
+    }
+
+    fn client(&self, database: Option<&str>) -> Command {
+        client(self.engine, &self.directory, self.port, database)
+    }
+
+    fn run(&self, sql: &str) {
+        feed(self.client(None), sql);
+    }
+}
+
+impl Drop for DatabaseServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,66 @@
+//! The programs of a test server.
+
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    namespace::Place,
+    process::{Daemon, built_programs, fake_time_library, installed_program},
+};
+
+/// The signer's passphrase in every test: that of the captured databases.
+pub const PASSPHRASE: (&str, &str) = ("NOTARY_SIGNER_TIMESTAMP_1", "testpassword");
+
+/// Whose programs run. They take the same configurations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Programs {
+    /// The ones under test.
+    Ours,
+    /// Notary's, from Debian.
+    Notarys,
+}
+
+impl Programs {
+    fn program(self, name: &str) -> PathBuf {
+        match self {
+            Self::Ours => built_programs().join(format!("countersign-{name}")),
+            Self::Notarys => installed_program(&format!("notary-{name}"), "notary"),
+        }
+    }
+}
+
+pub(super) fn start_server(
+    programs: Programs,
+    place: &Place,
+    directory: &Path,
+    port: u16,
+    days_ago: u32,
+) -> Daemon {
+    let mut command = place.command(&programs.program("server"));
+    command.arg("-config").arg(directory.join("server.json"));
+    if days_ago > 0 {
+        // Not through the program of the same name: that would be the one to be stopped.
+        command
+            .env("LD_PRELOAD", fake_time_library())
+            .env("FAKETIME", format!("-{days_ago}d"))
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
+    let mut daemon = Daemon::spawn(&mut command, &directory.join("server.log"));
+    daemon.wait_for("the server listens", || place.reachable(place.address(), port));
+    daemon
+}
+
+pub(super) fn start_signer(programs: Programs, place: &Place, directory: &Path, port: u16) -> Daemon {
+    let mut command = place.command(&programs.program("signer"));
+    command
+        .arg("-config")
+        .arg(directory.join("signer.json"))
+        .env(PASSPHRASE.0, PASSPHRASE.1);
+    let mut daemon = Daemon::spawn(&mut command, &directory.join("signer.log"));
+    daemon.wait_for("the signer listens", || {
+        place.reachable(Ipv4Addr::LOCALHOST.into(), port)
+    });
+    daemon
+}

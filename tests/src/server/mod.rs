@@ -1,0 +1,230 @@
+//! A trust server with its signer, as an operator would run them.
+
+mod builder;
+mod daemons;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    alternator::Alternator,
+    database::{Databases, Engine},
+    http::Client,
+    namespace::{self, Place},
+    notary::Notary,
+    pki::{ClientFiles, TestPki},
+    process::{Daemon, Stop, free_port},
+};
+use daemons::{start_server, start_signer};
+
+pub use builder::{Builder, Prepared, set};
+pub use daemons::{PASSPHRASE, Programs};
+
+/// A running trust server and signer; both end with it.
+pub struct TestServer {
+    server: Daemon,
+    signer: Option<Daemon>,
+    pki: TestPki,
+    port: u16,
+    signer_port: u16,
+    place: Place,
+    databases: Option<Databases>,
+    programs: Programs,
+    signer_programs: Programs,
+    days_ago: u32,
+    turns: Option<Box<Turns>>,
+    // Last, so that the daemons are gone, and their logs read, before it is removed.
+    directory: TempDir,
+}
+
+/// Notary's programs beside ours, and the one address of both servers.
+pub(crate) struct Turns {
+    notarys: TestServer,
+    alternator: Alternator,
+}
+
+impl Turns {
+    fn start(ours: &TestServer) -> Self {
+        let mut builder = TestServer::builder().beside(ours).programs(Programs::Notarys);
+        if let Place::Inside(namespace) = &ours.place {
+            builder = builder.inside(namespace);
+        }
+        let notarys = builder.start();
+        let address = ours.place.address();
+        let servers = [ours.port, notarys.port].map(|port| SocketAddr::new(address, port));
+        let listener = ours.place.listen(address, free_port());
+        Self {
+            notarys,
+            alternator: Alternator::start(listener, ours.place.clone(), servers.to_vec()),
+        }
+    }
+}
+
+impl TestServer {
+    /// A server with SQLite, a remote signer, and client certificates required, unless told otherwise.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// The usual server.
+    pub fn start() -> Self {
+        Self::builder().start()
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The port that clients connect to: its own, unless two servers take turns.
+    pub fn entry(&self) -> u16 {
+        self.turns
+            .as_ref()
+            .map_or(self.port, |turns| turns.alternator.port())
+    }
+
+    /// The URL that clients are given.
+    pub fn url(&self) -> String {
+        match self.place {
+            Place::Here => format!("https://localhost:{}", self.entry()),
+            Place::Inside(_) => format!("https://{}:{}", namespace::TRUST_NAME, self.entry()),
+        }
+    }
+
+    /// The server of Notary's that takes turns with ours.
+    pub fn notarys(&self) -> &TestServer {
+        &self.turns.as_ref().unwrap().notarys
+    }
+
+    /// How many connections each of two servers that take turns has got.
+    pub fn served(&self) -> Vec<usize> {
+        self.turns.as_ref().unwrap().alternator.served()
+    }
+
+    /// The test's directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The CA of servers and clients.
+    pub fn pki(&self) -> &TestPki {
+        &self.pki
+    }
+
+    /// A bare HTTP client with `name`'s certificate.
+    pub fn client(&self, name: &str) -> Client {
+        Client::new(self.entry(), &self.pki.user(name), true)
+    }
+
+    /// A bare HTTP client with these files.
+    pub fn client_with(&self, files: &ClientFiles) -> Client {
+        Client::new(self.entry(), files, true)
+    }
+
+    /// A bare HTTP client without a certificate.
+    pub fn client_without_certificate(&self) -> Client {
+        Client::new(self.entry(), &self.pki.user("nobody"), false)
+    }
+
+    /// The notary CLI as `name`, with a trust directory of its own.
+    pub fn notary(&self, name: &str) -> Notary {
+        Notary::new(
+            &self.url(),
+            &self.pki.user(name),
+            &self.path().join(format!("trust-{name}")),
+        )
+        .at(self.place.clone())
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        self.server.log()
+    }
+
+    /// The path of the server's database.
+    pub fn database(&self) -> PathBuf {
+        self.path().join("metadata.db")
+    }
+
+    /// Which kind of database it is on.
+    pub fn engine(&self) -> Engine {
+        self.databases.as_ref().map_or(Engine::Sqlite, Databases::engine)
+    }
+
+    /// Stops the trust server; returns its exit code, if it ended by itself.
+    pub fn stop_server(&mut self, how: Stop) -> Option<i32> {
+        self.server.stop(how)
+    }
+
+    /// Starts the trust server again after a stop.
+    pub fn start_server(&mut self) {
+        self.server = start_server(
+            self.programs,
+            &self.place,
+            self.directory.path(),
+            self.port,
+            self.days_ago,
+        );
+    }
+
+    /// Starts the trust server again, with the right time from now on.
+    pub fn return_to_the_present(&mut self) {
+        self.days_ago = 0;
+        self.restart_server(Stop::Politely);
+    }
+
+    /// Stops the trust server and starts it again.
+    pub fn restart_server(&mut self, how: Stop) {
+        self.server.stop(how);
+        self.start_server();
+    }
+
+    /// The databases, unless they are files.
+    pub fn databases(&self) -> &Databases {
+        self.databases.as_ref().unwrap()
+    }
+
+    /// Stops both programs and goes on with those of `programs`, on the same files and databases.
+    pub fn change_programs(&mut self, programs: Programs) {
+        self.server.stop(Stop::Politely);
+        if self.signer.is_some() {
+            self.stop_signer(Stop::Politely);
+        }
+        self.programs = programs;
+        self.signer_programs = programs;
+        if self.signer.is_some() {
+            self.start_signer();
+        }
+        self.start_server();
+    }
+
+    /// Stops the signer.
+    pub fn stop_signer(&mut self, how: Stop) -> Option<i32> {
+        self.signer.as_mut().unwrap().stop(how)
+    }
+
+    /// Starts the signer again after a stop.
+    pub fn start_signer(&mut self) {
+        self.signer = Some(start_signer(
+            self.signer_programs,
+            &self.place,
+            self.directory.path(),
+            self.signer_port,
+        ));
+    }
+
+    /// Stops the signer and starts it again.
+    pub fn restart_signer(&mut self, how: Stop) {
+        self.stop_signer(how);
+        self.start_signer();
+    }
+
+    /// The server's process id.
+    pub fn server_id(&self) -> u32 {
+        self.server.id()
+    }
+}

@@ -12,6 +12,7 @@ use server::{
     access::policy,
     accounts::{self, AccountCommand},
     app, check,
+    clients::directories,
     config::{Config, ENVIRONMENT_PREFIX},
     generation::Generation,
     identity::whoami,
@@ -56,6 +57,8 @@ enum Command {
     Check(check::Options),
     /// Say who a certificate's holder is, by which rule and why; status 1 if nobody can tell.
     Whoami(whoami::Options),
+    /// Put a certificate, its key and the server's CA where notary, docker and dockerd look for them.
+    ClientDirs(directories::Options),
     /// A client CA for those who have no PKI.
     Ca {
         #[command(subcommand)]
@@ -123,6 +126,7 @@ fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error.to_string()),
         },
+        Some(Command::ClientDirs(options)) => directories::run(&options).map_err(|error| error.to_string()),
         Some(Command::Ca { command }) => issuing::run_ca(&command).map_err(|error| error.to_string()),
         Some(Command::Bundle { command }) => issuing::run_bundle(&command).map_err(|error| error.to_string()),
         Some(Command::Account { command }) => accounts::run(&command).map_err(|error| error.to_string()),

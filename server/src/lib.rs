@@ -2,7 +2,7 @@
 //!
 //! Data flows one way: [`http`] accepts a connection, [`identity`] makes a principal of its certificate,
 //! [`access`] grants the action, [`publish`] validates, signs and stores, [`store`] holds the documents. Operators
-//! have [`quickstart`], [`issuing`], [`check`] and [`moving`].
+//! have [`quickstart`], [`issuing`], [`check`], [`doctor`] and [`moving`].
 
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ pub mod check;
 pub mod clients;
 pub mod clock;
 pub mod config;
+pub mod doctor;
 pub mod generation;
 pub mod http;
 pub mod identity;

@@ -14,6 +14,7 @@ use server::{
     app, check,
     clients::directories,
     config::{Config, ENVIRONMENT_PREFIX},
+    doctor,
     generation::Generation,
     identity::whoami,
     issuing::{self, BundleCommand, CaCommand},
@@ -55,6 +56,8 @@ enum Command {
     CheckConfig(ConfigFile),
     /// Verify what is stored and ask the signer for the keys, and say what would fail; changes nothing.
     Check(check::Options),
+    /// Look for what users get stuck on, and say what they would see and what to do; changes nothing.
+    Doctor(doctor::Options),
     /// Say who a certificate's holder is, by which rule and why; status 1 if nobody can tell.
     Whoami(whoami::Options),
     /// Put a certificate, its key and the server's CA where notary, docker and dockerd look for them.
@@ -114,6 +117,8 @@ fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error.to_string()),
         },
+        Some(Command::Doctor(options)) if doctor::run(&options) => Ok(()),
+        Some(Command::Doctor(_)) => return ExitCode::FAILURE,
         Some(Command::Whoami(options)) => match whoami::run(&options) {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::FAILURE,

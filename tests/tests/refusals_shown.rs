@@ -49,7 +49,7 @@ fn printed(host: &DockerHost, home: &Path, url: &str, files: Option<&ClientFiles
         format!(
             "curl -sS --tls-max 1.2 --cacert '{ca}' {curl} {url}/v2/{REGISTRY}/team/app/_trust/tuf/root.json"
         ),
-        format!("notary -s {url} --tlscacert '{ca}' {notary} -d trust list {REGISTRY}/team/app"),
+        format!("notary -v -s {url} --tlscacert '{ca}' {notary} -d trust list {REGISTRY}/team/app"),
         format!("DOCKER_CONTENT_TRUST=1 DOCKER_CONTENT_TRUST_SERVER={url} docker pull {REGISTRY}/team/app:1"),
     ]
     .map(|command| {

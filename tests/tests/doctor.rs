@@ -1,0 +1,512 @@
+//! `doctor`: each thing that users get stuck on is made, and found, with the sentence they would see and the fix.
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use platform::pki::{Issued, Template, Usage};
+use serde_json::json;
+use tempfile::TempDir;
+use tests::{
+    Finished, TestServer, Whose,
+    process::{Stop, built_programs, fake_time_library},
+    server::Prepared,
+};
+
+/// A machine to look at: nothing of the real one but its programs.
+struct Machine {
+    home: TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self {
+            home: TempDir::new().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &[u8], mode: u32) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    /// A docker CLI that says that it is of this version.
+    fn docker(&self, version: &str) {
+        self.write(
+            "bin/docker",
+            format!("#!/bin/sh\necho {version}\n").as_bytes(),
+            0o755,
+        );
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(built_programs().join("countersign-server"));
+        command
+            .arg("doctor")
+            .arg("--home")
+            .arg(self.home.path())
+            .arg("--etc")
+            .arg(self.path("etc"));
+        command.env("PATH", self.path("bin"));
+        command
+    }
+
+    fn doctor(&self, arguments: &[&str]) -> Finished {
+        Finished::run(self.command().args(arguments), "")
+    }
+}
+
+/// Checks that a finding stands in the output, with its sentence and its fix.
+#[track_caller]
+fn finds(output: &Finished, what: &str, shown: &str, fix: &str) {
+    let mut findings: Vec<String> = Vec::new();
+    for line in output.stdout.lines() {
+        match findings.last_mut() {
+            Some(finding) if line.starts_with("  ") => finding.push_str(&format!("\n{line}")),
+            _ => findings.push(line.to_owned()),
+        }
+    }
+    let is_it = |finding: &&String| {
+        let fixed = finding
+            .split_once("\n  fix: ")
+            .is_some_and(|(_, text)| text.contains(fix));
+        let said = shown.is_empty() || finding.contains(&format!("\n  clients say: {shown}"));
+        finding.contains(what) && said && fixed
+    };
+    assert!(
+        findings.iter().any(|finding| is_it(&finding)),
+        "no {what:?} with {shown:?} and {fix:?} in {output}"
+    );
+}
+
+fn config(prepared: &Path) -> String {
+    prepared.join("server.json").display().to_string()
+}
+
+fn prepared() -> Prepared {
+    TestServer::builder()
+        .requests_certificates()
+        .tells_its_url()
+        .prepare()
+}
+
+/// Replaces the server's certificate file.
+fn certificate(prepared: &Prepared, chain: &[&Issued]) {
+    let pem: Vec<u8> = chain
+        .iter()
+        .flat_map(|issued| issued.certificate_pem().unwrap())
+        .collect();
+    fs::write(prepared.path().join("pki/server.pem"), pem).unwrap();
+    fs::write(
+        prepared.path().join("pki/server-key.pem"),
+        chain[0].key_pem().unwrap(),
+    )
+    .unwrap();
+}
+
+fn for_localhost(days: u32) -> Template {
+    let mut template = Template::new("localhost", Usage::ServerAndClient, days);
+    template.dns = vec!["localhost".into()];
+    template
+}
+
+#[test]
+fn a_server_in_order_has_nothing_broken() {
+    let machine = Machine::new();
+    let server = TestServer::builder()
+        .requests_certificates()
+        .tells_its_url()
+        .start();
+    let alice = server.pki().user("alice");
+    let files = [&alice.certificate, &alice.key, &alice.ca].map(|path| path.display().to_string());
+    let pair = ["--cert", &files[0], "--key", &files[1], "--ca", &files[2]];
+    let found = machine
+        .doctor(&[&["--config", &config(server.path())], &pair[..]].concat())
+        .ok();
+    for fine in [
+        "takes the certificate",
+        "the signer at",
+        "the database answers",
+        "both clocks agree",
+        "is for localhost",
+        "something listens",
+        "nothing is broken",
+    ] {
+        assert!(found.stdout.contains(fine), "no {fine:?} in {found}");
+    }
+    finds(
+        &found,
+        "leads to a loopback address",
+        "Client sent an HTTP request to an HTTPS server",
+        "address of another kind",
+    );
+    // Without the configuration, as a client.
+    machine
+        .doctor(&[&["--url", &server.url()], &pair[..]].concat())
+        .ok()
+        .says("takes the certificate");
+    let slash = machine
+        .doctor(&[&["--url", &format!("{}/", server.url())], &pair[..]].concat())
+        .fails();
+    finds(
+        &slash,
+        "ends in a slash",
+        "unable to reach trust server at this time: 301.",
+        "leave the slash out",
+    );
+    let http = machine
+        .doctor(&["--url", &server.url().replace("https", "http")])
+        .fails();
+    finds(
+        &http,
+        "is not https",
+        "valid https URL required for trust server",
+        "use TLS",
+    );
+}
+
+#[test]
+fn names_chains_dates_and_keys_of_certificates_are_compared() {
+    let machine = Machine::new();
+    // The wrong name.
+    let other = TestServer::builder()
+        .set("server.external_url", json!("https://other.test:4443"))
+        .prepare();
+    let found = machine.doctor(&["--config", &config(other.path())]).fails();
+    finds(
+        &found,
+        "is not for other.test",
+        "x509: certificate is valid for localhost, trust.test, not other.test",
+        "subject alternative name other.test",
+    );
+    finds(
+        &found,
+        "the name other.test has no address",
+        "could not reach",
+        "/etc/hosts",
+    );
+    // No names at all.
+    let bare = prepared();
+    certificate(
+        &bare,
+        &[&bare
+            .pki()
+            .authority()
+            .issue(&Template::new("localhost", Usage::ServerAndClient, 90))
+            .unwrap()],
+    );
+    let found = machine.doctor(&["--config", &config(bare.path())]).fails();
+    finds(
+        &found,
+        "is not for localhost",
+        "x509: certificate relies on legacy Common Name field, use SANs instead",
+        "subject alternative name",
+    );
+    // Soon, and already.
+    let soon = prepared();
+    certificate(
+        &soon,
+        &[&soon.pki().authority().issue(&for_localhost(5)).unwrap()],
+    );
+    let found = machine.doctor(&["--config", &config(soon.path())]);
+    finds(
+        &found,
+        "expires in 4 days",
+        "(from then on) x509: certificate has expired",
+        "renew it",
+    );
+    let late = prepared();
+    let mut template = for_localhost(1);
+    template.validity = (-200_000, -100_000);
+    certificate(&late, &[&late.pki().authority().issue(&template).unwrap()]);
+    let found = machine.doctor(&["--config", &config(late.path())]).fails();
+    finds(
+        &found,
+        "expired at",
+        "x509: certificate has expired or is not yet valid",
+        "renew it",
+    );
+    // An intermediate that is missing, or at the wrong place.
+    let chained = prepared();
+    let intermediate = chained
+        .pki()
+        .authority()
+        .issue(&Template::new("Between", Usage::Authority, 90))
+        .unwrap();
+    let further = intermediate
+        .issue(&Template::new("Further", Usage::Authority, 90))
+        .unwrap();
+    let leaf = further.issue(&for_localhost(90)).unwrap();
+    let ca = chained.pki().ca().display().to_string();
+    let mut text: serde_json::Value =
+        serde_json::from_slice(&fs::read(chained.path().join("server.json")).unwrap()).unwrap();
+    text["server"]["ca_file"] = json!(ca);
+    fs::write(chained.path().join("server.json"), text.to_string()).unwrap();
+    certificate(&chained, &[&leaf, &further]);
+    let unknown = "x509: certificate signed by unknown authority";
+    let found = machine.doctor(&["--config", &config(chained.path())]).fails();
+    finds(
+        &found,
+        "an intermediate certificate is missing: clients do not know CN=Between",
+        unknown,
+        "append the certificate",
+    );
+    certificate(&chained, &[&leaf, &intermediate, &further]);
+    let found = machine.doctor(&["--config", &config(chained.path())]).fails();
+    finds(
+        &found,
+        "out of order: CN=Between does not issue CN=localhost",
+        unknown,
+        "own certificate first",
+    );
+    certificate(&chained, &[&leaf, &further, &intermediate]);
+    machine
+        .doctor(&["--config", &config(chained.path())])
+        .says("lead to the CA that clients trust");
+    // The key of another certificate, one that is open, and one that is not there.
+    let key = chained.path().join("pki/server-key.pem");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let found = machine.doctor(&["--config", &config(chained.path())]).fails();
+    finds(
+        &found,
+        "is open to others (mode 644)",
+        "refusing to load key",
+        "chmod 600",
+    );
+    fs::write(&key, further.key_pem().unwrap()).unwrap();
+    let found = machine.doctor(&["--config", &config(chained.path())]).fails();
+    finds(
+        &found,
+        "does not belong to the first certificate",
+        "",
+        "a key belongs to the first certificate",
+    );
+    fs::remove_file(&key).unwrap();
+    let found = machine.doctor(&["--config", &config(chained.path())]).fails();
+    finds(
+        &found,
+        "server-key.pem: No such file",
+        "",
+        "let the program's user read it",
+    );
+}
+
+#[test]
+fn what_the_server_needs_is_tried() {
+    let machine = Machine::new();
+    let mut server = TestServer::builder()
+        .requests_certificates()
+        .tells_its_url()
+        .start();
+    server.stop_signer(Stop::Politely);
+    let found = machine.doctor(&["--config", &config(server.path())]).fails();
+    finds(
+        &found,
+        "the signer at localhost",
+        "unable to reach trust server at this time: 503.",
+        "start it",
+    );
+    server.stop_server(Stop::Politely);
+    let found = machine.doctor(&["--config", &config(server.path())]).fails();
+    finds(&found, "nobody listens on", "dial tcp", "start the server");
+    finds(
+        &found,
+        "cannot be reached",
+        "could not reach https://localhost",
+        "start the server",
+    );
+    // Somebody else has the port, and does not speak TLS.
+    let taken = TcpListener::bind(("127.0.0.1", server.port())).unwrap();
+    let silent = std::thread::spawn(move || {
+        for _ in 0..2 {
+            drop(taken.accept().unwrap());
+        }
+    });
+    let found = machine.doctor(&["--config", &config(server.path())]).fails();
+    finds(
+        &found,
+        "the TLS handshake with",
+        "could not reach",
+        "see that TLS is spoken",
+    );
+    silent.join().unwrap();
+    server.execute(
+        Whose::Server,
+        "DELETE FROM __diesel_schema_migrations WHERE version LIKE '0006%'",
+    );
+    let found = machine.doctor(&["--config", &config(server.path())]).fails();
+    finds(&found, "lacks the migrations 0006_denials", "", "migrate up");
+    fs::remove_file(server.database()).unwrap();
+    let found = machine.doctor(&["--config", &config(server.path())]).fails();
+    finds(
+        &found,
+        "the database cannot be used",
+        "unable to reach trust server",
+        "storage.db_url",
+    );
+    fs::write(server.path().join("server.json"), "{").unwrap();
+    let found = machine.doctor(&["--config", &config(server.path())]).fails();
+    finds(
+        &found,
+        "the server would not start",
+        "",
+        "correct the configuration",
+    );
+}
+
+#[test]
+fn a_client_is_told_what_its_certificate_or_clock_lacks() {
+    let machine = Machine::new();
+    let server = TestServer::builder().requests_certificates().start();
+    let pki = server.pki();
+    let ca = pki.ca().display().to_string();
+    let with = |files: &tests::ClientFiles, ca: &str| {
+        let files = [&files.certificate, &files.key].map(|path| path.display().to_string());
+        machine.doctor(&[
+            "--url",
+            &server.url(),
+            "--cert",
+            &files[0],
+            "--key",
+            &files[1],
+            "--ca",
+            ca,
+        ])
+    };
+    finds(
+        &with(&pki.expired(), &ca).fails(),
+        "has expired",
+        "",
+        "another pair",
+    );
+    finds(
+        &with(&pki.server_only(), &ca).fails(),
+        "not for TLS clients",
+        "",
+        "another pair",
+    );
+    finds(
+        &with(&pki.stranger("mallory"), &ca).fails(),
+        "answers 401",
+        "you are not authorized",
+        "do what the answer says",
+    );
+    let alice = pki.user("alice");
+    let stranger = pki.stranger_ca().display().to_string();
+    finds(
+        &with(&alice, &stranger).fails(),
+        "clients do not know",
+        "x509: certificate signed by unknown authority",
+        "give clients the CA",
+    );
+    finds(
+        &with(&alice, &alice.key.display().to_string()).fails(),
+        "holds no PEM certificate",
+        "x509",
+        "/ca -o ca.crt",
+    );
+    let mut late = machine.command();
+    late.args(["--url", &server.url(), "--ca", &ca]);
+    late.env("LD_PRELOAD", fake_time_library())
+        .env("FAKETIME", "+600s")
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    finds(
+        &Finished::run(&mut late, "").fails(),
+        "clock",
+        "x509: certificate has expired or is not yet valid",
+        "NTP",
+    );
+}
+
+#[test]
+fn misnamed_files_and_unfit_programs_are_found() {
+    let machine = Machine::new();
+    machine.docker("28.2.2");
+    let found = machine.doctor(&[]).ok();
+    finds(
+        &found,
+        "BuildKit ignores DOCKER_CONTENT_TRUST",
+        "",
+        "DOCKER_BUILDKIT=0",
+    );
+    finds(&found, "signer remove", "", "notary delegation remove");
+    machine.docker("29.0.1");
+    finds(
+        &machine.doctor(&[]).fails(),
+        "docker 29.0.1 has no content trust",
+        "",
+        "use docker 28",
+    );
+    machine.docker("20.10.24");
+    machine.doctor(&[]).ok().does_not_say("signer remove");
+    let key = b"-----BEGIN PRIVATE KEY-----\n";
+    for (above, host) in [
+        (".docker/tls", "trust.test:4443"),
+        ("etc/certs.d", "registry.test:5000"),
+    ] {
+        let place = format!("{above}/{host}");
+        for (name, content, mode, shown, fix) in [
+            (
+                "client.key",
+                &key[..],
+                0o600,
+                "missing client certificate client.cert for key client.key",
+                "client.cert (not .crt and not .pem)",
+            ),
+            (
+                "client.cert",
+                b"x",
+                0o644,
+                "missing key client.key for client certificate client.cert. CA certificates must use the extension .crt",
+                "client.key",
+            ),
+            (
+                "ca.pem",
+                b"x",
+                0o644,
+                "x509: certificate signed by unknown authority",
+                "call a CA ca.crt",
+            ),
+            (
+                "client.pem",
+                key,
+                0o600,
+                "x509: certificate signed by unknown authority",
+                "call a client's key client.key",
+            ),
+        ] {
+            let path = machine.write(&format!("{place}/{name}"), content, mode);
+            finds(
+                &machine.doctor(&[]).fails(),
+                &format!("{place}/{name}"),
+                shown,
+                fix,
+            );
+            fs::remove_file(path).unwrap();
+        }
+        machine.write(&format!("{place}/client.cert"), b"x", 0o644);
+        machine.write(&format!("{place}/client.key"), key, 0o640);
+        finds(
+            &machine.doctor(&[]).fails(),
+            "is open to others (mode 640)",
+            "refusing to load key",
+            "chmod 600",
+        );
+        machine.write(&format!("{place}/client.key"), key, 0o600);
+        machine
+            .doctor(&[])
+            .ok()
+            .says(&format!("fine: the names in {}", machine.path(&place).display()));
+    }
+}

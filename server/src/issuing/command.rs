@@ -285,16 +285,14 @@ fn revoke(
 ) -> Result<Vec<String>, IssuingError> {
     let now = Utc::now();
     let digits = serial.map(|serial| serial.replace(':', "").trim_start_matches('0').to_uppercase());
-    let (is_meant, nobody): (Box<dyn Fn(&Record) -> bool>, String) = match (name, &digits) {
-        (Some(name), _) => (
-            Box::new(move |record| record.name == name && record.not_after > now),
-            format!("this CA issued nothing to \"{name}\" that is still valid"),
-        ),
-        (None, Some(digits)) => (
-            Box::new(move |record| record.serial == *digits),
-            format!("this CA issued nothing with the serial number {digits}"),
-        ),
+    let nobody = match (name, &digits) {
+        (Some(name), _) => format!("this CA issued nothing to \"{name}\" that is still valid"),
+        (None, Some(digits)) => format!("this CA issued nothing with the serial number {digits}"),
         (None, None) => return Err(IssuingError::Nobody),
+    };
+    let is_meant = |record: &Record| match name {
+        Some(name) => record.name == name && record.not_after > now,
+        None => digits.as_ref() == Some(&record.serial),
     };
     let mut serials = Vec::new();
     for record in index.records_mut().iter_mut().filter(|record| is_meant(record)) {

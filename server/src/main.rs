@@ -16,7 +16,7 @@ use server::{
     generation::Generation,
     identity::whoami,
     moving::{export, import, mirror},
-    quickstart, refresh,
+    quickstart, refresh, revocation,
     store::{self, Store},
 };
 
@@ -71,6 +71,11 @@ enum Command {
     Import(import::Options),
     /// Take repositories from another Notary v1 server over its API.
     Mirror(mirror::Options),
+    /// Say who must not get in, whatever their certificates say.
+    Deny {
+        #[command(subcommand)]
+        command: revocation::command::DenyCommand,
+    },
     /// Look at or change the schema of the database that a configuration file names.
     Migrate {
         #[command(subcommand)]
@@ -108,6 +113,9 @@ fn main() -> ExitCode {
             Err(error) => Err(error.to_string()),
         },
         Some(Command::Account { command }) => accounts::run(&command).map_err(|error| error.to_string()),
+        Some(Command::Deny { command }) => {
+            revocation::command::run(&command).map_err(|error| error.to_string())
+        }
         Some(Command::Export(options)) => export::run(&options).map_err(|error| error.to_string()),
         Some(Command::Import(options)) => import::run(&options).map_err(|error| error.to_string()),
         Some(Command::Mirror(options)) => mirror::run(&options).map_err(|error| error.to_string()),

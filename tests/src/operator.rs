@@ -1,6 +1,6 @@
 //! What an operator does at the command line, beside the running daemons.
 
-use std::{ffi::OsStr, process::Command};
+use std::{ffi::OsStr, fs, path::Path, process::Command};
 
 use crate::{
     process::{Finished, built_programs},
@@ -39,4 +39,14 @@ impl TestServer {
     pub fn passphrase(&self) -> &'static str {
         PASSPHRASE.1
     }
+}
+
+/// The examples of a page of the documentation that are TOML, in their order.
+pub fn documented_toml(page: &str) -> Vec<String> {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs")).join(page);
+    let text = fs::read_to_string(path).unwrap();
+    let blocks = text.split("```toml\n").skip(1);
+    blocks
+        .map(|block| block.split("```").next().unwrap().to_owned())
+        .collect()
 }

@@ -239,7 +239,16 @@ fn a_key_is_listed_under_the_names_that_clients_give_it() {
             "--all-paths",
         ])
         .ok()
-        .says(with_certificate["x509_key_id"].as_str().unwrap());
+        .says(key_id);
+    notary.run(["publish", "a"]).ok();
+    let targets = server
+        .client("bob")
+        .get("/v2/a/_trust/tuf/targets.json")
+        .ok()
+        .json();
+    let delegated = &targets["signed"]["delegations"]["keys"];
+    let certified = with_certificate["x509_key_id"].as_str().unwrap();
+    assert!(delegated[certified].is_object(), "no {certified} in {delegated}");
 }
 
 #[test]

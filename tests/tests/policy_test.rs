@@ -4,7 +4,10 @@ use std::{fs, path::PathBuf, process::Command};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::process::{Finished, built_programs};
+use tests::{
+    operator::documented_toml,
+    process::{Finished, built_programs},
+};
 
 /// A configuration file with a policy.
 struct Configured {
@@ -17,6 +20,16 @@ impl Configured {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("server.json");
         fs::write(&file, tree.to_string()).unwrap();
+        Self {
+            _directory: directory,
+            file,
+        }
+    }
+
+    fn toml(text: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("server.toml");
+        fs::write(&file, text).unwrap();
         Self {
             _directory: directory,
             file,
@@ -117,4 +130,35 @@ fn without_a_policy_everything_is_allowed_and_wrong_ones_are_refused() {
         .fails()
         .says("--gun \"a*\"");
     configured.ask("--action push --gun a").fails().says("--as");
+}
+
+#[test]
+fn the_documented_policy_does_what_the_page_says() {
+    let example = documented_toml("identity-and-access.md").remove(1);
+    let configured = Configured::toml(&example);
+    let gun = "reg.example.com/prod/app";
+    configured
+        .ask(&format!(
+            "--as alice --groups ci,ops --action push:targets --gun {gun}"
+        ))
+        .fails()
+        .says(&format!(
+            "denied: alice may not push:targets {gun}: no rule of the policy allows it"
+        ))
+        .says("rule releases (allow): does not apply: it is not about push:targets");
+    configured
+        .ask(&format!(
+            "--as alice --groups ci --action push:targets/releases --gun {gun}"
+        ))
+        .ok();
+    configured
+        .ask("--as alice --action init --gun reg.example.com/users/alice/app")
+        .ok()
+        .says("decided by: own");
+    configured
+        .ask("--anonymous --action pull --gun reg.example.com/public/a/b")
+        .ok();
+    configured
+        .ask(&format!("--anonymous --action pull --gun {gun}"))
+        .fails();
 }

@@ -5,6 +5,7 @@ use std::{fs, path::Path, process::Command};
 use platform::pki::{Template, Usage};
 use serde_json::{Value, json};
 use tests::{
+    operator::documented_toml,
     pki::TestPki,
     process::{Finished, built_programs},
 };
@@ -171,5 +172,31 @@ fn wrong_rules_and_files_are_named() {
     let cas = json!({"client_cas": {"corp": "./nowhere.pem"}});
     with_config(directory.path(), cas, &alice.certificate)
         .fails()
-        .says("client_cas.corp");
+        .says("nowhere.pem");
+}
+
+#[test]
+fn the_documented_rules_do_what_the_page_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let pki = TestPki::new(directory.path());
+    let example = documented_toml("identity-and-access.md").remove(0);
+    let before = "[server]\nclient_ca_file = \"./ca.pem\"\n[storage]\nbackend = \"memory\"\n";
+    let config = directory.path().join("server.toml");
+    fs::write(&config, format!("{before}{example}")).unwrap();
+    let mut template = Template::new("Alice", Usage::Client, 1);
+    template.organisation = Some("Acme".to_owned());
+    let alice = pki.client("alice", &template);
+    let explain = Path::new("--explain");
+    whoami(&[
+        "--config".as_ref(),
+        &config,
+        "--cert".as_ref(),
+        &alice.certificate,
+        explain,
+    ])
+    .fails()
+    .says("rule workloads: does not match: the CA set internal does not verify it; default does")
+    .says(r#"rule people: does not match: subject is "CN=Alice,O=Acme""#)
+    .says("rule accounts: does not match: its key")
+    .says("(unmapped)");
 }

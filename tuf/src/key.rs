@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use openssl::pkey::{Id, PKey};
 use thiserror::Error;
 
 use crate::canonical::push_string;
+use crate::certificate::first_public_key;
 use crate::encoding::encode_base64;
 
 /// The ID of a key: the SHA-256 of its canonical form, as 64 lower case hexadecimal digits.
@@ -109,6 +111,20 @@ impl PublicKey {
     /// The computed ID. Metadata may list a key under another one, which then never verifies.
     pub fn id(&self) -> &KeyId {
         &self.id
+    }
+
+    /// The SHA-256 of the bare public key as a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), which is the same
+    /// for a key and for every certificate of it; `None` for what is no usable key.
+    pub fn spki_sha256(&self) -> Option<[u8; 32]> {
+        let info = match self.key_type {
+            KeyType::EcdsaX509 | KeyType::RsaX509 => first_public_key(&self.public)?,
+            KeyType::Ecdsa | KeyType::Rsa => self.public.clone(),
+            KeyType::Ed25519 => PKey::public_key_from_raw_bytes(&self.public, Id::ED25519)
+                .and_then(|key| key.public_key_to_der())
+                .ok()?,
+            KeyType::Other(_) => return None,
+        };
+        Some(openssl::sha::sha256(&info))
     }
 
     /// The answer of the key endpoints: one line of JSON, `public` before `private`.

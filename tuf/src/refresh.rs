@@ -21,7 +21,7 @@ pub enum Refresh {
     Timestamp(SnapshottedUpdate),
     /// Both. When the snapshot's key turns out to be the publisher's and the snapshot has not expired yet,
     /// [`CheckedUpdate::keep_snapshot`] goes on with the timestamp alone.
-    Both(CheckedUpdate),
+    Both(Box<CheckedUpdate>),
 }
 
 /// Why a repository cannot be refreshed, beyond a key that the server does not hold.
@@ -79,7 +79,9 @@ pub fn plan_refresh(
         let request = snapshot_request(Some(snapshot), &[root], &trusted, now);
         let request = request.map_err(|e| cannot_make(snapshot, e))?;
         let instead_of = (usable.is_ok() && timestamp_due).then(|| snapshot.clone());
-        return Ok(Refresh::Both(CheckedUpdate::refresh(request, instead_of, draft)));
+        return Ok(Refresh::Both(Box::new(CheckedUpdate::refresh(
+            request, instead_of, draft,
+        ))));
     }
     stored(snapshot, usable)?;
     Ok(Refresh::Timestamp(SnapshottedUpdate::of_stored(snapshot, draft)))

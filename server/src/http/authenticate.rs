@@ -18,6 +18,8 @@ use crate::{
         token::{Access, TokenRefusal},
         verify,
     },
+    revocation::{RevocationError, subjects},
+    store::Standing,
     telemetry::metrics,
 };
 
@@ -36,13 +38,14 @@ pub async fn authenticate(
     let identified = by_certificate(state, generation, peer, request, target).await;
     let Some(tokens) = &state.tokens else {
         return match identified {
-            Err(IdentityError::NoCertificate) => Ok(anonymous(generation, peer)),
-            known => Ok(known?),
+            Err(ApiError::Unidentified(IdentityError::NoCertificate)) => Ok(anonymous(generation, peer)),
+            known => known,
         };
     };
-    if identified.is_ok() {
-        return Ok(identified?);
-    }
+    let reason = match identified {
+        Ok(principal) => return Ok(principal),
+        Err(reason) => reason,
+    };
     let header = |name| {
         request
             .headers()
@@ -50,18 +53,15 @@ pub async fn authenticate(
             .and_then(|value: &HeaderValue| value.to_str().ok())
     };
     let required = required_access(target);
-    match (
-        tokens.check(header(AUTHORIZATION), &required, state.clock.now()),
-        identified,
-    ) {
-        (Ok(subject), _) => Ok(Principal::from_token(&subject, peer.address)),
+    match tokens.check(header(AUTHORIZATION), &required, state.clock.now()) {
+        Ok(subject) => admit(state, generation, Principal::from_token(&subject, peer.address)).await,
         // Whoever showed a certificate wants to know what is wrong with it, not be asked for a password.
-        (Err(TokenRefusal { error: None, .. }), Err(reason))
-            if !matches!(reason, IdentityError::NoCertificate) =>
+        Err(TokenRefusal { error: None, .. })
+            if !matches!(reason, ApiError::Unidentified(IdentityError::NoCertificate)) =>
         {
-            Err(reason.into())
+            Err(reason)
         }
-        (Err(refusal), _) => {
+        Err(refusal) => {
             let challenge = tokens.challenge(header(HOST).unwrap_or_default(), &required, &refusal);
             Err(ApiError::Challenged {
                 challenge,
@@ -79,18 +79,59 @@ async fn by_certificate(
     peer: &Peer,
     request: &HttpRequest,
     target: &Target,
-) -> Result<Principal, IdentityError> {
+) -> Result<Principal, ApiError> {
     let (vouched, method) = vouched(state, generation, peer, request)?;
     let revocation = &generation.revocation;
+    let revoked = |reason| IdentityError::Revoked(Box::new(vouched.certificate.clone()), reason);
     let status = revocation
         .check(&vouched.chain, target.operation.class(), state.clock.now())
         .await
-        .map_err(|reason| IdentityError::Revoked(Box::new(vouched.certificate.clone()), reason))?;
-    let principal = Principal::from_certificate(vouched, method, peer.address, &generation.identity, None)?;
-    revocation
-        .check_principal(principal.name())
-        .map_err(|_| IdentityError::Barred(principal.name().to_owned()))?;
-    Ok(principal.with_revocation(status))
+        .map_err(revoked)?;
+    let standing = standing(state, &vouched).await?;
+    if standing.denied {
+        return Err(revoked(RevocationError::denied()).into());
+    }
+    let rules = &generation.identity;
+    let registered = standing.registered.as_ref();
+    let principal =
+        Principal::from_certificate(Arc::clone(&vouched), method, peer.address, rules, registered)?
+            .with_revocation(status);
+    admit(state, generation, principal).await
+}
+
+/// What the database knows of the certificate.
+async fn standing(state: &State, vouched: &Vouched) -> Result<Standing, ApiError> {
+    let key = vouched.facts.spki_sha256().to_owned();
+    let mut denied_as = Vec::new();
+    for certificate in &vouched.chain {
+        let Some(subjects) = subjects(certificate) else {
+            // What cannot be compared cannot be cleared.
+            return Ok(Standing {
+                registered: None,
+                denied: true,
+            });
+        };
+        denied_as.extend(subjects);
+    }
+    Ok(state
+        .with_store(move |store| store.standing(&key, &denied_as))
+        .await?)
+}
+
+/// Refuses principals that are barred: by our list, or because their account is disabled.
+async fn admit(state: &State, generation: &Generation, principal: Principal) -> Result<Principal, ApiError> {
+    let name = principal.name().to_owned();
+    let barred = generation.revocation.check_principal(&name).is_err()
+        || state
+            .with_store({
+                let name = name.clone();
+                move |store| store.is_barred(&name)
+            })
+            .await?;
+    if barred {
+        return Err(IdentityError::Barred(name).into());
+    }
+    Ok(principal)
 }
 
 /// The certificate of the connection or, on connections from a proxy that hands on certificates, by

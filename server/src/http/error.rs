@@ -308,6 +308,11 @@ fn publish_answer(error: &PublishError) -> Answer {
             "Update sent by the client is invalid.",
             rejection_detail(rejection),
         ),
+        PublishError::NotOwnKey { .. } => bad_request(
+            "INVALID_UPDATE",
+            "Update sent by the client is invalid.",
+            validation_detail("ErrValidation", &error.to_string()),
+        ),
         PublishError::Conflict => bad_request(
             "VERSION",
             "A newer version of metadata is already available.",

@@ -4,7 +4,7 @@ mod explain;
 mod sign;
 
 use actix_web::web;
-use tuf::{Gun, Rejection, SignedUpdate, Upload, Version};
+use tuf::{Gun, Rejection, RoleName, SignedUpdate, Upload, Version};
 
 pub use sign::{SignError, complete, complete_timestamp};
 
@@ -27,6 +27,16 @@ pub enum PublishError {
     /// A version of an uploaded role, or a newer one, is already there.
     #[error("somebody else published first")]
     Conflict,
+    /// A delegation has to be signed by whoever publishes it, and is not.
+    #[error(
+        "{principal} may publish {role} only if it is signed with a key of their own: one registered to their account, or that of their certificate"
+    )]
+    NotOwnKey {
+        /// Who publishes.
+        principal: String,
+        /// What.
+        role: RoleName,
+    },
     /// The database or the signing service failed.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -41,6 +51,7 @@ pub async fn publish(state: &State, grant: &Grant<Publish>, upload: Upload) -> R
     let roles = upload.roles();
     for _ in 0..ATTEMPTS {
         let (checked, base) = check(state, gun, upload.clone()).await?;
+        check_own_keys(state, grant, &checked).await?;
         let update = match complete(&state.keys, checked).await {
             Ok(update) => update,
             Err(error) => return Err(explain::explain(state, gun, error).await),
@@ -87,6 +98,41 @@ async fn check(
     })
     .await
     .map_err(|_| ServiceError::Stopping)?
+}
+
+/// Who is connected must be who signed, where the policy says so. A key is recognised by its bare public
+/// half, however metadata lists it.
+async fn check_own_keys(
+    state: &State,
+    grant: &Grant<Publish>,
+    checked: &tuf::CheckedUpdate,
+) -> Result<(), PublishError> {
+    if grant.own_key().is_empty() {
+        return Ok(());
+    }
+    let principal = grant.principal();
+    let name = principal.name().to_owned();
+    let registered = state.with_store(move |store| store.account_keys(&name)).await?;
+    let mut own: Vec<String> = registered.into_iter().map(|key| key.spki_sha256).collect();
+    own.extend(
+        principal
+            .certificate()
+            .map(|vouched| vouched.facts.spki_sha256().to_owned()),
+    );
+    for role in grant.own_key() {
+        let signed = checked
+            .signers(role)
+            .iter()
+            .filter_map(tuf::PublicKey::spki_sha256)
+            .any(|signer| own.contains(&hex::encode(signer)));
+        if !signed {
+            return Err(PublishError::NotOwnKey {
+                principal: principal.name().to_owned(),
+                role: role.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 async fn store(

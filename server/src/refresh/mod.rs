@@ -92,7 +92,7 @@ pub async fn renew(state: &State, gun: &Gun, before: TimeDelta) -> Result<Renewa
         let update = match plan {
             Ok(Refresh::Fresh) => return Ok(Renewal::NotNeeded),
             Ok(Refresh::Timestamp(update)) => publish::complete_timestamp(&state.keys, update).await,
-            Ok(Refresh::Both(update)) => renew_both(state, update).await,
+            Ok(Refresh::Both(update)) => renew_both(state, *update).await,
             Err(reason) => return Ok(not_possible(gun, &reason)),
         };
         let update = match update {

@@ -1,6 +1,9 @@
 //! Our own list of who must not get in, whatever their CA says.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use openssl::{sha::sha256, x509::X509Ref};
 use platform::{
@@ -23,6 +26,38 @@ pub enum Subject {
     Key(String),
     /// A principal, however it shows who it is.
     Principal(String),
+}
+
+impl Subject {
+    /// The sort of entry.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Certificate { .. } => "certificate",
+            Self::Key(_) => "key",
+            Self::Principal(_) => "principal",
+        }
+    }
+
+    /// What it is found by. Issuers can be longer than a column of a key.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Certificate { issuer, serial } => {
+                hex::encode(sha256(format!("{serial}\n{issuer}").as_bytes()))
+            }
+            Self::Key(hash) => hash.clone(),
+            Self::Principal(name) => name.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Certificate { issuer, serial } => write!(f, "certificate {serial} of {issuer}"),
+            Self::Key(hash) => write!(f, "key {hash}"),
+            Self::Principal(name) => write!(f, "principal {name}"),
+        }
+    }
 }
 
 /// Why a list cannot be used.
@@ -120,7 +155,7 @@ pub fn subjects(certificate: &X509Ref) -> Option<[Subject; 2]> {
 }
 
 /// Upper-case hex without leading zeros; colons between bytes are allowed, as `openssl x509` writes them.
-fn normal_serial(text: &str) -> Option<String> {
+pub(super) fn normal_serial(text: &str) -> Option<String> {
     let digits: String = text.chars().filter(|c| *c != ':').collect();
     let digits = digits
         .trim_start_matches("0x")

@@ -1,6 +1,7 @@
 //! Whether a certificate that a CA vouches for has been withdrawn: by a list of our own, by the CA's list
 //! (CRL, RFC 5280 section 5), or by the CA's answer (OCSP, RFC 6960).
 
+pub mod command;
 mod crl;
 mod deny;
 mod fetch;
@@ -15,7 +16,7 @@ use openssl::x509::{X509, X509Ref};
 use platform::config::ConfigError;
 
 pub use crl::CrlError;
-pub use deny::{DenyError, DenyList, Subject};
+pub use deny::{DenyError, DenyList, Subject, subjects};
 pub use fetch::follow;
 pub use settings::{CrlSettings, Depth, FailPolicy, OcspSettings, RevocationSettings};
 
@@ -63,6 +64,13 @@ pub enum RevocationError {
 }
 
 impl RevocationError {
+    /// For what is on a list of our own.
+    pub fn denied() -> Self {
+        Self::Revoked {
+            source_name: "deny list",
+        }
+    }
+
     /// The reason as answers and logs carry it.
     pub fn code(&self) -> &'static str {
         match self {
@@ -159,9 +167,7 @@ impl Revocation {
     /// When it does.
     pub fn check_principal(&self, principal: &str) -> Result<(), RevocationError> {
         if self.deny.has_principal(principal) {
-            return Err(RevocationError::Revoked {
-                source_name: "deny list",
-            });
+            return Err(RevocationError::denied());
         }
         Ok(())
     }
@@ -200,9 +206,7 @@ impl Revocation {
             .iter()
             .any(|certificate| self.deny.has_certificate(certificate))
         {
-            return Err(RevocationError::Revoked {
-                source_name: "deny list",
-            });
+            return Err(RevocationError::denied());
         }
         let from_crls = self.check_crls(chain, now);
         if let Err(revoked @ RevocationError::Revoked { .. }) = from_crls {

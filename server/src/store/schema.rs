@@ -71,3 +71,13 @@ diesel::table! {
 diesel::joinable!(account_keys -> accounts (account));
 diesel::allow_tables_to_appear_in_same_query!(accounts, account_keys);
 diesel::allow_tables_to_appear_in_same_query!(changefeed, change_actors);
+
+diesel::table! {
+    denials (kind, subject) {
+        kind -> Text,
+        subject -> Text,
+        shown -> Text,
+        reason -> Nullable<Text>,
+        created_at -> Timestamp,
+    }
+}

@@ -97,6 +97,24 @@ impl RoleKeys {
         }
     }
 
+    /// Every one of these keys with a good signature on the document.
+    pub(crate) fn signers(&self, document: &Envelope) -> Result<Vec<PublicKey>, MetadataError> {
+        let message = document.message()?;
+        let good = |signature: &&RawSignature| {
+            let method = SignatureMethod::parse(&signature.method);
+            self.keys.get(&signature.key_id).is_some_and(|key| {
+                key.id().as_str() == signature.key_id
+                    && method.is_some_and(|method| {
+                        verify_signature(key, method, &message, &signature.bytes).is_ok()
+                    })
+            })
+        };
+        let signatures = document.signatures().iter().filter(good);
+        Ok(signatures
+            .filter_map(|signature| self.keys.get(&signature.key_id).cloned())
+            .collect())
+    }
+
     /// The keys that can sign: those listed under their own ID.
     pub(crate) fn usable(&self) -> Vec<PublicKey> {
         self.keys

@@ -75,6 +75,7 @@ pub fn check(
         documents,
         snapshot,
         timestamp,
+        signers: hierarchy.into_signers(),
     })
 }
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::certificate::delegation_weakness;
 use crate::document::Document;
+use crate::key::PublicKey;
 use crate::metadata::{Envelope, MetadataError, RoleKeys, TargetsBody};
 use crate::role::RoleName;
 use crate::trusted_root::TrustedRoot;
@@ -15,6 +16,7 @@ use crate::upload::Part;
 pub(super) struct Hierarchy<'a> {
     root: &'a TrustedRoot,
     loaded: BTreeMap<RoleName, Loaded>,
+    signers: BTreeMap<RoleName, Vec<PublicKey>>,
 }
 
 struct Loaded {
@@ -27,11 +29,17 @@ impl<'a> Hierarchy<'a> {
         Self {
             root,
             loaded: BTreeMap::new(),
+            signers: BTreeMap::new(),
         }
     }
 
     pub(super) fn is_loaded(&self, role: &RoleName) -> bool {
         self.loaded.contains_key(role)
+    }
+
+    /// Who signed the uploaded delegations.
+    pub(super) fn into_signers(self) -> BTreeMap<RoleName, Vec<PublicKey>> {
+        self.signers
     }
 
     /// The documents verified so far, parents first.
@@ -50,6 +58,10 @@ impl<'a> Hierarchy<'a> {
         let version = part.document.version(role)?;
         part.document.check_expiry(role, now)?;
         body.check_names(role)?;
+        if matches!(role, RoleName::Delegation(_)) {
+            let signers = self.delegated_keys(role)?.signers(&part.document)?;
+            self.signers.insert(role.clone(), signers);
+        }
         self.insert(body, Document::new(role.clone(), version, part.bytes));
         Ok(())
     }

@@ -1,6 +1,10 @@
 //! The stages of an update, each made only from the one before.
 
+use std::collections::BTreeMap;
+
 use crate::document::Document;
+use crate::key::PublicKey;
+use crate::role::RoleName;
 use crate::signature::Signature;
 use crate::signing::{SealError, SigningRequest};
 
@@ -13,6 +17,7 @@ pub struct CheckedUpdate {
     pub(super) documents: Vec<Document>,
     pub(super) snapshot: SnapshotSource,
     pub(super) timestamp: TimestampDraft,
+    pub(super) signers: BTreeMap<RoleName, Vec<PublicKey>>,
 }
 
 /// Where the snapshot of an update comes from.
@@ -51,7 +56,13 @@ impl CheckedUpdate {
             documents: Vec::new(),
             snapshot,
             timestamp,
+            signers: BTreeMap::new(),
         }
+    }
+
+    /// The keys with a good signature on an uploaded delegation; none for anything else.
+    pub fn signers(&self, role: &RoleName) -> &[PublicKey] {
+        self.signers.get(role).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The snapshot to be signed; `None` if the publisher uploaded one.

@@ -96,7 +96,7 @@ fn an_expired_snapshot_is_made_anew_with_its_timestamp() {
         update.clone().keep_snapshot().is_none(),
         "an expired snapshot is of no use"
     );
-    let signed = repository.seal(update);
+    let signed = repository.seal(*update);
     let [snapshot, timestamp] = signed.documents() else {
         panic!("not two documents")
     };

@@ -1,0 +1,179 @@
+//! `deny`: who must not get in, for every server on the database, from the next request on.
+
+use std::path::PathBuf;
+
+use chrono::Utc;
+use openssl::x509::X509;
+use platform::{
+    config::{ConfigError, Settings},
+    database::{Location, Options},
+};
+
+use super::deny::{Subject, normal_serial, subjects};
+use crate::{
+    config::ENVIRONMENT_PREFIX,
+    store::{Store, StoreError},
+};
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum DenyCommandError {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database does not answer.
+    #[error("storage: {0}")]
+    Store(#[from] StoreError),
+    /// The certificate's file cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// It is not said who.
+    #[error(
+        "say who: --principal NAME, --cert FILE (with --key for every certificate of its key), --spki-sha256 HEX, or --serial HEX with --issuer NAME"
+    )]
+    Nobody,
+    /// A number is none.
+    #[error("--serial {0}: a number in hex, as \"openssl x509 -serial\" prints it")]
+    Serial(String),
+    /// A hash is none.
+    #[error("--spki-sha256 {0}: 64 hex digits")]
+    Hash(String),
+}
+
+/// Who is meant.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Who {
+    /// A principal, however it shows who it is.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["cert", "spki_sha256", "serial"])]
+    principal: Option<String>,
+    /// A certificate, in PEM.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["spki_sha256", "serial"])]
+    cert: Option<PathBuf>,
+    /// With --cert: every certificate of its key.
+    #[arg(long, requires = "cert")]
+    key: bool,
+    /// Every certificate of a key: the SHA-256 of the key, in hex.
+    #[arg(long, value_name = "HEX", conflicts_with = "serial")]
+    spki_sha256: Option<String>,
+    /// The serial number of a certificate, in hex.
+    #[arg(long, value_name = "HEX", requires = "issuer")]
+    serial: Option<String>,
+    /// The issuer of the certificate, as "whoami" prints it.
+    #[arg(long, value_name = "NAME", requires = "serial")]
+    issuer: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum DenyCommand {
+    /// Refuse somebody from the next request on, on open connections too.
+    Add {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        #[command(flatten)]
+        who: Who,
+        /// Why, for the list.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Let somebody in again.
+    Remove {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Show who is refused.
+    List {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+/// Does it, and says so.
+///
+/// # Errors
+/// When it is not done.
+pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
+    match command {
+        DenyCommand::Add { config, who, reason } => {
+            let subject = who.subject()?;
+            let new = open(config)?.deny(&subject, reason.as_deref(), Utc::now())?;
+            let already = if new { "" } else { " already" };
+            println!("{subject} is{already} refused, by every server on this database");
+        }
+        DenyCommand::Remove { config, who } => {
+            let subject = who.subject()?;
+            if open(config)?.admit(&subject)? {
+                println!("{subject} is no longer refused by this list");
+            } else {
+                println!("{subject} is not on the list; nothing to do");
+            }
+        }
+        DenyCommand::List { config } => {
+            let denials = open(config)?.denials()?;
+            if denials.is_empty() {
+                println!("nobody is on the list");
+            }
+            for denial in denials {
+                let reason = denial.reason.unwrap_or_default();
+                println!("{}  {}  {reason}", denial.since.format("%F %T"), denial.shown);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn open(config: &std::path::Path) -> Result<Store, DenyCommandError> {
+    let settings = Settings::load(config, ENVIRONMENT_PREFIX)?;
+    let location = Location::read(&settings)?;
+    Ok(Store::open(&location, Options::read(&settings)?)?)
+}
+
+impl Who {
+    fn subject(&self) -> Result<Subject, DenyCommandError> {
+        match self {
+            Self {
+                principal: Some(name),
+                ..
+            } => Ok(Subject::Principal(name.clone())),
+            Self { cert: Some(path), .. } => {
+                let refuse = |reason: String| DenyCommandError::Certificate {
+                    path: path.clone(),
+                    reason,
+                };
+                let pem = std::fs::read(path).map_err(|cause| refuse(cause.to_string()))?;
+                let certificate =
+                    X509::from_pem(&pem).map_err(|_| refuse("it holds no PEM certificate".to_owned()))?;
+                let [by_serial, by_key] = subjects(&certificate)
+                    .ok_or_else(|| refuse("the certificate cannot be read".to_owned()))?;
+                Ok(if self.key { by_key } else { by_serial })
+            }
+            Self {
+                spki_sha256: Some(hash),
+                ..
+            } => {
+                let good = hash.len() == 64 && hash.chars().all(|c| c.is_ascii_hexdigit());
+                good.then(|| Subject::Key(hash.to_lowercase()))
+                    .ok_or_else(|| DenyCommandError::Hash(hash.clone()))
+            }
+            Self {
+                serial: Some(serial),
+                issuer: Some(issuer),
+                ..
+            } => Ok(Subject::Certificate {
+                issuer: issuer.clone(),
+                serial: normal_serial(serial).ok_or_else(|| DenyCommandError::Serial(serial.clone()))?,
+            }),
+            _ => Err(DenyCommandError::Nobody),
+        }
+    }
+}

@@ -2,17 +2,27 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Completes on the first SIGTERM or SIGINT and returns its name.
+/// Completes on the first SIGTERM or SIGINT from the call on, also before it is awaited, and returns its name.
+///
+/// # Errors
+/// When the handlers cannot be installed.
+pub fn stop() -> std::io::Result<impl Future<Output = &'static str>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
+}
+
+/// Completes on the first SIGTERM or SIGINT once it is awaited, and returns its name.
 ///
 /// # Errors
 /// When the handlers cannot be installed.
 pub async fn stop_requested() -> std::io::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+    Ok(stop()?.await)
 }
 
 /// The SIGHUPs from now on.

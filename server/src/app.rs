@@ -201,12 +201,14 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     }
     warn_about_openness(&config);
     let state = web::Data::new(State::open(config, Clock::System)?);
+    // Whoever sees it listen may send a signal: from here on none ends the process.
+    let (stop, hangups) = (signals::stop()?, signals::hangups()?);
     let server = http::listen(&state)?;
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
     tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(revocation::follow(state.clone()));
-    tokio::spawn(reload::run(state.clone(), path.to_path_buf()));
+    tokio::spawn(reload::run(state.clone(), path.to_path_buf(), hangups));
     for warning in state.generation.load().warnings(state.clock.now()) {
         tracing::warn!("{warning}");
     }
@@ -220,10 +222,8 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
         "the trust server is listening"
     );
     tokio::spawn(async move {
-        match signals::stop_requested().await {
-            Ok(signal) => tracing::info!(signal, "stopping: requests in flight are finished"),
-            Err(cause) => tracing::error!(%cause, "cannot wait for signals"),
-        }
+        let signal = stop.await;
+        tracing::info!(signal, "stopping: requests in flight are finished");
         handle.stop(true).await;
     });
     server.await?;

@@ -26,7 +26,7 @@ use crate::{
     reload::{self, LastReload},
     revocation,
     store::{Store, StoreError},
-    telemetry::{health::Health, metrics},
+    telemetry::{health::Health, metrics, pulls::Pulls},
 };
 
 /// How often the checks behind the health route run.
@@ -101,6 +101,8 @@ pub struct State {
     pub clock: Clock,
     /// What the last checks found.
     pub health: Health,
+    /// How often each GUN was read.
+    pub pulls: Pulls,
     /// What became of the last reload.
     pub last_reload: LastReload,
     /// The figures recorded.
@@ -127,6 +129,7 @@ impl State {
             key_algorithm,
             clock,
             health: Health::default(),
+            pulls: Pulls::default(),
             last_reload: LastReload::default(),
             metrics,
         })
@@ -201,17 +204,18 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     }
     warn_about_openness(&config);
     let state = web::Data::new(State::open(config, Clock::System)?);
-    // Whoever sees it listen may send a signal: from here on none ends the process.
-    let (stop, hangups) = (signals::stop()?, signals::hangups()?);
+    // Before anybody can know that the server is there, and tell it to stop.
+    let stop = signals::stop()?;
     let server = http::listen(&state)?;
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
     tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(revocation::follow(state.clone()));
-    tokio::spawn(reload::run(state.clone(), path.to_path_buf(), hangups));
+    tokio::spawn(reload::run(state.clone(), path.to_path_buf()));
     for warning in state.generation.load().warnings(state.clock.now()) {
         tracing::warn!("{warning}");
     }
+    announce_ca(&state);
     let listeners = state.config.listeners.iter();
     let addresses: Vec<String> = listeners
         .flat_map(|listener| listener.addresses.iter().map(ToString::to_string))
@@ -222,13 +226,21 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
         "the trust server is listening"
     );
     tokio::spawn(async move {
-        let signal = stop.await;
+        let signal = stop.requested().await;
         tracing::info!(signal, "stopping: requests in flight are finished");
         handle.stop(true).await;
     });
     server.await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// So that whoever downloads the CA without being able to verify the server can compare.
+fn announce_ca(state: &State) {
+    let generation = state.generation.load();
+    if let Some(fingerprint) = generation.server_ca.fingerprint() {
+        tracing::info!(sha256 = fingerprint, "the CA that GET /ca hands out");
+    }
 }
 
 fn warn_about_openness(config: &Config) {

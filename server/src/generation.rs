@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use openssl::ssl::SslAcceptor;
+use openssl::{ssl::SslAcceptor, x509::X509};
 use platform::{
     config::ConfigError,
     tls::{ClientTrust, IsRevoked, TlsError},
@@ -14,6 +14,7 @@ use crate::{
     config::{Config, Listener, Proxies},
     identity::rules::IdentityRules,
     revocation::{Revocation, SetUpError},
+    server_ca::ServerCa,
 };
 
 /// One set of certificates, client CAs, identity rules and policy. Never changed, only replaced.
@@ -24,6 +25,8 @@ pub struct Generation {
     pub identity: IdentityRules,
     /// Which certificates were withdrawn.
     pub revocation: Arc<Revocation>,
+    /// Who issued the server's certificate.
+    pub server_ca: ServerCa,
     /// Who may do what.
     pub access: Access,
     /// Whose word about a client's certificate counts.
@@ -75,6 +78,8 @@ impl Generation {
             .flatten()
             .flat_map(|trust| trust.certificates().cloned());
         let revocation = Arc::new(Revocation::load(&config.revocation, issuers.collect())?);
+        let clients: Vec<&ClientTrust> = trusts.iter().flatten().collect();
+        let server_ca = ServerCa::load(config, &clients)?;
         let ears: Vec<Ear> = config
             .listeners
             .iter()
@@ -86,6 +91,7 @@ impl Generation {
             number,
             identity: config.identity.clone(),
             revocation,
+            server_ca,
             access: Access::new(config.policy.clone(), ears.iter().any(Ear::asks)),
             proxies: config.proxies.clone(),
             ears,
@@ -100,6 +106,22 @@ impl Generation {
     /// What the listener at `position` accepts with.
     pub fn ear(&self, position: usize) -> Option<&Ear> {
         self.ears.get(position)
+    }
+
+    /// Every certificate that may issue client certificates, each once.
+    pub fn client_cas(&self) -> impl Iterator<Item = &X509> {
+        let mut known: Vec<&X509> = Vec::new();
+        for certificate in self
+            .ears
+            .iter()
+            .filter_map(Ear::trust)
+            .flat_map(ClientTrust::certificates)
+        {
+            if !known.contains(&certificate) {
+                known.push(certificate);
+            }
+        }
+        known.into_iter()
     }
 
     /// What an operator should know, in sentences.
@@ -197,6 +219,7 @@ pub fn files(config: &Config) -> Vec<PathBuf> {
             pairs.chain(cas).collect::<Vec<_>>()
         })
         .collect();
+    files.extend(config.public.ca.iter().filter_map(|ca| ca.file().cloned()));
     files.extend(Revocation::files(&config.revocation));
     files.sort();
     files.dedup();

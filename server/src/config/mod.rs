@@ -2,6 +2,7 @@
 
 mod auth;
 mod proxies;
+mod public;
 mod refresh;
 mod reload;
 mod repositories;
@@ -21,6 +22,7 @@ use crate::{access::policy::Policy, identity::rules::IdentityRules, revocation::
 
 pub use auth::TokenSettings;
 pub use proxies::{ForwardedCertificate, Proxies, networks};
+pub use public::PublicSettings;
 pub use refresh::RefreshSettings;
 pub use reload::ReloadSettings;
 pub use repositories::GunPrefixes;
@@ -45,6 +47,8 @@ const SHUTDOWN_TIMEOUT: i64 = 30;
 pub struct Config {
     /// Where to listen, and what is asked of clients there; at least one.
     pub listeners: Vec<Listener>,
+    /// What clients are told about the server.
+    pub public: PublicSettings,
     /// Whose word about a connection counts.
     pub proxies: Proxies,
     /// Whose certificate is whose.
@@ -117,6 +121,7 @@ impl Config {
             )?,
         };
         let listeners = server::listeners(settings)?;
+        let public = PublicSettings::read(settings)?;
         let proxies = Proxies::read(settings)?;
         let identity = IdentityRules::read(settings)?.unwrap_or_else(IdentityRules::built_in);
         let policy = Policy::read(settings)?;
@@ -132,6 +137,7 @@ impl Config {
             .unwrap_or(SHUTDOWN_TIMEOUT);
         Ok(Self {
             listeners,
+            public,
             proxies,
             identity,
             policy,

@@ -7,13 +7,14 @@ use actix_web::{
     body::{BodySize, MessageBody},
     http::{
         StatusCode,
-        header::{ContentType, LOCATION},
+        header::{ACCEPT, ContentType, LOCATION},
     },
     web,
 };
 use tuf::Gun;
 
 use super::{
+    api,
     authenticate::authenticate,
     body, changefeed,
     error::ApiError,
@@ -33,11 +34,12 @@ pub async fn dispatch(
     let resolution = routes::resolve(request.method(), request.uri().path(), request.query_string());
     let operation = match &resolution {
         Resolution::Target(target) => target.operation,
-        Resolution::Moved(_) | Resolution::MethodNotAllowed => Operation::Unknown,
+        Resolution::Moved(_) | Resolution::MethodNotAllowed | Resolution::ReadOnly => Operation::Unknown,
     };
     let mut principal = None;
     let answer = match resolution {
         Resolution::MethodNotAllowed => Ok(HttpResponse::MethodNotAllowed().finish()),
+        Resolution::ReadOnly => Err(ApiError::ReadOnly),
         Resolution::Moved(location) => Ok(HttpResponse::MovedPermanently()
             .insert_header((LOCATION, location))
             .finish()),
@@ -45,7 +47,7 @@ pub async fn dispatch(
     };
     let response = answer.unwrap_or_else(|error| {
         report(&request, &error, principal.as_deref());
-        error.to_response()
+        error.to_response(operation.is_api())
     });
     telemetry::metrics::record(
         operation.label(),
@@ -84,11 +86,37 @@ async fn handle(
         Operation::Metrics => return Ok(status::metrics(state)),
         _ => {}
     }
-    check_prefix(state, target)?;
     let generation = state.generation.load_full();
+    match target.operation {
+        Operation::Ca => return api::ca(&generation, request),
+        Operation::SetupScript => return api::setup_script(state, &generation),
+        Operation::OpenApi => return api::description(),
+        Operation::HealthInfo => {
+            let caller = authenticate(state, &generation, request, target).await.ok();
+            return api::health(state, &generation, caller.as_ref());
+        }
+        _ => {}
+    }
+    check_prefix(state, target)?;
     let principal = authenticate(state, &generation, request, target).await?;
     *known_as = Some(principal.name().to_owned());
     let access = &generation.access;
+    if target.operation.is_api() {
+        accepts_json(request)?;
+        let (query, which) = (
+            request.query_string(),
+            target.which.as_deref().unwrap_or_default(),
+        );
+        return match target.operation {
+            Operation::BasicInfo => api::basic_info(state, access, &principal).await,
+            Operation::Repositories => api::list(state, access, &principal, query).await,
+            Operation::Tags => api::tags(state, access, &principal, which).await,
+            Operation::Repository => api::one(state, access, &principal, which).await,
+            Operation::Version => api::version(access, &principal),
+            Operation::Settings => api::settings(state, &generation, &principal),
+            _ => Err(ApiError::NoRoute),
+        };
+    }
     let gun = target.gun.as_deref().map(Gun::parse).transpose();
     let gun = match (gun, target.operation) {
         (Ok(gun), _) => gun,
@@ -134,9 +162,23 @@ async fn handle(
             let grant = access.authorize_changes(principal, gun)?;
             changefeed::read(state, Some(grant.gun().clone()), request.query_string()).await
         }
-        Operation::Ping | Operation::Health | Operation::Metrics | Operation::Unknown => {
-            Err(ApiError::NoRoute)
-        }
+        _ => Err(ApiError::NoRoute),
+    }
+}
+
+/// These answers are JSON and nothing else.
+fn accepts_json(request: &HttpRequest) -> Result<(), ApiError> {
+    let mut accepted = request.headers().get_all(ACCEPT).peekable();
+    let fits = |range: &str| {
+        let kind = range.split(';').next().unwrap_or_default().trim();
+        matches!(kind, "" | "*/*" | "application/*" | "application/json")
+    };
+    if accepted.peek().is_none()
+        || accepted.any(|value| value.to_str().is_ok_and(|text| text.split(',').any(fits)))
+    {
+        Ok(())
+    } else {
+        Err(ApiError::NotAcceptable)
     }
 }
 

@@ -64,6 +64,18 @@ pub enum ApiError {
     /// The client may not do this.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// What is asked for is only read.
+    #[error("this can only be read")]
+    ReadOnly,
+    /// The client accepts no JSON.
+    #[error("the client does not accept JSON")]
+    NotAcceptable,
+    /// Nobody knows who issued the server's certificate.
+    #[error("the CA of the server's certificate is not known: set server.ca_file")]
+    NoServerCa,
+    /// Nobody knows under which URL clients reach the server.
+    #[error("the URL of this server is not known: set server.external_url")]
+    NoExternalUrl,
     /// The client may not publish this.
     #[error(transparent)]
     PublishDenied(Denied),
@@ -103,9 +115,9 @@ impl ApiError {
         self.answer().0
     }
 
-    /// The answer to send.
-    pub fn to_response(&self) -> HttpResponse {
-        let Answer(status, code, message, detail) = self.answer();
+    /// The answer to send; `api` in the words of Docker Trusted Registry's interface.
+    pub fn to_response(&self, api: bool) -> HttpResponse {
+        let Answer(status, code, message, detail) = if api { self.api_answer() } else { self.answer() };
         let mut response = HttpResponse::build(status);
         response.insert_header((
             CONTENT_TYPE,
@@ -123,6 +135,25 @@ impl ApiError {
         response.body(body(code, &message, detail))
     }
 
+    /// The same, with the codes that clients of Docker Trusted Registry know.
+    fn api_answer(&self) -> Answer {
+        let Answer(status, code, message, detail) = self.answer();
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                let reason = format!("The client is not authenticated: {message}.");
+                Answer(status, "NOT_AUTHENTICATED", reason, detail)
+            }
+            StatusCode::FORBIDDEN => Answer(status, "NOT_AUTHORIZED", message, detail),
+            StatusCode::NOT_FOUND => Answer(
+                status,
+                "NO_SUCH_REPOSITORY",
+                "There is no such repository, or the client may not see it.".to_owned(),
+                Value::Null,
+            ),
+            _ => Answer(status, code, message, detail),
+        }
+    }
+
     fn answer(&self) -> Answer {
         let text = |message: &str| message.to_owned();
         match self {
@@ -130,6 +161,24 @@ impl ApiError {
                 StatusCode::NOT_FOUND,
                 "METADATA_NOT_FOUND",
                 text(NOT_FOUND),
+                Value::Null,
+            ),
+            Self::ReadOnly => Answer(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "NOT_ALLOWED",
+                text("This can only be read, with GET."),
+                Value::Null,
+            ),
+            Self::NotAcceptable => Answer(
+                StatusCode::NOT_ACCEPTABLE,
+                "NOT_ACCEPTABLE",
+                text("The answer is JSON (application/json)."),
+                Value::Null,
+            ),
+            Self::NoServerCa | Self::NoExternalUrl => Answer(
+                StatusCode::NOT_FOUND,
+                "NOT_CONFIGURED",
+                self.to_string(),
                 Value::Null,
             ),
             Self::NotFound => Answer(

@@ -1,5 +1,6 @@
 //! HTTP: the Notary contract. One page of routes, one file a handler group, one mapping of errors.
 
+mod api;
 mod authenticate;
 mod body;
 mod changefeed;

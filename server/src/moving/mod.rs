@@ -91,7 +91,7 @@ struct Destination {
 impl Destination {
     fn open(config: Config) -> Result<Self, MoveError> {
         Ok(Self {
-            store: Store::open(&config.storage, config.storage_options)?,
+            store: Store::open_for_command(&config.storage, config.storage_options)?,
             prefixes: config.gun_prefixes,
             actor: Actor {
                 principal: IMPORT.to_owned(),

@@ -135,7 +135,7 @@ pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
 fn open(config: &std::path::Path) -> Result<Store, DenyCommandError> {
     let settings = Settings::load(config, ENVIRONMENT_PREFIX)?;
     let location = Location::read(&settings)?;
-    Ok(Store::open(&location, Options::read(&settings)?)?)
+    Ok(Store::open_for_command(&location, Options::read(&settings)?)?)
 }
 
 impl Who {

@@ -204,14 +204,14 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     }
     warn_about_openness(&config);
     let state = web::Data::new(State::open(config, Clock::System)?);
-    // Before anybody can know that the server is there, and tell it to stop.
-    let stop = signals::stop()?;
+    // Before anybody can know that the server is there, and tell it to stop or to reload.
+    let (stop, hangups) = (signals::stop()?, signals::hangups()?);
     let server = http::listen(&state)?;
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
     tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(revocation::follow(state.clone()));
-    tokio::spawn(reload::run(state.clone(), path.to_path_buf()));
+    tokio::spawn(reload::run(state.clone(), path.to_path_buf(), hangups));
     for warning in state.generation.load().warnings(state.clock.now()) {
         tracing::warn!("{warning}");
     }

@@ -204,7 +204,7 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     }
     warn_about_openness(&config);
     let state = web::Data::new(State::open(config, Clock::System)?);
-    // Whoever sees it listen may send a signal: from here on none ends the process.
+    // Before anybody can know that the server is there, and tell it to stop or to reload.
     let (stop, hangups) = (signals::stop()?, signals::hangups()?);
     let server = http::listen(&state)?;
     let handle = server.handle();

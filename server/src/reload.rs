@@ -171,6 +171,7 @@ pub async fn run(state: web::Data<State>, path: PathBuf) {
             }
         };
         last = Instant::now();
+        state.audit.reopen();
         let outcome = reload(&state, &path);
         metrics::reloaded(outcome.is_ok());
         let refused = match outcome {

@@ -17,6 +17,7 @@ use platform::{
 use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 
 use crate::{
+    audit::{SinkError, Sinks},
     clock::Clock,
     config::{Config, TokenSettings, TrustService},
     generation::{Generation, GenerationError},
@@ -58,6 +59,9 @@ pub enum StartError {
     /// The files that decide about connections and requests cannot be used.
     #[error(transparent)]
     Generation(#[from] GenerationError),
+    /// Records of decisions cannot be written.
+    #[error(transparent)]
+    Audit(#[from] SinkError),
     /// The server cannot listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -97,6 +101,8 @@ pub struct State {
     pub keys: KeyService,
     /// The kind of keys asked for.
     pub key_algorithm: KeyAlgorithm,
+    /// Where records of decisions go.
+    pub audit: Sinks,
     /// The time.
     pub clock: Clock,
     /// What the last checks found.
@@ -118,7 +124,9 @@ impl State {
         let (keys, key_algorithm) = key_service(&config.trust_service)?;
         let tokens = config.auth.as_ref().map(token_auth).transpose()?;
         let generation = Generation::load(&config, 1)?;
-        let store = Store::open(&config.storage, config.storage_options)?;
+        let audit = Sinks::open(&config.audit.sinks)?;
+        let store =
+            Store::open(&config.storage, config.storage_options)?.with_audit_table(config.audit.table);
         let metrics = metrics::install().map_err(StartError::Metrics)?;
         Ok(Self {
             config,
@@ -127,6 +135,7 @@ impl State {
             tokens,
             keys,
             key_algorithm,
+            audit,
             clock,
             health: Health::default(),
             pulls: Pulls::default(),
@@ -231,6 +240,7 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
         handle.stop(true).await;
     });
     server.await?;
+    state.audit.flush();
     tracing::info!("stopped");
     Ok(())
 }

@@ -170,6 +170,7 @@ pub async fn run(state: web::Data<State>, path: PathBuf, mut hangups: Signal) {
             }
         };
         last = Instant::now();
+        state.audit.reopen();
         let outcome = reload(&state, &path);
         metrics::reloaded(outcome.is_ok());
         let refused = match outcome {

@@ -1,5 +1,6 @@
 //! The server's configuration: the Notary server's keys, and ours beside them.
 
+mod audit;
 mod auth;
 mod proxies;
 mod public;
@@ -20,6 +21,7 @@ use platform::{
 
 use crate::{access::policy::Policy, identity::rules::IdentityRules, revocation::RevocationSettings};
 
+pub use audit::AuditSettings;
 pub use auth::TokenSettings;
 pub use proxies::{ForwardedCertificate, Proxies, networks};
 pub use public::PublicSettings;
@@ -71,6 +73,8 @@ pub struct Config {
     pub gun_prefixes: GunPrefixes,
     /// What caches are told.
     pub caching: Caching,
+    /// What is recorded of decisions and changes.
+    pub audit: AuditSettings,
     /// When timestamps are renewed in the background.
     pub refresh: RefreshSettings,
     /// When changed files are taken up.
@@ -127,6 +131,7 @@ impl Config {
         let policy = Policy::read(settings)?;
         let revocation = RevocationSettings::read(settings)?;
         let auth = TokenSettings::read(settings)?;
+        let audit = AuditSettings::read(settings)?;
         let refresh = RefreshSettings::read(settings)?;
         let reload = ReloadSettings::read(settings)?;
         let publish_limit = settings
@@ -149,6 +154,7 @@ impl Config {
             log_level,
             gun_prefixes,
             caching,
+            audit,
             refresh,
             reload,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),

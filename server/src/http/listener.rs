@@ -10,10 +10,11 @@ use platform::tls::HandshakeError;
 
 use super::{
     connection::{AcceptError, Connection},
+    decision,
     dispatch::dispatch,
     proxy_protocol::ProxyProtocolError,
 };
-use crate::{app::State, generation::Generation, telemetry};
+use crate::{app::State, telemetry};
 
 /// A client has this long to send the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -81,8 +82,8 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
                     })
                     .h1(map_config(app.into_factory(), |_| AppConfig::default()));
                 let accept = fn_service(move |tcp: actix_rt::net::TcpStream| {
-                    let generation = state.generation.load_full();
-                    async move { accept(tcp, &generation, position, behind_proxy).await }
+                    let state = state.clone();
+                    async move { accept(tcp, &state, position, behind_proxy).await }
                 });
                 accept.and_then(
                     http.map_err(|cause| tracing::debug!(reason = ?cause, "a connection ended early")),
@@ -95,12 +96,13 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
 
 async fn accept(
     tcp: actix_rt::net::TcpStream,
-    generation: &Generation,
+    state: &State,
     listener: usize,
     behind_proxy: bool,
 ) -> Result<(Connection, Option<SocketAddr>), ()> {
     let address = tcp.peer_addr().ok();
-    match Connection::accept(tcp, generation, listener, behind_proxy).await {
+    let generation = state.generation.load_full();
+    match Connection::accept(tcp, &generation, listener, behind_proxy).await {
         Ok(connection) => {
             let address = connection.peer().address;
             Ok((connection, address))
@@ -111,6 +113,7 @@ async fn accept(
         Err(reason) => {
             telemetry::metrics::handshake_refused();
             tracing::warn!(peer.address = address.map(tracing::field::display), %reason, "a handshake failed");
+            decision::handshake_failed(state, &generation, listener, address, &reason);
             Err(())
         }
     }

@@ -5,6 +5,7 @@ mod authenticate;
 mod body;
 mod changefeed;
 mod connection;
+mod decision;
 mod dispatch;
 mod error;
 mod keys;

@@ -14,6 +14,7 @@ use platform::tls::{CertificateFault, ClientCertificate};
 pub use peer::{Peer, Session, Vouched, verify};
 
 use crate::{
+    audit::record::{Certificate, Who},
     revocation::{RevocationError, Status},
     store::Actor,
 };
@@ -62,6 +63,7 @@ pub struct Principal {
     address: Option<SocketAddr>,
     refusal: Option<IdentityError>,
     revocation: Option<Status>,
+    request_id: Option<String>,
 }
 
 /// Why a request has no principal.
@@ -114,6 +116,7 @@ impl Principal {
             address,
             refusal: None,
             revocation: None,
+            request_id: None,
         })
     }
 
@@ -128,6 +131,7 @@ impl Principal {
             address,
             refusal,
             revocation: None,
+            request_id: None,
         }
     }
 
@@ -145,6 +149,13 @@ impl Principal {
     #[must_use]
     pub fn with_revocation(mut self, status: Status) -> Self {
         self.revocation = Some(status);
+        self
+    }
+
+    /// With the name of the request that it makes, for the record of what it changes.
+    #[must_use]
+    pub fn asking_with(mut self, request_id: &str) -> Self {
+        self.request_id = Some(request_id.to_owned());
         self
     }
 
@@ -197,6 +208,21 @@ impl Principal {
             certificate_issuer: certificate.map(ClientCertificate::issuer),
             certificate_serial: certificate.map(ClientCertificate::serial),
             peer_address: self.address.map(|address| address.to_string()),
+            request_id: self.request_id.clone(),
+            who: Some(Box::new(self.who())),
+        }
+    }
+
+    /// For the records of the audit.
+    pub fn who(&self) -> Who {
+        Who {
+            principal: self.name.clone(),
+            auth_method: Some(self.method.name().to_owned()),
+            groups: self.groups.clone(),
+            identity_rule: self.rule.clone(),
+            real_addr: self.address.map(|address| address.to_string()),
+            os_uid: None,
+            cert: self.certificate().map(Certificate::vouched),
         }
     }
 }

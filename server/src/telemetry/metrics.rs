@@ -98,3 +98,8 @@ pub fn renewed(outcome: &'static str, count: u32) {
 pub fn collect_process_figures() {
     metrics_process::Collector::default().collect();
 }
+
+/// Records that audit records did not get into a sink.
+pub fn audit_records_lost(count: u64) {
+    metrics::counter!("countersign_audit_records_lost_total").increment(count);
+}

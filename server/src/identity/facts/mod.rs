@@ -172,22 +172,6 @@ impl CertificateFacts {
         &self.subject
     }
 
-    /// The alternative names that can be read, each with its kind: `dns:reg.example`.
-    pub fn alternative_names(&self) -> Vec<String> {
-        let kinds = [
-            ("dns", Field::Dns),
-            ("uri", Field::Uri),
-            ("email", Field::Email),
-            ("ip", Field::Ip),
-            ("upn", Field::Upn),
-        ];
-        let named = kinds.iter().flat_map(|(kind, field)| {
-            let readable = self.values(field).iter().filter_map(|fact| fact.as_ref().ok());
-            readable.map(move |name| format!("{kind}:{name}"))
-        });
-        named.collect()
-    }
-
     /// The issuer, likewise.
     pub fn issuer(&self) -> &str {
         &self.issuer

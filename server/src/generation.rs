@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use openssl::{ssl::SslAcceptor, x509::X509};
 use platform::{
     config::ConfigError,
-    tls::{ClientTrust, IsRevoked, TlsError},
+    tls::{ClientCertificate, ClientTrust, IsRevoked, TlsError},
 };
 
 use crate::{
@@ -122,6 +122,20 @@ impl Generation {
             }
         }
         known.into_iter()
+    }
+
+    /// When the first of each sort of what it rests on ends.
+    pub fn ends(&self) -> Vec<(&'static str, DateTime<Utc>)> {
+        let end = |certificate: &X509| {
+            ClientCertificate::new(certificate.clone()).map(|described| described.not_after())
+        };
+        let server = self.server_ca.leaf.as_ref().and_then(end);
+        let clients = self.client_cas().filter_map(end).min();
+        let lists = self.revocation.nearest_next_update();
+        [("server", server), ("client_ca", clients), ("crl", lists)]
+            .into_iter()
+            .filter_map(|(sort, end)| Some((sort, end?)))
+            .collect()
     }
 
     /// What an operator should know, in sentences.

@@ -395,3 +395,27 @@ fn health_tells_of_a_refused_reload() {
         assert!(description["paths"][path]["get"].is_object(), "{path}");
     }
 }
+
+#[test]
+fn whoever_has_little_left_of_a_certificate_is_told_when_it_ends() {
+    use platform::pki::{Template, Usage};
+    let server = TestServer::builder().requests_certificates().start();
+    let mut template = Template::new("late", Usage::Client, 1);
+    template.validity = (-95 * 3600, 5 * 3600);
+    let late = Curl {
+        server: &server,
+        who: Some(server.pki().client("late", &template)),
+    };
+    let (_, head, _) = late.get("/v2/", &[]);
+    assert!(
+        server_header(&head, "x-client-cert-expires").is_some_and(|end| end.ends_with('z')),
+        "{head}"
+    );
+    let (_, head, _) = as_user(&server, "alice").get("/v2/", &[]);
+    assert_eq!(server_header(&head, "x-client-cert-expires"), None);
+    let metrics = as_nobody(&server).get("/metrics", &[]).2;
+    for role in ["server", "client_ca"] {
+        let name = format!("countersign_certificate_not_after_timestamp_seconds{{role=\"{role}\"}}");
+        assert!(metrics.contains(&name), "{metrics}");
+    }
+}

@@ -52,6 +52,7 @@ pub async fn dispatch(
     seen.record(&state, &request, &answer, started.elapsed());
     let mut response = answer.unwrap_or_else(|error| error.to_response(operation.is_api()));
     seen.name(&mut response);
+    seen.warn(&mut response, state.clock.now());
     telemetry::metrics::record(
         operation.label(),
         request.method().as_str(),

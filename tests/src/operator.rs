@@ -23,6 +23,16 @@ impl TestServer {
         Finished::run(&mut run, "")
     }
 
+    /// Runs `countersign-server COMMAND` with these arguments.
+    pub fn run_server_program<A: AsRef<OsStr>>(
+        &self,
+        command: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Finished {
+        let mut run = Command::new(built_programs().join("countersign-server"));
+        Finished::run(run.arg(command).args(arguments), "")
+    }
+
     /// Runs `countersign-signer check` with this passphrase, or without one.
     pub fn check_signer<A: AsRef<OsStr>>(
         &self,
@@ -52,12 +62,16 @@ impl TestServer {
         kill_process(server, Signal::HUP).unwrap();
     }
 
-    /// Sets a dotted key of the server's configuration file; `null` removes it. It takes effect when the
+    /// Sets a dotted key of the server's configuration file; `null` removes a whole section. It takes effect when the
     /// server reads it again.
     pub fn configure(&self, key: &str, value: Value) {
         let path = self.path().join("server.json");
-        let mut config = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        set(&mut config, key, value);
+        let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        if value.is_null() {
+            config.as_object_mut().unwrap().remove(key);
+        } else {
+            set(&mut config, key, value);
+        }
         fs::write(path, config.to_string()).unwrap();
     }
 

@@ -6,6 +6,7 @@ mod changefeed;
 mod connection;
 mod dispatch;
 mod error;
+mod handshakes;
 mod keys;
 mod listener;
 mod metadata;

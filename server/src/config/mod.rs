@@ -35,6 +35,8 @@ pub use trust_service::TrustService;
 pub const ENVIRONMENT_PREFIX: &str = "NOTARY_SERVER";
 /// The client's own download limit, in bytes: nobody could read back more.
 const PUBLISH_LIMIT: i64 = 100 * 1024 * 1024;
+/// Handshakes in flight from one address: many more than those of a build farm behind one.
+const HANDSHAKES_PER_ADDRESS: i64 = 256;
 /// Seconds for which caches may keep current metadata; the Notary default.
 const CURRENT_MAX_AGE: i64 = 300;
 /// Seconds for which caches may keep metadata named by version or checksum; the Notary default.
@@ -81,6 +83,8 @@ pub struct Config {
     pub reload: ReloadSettings,
     /// The largest publish, in bytes.
     pub publish_limit: usize,
+    /// How many handshakes may be in flight from one address.
+    pub handshakes_per_address: usize,
     /// How long requests in flight get at a stop.
     pub shutdown_timeout: Duration,
 }
@@ -137,6 +141,9 @@ impl Config {
         let publish_limit = settings
             .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
             .unwrap_or(PUBLISH_LIMIT);
+        let handshakes_per_address = settings
+            .integer("limits.handshakes_per_address", 1..=i64::from(u16::MAX))?
+            .unwrap_or(HANDSHAKES_PER_ADDRESS);
         let shutdown_timeout = settings
             .integer("server.shutdown_timeout", 0..=3600)?
             .unwrap_or(SHUTDOWN_TIMEOUT);
@@ -158,6 +165,7 @@ impl Config {
             refresh,
             reload,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
+            handshakes_per_address: usize::try_from(handshakes_per_address).unwrap_or(usize::MAX),
             shutdown_timeout: Duration::from_secs(shutdown_timeout.unsigned_abs()),
         })
     }

@@ -8,6 +8,7 @@ mod connection;
 mod decision;
 mod dispatch;
 mod error;
+mod handshakes;
 mod keys;
 mod listener;
 mod metadata;

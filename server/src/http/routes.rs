@@ -91,7 +91,8 @@ impl Operation {
     /// Whether it changes anything.
     pub fn class(self) -> Class {
         match self {
-            Self::Publish | Self::RotateKey | Self::Delete => Class::Write,
+            // Reading the key of a new repository makes it.
+            Self::Publish | Self::ReadKey | Self::RotateKey | Self::Delete => Class::Write,
             _ => Class::Read,
         }
     }

@@ -287,6 +287,9 @@ async fn watch_health(state: web::Data<State>) {
     let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
     loop {
         ticks.tick().await;
+        for (sort, end) in state.generation.load().ends() {
+            metrics::certificate_end(sort, end);
+        }
         let store = state.store.clone();
         let database = tokio::task::spawn_blocking(move || store.check()).await;
         let database = database
@@ -295,9 +298,6 @@ async fn watch_health(state: web::Data<State>) {
         state.health.report("DB operational", database);
         let signer = state.keys.health().await.map_err(|cause| cause.to_string());
         state.health.report("Trust operational", signer);
-        for (sort, end) in state.generation.load().ends() {
-            metrics::certificate_end(sort, end);
-        }
         // Summaries forget what is older than their window only when told to.
         state.metrics.run_upkeep();
     }

@@ -24,7 +24,7 @@ use crate::{
     http::{self, ListenError},
     identity::token::{BundleError, TokenAuth},
     refresh,
-    reload::{self, LastReload},
+    reload::{self, LastReload, Watched},
     revocation,
     store::{Store, StoreError},
     telemetry::{health::Health, metrics},
@@ -209,13 +209,14 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
         );
     }
     warn_about_openness(&config);
+    let watched = Watched::new(path, &config);
     let state = web::Data::new(State::open(config, Clock::System)?);
     let server = http::listen(&state)?;
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
     tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(revocation::follow(state.clone()));
-    tokio::spawn(reload::run(state.clone(), path.to_path_buf()));
+    tokio::spawn(reload::run(state.clone(), path.to_path_buf(), watched));
     for warning in state.generation.load().warnings(state.clock.now()) {
         tracing::warn!("{warning}");
     }
@@ -243,12 +244,14 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
 
 fn warn_about_openness(config: &Config) {
     for listener in &config.listeners {
-        let (name, tokens) = (listener.name.as_str(), config.auth.is_some());
+        let passwords = config.password.as_ref();
+        let tokens = config.auth.is_some() || passwords.is_some_and(|passwords| passwords.taken_at(listener));
+        let name = listener.name.as_str();
         match &listener.tls {
             None if tokens => {
                 tracing::warn!(
                     listener = name,
-                    "no TLS is configured: anybody may listen in, and take tokens"
+                    "no TLS is configured: anybody may listen in, and take passwords and tokens"
                 )
             }
             None => {

@@ -12,7 +12,10 @@ use platform::{
 use crate::{
     access::Access,
     config::{Config, Listener, Proxies},
-    identity::rules::IdentityRules,
+    identity::{
+        password::{PasswordSetUpError, Passwords},
+        rules::IdentityRules,
+    },
     revocation::{Revocation, SetUpError},
 };
 
@@ -24,6 +27,8 @@ pub struct Generation {
     pub identity: IdentityRules,
     /// Which certificates were withdrawn.
     pub revocation: Arc<Revocation>,
+    /// Who may log in with a password; nothing if nobody may.
+    pub passwords: Option<Arc<Passwords>>,
     /// Who may do what.
     pub access: Access,
     /// Whose word about a client's certificate counts.
@@ -36,6 +41,7 @@ pub struct Ear {
     acceptor: Option<SslAcceptor>,
     trust: Option<ClientTrust>,
     asks: bool,
+    takes_passwords: bool,
 }
 
 /// Why no generation can be made of a configuration.
@@ -47,6 +53,9 @@ pub enum GenerationError {
     /// The lists of withdrawn certificates.
     #[error(transparent)]
     Revocation(#[from] SetUpError),
+    /// The files of users and groups.
+    #[error(transparent)]
+    Password(#[from] PasswordSetUpError),
     /// The files for TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -79,14 +88,25 @@ impl Generation {
             .listeners
             .iter()
             .zip(trusts)
-            .map(|(listener, trust)| Ear::new(listener, trust, &revocation))
+            .map(|(listener, trust)| {
+                let takes_passwords = config
+                    .password
+                    .as_ref()
+                    .is_some_and(|passwords| passwords.taken_at(listener));
+                Ear::new(listener, trust, &revocation, takes_passwords)
+            })
             .collect::<Result<_, TlsError>>()?;
+        let passwords = config.password.as_ref().map(Passwords::load).transpose()?;
         check_pins(config)?;
         Ok(Self {
             number,
             identity: config.identity.clone(),
             revocation,
-            access: Access::new(config.policy.clone(), ears.iter().any(Ear::asks)),
+            passwords: passwords.map(Arc::new),
+            access: Access::new(
+                config.policy.clone(),
+                ears.iter().any(|ear| ear.asks() || ear.takes_passwords()),
+            ),
             proxies: config.proxies.clone(),
             ears,
         })
@@ -145,6 +165,7 @@ impl Ear {
         listener: &Listener,
         trust: Option<ClientTrust>,
         revocation: &Arc<Revocation>,
+        takes_passwords: bool,
     ) -> Result<Self, TlsError> {
         let revocation = Arc::clone(revocation);
         let is_revoked: IsRevoked = Arc::new(move |chain| revocation.is_revoked_by_lists(chain));
@@ -158,6 +179,7 @@ impl Ear {
             acceptor,
             trust,
             asks: listener.asks(),
+            takes_passwords,
         })
     }
 
@@ -180,6 +202,11 @@ impl Ear {
     pub fn asks(&self) -> bool {
         self.asks
     }
+
+    /// Whether user names and passwords are taken here.
+    pub fn takes_passwords(&self) -> bool {
+        self.takes_passwords
+    }
 }
 
 /// Every file that a generation of this configuration is made of, beside the configuration file.
@@ -198,6 +225,10 @@ pub fn files(config: &Config) -> Vec<PathBuf> {
         })
         .collect();
     files.extend(Revocation::files(&config.revocation));
+    if let Some(passwords) = &config.password {
+        files.push(passwords.file.clone());
+        files.extend(passwords.groups.clone());
+    }
     files.sort();
     files.dedup();
     files

@@ -15,6 +15,7 @@ use crate::{
     app::ServiceError,
     identity::{
         IdentityError,
+        password::{self, PasswordRefusal},
         token::{Access, TokenRefusal},
     },
     publish::PublishError,
@@ -27,6 +28,8 @@ const BODY_LIMIT: usize = 1024;
 const MESSAGE_LIMIT: usize = 600;
 /// Seconds after which a client may ask again when something was away.
 const RETRY_SECONDS: u16 = 5;
+/// Seconds after which wrong passwords are forgotten.
+const GUESSING_SECONDS: u16 = 60;
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
@@ -117,10 +120,32 @@ impl ApiError {
         if let Self::Challenged { challenge, .. } = self {
             response.insert_header((WWW_AUTHENTICATE, challenge.as_str()));
         }
+        if let Some(realm) = self
+            .password_realm()
+            .filter(|_| status == StatusCode::UNAUTHORIZED)
+        {
+            response.insert_header((WWW_AUTHENTICATE, password::challenge(realm)));
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.insert_header((RETRY_AFTER, HeaderValue::from(GUESSING_SECONDS)));
+        }
         if matches!(self, Self::TooLarge(_) | Self::Timeout) {
             response.insert_header((CONNECTION, HeaderValue::from_static("close")));
         }
         response.body(body(code, &message, detail))
+    }
+
+    /// Where a password would have helped, what it is asked for as.
+    fn password_realm(&self) -> Option<&str> {
+        let reason = match self {
+            Self::Unidentified(reason) => reason,
+            Self::Denied(denied) | Self::PublishDenied(denied) => denied.anonymous.as_deref()?,
+            _ => return None,
+        };
+        match reason {
+            IdentityError::NoCredentials(realm) | IdentityError::Password(_, realm) => Some(realm),
+            _ => None,
+        }
     }
 
     fn answer(&self) -> Answer {
@@ -168,6 +193,14 @@ impl ApiError {
                 "INVALID_PARAMETERS",
                 "The parameters provided are not valid.",
                 json!(shorten(reason)),
+            ),
+            Self::Unidentified(
+                error @ IdentityError::Password(PasswordRefusal::TooMany(_) | PasswordRefusal::Busy, _),
+            ) => Answer(
+                StatusCode::TOO_MANY_REQUESTS,
+                "TOO_MANY_REQUESTS",
+                shorten(&error.to_string()),
+                Value::Null,
             ),
             Self::Unidentified(error) => {
                 let message = shorten(&error.to_string());
@@ -361,6 +394,15 @@ fn identity_detail(error: &IdentityError) -> Value {
             "hint": "connect with a client certificate and its key \
                      (notary: --tlscert and --tlskey; docker: ~/.docker/tls/<host:port>/client.cert and client.key)",
         }),
+        IdentityError::NoCredentials(_) => json!({
+            "reason": "no_credentials",
+            "hint": "connect with a client certificate and its key, or with a user name and a password \
+                     (notary: when it asks, or in NOTARY_AUTH; docker: docker login)",
+        }),
+        IdentityError::Password(..) => json!({
+            "reason": "wrong_password",
+            "hint": "check the user name and the password that you, or docker login, have given",
+        }),
         IdentityError::Rejected(certificate, fault) => {
             described(fault.reason.code(), certificate, fault.reason.hint())
         }
@@ -439,30 +481,4 @@ fn escape_html(json: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bodies_stay_within_what_clients_read() {
-        for filler in ["x", "<", "\u{1}", "ü", "\""] {
-            let long = filler.repeat(5000);
-            let detail = validation_detail("ErrBadRoot", &long);
-            let text = body("INVALID_UPDATE", "Update sent by the client is invalid.", detail);
-            assert!(text.len() <= BODY_LIMIT, "{filler:?}: {}", text.len());
-            let parsed: Value = serde_json::from_str(&text).unwrap();
-            assert_eq!(parsed["errors"][0]["detail"]["Name"], "ErrBadRoot");
-            let role = body("INVALID_ROLE", "m", json!(shorten(&long)));
-            assert!(role.len() <= BODY_LIMIT, "{filler:?}: {}", role.len());
-        }
-    }
-
-    #[test]
-    fn an_error_without_detail_has_the_reference_bytes() {
-        let expected = concat!(
-            r#"{"errors":[{"code":"METADATA_NOT_FOUND","#,
-            r#""message":"You have requested metadata that does not exist."}]}"#,
-            "\n"
-        );
-        assert_eq!(body("METADATA_NOT_FOUND", NOT_FOUND, Value::Null), expected);
-    }
-}
+mod tests;

@@ -135,7 +135,7 @@ pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
 fn open(config: &std::path::Path) -> Result<Store, DenyCommandError> {
     let settings = Settings::load(config, ENVIRONMENT_PREFIX)?;
     let location = Location::read(&settings)?;
-    let store = Store::open(&location, Options::read(&settings)?)?;
+    let store = Store::open_for_command(&location, Options::read(&settings)?)?;
     Ok(store.with_audit_table(AuditSettings::read(&settings)?.table))
 }
 

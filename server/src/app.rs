@@ -27,7 +27,7 @@ use crate::{
     reload::{self, LastReload, Watched},
     revocation,
     store::{Store, StoreError},
-    telemetry::{health::Health, metrics},
+    telemetry::{health::Health, metrics, pulls::Pulls},
 };
 
 /// How often the checks behind the health route run.
@@ -107,6 +107,8 @@ pub struct State {
     pub clock: Clock,
     /// What the last checks found.
     pub health: Health,
+    /// How often each GUN was read.
+    pub pulls: Pulls,
     /// What became of the last reload.
     pub last_reload: LastReload,
     /// The figures recorded.
@@ -136,6 +138,7 @@ impl State {
             audit,
             clock,
             health: Health::default(),
+            pulls: Pulls::default(),
             last_reload: LastReload::default(),
             metrics,
         })
@@ -211,15 +214,18 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     warn_about_openness(&config);
     let watched = Watched::new(path, &config);
     let state = web::Data::new(State::open(config, Clock::System)?);
+    // Before anybody can know that the server is there, and tell it to stop or to reload.
+    let (stop, hangups) = (signals::stop()?, signals::hangups()?);
     let server = http::listen(&state)?;
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
     tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(revocation::follow(state.clone()));
-    tokio::spawn(reload::run(state.clone(), path.to_path_buf(), watched));
+    tokio::spawn(reload::run(state.clone(), path.to_path_buf(), watched, hangups));
     for warning in state.generation.load().warnings(state.clock.now()) {
         tracing::warn!("{warning}");
     }
+    announce_ca(&state);
     let listeners = state.config.listeners.iter();
     let addresses: Vec<String> = listeners
         .flat_map(|listener| listener.addresses.iter().map(ToString::to_string))
@@ -230,16 +236,22 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
         "the trust server is listening"
     );
     tokio::spawn(async move {
-        match signals::stop_requested().await {
-            Ok(signal) => tracing::info!(signal, "stopping: requests in flight are finished"),
-            Err(cause) => tracing::error!(%cause, "cannot wait for signals"),
-        }
+        let signal = stop.requested().await;
+        tracing::info!(signal, "stopping: requests in flight are finished");
         handle.stop(true).await;
     });
     server.await?;
     state.audit.flush();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// So that whoever downloads the CA without being able to verify the server can compare.
+fn announce_ca(state: &State) {
+    let generation = state.generation.load();
+    if let Some(fingerprint) = generation.server_ca.fingerprint() {
+        tracing::info!(sha256 = fingerprint, "the CA that GET /ca hands out");
+    }
 }
 
 fn warn_about_openness(config: &Config) {
@@ -286,6 +298,9 @@ async fn watch_health(state: web::Data<State>) {
         state.health.report("DB operational", database);
         let signer = state.keys.health().await.map_err(|cause| cause.to_string());
         state.health.report("Trust operational", signer);
+        for (sort, end) in state.generation.load().ends() {
+            metrics::certificate_end(sort, end);
+        }
         // Summaries forget what is older than their window only when told to.
         state.metrics.run_upkeep();
     }

@@ -3,10 +3,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use openssl::ssl::SslAcceptor;
+use openssl::{ssl::SslAcceptor, x509::X509};
 use platform::{
     config::ConfigError,
-    tls::{ClientTrust, IsRevoked, TlsError},
+    tls::{ClientCertificate, ClientTrust, IsRevoked, TlsError},
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
         rules::IdentityRules,
     },
     revocation::{Revocation, SetUpError},
+    server_ca::ServerCa,
 };
 
 /// One set of certificates, client CAs, identity rules and policy. Never changed, only replaced.
@@ -29,6 +30,8 @@ pub struct Generation {
     pub revocation: Arc<Revocation>,
     /// Who may log in with a password; nothing if nobody may.
     pub passwords: Option<Arc<Passwords>>,
+    /// Who issued the server's certificate.
+    pub server_ca: ServerCa,
     /// Who may do what.
     pub access: Access,
     /// Whose word about a client's certificate counts.
@@ -84,6 +87,8 @@ impl Generation {
             .flatten()
             .flat_map(|trust| trust.certificates().cloned());
         let revocation = Arc::new(Revocation::load(&config.revocation, issuers.collect())?);
+        let clients: Vec<&ClientTrust> = trusts.iter().flatten().collect();
+        let server_ca = ServerCa::load(config, &clients)?;
         let ears: Vec<Ear> = config
             .listeners
             .iter()
@@ -102,6 +107,7 @@ impl Generation {
             number,
             identity: config.identity.clone(),
             revocation,
+            server_ca,
             passwords: passwords.map(Arc::new),
             access: Access::new(
                 config.policy.clone(),
@@ -120,6 +126,36 @@ impl Generation {
     /// What the listener at `position` accepts with.
     pub fn ear(&self, position: usize) -> Option<&Ear> {
         self.ears.get(position)
+    }
+
+    /// Every certificate that may issue client certificates, each once.
+    pub fn client_cas(&self) -> impl Iterator<Item = &X509> {
+        let mut known: Vec<&X509> = Vec::new();
+        for certificate in self
+            .ears
+            .iter()
+            .filter_map(Ear::trust)
+            .flat_map(ClientTrust::certificates)
+        {
+            if !known.contains(&certificate) {
+                known.push(certificate);
+            }
+        }
+        known.into_iter()
+    }
+
+    /// When the first of each sort of what it rests on ends.
+    pub fn ends(&self) -> Vec<(&'static str, DateTime<Utc>)> {
+        let end = |certificate: &X509| {
+            ClientCertificate::new(certificate.clone()).map(|described| described.not_after())
+        };
+        let server = self.server_ca.leaf.as_ref().and_then(end);
+        let clients = self.client_cas().filter_map(end).min();
+        let lists = self.revocation.nearest_next_update();
+        [("server", server), ("client_ca", clients), ("crl", lists)]
+            .into_iter()
+            .filter_map(|(sort, end)| Some((sort, end?)))
+            .collect()
     }
 
     /// What an operator should know, in sentences.
@@ -224,6 +260,7 @@ pub fn files(config: &Config) -> Vec<PathBuf> {
             pairs.chain(cas).collect::<Vec<_>>()
         })
         .collect();
+    files.extend(config.public.ca.iter().filter_map(|ca| ca.file().cloned()));
     files.extend(Revocation::files(&config.revocation));
     if let Some(passwords) = &config.password {
         files.push(passwords.file.clone());

@@ -194,7 +194,8 @@ fn check_config(path: &std::path::Path) -> Result<(), String> {
 /// Prints what expires; true if there is anything.
 fn expiry(path: &std::path::Path, within: std::time::Duration) -> Result<bool, String> {
     let (config, _) = Config::load(path).map_err(|error| error.to_string())?;
-    let store = Store::open(&config.storage, config.storage_options).map_err(|error| error.to_string())?;
+    let store = Store::open_for_command(&config.storage, config.storage_options)
+        .map_err(|error| error.to_string())?;
     let within = chrono::TimeDelta::from_std(within).map_err(|_| "--within is too long".to_owned())?;
     let lines =
         refresh::expiry::report(&store, chrono::Utc::now(), within).map_err(|error| error.to_string())?;

@@ -10,8 +10,10 @@ use std::{
 
 use actix_web::web;
 use chrono::{DateTime, Utc};
-use platform::signals;
-use tokio::time::{Instant, interval};
+use tokio::{
+    signal::unix::Signal,
+    time::{Instant, interval},
+};
 
 use crate::{
     app::{StartError, State},
@@ -148,10 +150,7 @@ fn marks(files: &[PathBuf]) -> Vec<Mark> {
 }
 
 /// Reloads whenever there is a reason to, for as long as the server runs.
-pub async fn run(state: web::Data<State>, path: PathBuf, mut watched: Watched) {
-    let Ok(mut hangups) = signals::hangups() else {
-        return;
-    };
+pub async fn run(state: web::Data<State>, path: PathBuf, mut watched: Watched, mut hangups: Signal) {
     let mut settings = state.config.reload;
     let mut looks = interval(LOOK);
     let mut last = Instant::now();

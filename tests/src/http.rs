@@ -24,6 +24,34 @@ pub struct Client {
     connector: SslConnector,
 }
 
+/// A connection that is kept open between requests.
+pub struct Open(SslStream<TcpStream>);
+
+impl Open {
+    /// Sends a request without a body and reads the answer.
+    ///
+    /// # Errors
+    /// When the server has closed the connection.
+    pub fn try_ask(&mut self, method: &str, path: &str) -> io::Result<Response> {
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+        self.0.write_all(head.as_bytes())?;
+        Response::read(&mut self.0, Vec::new())
+    }
+
+    /// The same, where the connection has to be open still.
+    #[track_caller]
+    pub fn ask(&mut self, method: &str, path: &str) -> Response {
+        self.try_ask(method, path)
+            .unwrap_or_else(|cause| panic!("{method} {path} on an open connection: {cause}"))
+    }
+
+    /// GET.
+    #[track_caller]
+    pub fn get(&mut self, path: &str) -> Response {
+        self.ask("GET", path)
+    }
+}
+
 /// An answer.
 #[derive(Debug, Clone)]
 pub struct Response {
@@ -75,6 +103,11 @@ impl Client {
         self.connector
             .connect("localhost", tcp)
             .map_err(|cause| io::Error::other(cause.to_string()))
+    }
+
+    /// A connection that is kept open between requests.
+    pub fn open(&self) -> Open {
+        Open(self.connect().unwrap())
     }
 
     /// Sends `request` as it is and reads the answer.

@@ -5,14 +5,12 @@ use std::{
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
     process::Command,
-    sync::Barrier,
-    thread,
     time::Duration,
 };
 
 use serde_json::{Value, json};
 use tests::{
-    Client, ENGINES, Engine, Finished, TestServer, Whose,
+    Client, Finished, TestServer,
     process::{built_programs, wait_until},
     publisher::Publisher,
 };

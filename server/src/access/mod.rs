@@ -308,7 +308,7 @@ impl Access {
             }),
             enforced: verdict.enforced,
             rule: verdict.rule,
-            own_key: verdict.own_key && !granted,
+            own_key: verdict.own_key && verdict.enforced && !granted,
         }
     }
 

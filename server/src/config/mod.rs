@@ -4,6 +4,7 @@ mod audit;
 mod auth;
 mod password;
 mod proxies;
+mod public;
 mod refresh;
 mod reload;
 mod repositories;
@@ -25,6 +26,7 @@ pub use audit::AuditSettings;
 pub use auth::TokenSettings;
 pub use password::PasswordSettings;
 pub use proxies::{ForwardedCertificate, Proxies, networks};
+pub use public::PublicSettings;
 pub use refresh::RefreshSettings;
 pub use reload::ReloadSettings;
 pub use repositories::GunPrefixes;
@@ -35,6 +37,8 @@ pub use trust_service::TrustService;
 pub const ENVIRONMENT_PREFIX: &str = "NOTARY_SERVER";
 /// The client's own download limit, in bytes: nobody could read back more.
 const PUBLISH_LIMIT: i64 = 100 * 1024 * 1024;
+/// Handshakes in flight from one address: many more than those of a build farm behind one.
+const HANDSHAKES_PER_ADDRESS: i64 = 256;
 /// Seconds for which caches may keep current metadata; the Notary default.
 const CURRENT_MAX_AGE: i64 = 300;
 /// Seconds for which caches may keep metadata named by version or checksum; the Notary default.
@@ -49,6 +53,8 @@ const SHUTDOWN_TIMEOUT: i64 = 30;
 pub struct Config {
     /// Where to listen, and what is asked of clients there; at least one.
     pub listeners: Vec<Listener>,
+    /// What clients are told about the server.
+    pub public: PublicSettings,
     /// Whose word about a connection counts.
     pub proxies: Proxies,
     /// Whose certificate is whose.
@@ -81,6 +87,8 @@ pub struct Config {
     pub reload: ReloadSettings,
     /// The largest publish, in bytes.
     pub publish_limit: usize,
+    /// How many handshakes may be in flight from one address.
+    pub handshakes_per_address: usize,
     /// How long requests in flight get at a stop.
     pub shutdown_timeout: Duration,
 }
@@ -125,6 +133,7 @@ impl Config {
             )?,
         };
         let listeners = server::listeners(settings)?;
+        let public = PublicSettings::read(settings)?;
         let proxies = Proxies::read(settings)?;
         let identity = IdentityRules::read(settings)?.unwrap_or_else(IdentityRules::built_in);
         let policy = Policy::read(settings)?;
@@ -137,11 +146,15 @@ impl Config {
         let publish_limit = settings
             .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
             .unwrap_or(PUBLISH_LIMIT);
+        let handshakes_per_address = settings
+            .integer("limits.handshakes_per_address", 1..=i64::from(u16::MAX))?
+            .unwrap_or(HANDSHAKES_PER_ADDRESS);
         let shutdown_timeout = settings
             .integer("server.shutdown_timeout", 0..=3600)?
             .unwrap_or(SHUTDOWN_TIMEOUT);
         Ok(Self {
             listeners,
+            public,
             proxies,
             identity,
             policy,
@@ -158,6 +171,7 @@ impl Config {
             refresh,
             reload,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
+            handshakes_per_address: usize::try_from(handshakes_per_address).unwrap_or(usize::MAX),
             shutdown_timeout: Duration::from_secs(shutdown_timeout.unsigned_abs()),
         })
     }

@@ -9,6 +9,7 @@ use actix_web::{
         header::{HeaderName, HeaderValue, USER_AGENT},
     },
 };
+use chrono::{DateTime, SecondsFormat, Utc};
 use tuf::Gun;
 use uuid::Uuid;
 
@@ -30,6 +31,10 @@ use crate::{
 
 /// The header that names a request, in its answer too.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header that says when the client's certificate ends, in RFC 3339 form.
+const CERTIFICATE_EXPIRES: HeaderName = HeaderName::from_static("x-client-cert-expires");
+/// Clients are warned when this share of their certificate's lifetime is left: a tenth.
+const WARNED_SHARE: i32 = 10;
 /// The longest name that is taken from a client, in characters.
 const REQUEST_ID_LIMIT: usize = 128;
 /// How much of what a client calls itself is kept, in characters.
@@ -86,6 +91,22 @@ impl Seen {
     pub fn name(&self, response: &mut HttpResponse) {
         if let Ok(name) = HeaderValue::from_str(&self.request_id) {
             response.headers_mut().insert(REQUEST_ID, name);
+        }
+    }
+
+    /// Tells whoever has used up nine tenths of their certificate's lifetime when it ends.
+    pub fn warn(&self, response: &mut HttpResponse, now: DateTime<Utc>) {
+        let vouched = self.principal.as_ref().and_then(Principal::certificate);
+        let Some(certificate) = vouched.map(|vouched| &vouched.certificate) else {
+            return;
+        };
+        let (begin, end) = (certificate.not_before(), certificate.not_after());
+        if end - now > (end - begin) / WARNED_SHARE {
+            return;
+        }
+        let end = end.to_rfc3339_opts(SecondsFormat::Secs, true);
+        if let Ok(value) = HeaderValue::from_str(&end) {
+            response.headers_mut().insert(CERTIFICATE_EXPIRES, value);
         }
     }
 
@@ -245,6 +266,10 @@ fn asked(target: &Target) -> Asked {
             Operation::RotateKey => "rotate-key",
             Operation::Delete => "delete",
             Operation::Changefeed => "changefeed",
+            Operation::BasicInfo => "basic-info",
+            Operation::Repositories | Operation::Repository | Operation::Tags => "list",
+            Operation::Version => "version",
+            Operation::Settings => "settings",
             _ => "unknown",
         },
         gun: target.gun.clone(),

@@ -7,13 +7,14 @@ use actix_web::{
     body::{BodySize, MessageBody},
     http::{
         StatusCode,
-        header::{ContentType, LOCATION},
+        header::{ACCEPT, ContentType, LOCATION},
     },
     web,
 };
 use tuf::Gun;
 
 use super::{
+    api,
     authenticate::authenticate,
     body, changefeed,
     decision::Seen,
@@ -34,11 +35,12 @@ pub async fn dispatch(
     let resolution = routes::resolve(request.method(), request.uri().path(), request.query_string());
     let operation = match &resolution {
         Resolution::Target(target) => target.operation,
-        Resolution::Moved(_) | Resolution::MethodNotAllowed => Operation::Unknown,
+        Resolution::Moved(_) | Resolution::MethodNotAllowed | Resolution::ReadOnly => Operation::Unknown,
     };
     let mut seen = Seen::new(&request);
     let answer = match resolution {
         Resolution::MethodNotAllowed => Ok(HttpResponse::MethodNotAllowed().finish()),
+        Resolution::ReadOnly => Err(ApiError::ReadOnly),
         Resolution::Moved(location) => Ok(HttpResponse::MovedPermanently()
             .insert_header((LOCATION, location))
             .finish()),
@@ -48,8 +50,9 @@ pub async fn dispatch(
         report(&request, error, &seen);
     }
     seen.record(&state, &request, &answer, started.elapsed());
-    let mut response = answer.unwrap_or_else(|error| error.to_response());
+    let mut response = answer.unwrap_or_else(|error| error.to_response(operation.is_api()));
     seen.name(&mut response);
+    seen.warn(&mut response, state.clock.now());
     telemetry::metrics::record(
         operation.label(),
         request.method().as_str(),
@@ -88,12 +91,38 @@ async fn handle(
         Operation::Metrics => return Ok(status::metrics(state)),
         _ => {}
     }
-    check_prefix(state, target)?;
     let generation = state.generation.load_full();
+    match target.operation {
+        Operation::Ca => return api::ca(&generation, request),
+        Operation::SetupScript => return api::setup_script(state, &generation),
+        Operation::OpenApi => return api::description(),
+        Operation::HealthInfo => {
+            let caller = authenticate(state, &generation, request, target).await.ok();
+            return api::health(state, &generation, caller.as_ref());
+        }
+        _ => {}
+    }
+    check_prefix(state, target)?;
     seen.asked(&generation, target);
     let principal = authenticate(state, &generation, request, target).await?;
     let principal = seen.identified(principal);
     let access = &generation.access;
+    if target.operation.is_api() {
+        accepts_json(request)?;
+        let (query, which) = (
+            request.query_string(),
+            target.which.as_deref().unwrap_or_default(),
+        );
+        return match target.operation {
+            Operation::BasicInfo => api::basic_info(state, access, &principal).await,
+            Operation::Repositories => api::list(state, access, &principal, query).await,
+            Operation::Tags => api::tags(state, access, &principal, which).await,
+            Operation::Repository => api::one(state, access, &principal, which).await,
+            Operation::Version => api::version(access, &principal),
+            Operation::Settings => api::settings(state, &generation, &principal),
+            _ => Err(ApiError::NoRoute),
+        };
+    }
     let gun = target.gun.as_deref().map(Gun::parse).transpose();
     let gun = match (gun, target.operation) {
         (Ok(gun), _) => gun,
@@ -141,9 +170,23 @@ async fn handle(
             let grant = access.authorize_changes(principal, gun)?;
             changefeed::read(state, Some(grant.gun().clone()), request.query_string(), actors).await
         }
-        Operation::Ping | Operation::Health | Operation::Metrics | Operation::Unknown => {
-            Err(ApiError::NoRoute)
-        }
+        _ => Err(ApiError::NoRoute),
+    }
+}
+
+/// These answers are JSON and nothing else.
+fn accepts_json(request: &HttpRequest) -> Result<(), ApiError> {
+    let mut accepted = request.headers().get_all(ACCEPT).peekable();
+    let fits = |range: &str| {
+        let kind = range.split(';').next().unwrap_or_default().trim();
+        matches!(kind, "" | "*/*" | "application/*" | "application/json")
+    };
+    if accepted.peek().is_none()
+        || accepted.any(|value| value.to_str().is_ok_and(|text| text.split(',').any(fits)))
+    {
+        Ok(())
+    } else {
+        Err(ApiError::NotAcceptable)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The only place where refusals and failures become HTTP answers.
 
+mod detail;
+
 use actix_web::{
     HttpResponse,
     http::{
@@ -9,6 +11,10 @@ use actix_web::{
 };
 use serde_json::{Value, json};
 use tuf::{IntakeError, Rejection};
+
+use detail::{
+    access_detail, clip, denied_detail, identity_detail, rejection_detail, shorten, validation_detail,
+};
 
 use crate::{
     access::Denied,
@@ -67,6 +73,18 @@ pub enum ApiError {
     /// The client may not do this.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// What is asked for is only read.
+    #[error("this can only be read")]
+    ReadOnly,
+    /// The client accepts no JSON.
+    #[error("the client does not accept JSON")]
+    NotAcceptable,
+    /// Nobody knows who issued the server's certificate.
+    #[error("the CA of the server's certificate is not known: set server.ca_file")]
+    NoServerCa,
+    /// Nobody knows under which URL clients reach the server.
+    #[error("the URL of this server is not known: set server.external_url")]
+    NoExternalUrl,
     /// The client may not publish this.
     #[error(transparent)]
     PublishDenied(Denied),
@@ -106,9 +124,9 @@ impl ApiError {
         self.answer().0
     }
 
-    /// The answer to send.
-    pub fn to_response(&self) -> HttpResponse {
-        let Answer(status, code, message, detail) = self.answer();
+    /// The answer to send; `api` in the words of Docker Trusted Registry's interface.
+    pub fn to_response(&self, api: bool) -> HttpResponse {
+        let Answer(status, code, message, detail) = if api { self.api_answer() } else { self.answer() };
         let mut response = HttpResponse::build(status);
         response.insert_header((
             CONTENT_TYPE,
@@ -148,6 +166,25 @@ impl ApiError {
         }
     }
 
+    /// The same, with the codes that clients of Docker Trusted Registry know.
+    fn api_answer(&self) -> Answer {
+        let Answer(status, code, message, detail) = self.answer();
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                let reason = format!("The client is not authenticated: {message}.");
+                Answer(status, "NOT_AUTHENTICATED", reason, detail)
+            }
+            StatusCode::FORBIDDEN => Answer(status, "NOT_AUTHORIZED", message, detail),
+            StatusCode::NOT_FOUND => Answer(
+                status,
+                "NO_SUCH_REPOSITORY",
+                "There is no such repository, or the client may not see it.".to_owned(),
+                Value::Null,
+            ),
+            _ => Answer(status, code, message, detail),
+        }
+    }
+
     fn answer(&self) -> Answer {
         let text = |message: &str| message.to_owned();
         match self {
@@ -155,6 +192,24 @@ impl ApiError {
                 StatusCode::NOT_FOUND,
                 "METADATA_NOT_FOUND",
                 text(NOT_FOUND),
+                Value::Null,
+            ),
+            Self::ReadOnly => Answer(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "NOT_ALLOWED",
+                text("This can only be read, with GET."),
+                Value::Null,
+            ),
+            Self::NotAcceptable => Answer(
+                StatusCode::NOT_ACCEPTABLE,
+                "NOT_ACCEPTABLE",
+                text("The answer is JSON (application/json)."),
+                Value::Null,
+            ),
+            Self::NoServerCa | Self::NoExternalUrl => Answer(
+                StatusCode::NOT_FOUND,
+                "NOT_CONFIGURED",
+                self.to_string(),
                 Value::Null,
             ),
             Self::NotFound => Answer(
@@ -357,98 +412,6 @@ fn publish_answer(error: &PublishError) -> Answer {
         PublishError::Service(ServiceError::Store(cause)) => store_answer(cause),
         PublishError::Service(ServiceError::Signing(cause)) => signing_answer(cause),
         PublishError::Service(ServiceError::Stopping) => stopping(),
-    }
-}
-
-fn rejection_detail(rejection: &Rejection) -> Value {
-    let message = rejection.to_string();
-    match rejection {
-        Rejection::BadRoot(_) => validation_detail("ErrBadRoot", &message),
-        Rejection::BadTargets(_) => validation_detail("ErrBadTargets", &message),
-        Rejection::BadSnapshot(_) => validation_detail("ErrBadSnapshot", &message),
-        Rejection::BadHierarchy { missing, .. } => {
-            json!({"Name": "ErrBadHierarchy", "Error": {"Missing": missing.as_str(), "Msg": shorten(&message)}})
-        }
-        Rejection::Validation(_) | Rejection::StoredState(_) => validation_detail("ErrValidation", &message),
-    }
-}
-
-/// What the stock clients turn into a sentence for their user.
-fn validation_detail(name: &str, message: &str) -> Value {
-    json!({"Name": name, "Error": {"Msg": shorten(message)}})
-}
-
-fn identity_detail(error: &IdentityError) -> Value {
-    let described = |reason: &str, certificate: &platform::tls::ClientCertificate, hint: &str| {
-        json!({
-            "reason": reason,
-            "subject": clip(&certificate.subject(), 120),
-            "not_before": certificate.not_before(),
-            "not_after": certificate.not_after(),
-            "hint": hint,
-        })
-    };
-    match error {
-        IdentityError::NoCertificate => json!({
-            "reason": "no_certificate",
-            "hint": "connect with a client certificate and its key \
-                     (notary: --tlscert and --tlskey; docker: ~/.docker/tls/<host:port>/client.cert and client.key)",
-        }),
-        IdentityError::NoCredentials(_) => json!({
-            "reason": "no_credentials",
-            "hint": "connect with a client certificate and its key, or with a user name and a password \
-                     (notary: when it asks, or in NOTARY_AUTH; docker: docker login)",
-        }),
-        IdentityError::Password(..) => json!({
-            "reason": "wrong_password",
-            "hint": "check the user name and the password that you, or docker login, have given",
-        }),
-        IdentityError::Rejected(certificate, fault) => {
-            described(fault.reason.code(), certificate, fault.reason.hint())
-        }
-        IdentityError::Revoked(certificate, reason) => described(reason.code(), certificate, reason.hint()),
-        IdentityError::Barred(_) => json!({
-            "reason": "barred",
-            "hint": "ask whoever runs this server",
-        }),
-        IdentityError::Forwarded(_) => json!({
-            "reason": "forwarded_certificate_invalid",
-            "hint": "this is between the proxy and this server: see proxies.client_certificate in the configuration",
-        }),
-        IdentityError::Unreadable(certificate, _) => described(
-            "certificate_invalid",
-            certificate,
-            "ask whoever issued the certificate for a correct one",
-        ),
-        IdentityError::Unidentified(certificate, refusal) => {
-            described(refusal.reason.code(), certificate, refusal.reason.hint())
-        }
-    }
-}
-
-fn denied_detail(denied: &Denied) -> Value {
-    json!({
-        "reason": "policy",
-        "principal": clip(&denied.principal, 120),
-        "action": denied.right,
-        "gun": denied.gun.as_ref().map(|gun| clip(gun.as_str(), 200)),
-        "hint": "ask whoever runs this server for the right to do this",
-    })
-}
-
-fn access_detail(access: &Access) -> Value {
-    let name = clip(&access.name, 200);
-    json!({"Type": access.kind, "Class": "", "Name": name, "Action": access.action})
-}
-
-fn shorten(text: &str) -> String {
-    clip(text, MESSAGE_LIMIT)
-}
-
-fn clip(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((position, _)) => format!("{}…", text.get(..position).unwrap_or_default()),
-        None => text.to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! HTTP: the Notary contract. One page of routes, one file a handler group, one mapping of errors.
 
+mod api;
 mod authenticate;
 mod body;
 mod changefeed;
@@ -7,6 +8,7 @@ mod connection;
 mod decision;
 mod dispatch;
 mod error;
+mod handshakes;
 mod keys;
 mod listener;
 mod metadata;

@@ -24,7 +24,7 @@ use crate::{
     http::{self, ListenError},
     identity::token::{BundleError, TokenAuth},
     refresh,
-    reload::{self, LastReload},
+    reload::{self, LastReload, Watched},
     revocation,
     store::{Store, StoreError},
     telemetry::{health::Health, metrics, pulls::Pulls},
@@ -212,6 +212,7 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
         );
     }
     warn_about_openness(&config);
+    let watched = Watched::new(path, &config);
     let state = web::Data::new(State::open(config, Clock::System)?);
     // Before anybody can know that the server is there, and tell it to stop or to reload.
     let (stop, hangups) = (signals::stop()?, signals::hangups()?);
@@ -220,7 +221,7 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     tokio::spawn(watch_health(state.clone()));
     tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(revocation::follow(state.clone()));
-    tokio::spawn(reload::run(state.clone(), path.to_path_buf(), hangups));
+    tokio::spawn(reload::run(state.clone(), path.to_path_buf(), watched, hangups));
     for warning in state.generation.load().warnings(state.clock.now()) {
         tracing::warn!("{warning}");
     }
@@ -255,12 +256,14 @@ fn announce_ca(state: &State) {
 
 fn warn_about_openness(config: &Config) {
     for listener in &config.listeners {
-        let (name, tokens) = (listener.name.as_str(), config.auth.is_some());
+        let passwords = config.password.as_ref();
+        let tokens = config.auth.is_some() || passwords.is_some_and(|passwords| passwords.taken_at(listener));
+        let name = listener.name.as_str();
         match &listener.tls {
             None if tokens => {
                 tracing::warn!(
                     listener = name,
-                    "no TLS is configured: anybody may listen in, and take tokens"
+                    "no TLS is configured: anybody may listen in, and take passwords and tokens"
                 )
             }
             None => {

@@ -57,8 +57,9 @@ impl LastReload {
 ///
 /// # Errors
 /// When the configuration or one of its files is refused.
-pub fn reload(state: &State, path: &Path) -> Result<Config, StartError> {
+pub fn reload(state: &State, path: &Path) -> Result<(Config, Watched), StartError> {
     let (config, _) = Config::load(path)?;
+    let watched = Watched::new(path, &config);
     same_listeners(&state.config, &config)?;
     let number = state.generation.load().number() + 1;
     let generation = Generation::load(&config, number)?;
@@ -66,7 +67,7 @@ pub fn reload(state: &State, path: &Path) -> Result<Config, StartError> {
         tracing::warn!("{warning}");
     }
     state.generation.store(Arc::new(generation));
-    Ok(config)
+    Ok((config, watched))
 }
 
 /// Listeners stay as they were at the start: taking up others would drop connections.
@@ -92,7 +93,7 @@ fn same_listeners(now: &Config, then: &Config) -> Result<(), GenerationError> {
 type Mark = Option<(u64, i64, i64, u64)>;
 
 /// The files that a generation is made of, and how they were.
-struct Watched {
+pub struct Watched {
     files: Vec<PathBuf>,
     seen: Vec<Mark>,
     /// How they were at the last look, if that was not as when they were read.
@@ -100,7 +101,8 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(path: &Path, config: &Config) -> Self {
+    /// The files as they are. To be made before they are read: a change in between is then seen as one.
+    pub fn new(path: &Path, config: &Config) -> Self {
         let mut files = generation::files(config);
         files.push(path.to_path_buf());
         let seen = marks(&files);
@@ -148,8 +150,7 @@ fn marks(files: &[PathBuf]) -> Vec<Mark> {
 }
 
 /// Reloads whenever there is a reason to, for as long as the server runs.
-pub async fn run(state: web::Data<State>, path: PathBuf, mut hangups: Signal) {
-    let mut watched = Watched::new(&path, &state.config);
+pub async fn run(state: web::Data<State>, path: PathBuf, mut watched: Watched, mut hangups: Signal) {
     let mut settings = state.config.reload;
     let mut looks = interval(LOOK);
     let mut last = Instant::now();
@@ -174,8 +175,8 @@ pub async fn run(state: web::Data<State>, path: PathBuf, mut hangups: Signal) {
         let outcome = reload(&state, &path);
         metrics::reloaded(outcome.is_ok());
         let refused = match outcome {
-            Ok(config) => {
-                watched = Watched::new(&path, &config);
+            Ok((config, new)) => {
+                watched = new;
                 settings = config.reload;
                 tracing::info!(
                     reason,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod password;
 mod proxies;
 mod public;
 mod refresh;
@@ -23,6 +24,7 @@ use crate::{access::policy::Policy, identity::rules::IdentityRules, revocation::
 
 pub use audit::AuditSettings;
 pub use auth::TokenSettings;
+pub use password::PasswordSettings;
 pub use proxies::{ForwardedCertificate, Proxies, networks};
 pub use public::PublicSettings;
 pub use refresh::RefreshSettings;
@@ -63,6 +65,8 @@ pub struct Config {
     pub revocation: RevocationSettings,
     /// The token service that clients without a certificate have to go to; nothing if there is none.
     pub auth: Option<TokenSettings>,
+    /// The users who may log in with a password; nothing if that is switched off.
+    pub password: Option<PasswordSettings>,
     /// Who signs timestamps and snapshots.
     pub trust_service: TrustService,
     /// Where metadata is stored.
@@ -135,6 +139,7 @@ impl Config {
         let policy = Policy::read(settings)?;
         let revocation = RevocationSettings::read(settings)?;
         let auth = TokenSettings::read(settings)?;
+        let password = PasswordSettings::read(settings)?;
         let audit = AuditSettings::read(settings)?;
         let refresh = RefreshSettings::read(settings)?;
         let reload = ReloadSettings::read(settings)?;
@@ -155,6 +160,7 @@ impl Config {
             policy,
             revocation,
             auth,
+            password,
             trust_service,
             storage,
             storage_options,

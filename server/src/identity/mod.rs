@@ -2,6 +2,7 @@
 
 pub mod facts;
 pub mod forwarded;
+pub mod password;
 mod peer;
 pub mod rules;
 pub mod token;
@@ -19,6 +20,7 @@ use crate::{
     store::Actor,
 };
 use forwarded::ForwardedError;
+use password::PasswordRefusal;
 use rules::{IdentityRules, NotIdentified, Registered};
 
 /// The name that stands in records for clients without an identity.
@@ -72,6 +74,12 @@ pub enum IdentityError {
     /// No certificate was presented.
     #[error("no client certificate was presented")]
     NoCertificate,
+    /// Neither a certificate nor a password was presented, where either would do. Holds the realm of passwords.
+    #[error("neither a client certificate nor a user name and a password was presented")]
+    NoCredentials(String),
+    /// The password does not tell who it is. Holds the realm too.
+    #[error("{0}")]
+    Password(PasswordRefusal, String),
     /// Nobody vouches for the certificate.
     #[error("client certificate rejected: {}", .1.explanation)]
     Rejected(Box<ClientCertificate>, CertificateFault),
@@ -141,6 +149,16 @@ impl Principal {
         Self {
             name: format!("token:{subject}"),
             method: Method::Token,
+            ..Self::anonymous(address, None)
+        }
+    }
+
+    /// Whoever a password names, in these groups. The file's names are checked like those of certificates.
+    pub fn from_password(user: &str, groups: Vec<String>, address: Option<SocketAddr>) -> Self {
+        Self {
+            name: user.to_owned(),
+            groups,
+            method: Method::Password,
             ..Self::anonymous(address, None)
         }
     }

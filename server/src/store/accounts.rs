@@ -33,12 +33,16 @@ pub struct Registered {
 impl Registered {
     /// The groups it was put in, and [`ADMINS`] for an administrator.
     pub fn all_groups(&self) -> Vec<String> {
-        let mut groups = self.groups.clone();
-        if self.is_admin && !groups.iter().any(|group| group == ADMINS) {
-            groups.push(ADMINS.to_owned());
-        }
-        groups
+        all_groups(&self.groups, self.is_admin)
     }
+}
+
+fn all_groups(put_in: &[String], is_admin: bool) -> Vec<String> {
+    let mut groups = put_in.to_vec();
+    if is_admin && !groups.iter().any(|group| group == ADMINS) {
+        groups.push(ADMINS.to_owned());
+    }
+    groups
 }
 
 /// An account.
@@ -56,6 +60,13 @@ pub struct Account {
     pub created_at: DateTime<Utc>,
     /// Since when it must not be used, if so.
     pub disabled_at: Option<DateTime<Utc>>,
+}
+
+impl Account {
+    /// The groups it was put in, and [`ADMINS`] for an administrator.
+    pub fn all_groups(&self) -> Vec<String> {
+        all_groups(&self.groups, self.is_admin)
+    }
 }
 
 /// What became of an account that was to be there.

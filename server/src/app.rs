@@ -18,7 +18,7 @@ use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 
 use crate::{
     clock::Clock,
-    config::{Config, TokenSettings, TrustService},
+    config::{Config, Listener, TokenSettings, TrustService},
     generation::{Generation, GenerationError},
     http::{self, ListenError},
     identity::token::{BundleError, TokenAuth},
@@ -232,8 +232,16 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
 }
 
 fn warn_about_openness(config: &Config) {
+    let (tokens, policy) = (config.auth.is_some(), config.policy.is_some());
+    let elsewhere = config.listeners.iter().any(Listener::asks);
+    // What whoever has no certificate may do, as access decides it.
+    let open_to = match (policy, elsewhere) {
+        (true, _) => "everybody may do what the policy lets anonymous clients do",
+        (false, true) => "everybody may read",
+        (false, false) => "everybody may do everything",
+    };
     for listener in &config.listeners {
-        let (name, tokens) = (listener.name.as_str(), config.auth.is_some());
+        let name = listener.name.as_str();
         match &listener.tls {
             None if tokens => {
                 tracing::warn!(
@@ -244,13 +252,13 @@ fn warn_about_openness(config: &Config) {
             None => {
                 tracing::warn!(
                     listener = name,
-                    "no TLS is configured: everybody may do everything, and anybody may listen in"
+                    "no TLS is configured: {open_to}, and anybody may listen in"
                 )
             }
             Some(tls) if tls.client_auth == ClientAuth::Off && !tokens => {
                 tracing::warn!(
                     listener = name,
-                    "no client certificates are asked for: everybody may do everything (server.client_ca_file)"
+                    "no client certificates are asked for: {open_to} (server.client_ca_file)"
                 );
             }
             Some(_) => {}

@@ -51,12 +51,16 @@ impl LastReload {
 }
 
 /// Makes a new generation of a configuration file as it is now, and takes it up. If anything is wrong,
-/// everything stays as it was.
+/// everything stays as it was. `watched` becomes what this configuration names, also when it is refused:
+/// the file that it lacks may come later.
 ///
 /// # Errors
 /// When the configuration or one of its files is refused.
-pub fn reload(state: &State, path: &Path) -> Result<Config, StartError> {
+fn reload(state: &State, path: &Path, watched: &mut Watched) -> Result<Config, StartError> {
+    let as_read = mark(path);
     let (config, _) = Config::load(path)?;
+    // As they are before they are read: what changes while they are read has to be seen afterwards.
+    *watched = Watched::new(path, as_read, &config);
     same_listeners(&state.config, &config)?;
     let number = state.generation.load().number() + 1;
     let generation = Generation::load(&config, number)?;
@@ -98,10 +102,12 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(path: &Path, config: &Config) -> Self {
+    /// The files of a configuration, which was itself read when it was `as_read`.
+    fn new(path: &Path, as_read: Mark, config: &Config) -> Self {
         let mut files = generation::files(config);
+        let mut seen = marks(&files);
         files.push(path.to_path_buf());
-        let seen = marks(&files);
+        seen.push(as_read);
         Self {
             files,
             seen,
@@ -127,12 +133,13 @@ impl Watched {
     }
 }
 
+fn mark(path: &Path) -> Mark {
+    let found = fs::metadata(path).ok()?;
+    Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
+}
+
 /// For a directory, the marks of what is in it count too.
 fn marks(files: &[PathBuf]) -> Vec<Mark> {
-    let mark = |path: &Path| {
-        let found = fs::metadata(path).ok()?;
-        Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
-    };
     let mut marks = Vec::with_capacity(files.len());
     for path in files {
         marks.push(mark(path));
@@ -150,7 +157,7 @@ pub async fn run(state: web::Data<State>, path: PathBuf) {
     let Ok(mut hangups) = signals::hangups() else {
         return;
     };
-    let mut watched = Watched::new(&path, &state.config);
+    let mut watched = Watched::new(&path, mark(&path), &state.config);
     let mut settings = state.config.reload;
     let mut looks = interval(LOOK);
     let mut last = Instant::now();
@@ -171,11 +178,10 @@ pub async fn run(state: web::Data<State>, path: PathBuf) {
             }
         };
         last = Instant::now();
-        let outcome = reload(&state, &path);
+        let outcome = reload(&state, &path, &mut watched);
         metrics::reloaded(outcome.is_ok());
         let refused = match outcome {
             Ok(config) => {
-                watched = Watched::new(&path, &config);
                 settings = config.reload;
                 tracing::info!(
                     reason,

@@ -334,3 +334,17 @@ fn what_an_unprotected_address_answers_does_not_bring_anybody_back() {
         assert_eq!(reason(&server, &alice), "certificate_revoked", "{what}");
     }
 }
+
+#[test]
+fn where_certificates_are_required_the_alert_says_revoked() {
+    let prepared = with_list().set("tls.client_auth", json!("require")).prepare();
+    let authority = authority(&prepared);
+    let alice = prepared.pki().user("alice");
+    authority.revoke(&alice);
+    fs::write(prepared.path().join("list.pem"), authority.list()).unwrap();
+    let server = prepared.start();
+    let notary = tests::Notary::new(&server.url(), &alice, &server.path().join("trust"));
+    let listed = notary.run(["list", "app"]).fails();
+    listed.says("remote error: tls: revoked certificate");
+    server.client("bob").get("/v2/").ok();
+}

@@ -148,7 +148,7 @@ pub fn deny_certificates(
             issuer: issuer.to_owned(),
             serial: normal_serial(serial).ok_or_else(|| DenyCommandError::Serial(serial.clone()))?,
         };
-        store.deny(&subject, reason, Utc::now(), &actor())?;
+        store.deny(&subject, reason, &actor(), Utc::now())?;
         println!("{subject} is refused, by every server on this database");
     }
     Ok(())

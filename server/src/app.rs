@@ -19,7 +19,7 @@ use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 use crate::{
     audit::{SinkError, Sinks, checkpoint},
     clock::Clock,
-    config::{Config, TokenSettings, TrustService},
+    config::{Config, Listener, TokenSettings, TrustService},
     generation::{Generation, GenerationError},
     http::{self, ListenError},
     identity::token::{BundleError, TokenAuth},
@@ -200,6 +200,7 @@ pub fn token_auth(settings: &TokenSettings) -> Result<TokenAuth, StartError> {
 /// # Errors
 /// When it cannot start.
 pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<(), StartError> {
+    let as_read = reload::mark(path);
     let (config, unknown_keys) = Config::load(path)?;
     let level = level.unwrap_or(config.log_level);
     tokio::spawn(logging::start(level, format).follow_signals(level));
@@ -212,7 +213,7 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
         );
     }
     warn_about_openness(&config);
-    let watched = Watched::new(path, &config);
+    let watched = Watched::new(path, as_read, &config);
     let state = web::Data::new(State::open(config, Clock::System)?);
     // Before anybody can know that the server is there, and tell it to stop or to reload.
     let (stop, hangups) = (signals::stop()?, signals::hangups()?);
@@ -256,9 +257,17 @@ fn announce_ca(state: &State) {
 }
 
 fn warn_about_openness(config: &Config) {
+    let (tokens, policy) = (config.auth.is_some(), config.policy.is_some());
+    let elsewhere = config.listeners.iter().any(Listener::asks);
+    // What whoever has no certificate may do, as access decides it.
+    let open_to = match (policy, elsewhere) {
+        (true, _) => "everybody may do what the policy lets anonymous clients do",
+        (false, true) => "everybody may read",
+        (false, false) => "everybody may do everything",
+    };
     for listener in &config.listeners {
         let passwords = config.password.as_ref();
-        let tokens = config.auth.is_some() || passwords.is_some_and(|passwords| passwords.taken_at(listener));
+        let tokens = tokens || passwords.is_some_and(|passwords| passwords.taken_at(listener));
         let name = listener.name.as_str();
         match &listener.tls {
             None if tokens => {
@@ -270,13 +279,13 @@ fn warn_about_openness(config: &Config) {
             None => {
                 tracing::warn!(
                     listener = name,
-                    "no TLS is configured: everybody may do everything, and anybody may listen in"
+                    "no TLS is configured: {open_to}, and anybody may listen in"
                 )
             }
             Some(tls) if tls.client_auth == ClientAuth::Off && !tokens => {
                 tracing::warn!(
                     listener = name,
-                    "no client certificates are asked for: everybody may do everything (server.client_ca_file)"
+                    "no client certificates are asked for: {open_to} (server.client_ca_file)"
                 );
             }
             Some(_) => {}
@@ -291,6 +300,9 @@ async fn watch_health(state: web::Data<State>) {
     let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
     loop {
         ticks.tick().await;
+        for (sort, end) in state.generation.load().ends() {
+            metrics::certificate_end(sort, end);
+        }
         let store = state.store.clone();
         let database = tokio::task::spawn_blocking(move || store.check()).await;
         let database = database
@@ -299,9 +311,6 @@ async fn watch_health(state: web::Data<State>) {
         state.health.report("DB operational", database);
         let signer = state.keys.health().await.map_err(|cause| cause.to_string());
         state.health.report("Trust operational", signer);
-        for (sort, end) in state.generation.load().ends() {
-            metrics::certificate_end(sort, end);
-        }
         // Summaries forget what is older than their window only when told to.
         state.metrics.run_upkeep();
     }

@@ -2,7 +2,7 @@
 //!
 //! Data flows one way: [`http`] accepts a connection, [`identity`] makes a principal of its certificate,
 //! [`access`] grants the action, [`publish`] validates, signs and stores, [`store`] holds the documents. Operators
-//! have [`quickstart`], [`check`] and [`moving`].
+//! have [`quickstart`], [`issuing`], [`check`] and [`moving`].
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +17,7 @@ pub mod config;
 pub mod generation;
 pub mod http;
 pub mod identity;
+pub mod issuing;
 pub mod moving;
 pub mod publish;
 pub mod quickstart;

@@ -17,6 +17,7 @@ use server::{
     config::{Config, ENVIRONMENT_PREFIX},
     generation::Generation,
     identity::whoami,
+    issuing::{self, BundleCommand, CaCommand},
     moving::{export, import, mirror},
     quickstart, refresh, revocation,
     store::{self, Store},
@@ -57,6 +58,16 @@ enum Command {
     Check(check::Options),
     /// Say who a certificate's holder is, by which rule and why; status 1 if nobody can tell.
     Whoami(whoami::Options),
+    /// A client CA for those who have no PKI.
+    Ca {
+        #[command(subcommand)]
+        command: CaCommand,
+    },
+    /// Client bundles: a user's certificate, key, and what their programs need.
+    Bundle {
+        #[command(subcommand)]
+        command: BundleCommand,
+    },
     /// Accounts and the keys that log in as them.
     Account {
         #[command(subcommand)]
@@ -119,6 +130,8 @@ fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error.to_string()),
         },
+        Some(Command::Ca { command }) => issuing::run_ca(&command).map_err(|error| error.to_string()),
+        Some(Command::Bundle { command }) => issuing::run_bundle(&command).map_err(|error| error.to_string()),
         Some(Command::Account { command }) => accounts::run(&command).map_err(|error| error.to_string()),
         Some(Command::Deny { command }) => {
             revocation::command::run(&command).map_err(|error| error.to_string())

@@ -26,6 +26,7 @@ pub mod publisher;
 mod records;
 pub mod server;
 pub mod token_service;
+pub mod web;
 
 pub use authority::Authority;
 pub use database::{DatabaseServer, Databases, ENGINES, Engine, SERVED, Whose};

@@ -9,7 +9,7 @@ use crate::{
     authority::Authority,
     http::Client,
     process::{Finished, built_programs, wait_until},
-    server::{PASSPHRASE, TestServer, set},
+    server::{PASSPHRASE, Prepared, TestServer, set},
 };
 
 impl TestServer {
@@ -105,6 +105,17 @@ impl TestServer {
     /// The passphrase of its signer.
     pub fn passphrase(&self) -> &'static str {
         PASSPHRASE.1
+    }
+}
+
+impl Prepared {
+    /// Runs `countersign-server check-config`.
+    pub fn check_config(&self) -> Finished {
+        let mut run = Command::new(built_programs().join("countersign-server"));
+        run.arg("check-config")
+            .arg("--config")
+            .arg(self.path().join("server.json"));
+        Finished::run(&mut run, "")
     }
 }
 

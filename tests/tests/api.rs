@@ -413,9 +413,10 @@ fn whoever_has_little_left_of_a_certificate_is_told_when_it_ends() {
     );
     let (_, head, _) = as_user(&server, "alice").get("/v2/", &[]);
     assert_eq!(server_header(&head, "x-client-cert-expires"), None);
-    let metrics = as_nobody(&server).get("/metrics", &[]).2;
     for role in ["server", "client_ca"] {
         let name = format!("countersign_certificate_not_after_timestamp_seconds{{role=\"{role}\"}}");
-        assert!(metrics.contains(&name), "{metrics}");
+        tests::process::wait_until("the figure is there", || {
+            as_nobody(&server).get("/metrics", &[]).2.contains(&name)
+        });
     }
 }

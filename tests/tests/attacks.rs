@@ -274,3 +274,24 @@ fn a_name_that_one_ca_may_give_is_not_anothers_to_give() {
     published.refuses(400, "INVALID_UPDATE");
     assert_eq!(shown(&server), before);
 }
+
+#[test]
+fn a_policy_on_trial_lets_nobody_in_without_a_certificate() {
+    let only_owner = json!([{"effect": "allow", "principals": ["owner"], "actions": ["*"]}]);
+    let server = with_a_repository(
+        TestServer::builder()
+            .requests_certificates()
+            .set("policy", only_owner)
+            .set("access", json!({"mode": "audit"})),
+    );
+    let before = shown(&server);
+    // Whom the policy would deny goes on, that is the trial; whoever has no name does not.
+    server.client("alice").get(SHOWN[0]).ok();
+    let nobody = server.client_without_certificate();
+    for (method, path) in TRIED {
+        nobody
+            .request(method, path, &[], &[])
+            .refuses(401, "UNAUTHORIZED");
+    }
+    assert_eq!(shown(&server), before);
+}

@@ -238,7 +238,9 @@ impl Access {
                 "the policy would deny this; access.mode is audit"
             );
         }
-        if verdict.denied.is_none() || !verdict.enforced {
+        // A policy on trial must not let in whom nobody would let in without it.
+        let on_trial = !verdict.enforced && self.without_policy(principal, right).denied.is_none();
+        if verdict.denied.is_none() || on_trial {
             return Ok(verdict.own_key);
         }
         Err(Denied {
@@ -275,7 +277,12 @@ impl Access {
     pub fn shows(&self, principal: &Principal, gun: &str) -> bool {
         [Action::Pull, Action::List].into_iter().any(|action| {
             let verdict = self.verdict(principal, &Right::To(action), Some(gun));
-            verdict.denied.is_none() || !verdict.enforced
+            let on_trial = !verdict.enforced
+                && self
+                    .without_policy(principal, &Right::To(Action::Pull))
+                    .denied
+                    .is_none();
+            verdict.denied.is_none() || on_trial
         })
     }
 

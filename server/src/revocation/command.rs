@@ -132,6 +132,28 @@ pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
     Ok(())
 }
 
+/// Denies certificates by the serial numbers that a CA gave them, and says so.
+///
+/// # Errors
+/// When the database that the configuration names does not take them.
+pub fn deny_certificates(
+    config: &std::path::Path,
+    issuer: &str,
+    serials: &[String],
+    reason: Option<&str>,
+) -> Result<(), DenyCommandError> {
+    let store = open(config)?;
+    for serial in serials {
+        let subject = Subject::Certificate {
+            issuer: issuer.to_owned(),
+            serial: normal_serial(serial).ok_or_else(|| DenyCommandError::Serial(serial.clone()))?,
+        };
+        store.deny(&subject, reason, &actor(), Utc::now())?;
+        println!("{subject} is refused, by every server on this database");
+    }
+    Ok(())
+}
+
 fn open(config: &std::path::Path) -> Result<Store, DenyCommandError> {
     let settings = Settings::load(config, ENVIRONMENT_PREFIX)?;
     let location = Location::read(&settings)?;

@@ -32,6 +32,7 @@ pub struct Builder {
     signer_programs: Option<Programs>,
     pki: Option<TestPki>,
     turns: bool,
+    tells_its_url: bool,
 }
 
 impl Builder {
@@ -47,6 +48,7 @@ impl Builder {
             pki: None,
             days_ago: 0,
             turns: false,
+            tells_its_url: false,
         };
         match std::env::var(ENGINE).ok().as_deref() {
             None | Some("" | "sqlite3") => builder,
@@ -129,6 +131,13 @@ impl Builder {
         self.databases(other.databases().clone())
     }
 
+    /// Has the CA of a server that is not started.
+    #[must_use]
+    pub fn with_pki_of(mut self, other: &Prepared) -> Self {
+        self.pki = Some(other.pki.clone());
+        self
+    }
+
     /// Runs the daemons in a namespace, where the server is `trust.test`.
     #[must_use]
     pub fn inside(mut self, namespace: &Arc<Namespace>) -> Self {
@@ -140,6 +149,13 @@ impl Builder {
     #[must_use]
     pub fn by_turns_with_notarys(mut self) -> Self {
         self.turns = true;
+        self
+    }
+
+    /// Sets `server.external_url`, for clients that ask how to be set up.
+    #[must_use]
+    pub fn tells_its_url(mut self) -> Self {
+        self.tells_its_url = true;
         self
     }
 
@@ -164,6 +180,9 @@ impl Builder {
         pki.daemon("server", &[namespace::TRUST_NAME], &[namespace::ADDRESS]);
         pki.daemon("signer", &[], &[]);
         let mut config = server_config(self.place.address(), port, signer_port);
+        if self.tells_its_url {
+            set(&mut config, "server.external_url", json!(self.place.url(port)));
+        }
         for (key, value) in self.changes {
             set(&mut config, key, value);
         }

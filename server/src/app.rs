@@ -23,7 +23,7 @@ use crate::{
     http::{self, ListenError},
     identity::token::{BundleError, TokenAuth},
     refresh,
-    reload::{self, LastReload},
+    reload::{LastReload, Reloader},
     revocation,
     store::{Store, StoreError},
     telemetry::{health::Health, metrics},
@@ -188,7 +188,9 @@ pub fn token_auth(settings: &TokenSettings) -> Result<TokenAuth, StartError> {
 /// # Errors
 /// When it cannot start.
 pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<(), StartError> {
+    let reloader = Reloader::before_reading(path)?;
     let (config, unknown_keys) = Config::load(path)?;
+    let watching = reloader.watch(&config);
     let level = level.unwrap_or(config.log_level);
     tokio::spawn(logging::start(level, format).follow_signals(level));
     for unknown in unknown_keys {
@@ -206,7 +208,7 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     tokio::spawn(watch_health(state.clone()));
     tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(revocation::follow(state.clone()));
-    tokio::spawn(reload::run(state.clone(), path.to_path_buf()));
+    tokio::spawn(watching.run(state.clone()));
     for warning in state.generation.load().warnings(state.clock.now()) {
         tracing::warn!("{warning}");
     }

@@ -11,7 +11,10 @@ use std::{
 use actix_web::web;
 use chrono::{DateTime, Utc};
 use platform::signals;
-use tokio::time::{Instant, interval};
+use tokio::{
+    signal::unix::Signal,
+    time::{Instant, interval},
+};
 
 use crate::{
     app::{StartError, State},
@@ -152,52 +155,94 @@ fn marks(files: &[PathBuf]) -> Vec<Mark> {
     marks
 }
 
-/// Reloads whenever there is a reason to, for as long as the server runs.
-pub async fn run(state: web::Data<State>, path: PathBuf) {
-    let Ok(mut hangups) = signals::hangups() else {
-        return;
-    };
-    let mut watched = Watched::new(&path, mark(&path), &state.config);
-    let mut settings = state.config.reload;
-    let mut looks = interval(LOOK);
-    let mut last = Instant::now();
-    loop {
-        let reason = tokio::select! {
-            hangup = hangups.recv() => match hangup {
-                Some(()) => "SIGHUP",
-                None => return,
-            },
-            _ = looks.tick() => {
-                if settings.watch && watched.has_settled() {
-                    "a file changed"
-                } else if settings.every.is_some_and(|every| last.elapsed() >= every) {
-                    "reload.every"
-                } else {
-                    continue;
+/// What a reload needs to know from the time before anything was read.
+pub struct Reloader {
+    hangups: Signal,
+    path: PathBuf,
+    as_read: Mark,
+}
+
+/// The same, with the files that the configuration names.
+pub struct Watching {
+    hangups: Signal,
+    path: PathBuf,
+    watched: Watched,
+}
+
+impl Reloader {
+    /// To be made before the configuration is read: what changes from now on, or asks for a reload, is
+    /// not missed. Until then a SIGHUP ends the process.
+    ///
+    /// # Errors
+    /// When SIGHUP cannot be handled.
+    pub fn before_reading(path: &Path) -> std::io::Result<Self> {
+        Ok(Self {
+            hangups: signals::hangups()?,
+            path: path.to_path_buf(),
+            as_read: mark(path),
+        })
+    }
+
+    /// To be called before the files of the configuration are read.
+    pub fn watch(self, config: &Config) -> Watching {
+        let watched = Watched::new(&self.path, self.as_read, config);
+        Watching {
+            hangups: self.hangups,
+            path: self.path,
+            watched,
+        }
+    }
+}
+
+impl Watching {
+    /// Reloads whenever there is a reason to, for as long as the server runs.
+    pub async fn run(self, state: web::Data<State>) {
+        let Self {
+            mut hangups,
+            path,
+            mut watched,
+        } = self;
+        let mut settings = state.config.reload;
+        let mut looks = interval(LOOK);
+        let mut last = Instant::now();
+        loop {
+            let reason = tokio::select! {
+                hangup = hangups.recv() => match hangup {
+                    Some(()) => "SIGHUP",
+                    None => return,
+                },
+                _ = looks.tick() => {
+                    if settings.watch && watched.has_settled() {
+                        "a file changed"
+                    } else if settings.every.is_some_and(|every| last.elapsed() >= every) {
+                        "reload.every"
+                    } else {
+                        continue;
+                    }
                 }
-            }
-        };
-        last = Instant::now();
-        let outcome = reload(&state, &path, &mut watched);
-        metrics::reloaded(outcome.is_ok());
-        let refused = match outcome {
-            Ok(config) => {
-                settings = config.reload;
-                tracing::info!(
-                    reason,
-                    generation = state.generation.load().number(),
-                    "reloaded certificates, client CAs, identity rules and policy"
-                );
-                None
-            }
-            Err(cause) => {
-                tracing::error!(reason, %cause, "the reload was refused; everything stays as it was");
-                Some(cause.to_string())
-            }
-        };
-        state.last_reload.set(Reloaded {
-            at: state.clock.now(),
-            refused,
-        });
+            };
+            last = Instant::now();
+            let outcome = reload(&state, &path, &mut watched);
+            metrics::reloaded(outcome.is_ok());
+            let refused = match outcome {
+                Ok(config) => {
+                    settings = config.reload;
+                    tracing::info!(
+                        reason,
+                        generation = state.generation.load().number(),
+                        "reloaded certificates, client CAs, identity rules and policy"
+                    );
+                    None
+                }
+                Err(cause) => {
+                    tracing::error!(reason, %cause, "the reload was refused; everything stays as it was");
+                    Some(cause.to_string())
+                }
+            };
+            state.last_reload.set(Reloaded {
+                at: state.clock.now(),
+                refused,
+            });
+        }
     }
 }

@@ -78,8 +78,8 @@ pub enum Usage {
 /// What a certificate shall say.
 #[derive(Debug, Clone)]
 pub struct Template {
-    /// The subject: its organisation, if any, and its common name.
-    pub organisation: Option<String>,
+    /// The organisations in the subject, in this order.
+    pub organisations: Vec<String>,
     /// The common name.
     pub common_name: String,
     /// DNS names.
@@ -98,7 +98,7 @@ impl Template {
     /// A P-256 certificate for `usage`, valid for `days` from now.
     pub fn new(common_name: &str, usage: Usage, days: u32) -> Self {
         Self {
-            organisation: None,
+            organisations: Vec::new(),
             common_name: common_name.to_owned(),
             dns: Vec::new(),
             addresses: Vec::new(),
@@ -158,7 +158,7 @@ impl Issued {
 
 fn build(template: &Template, key: &PKey<Private>, issuer: Option<&Issued>) -> Result<X509, ErrorStack> {
     let mut name = X509NameBuilder::new()?;
-    if let Some(organisation) = &template.organisation {
+    for organisation in &template.organisations {
         name.append_entry_by_nid(Nid::ORGANIZATIONNAME, organisation)?;
     }
     name.append_entry_by_nid(Nid::COMMONNAME, &template.common_name)?;

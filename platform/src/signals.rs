@@ -2,17 +2,31 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Completes on the first SIGTERM or SIGINT and returns its name.
+/// Waits for the operator to say stop, from the moment it is made.
+pub struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// From now on SIGTERM and SIGINT are for [`Stop::requested`].
 ///
 /// # Errors
 /// When the handlers cannot be installed.
-pub async fn stop_requested() -> std::io::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+pub fn stop() -> std::io::Result<Stop> {
+    Ok(Stop {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
     })
+}
+
+impl Stop {
+    /// Completes on the first SIGTERM or SIGINT and returns its name.
+    pub async fn requested(mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
 
 /// The SIGHUPs from now on.

@@ -17,16 +17,17 @@ use platform::{
 use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 
 use crate::{
+    audit::{SinkError, Sinks},
     clock::Clock,
     config::{Config, Listener, TokenSettings, TrustService},
     generation::{Generation, GenerationError},
     http::{self, ListenError},
     identity::token::{BundleError, TokenAuth},
     refresh,
-    reload::{LastReload, Reloader},
+    reload::{self, LastReload, Watched},
     revocation,
     store::{Store, StoreError},
-    telemetry::{health::Health, metrics},
+    telemetry::{health::Health, metrics, pulls::Pulls},
 };
 
 /// How often the checks behind the health route run.
@@ -58,6 +59,9 @@ pub enum StartError {
     /// The files that decide about connections and requests cannot be used.
     #[error(transparent)]
     Generation(#[from] GenerationError),
+    /// Records of decisions cannot be written.
+    #[error(transparent)]
+    Audit(#[from] SinkError),
     /// The server cannot listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -97,10 +101,14 @@ pub struct State {
     pub keys: KeyService,
     /// The kind of keys asked for.
     pub key_algorithm: KeyAlgorithm,
+    /// Where records of decisions go.
+    pub audit: Sinks,
     /// The time.
     pub clock: Clock,
     /// What the last checks found.
     pub health: Health,
+    /// How often each GUN was read.
+    pub pulls: Pulls,
     /// What became of the last reload.
     pub last_reload: LastReload,
     /// The figures recorded.
@@ -116,7 +124,9 @@ impl State {
         let (keys, key_algorithm) = key_service(&config.trust_service)?;
         let tokens = config.auth.as_ref().map(token_auth).transpose()?;
         let generation = Generation::load(&config, 1)?;
-        let store = Store::open(&config.storage, config.storage_options)?;
+        let audit = Sinks::open(&config.audit.sinks)?;
+        let store =
+            Store::open(&config.storage, config.storage_options)?.with_audit_table(config.audit.table);
         let metrics = metrics::install().map_err(StartError::Metrics)?;
         Ok(Self {
             config,
@@ -125,8 +135,10 @@ impl State {
             tokens,
             keys,
             key_algorithm,
+            audit,
             clock,
             health: Health::default(),
+            pulls: Pulls::default(),
             last_reload: LastReload::default(),
             metrics,
         })
@@ -188,9 +200,8 @@ pub fn token_auth(settings: &TokenSettings) -> Result<TokenAuth, StartError> {
 /// # Errors
 /// When it cannot start.
 pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<(), StartError> {
-    let reloader = Reloader::before_reading(path)?;
+    let as_read = reload::mark(path);
     let (config, unknown_keys) = Config::load(path)?;
-    let watching = reloader.watch(&config);
     let level = level.unwrap_or(config.log_level);
     tokio::spawn(logging::start(level, format).follow_signals(level));
     for unknown in unknown_keys {
@@ -202,16 +213,20 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
         );
     }
     warn_about_openness(&config);
+    let watched = Watched::new(path, as_read, &config);
     let state = web::Data::new(State::open(config, Clock::System)?);
+    // Before anybody can know that the server is there, and tell it to stop or to reload.
+    let (stop, hangups) = (signals::stop()?, signals::hangups()?);
     let server = http::listen(&state)?;
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
     tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(revocation::follow(state.clone()));
-    tokio::spawn(watching.run(state.clone()));
+    tokio::spawn(reload::run(state.clone(), path.to_path_buf(), watched, hangups));
     for warning in state.generation.load().warnings(state.clock.now()) {
         tracing::warn!("{warning}");
     }
+    announce_ca(&state);
     let listeners = state.config.listeners.iter();
     let addresses: Vec<String> = listeners
         .flat_map(|listener| listener.addresses.iter().map(ToString::to_string))
@@ -222,15 +237,22 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
         "the trust server is listening"
     );
     tokio::spawn(async move {
-        match signals::stop_requested().await {
-            Ok(signal) => tracing::info!(signal, "stopping: requests in flight are finished"),
-            Err(cause) => tracing::error!(%cause, "cannot wait for signals"),
-        }
+        let signal = stop.requested().await;
+        tracing::info!(signal, "stopping: requests in flight are finished");
         handle.stop(true).await;
     });
     server.await?;
+    state.audit.flush();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// So that whoever downloads the CA without being able to verify the server can compare.
+fn announce_ca(state: &State) {
+    let generation = state.generation.load();
+    if let Some(fingerprint) = generation.server_ca.fingerprint() {
+        tracing::info!(sha256 = fingerprint, "the CA that GET /ca hands out");
+    }
 }
 
 fn warn_about_openness(config: &Config) {
@@ -243,12 +265,14 @@ fn warn_about_openness(config: &Config) {
         (false, false) => "everybody may do everything",
     };
     for listener in &config.listeners {
+        let passwords = config.password.as_ref();
+        let tokens = tokens || passwords.is_some_and(|passwords| passwords.taken_at(listener));
         let name = listener.name.as_str();
         match &listener.tls {
             None if tokens => {
                 tracing::warn!(
                     listener = name,
-                    "no TLS is configured: anybody may listen in, and take tokens"
+                    "no TLS is configured: anybody may listen in, and take passwords and tokens"
                 )
             }
             None => {
@@ -275,6 +299,9 @@ async fn watch_health(state: web::Data<State>) {
     let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
     loop {
         ticks.tick().await;
+        for (sort, end) in state.generation.load().ends() {
+            metrics::certificate_end(sort, end);
+        }
         let store = state.store.clone();
         let database = tokio::task::spawn_blocking(move || store.check()).await;
         let database = database

@@ -3,17 +3,21 @@
 use std::{path::PathBuf, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use openssl::ssl::SslAcceptor;
+use openssl::{ssl::SslAcceptor, x509::X509};
 use platform::{
     config::ConfigError,
-    tls::{ClientTrust, IsRevoked, TlsError},
+    tls::{ClientCertificate, ClientTrust, IsRevoked, TlsError},
 };
 
 use crate::{
     access::Access,
     config::{Config, Listener, Proxies},
-    identity::rules::IdentityRules,
+    identity::{
+        password::{PasswordSetUpError, Passwords},
+        rules::IdentityRules,
+    },
     revocation::{Revocation, SetUpError},
+    server_ca::ServerCa,
 };
 
 /// One set of certificates, client CAs, identity rules and policy. Never changed, only replaced.
@@ -24,6 +28,10 @@ pub struct Generation {
     pub identity: IdentityRules,
     /// Which certificates were withdrawn.
     pub revocation: Arc<Revocation>,
+    /// Who may log in with a password; nothing if nobody may.
+    pub passwords: Option<Arc<Passwords>>,
+    /// Who issued the server's certificate.
+    pub server_ca: ServerCa,
     /// Who may do what.
     pub access: Access,
     /// Whose word about a client's certificate counts.
@@ -36,6 +44,7 @@ pub struct Ear {
     acceptor: Option<SslAcceptor>,
     trust: Option<ClientTrust>,
     asks: bool,
+    takes_passwords: bool,
 }
 
 /// Why no generation can be made of a configuration.
@@ -47,6 +56,9 @@ pub enum GenerationError {
     /// The lists of withdrawn certificates.
     #[error(transparent)]
     Revocation(#[from] SetUpError),
+    /// The files of users and groups.
+    #[error(transparent)]
+    Password(#[from] PasswordSetUpError),
     /// The files for TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -75,18 +87,32 @@ impl Generation {
             .flatten()
             .flat_map(|trust| trust.certificates().cloned());
         let revocation = Arc::new(Revocation::load(&config.revocation, issuers.collect())?);
+        let clients: Vec<&ClientTrust> = trusts.iter().flatten().collect();
+        let server_ca = ServerCa::load(config, &clients)?;
         let ears: Vec<Ear> = config
             .listeners
             .iter()
             .zip(trusts)
-            .map(|(listener, trust)| Ear::new(listener, trust, &revocation))
+            .map(|(listener, trust)| {
+                let takes_passwords = config
+                    .password
+                    .as_ref()
+                    .is_some_and(|passwords| passwords.taken_at(listener));
+                Ear::new(listener, trust, &revocation, takes_passwords)
+            })
             .collect::<Result<_, TlsError>>()?;
+        let passwords = config.password.as_ref().map(Passwords::load).transpose()?;
         check_pins(config)?;
         Ok(Self {
             number,
             identity: config.identity.clone(),
             revocation,
-            access: Access::new(config.policy.clone(), ears.iter().any(Ear::asks)),
+            server_ca,
+            passwords: passwords.map(Arc::new),
+            access: Access::new(
+                config.policy.clone(),
+                ears.iter().any(|ear| ear.asks() || ear.takes_passwords()),
+            ),
             proxies: config.proxies.clone(),
             ears,
         })
@@ -100,6 +126,36 @@ impl Generation {
     /// What the listener at `position` accepts with.
     pub fn ear(&self, position: usize) -> Option<&Ear> {
         self.ears.get(position)
+    }
+
+    /// Every certificate that may issue client certificates, each once.
+    pub fn client_cas(&self) -> impl Iterator<Item = &X509> {
+        let mut known: Vec<&X509> = Vec::new();
+        for certificate in self
+            .ears
+            .iter()
+            .filter_map(Ear::trust)
+            .flat_map(ClientTrust::certificates)
+        {
+            if !known.contains(&certificate) {
+                known.push(certificate);
+            }
+        }
+        known.into_iter()
+    }
+
+    /// When the first of each sort of what it rests on ends.
+    pub fn ends(&self) -> Vec<(&'static str, DateTime<Utc>)> {
+        let end = |certificate: &X509| {
+            ClientCertificate::new(certificate.clone()).map(|described| described.not_after())
+        };
+        let server = self.server_ca.leaf.as_ref().and_then(end);
+        let clients = self.client_cas().filter_map(end).min();
+        let lists = self.revocation.nearest_next_update();
+        [("server", server), ("client_ca", clients), ("crl", lists)]
+            .into_iter()
+            .filter_map(|(sort, end)| Some((sort, end?)))
+            .collect()
     }
 
     /// What an operator should know, in sentences.
@@ -145,6 +201,7 @@ impl Ear {
         listener: &Listener,
         trust: Option<ClientTrust>,
         revocation: &Arc<Revocation>,
+        takes_passwords: bool,
     ) -> Result<Self, TlsError> {
         let revocation = Arc::clone(revocation);
         let is_revoked: IsRevoked = Arc::new(move |chain| revocation.is_revoked_by_lists(chain));
@@ -158,6 +215,7 @@ impl Ear {
             acceptor,
             trust,
             asks: listener.asks(),
+            takes_passwords,
         })
     }
 
@@ -180,6 +238,11 @@ impl Ear {
     pub fn asks(&self) -> bool {
         self.asks
     }
+
+    /// Whether user names and passwords are taken here.
+    pub fn takes_passwords(&self) -> bool {
+        self.takes_passwords
+    }
 }
 
 /// Every file that a generation of this configuration is made of, beside the configuration file.
@@ -197,7 +260,12 @@ pub fn files(config: &Config) -> Vec<PathBuf> {
             pairs.chain(cas).collect::<Vec<_>>()
         })
         .collect();
+    files.extend(config.public.ca.iter().filter_map(|ca| ca.file().cloned()));
     files.extend(Revocation::files(&config.revocation));
+    if let Some(passwords) = &config.password {
+        files.push(passwords.file.clone());
+        files.extend(passwords.groups.clone());
+    }
     files.sort();
     files.dedup();
     files

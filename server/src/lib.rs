@@ -2,24 +2,28 @@
 //!
 //! Data flows one way: [`http`] accepts a connection, [`identity`] makes a principal of its certificate,
 //! [`access`] grants the action, [`publish`] validates, signs and stores, [`store`] holds the documents. Operators
-//! have [`quickstart`], [`check`] and [`moving`].
+//! have [`quickstart`], [`issuing`], [`check`] and [`moving`].
 
 #![forbid(unsafe_code)]
 
 pub mod access;
 pub mod accounts;
 pub mod app;
+pub mod audit;
 pub mod check;
+pub mod clients;
 pub mod clock;
 pub mod config;
 pub mod generation;
 pub mod http;
 pub mod identity;
+pub mod issuing;
 pub mod moving;
 pub mod publish;
 pub mod quickstart;
 pub mod refresh;
 pub mod reload;
 pub mod revocation;
+pub mod server_ca;
 pub mod store;
 pub mod telemetry;

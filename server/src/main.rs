@@ -11,10 +11,13 @@ use platform::{
 use server::{
     access::policy,
     accounts::{self, AccountCommand},
-    app, check,
+    app,
+    audit::command::{self as audit, AuditCommand},
+    check,
     config::{Config, ENVIRONMENT_PREFIX},
     generation::Generation,
     identity::whoami,
+    issuing::{self, BundleCommand, CaCommand},
     moving::{export, import, mirror},
     quickstart, refresh, revocation,
     store::{self, Store},
@@ -55,6 +58,16 @@ enum Command {
     Check(check::Options),
     /// Say who a certificate's holder is, by which rule and why; status 1 if nobody can tell.
     Whoami(whoami::Options),
+    /// A client CA for those who have no PKI.
+    Ca {
+        #[command(subcommand)]
+        command: CaCommand,
+    },
+    /// Client bundles: a user's certificate, key, and what their programs need.
+    Bundle {
+        #[command(subcommand)]
+        command: BundleCommand,
+    },
     /// Accounts and the keys that log in as them.
     Account {
         #[command(subcommand)]
@@ -75,6 +88,11 @@ enum Command {
     Deny {
         #[command(subcommand)]
         command: revocation::command::DenyCommand,
+    },
+    /// What was changed and by whom, and whether the record of it is whole.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// Look at or change the schema of the database that a configuration file names.
     Migrate {
@@ -112,10 +130,17 @@ fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error.to_string()),
         },
+        Some(Command::Ca { command }) => issuing::run_ca(&command).map_err(|error| error.to_string()),
+        Some(Command::Bundle { command }) => issuing::run_bundle(&command).map_err(|error| error.to_string()),
         Some(Command::Account { command }) => accounts::run(&command).map_err(|error| error.to_string()),
         Some(Command::Deny { command }) => {
             revocation::command::run(&command).map_err(|error| error.to_string())
         }
+        Some(Command::Audit { command }) => match audit::run(&command) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error.to_string()),
+        },
         Some(Command::Export(options)) => export::run(&options).map_err(|error| error.to_string()),
         Some(Command::Import(options)) => import::run(&options).map_err(|error| error.to_string()),
         Some(Command::Mirror(options)) => mirror::run(&options).map_err(|error| error.to_string()),
@@ -182,7 +207,8 @@ fn check_config(path: &std::path::Path) -> Result<(), String> {
 /// Prints what expires; true if there is anything.
 fn expiry(path: &std::path::Path, within: std::time::Duration) -> Result<bool, String> {
     let (config, _) = Config::load(path).map_err(|error| error.to_string())?;
-    let store = Store::open(&config.storage, config.storage_options).map_err(|error| error.to_string())?;
+    let store = Store::open_for_command(&config.storage, config.storage_options)
+        .map_err(|error| error.to_string())?;
     let within = chrono::TimeDelta::from_std(within).map_err(|_| "--within is too long".to_owned())?;
     let lines =
         refresh::expiry::report(&store, chrono::Utc::now(), within).map_err(|error| error.to_string())?;

@@ -10,7 +10,6 @@ use std::{
 
 use actix_web::web;
 use chrono::{DateTime, Utc};
-use platform::signals;
 use tokio::{
     signal::unix::Signal,
     time::{Instant, interval},
@@ -94,10 +93,10 @@ fn same_listeners(now: &Config, then: &Config) -> Result<(), GenerationError> {
 }
 
 /// What tells one state of a file from another: where it is, when it changed, how long it is.
-type Mark = Option<(u64, i64, i64, u64)>;
+pub type Mark = Option<(u64, i64, i64, u64)>;
 
 /// The files that a generation is made of, and how they were.
-struct Watched {
+pub struct Watched {
     files: Vec<PathBuf>,
     seen: Vec<Mark>,
     /// How they were at the last look, if that was not as when they were read.
@@ -106,7 +105,7 @@ struct Watched {
 
 impl Watched {
     /// The files of a configuration, which was itself read when it was `as_read`.
-    fn new(path: &Path, as_read: Mark, config: &Config) -> Self {
+    pub fn new(path: &Path, as_read: Mark, config: &Config) -> Self {
         let mut files = generation::files(config);
         let mut seen = marks(&files);
         files.push(path.to_path_buf());
@@ -136,7 +135,8 @@ impl Watched {
     }
 }
 
-fn mark(path: &Path) -> Mark {
+/// How a file is now; nothing if it is not there.
+pub fn mark(path: &Path) -> Mark {
     let found = fs::metadata(path).ok()?;
     Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
 }
@@ -155,94 +155,49 @@ fn marks(files: &[PathBuf]) -> Vec<Mark> {
     marks
 }
 
-/// What a reload needs to know from the time before anything was read.
-pub struct Reloader {
-    hangups: Signal,
-    path: PathBuf,
-    as_read: Mark,
-}
-
-/// The same, with the files that the configuration names.
-pub struct Watching {
-    hangups: Signal,
-    path: PathBuf,
-    watched: Watched,
-}
-
-impl Reloader {
-    /// To be made before the configuration is read: what changes from now on, or asks for a reload, is
-    /// not missed. Until then a SIGHUP ends the process.
-    ///
-    /// # Errors
-    /// When SIGHUP cannot be handled.
-    pub fn before_reading(path: &Path) -> std::io::Result<Self> {
-        Ok(Self {
-            hangups: signals::hangups()?,
-            path: path.to_path_buf(),
-            as_read: mark(path),
-        })
-    }
-
-    /// To be called before the files of the configuration are read.
-    pub fn watch(self, config: &Config) -> Watching {
-        let watched = Watched::new(&self.path, self.as_read, config);
-        Watching {
-            hangups: self.hangups,
-            path: self.path,
-            watched,
-        }
-    }
-}
-
-impl Watching {
-    /// Reloads whenever there is a reason to, for as long as the server runs.
-    pub async fn run(self, state: web::Data<State>) {
-        let Self {
-            mut hangups,
-            path,
-            mut watched,
-        } = self;
-        let mut settings = state.config.reload;
-        let mut looks = interval(LOOK);
-        let mut last = Instant::now();
-        loop {
-            let reason = tokio::select! {
-                hangup = hangups.recv() => match hangup {
-                    Some(()) => "SIGHUP",
-                    None => return,
-                },
-                _ = looks.tick() => {
-                    if settings.watch && watched.has_settled() {
-                        "a file changed"
-                    } else if settings.every.is_some_and(|every| last.elapsed() >= every) {
-                        "reload.every"
-                    } else {
-                        continue;
-                    }
+/// Reloads whenever there is a reason to, for as long as the server runs.
+pub async fn run(state: web::Data<State>, path: PathBuf, mut watched: Watched, mut hangups: Signal) {
+    let mut settings = state.config.reload;
+    let mut looks = interval(LOOK);
+    let mut last = Instant::now();
+    loop {
+        let reason = tokio::select! {
+            hangup = hangups.recv() => match hangup {
+                Some(()) => "SIGHUP",
+                None => return,
+            },
+            _ = looks.tick() => {
+                if settings.watch && watched.has_settled() {
+                    "a file changed"
+                } else if settings.every.is_some_and(|every| last.elapsed() >= every) {
+                    "reload.every"
+                } else {
+                    continue;
                 }
-            };
-            last = Instant::now();
-            let outcome = reload(&state, &path, &mut watched);
-            metrics::reloaded(outcome.is_ok());
-            let refused = match outcome {
-                Ok(config) => {
-                    settings = config.reload;
-                    tracing::info!(
-                        reason,
-                        generation = state.generation.load().number(),
-                        "reloaded certificates, client CAs, identity rules and policy"
-                    );
-                    None
-                }
-                Err(cause) => {
-                    tracing::error!(reason, %cause, "the reload was refused; everything stays as it was");
-                    Some(cause.to_string())
-                }
-            };
-            state.last_reload.set(Reloaded {
-                at: state.clock.now(),
-                refused,
-            });
-        }
+            }
+        };
+        last = Instant::now();
+        state.audit.reopen();
+        let outcome = reload(&state, &path, &mut watched);
+        metrics::reloaded(outcome.is_ok());
+        let refused = match outcome {
+            Ok(config) => {
+                settings = config.reload;
+                tracing::info!(
+                    reason,
+                    generation = state.generation.load().number(),
+                    "reloaded certificates, client CAs, identity rules and policy"
+                );
+                None
+            }
+            Err(cause) => {
+                tracing::error!(reason, %cause, "the reload was refused; everything stays as it was");
+                Some(cause.to_string())
+            }
+        };
+        state.last_reload.set(Reloaded {
+            at: state.clock.now(),
+            refused,
+        });
     }
 }

@@ -106,15 +106,12 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
                 tracing::warn!("SIGUSR1 and SIGUSR2 will not change the log level: {cause}");
             }
         });
+        // Before anybody can know that the signer is there, and tell it to stop.
+        let stop = signals::stop()?;
         let server = app::start(config).await?;
         app::run(server, async {
-            match signals::stop_requested().await {
-                Ok(signal) => tracing::info!("stopping because of {signal}"),
-                Err(cause) => {
-                    tracing::error!("signals cannot be received: {cause}");
-                    std::future::pending::<()>().await;
-                }
-            }
+            let signal = stop.requested().await;
+            tracing::info!("stopping because of {signal}");
         })
         .await?;
         Ok(())

@@ -24,6 +24,18 @@ use crate::{
 /// The registry, as image names begin.
 pub const REGISTRY: &str = "registry.test:5000";
 const REGISTRY_PORT: u16 = 5000;
+/// What a person would be asked for.
+const PASSPHRASES: [(&str, &str); 6] = [
+    ("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", "root passphrase"),
+    (
+        "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE",
+        "repository passphrase",
+    ),
+    ("NOTARY_ROOT_PASSPHRASE", "root passphrase"),
+    ("NOTARY_TARGETS_PASSPHRASE", "repository passphrase"),
+    ("NOTARY_SNAPSHOT_PASSPHRASE", "repository passphrase"),
+    ("NOTARY_DELEGATION_PASSPHRASE", "repository passphrase"),
+];
 
 /// dockerd and a registry that asks for client certificates.
 pub struct DockerHost {
@@ -88,7 +100,7 @@ impl DockerHost {
             place: self.place.clone(),
             program: program.to_path_buf(),
             home,
-            socket: format!("unix://{}", self.directory.join("dockerd/socket").display()),
+            socket: self.socket(),
             trust_server: None,
             content_trust: false,
         }
@@ -96,15 +108,55 @@ impl DockerHost {
 
     /// A docker CLI of a person with a certificate for the trust server on `port`.
     pub fn user(&self, program: &Path, name: &str, files: &ClientFiles, port: u16) -> Docker {
-        let mut docker = self.docker(program, name);
+        // "docker trust sign" names the signer of a new repository after the user it finds here.
+        let docker = self.user_with_password(program, (name, "unused"), &files.ca, port);
         let server = format!("{TRUST_NAME}:{port}");
         write_docker_certificates(&docker.home.join("tls").join(&server), files);
+        docker
+    }
+
+    /// A docker CLI of a person without a certificate, logged in at the registry with a name and a password.
+    pub fn user_with_password(
+        &self,
+        program: &Path,
+        (name, password): (&str, &str),
+        ca: &Path,
+        port: u16,
+    ) -> Docker {
+        let mut docker = self.docker(program, name);
+        let server = format!("{TRUST_NAME}:{port}");
+        let trusted = docker.home.join("tls").join(&server);
+        fs::create_dir_all(&trusted).unwrap();
+        fs::copy(ca, trusted.join("ca.crt")).unwrap();
         docker.trust_server = Some(format!("https://{server}"));
-        // "docker trust sign" names the signer of a new repository after the user it finds here.
-        let login = STANDARD.encode(format!("{name}:unused"));
+        let login = STANDARD.encode(format!("{name}:{password}"));
         let config = json!({"auths": {REGISTRY: {"auth": login}}});
         fs::write(docker.home.join("config.json"), config.to_string()).unwrap();
         docker
+    }
+
+    /// Runs a shell script as a person whose home directory is `home`, and who has set nothing up but what is
+    /// there; passphrases are in the environment.
+    pub fn shell(&self, home: &Path, script: &str) -> Finished {
+        fs::create_dir_all(home).unwrap();
+        let mut command = self.place.command(Path::new("/usr/bin/env"));
+        command
+            .arg("--chdir")
+            .arg(home)
+            .args(["/bin/bash", "-euc", script])
+            .env_clear();
+        command
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("HOME", home)
+            .env("DOCKER_HOST", self.socket());
+        for (name, value) in PASSPHRASES {
+            command.env(name, value);
+        }
+        Finished::run(&mut command, "")
+    }
+
+    fn socket(&self) -> String {
+        format!("unix://{}", self.directory.join("dockerd/socket").display())
     }
 
     /// Where its programs run.

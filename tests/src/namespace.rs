@@ -63,6 +63,14 @@ impl Place {
         }
     }
 
+    /// The URL of the trust server that listens there on `port`.
+    pub fn url(&self, port: u16) -> String {
+        match self {
+            Self::Here => format!("https://localhost:{port}"),
+            Self::Inside(_) => format!("https://{TRUST_NAME}:{port}"),
+        }
+    }
+
     /// Listens there, for a thread anywhere.
     pub fn listen(&self, address: IpAddr, port: u16) -> TcpListener {
         self.within(|| TcpListener::bind((address, port))).unwrap()

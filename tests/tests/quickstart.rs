@@ -144,7 +144,7 @@ fn bundles_hold_what_openssl_docker_and_browsers_expect() {
     for user in ["alice", "bob"] {
         let base = format!("users/{user}");
         let opened = made.shell(&format!(
-            "cd {base}; openssl pkcs12 -in cert.p12 -passin file:cert.p12.password -nodes -out all.pem; \
+            "cd {base}; openssl pkcs12 -in cert.p12 -passin file:p12-password.txt -nodes -out all.pem; \
              openssl x509 -in cert.pem -noout -pubkey >1; openssl pkey -in key.pem -pubout >2; cmp 1 2; \
              openssl x509 -in all.pem -noout -subject; openssl verify -CAfile ca.pem -purpose sslclient cert.pem; \
              openssl pkey -in all.pem -pubout | cmp 1 -"

@@ -184,7 +184,7 @@ fn the_documented_rules_do_what_the_page_says() {
     let config = directory.path().join("server.toml");
     fs::write(&config, format!("{before}{example}")).unwrap();
     let mut template = Template::new("Alice", Usage::Client, 1);
-    template.organisation = Some("Acme".to_owned());
+    template.organisations = vec!["Acme".to_owned()];
     let alice = pki.client("alice", &template);
     let explain = Path::new("--explain");
     whoami(&[

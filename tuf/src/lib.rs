@@ -36,7 +36,10 @@ pub use gun::{Gun, GunError};
 pub use json::{JsonError, MAX_DEPTH};
 pub use key::{KeyId, KeyIdError, KeyType, PublicKey};
 pub use metadata::MetadataError;
-pub use reading::{delegated_roles, expires, named_in_snapshot, named_snapshot, role_keys, stated_version};
+pub use reading::{
+    SignedTarget, delegated_roles, expires, named_in_snapshot, named_snapshot, role_keys, signed_targets,
+    signers, stated_version,
+};
 pub use refresh::{Refresh, RefreshError, plan_refresh};
 pub use rejection::Rejection;
 pub use role::{DelegationName, RoleName, RoleNameError};

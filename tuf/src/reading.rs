@@ -73,3 +73,58 @@ pub fn stated_version(bytes: &[u8], role: &RoleName) -> Result<Version, Metadata
 pub fn expires(bytes: &[u8]) -> Result<DateTime<Utc>, MetadataError> {
     Ok(Envelope::parse(bytes)?.expires())
 }
+
+/// A target, as a targets document names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedTarget {
+    /// Its name: for Docker, a tag.
+    pub name: String,
+    /// The checksum of what it names, if it is stated.
+    pub sha256: Option<Checksum>,
+    /// The length of what it names, in bytes.
+    pub length: i64,
+}
+
+/// What targets, or a delegation, name.
+///
+/// # Errors
+///
+/// Fails for bytes that are not targets.
+pub fn signed_targets(role: &RoleName, targets_bytes: &[u8]) -> Result<Vec<SignedTarget>, MetadataError> {
+    let document = Envelope::parse(targets_bytes)?;
+    let signed = document.signed(role)?;
+    let mut found = Vec::new();
+    for (name, target) in signed.map("targets")? {
+        let meta = FileMeta::read(target, "document.signed.targets")?;
+        found.push(SignedTarget {
+            name: name.to_owned(),
+            sha256: meta.sha256(),
+            length: meta.length(),
+        });
+    }
+    Ok(found)
+}
+
+/// The keys with a good signature on a document, of those that the document above it (its root, or the targets
+/// that delegate to it) declares for its role.
+///
+/// # Errors
+///
+/// Fails for bytes that are not such documents.
+pub fn signers(
+    above: &RoleName,
+    above_bytes: &[u8],
+    role: &RoleName,
+    bytes: &[u8],
+) -> Result<Vec<PublicKey>, MetadataError> {
+    let declaring = Envelope::parse(above_bytes)?;
+    let document = Envelope::parse(bytes)?;
+    if *above == RoleName::Root {
+        return RootBody::read(&declaring)?.role(role)?.signers(&document);
+    }
+    let body = TargetsBody::read(above, &declaring)?;
+    match body.delegation(role) {
+        Some(keys) => keys.signers(&document),
+        None => Ok(Vec::new()),
+    }
+}

@@ -21,8 +21,11 @@ pub(super) fn refuse(what: &'static str, path: &Path, reason: impl Into<String>)
     }
 }
 
-/// The certificates of a PEM file, at least one.
-pub(super) fn certificates(what: &'static str, path: &Path) -> Result<Vec<X509>, TlsError> {
+/// The certificates of a PEM file, at least one. `what` says in messages what the file is for.
+///
+/// # Errors
+/// When it cannot be read, or holds none.
+pub fn certificates(what: &'static str, path: &Path) -> Result<Vec<X509>, TlsError> {
     let pem = read(what, path)?;
     let found = X509::stack_from_pem(&pem).map_err(|cause| refuse(what, path, cause.to_string()))?;
     if found.is_empty() {

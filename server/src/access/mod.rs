@@ -259,6 +259,20 @@ impl Access {
         })
     }
 
+    /// Whether a principal may know who made the changes it reads: reading a repository is not enough for that.
+    ///
+    /// # Errors
+    /// When not.
+    pub fn may_see_actors(&self, principal: &Principal, gun: Option<&Gun>) -> Result<(), Denied> {
+        self.check(principal, &Right::To(Action::Changefeed), gun)
+            .map(drop)
+    }
+
+    /// The policy's rule that decides about a right, for the record; nothing when there is none.
+    pub fn deciding_rule(&self, principal: &Principal, right: &Right, gun: Option<&Gun>) -> Option<String> {
+        self.verdict(principal, right, gun.map(Gun::as_str)).rule
+    }
+
     /// Whether a principal may see that a GUN is there.
     pub fn shows(&self, principal: &Principal, gun: &str) -> bool {
         [Action::Pull, Action::List].into_iter().any(|action| {
@@ -301,7 +315,7 @@ impl Access {
             }),
             enforced: verdict.enforced,
             rule: verdict.rule,
-            own_key: verdict.own_key && !granted,
+            own_key: verdict.own_key && verdict.enforced && !granted,
         }
     }
 

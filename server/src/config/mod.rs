@@ -1,7 +1,10 @@
 //! The server's configuration: the Notary server's keys, and ours beside them.
 
+mod audit;
 mod auth;
+mod password;
 mod proxies;
+mod public;
 mod refresh;
 mod reload;
 mod repositories;
@@ -19,8 +22,11 @@ use platform::{
 
 use crate::{access::policy::Policy, identity::rules::IdentityRules, revocation::RevocationSettings};
 
+pub use audit::AuditSettings;
 pub use auth::TokenSettings;
+pub use password::PasswordSettings;
 pub use proxies::{ForwardedCertificate, Proxies, networks};
+pub use public::PublicSettings;
 pub use refresh::RefreshSettings;
 pub use reload::ReloadSettings;
 pub use repositories::GunPrefixes;
@@ -47,6 +53,8 @@ const SHUTDOWN_TIMEOUT: i64 = 30;
 pub struct Config {
     /// Where to listen, and what is asked of clients there; at least one.
     pub listeners: Vec<Listener>,
+    /// What clients are told about the server.
+    pub public: PublicSettings,
     /// Whose word about a connection counts.
     pub proxies: Proxies,
     /// Whose certificate is whose.
@@ -57,6 +65,8 @@ pub struct Config {
     pub revocation: RevocationSettings,
     /// The token service that clients without a certificate have to go to; nothing if there is none.
     pub auth: Option<TokenSettings>,
+    /// The users who may log in with a password; nothing if that is switched off.
+    pub password: Option<PasswordSettings>,
     /// Who signs timestamps and snapshots.
     pub trust_service: TrustService,
     /// Where metadata is stored.
@@ -69,6 +79,8 @@ pub struct Config {
     pub gun_prefixes: GunPrefixes,
     /// What caches are told.
     pub caching: Caching,
+    /// What is recorded of decisions and changes.
+    pub audit: AuditSettings,
     /// When timestamps are renewed in the background.
     pub refresh: RefreshSettings,
     /// When changed files are taken up.
@@ -121,11 +133,14 @@ impl Config {
             )?,
         };
         let listeners = server::listeners(settings)?;
+        let public = PublicSettings::read(settings)?;
         let proxies = Proxies::read(settings)?;
         let identity = IdentityRules::read(settings)?.unwrap_or_else(IdentityRules::built_in);
         let policy = Policy::read(settings)?;
         let revocation = RevocationSettings::read(settings)?;
         let auth = TokenSettings::read(settings)?;
+        let password = PasswordSettings::read(settings)?;
+        let audit = AuditSettings::read(settings)?;
         let refresh = RefreshSettings::read(settings)?;
         let reload = ReloadSettings::read(settings)?;
         let publish_limit = settings
@@ -139,17 +154,20 @@ impl Config {
             .unwrap_or(SHUTDOWN_TIMEOUT);
         Ok(Self {
             listeners,
+            public,
             proxies,
             identity,
             policy,
             revocation,
             auth,
+            password,
             trust_service,
             storage,
             storage_options,
             log_level,
             gun_prefixes,
             caching,
+            audit,
             refresh,
             reload,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),

@@ -7,15 +7,17 @@ use actix_web::{
     body::{BodySize, MessageBody},
     http::{
         StatusCode,
-        header::{ContentType, LOCATION},
+        header::{ACCEPT, ContentType, LOCATION},
     },
     web,
 };
 use tuf::Gun;
 
 use super::{
+    api,
     authenticate::authenticate,
     body, changefeed,
+    decision::Seen,
     error::ApiError,
     keys, metadata, repository,
     routes::{self, Operation, Resolution, Target},
@@ -33,20 +35,24 @@ pub async fn dispatch(
     let resolution = routes::resolve(request.method(), request.uri().path(), request.query_string());
     let operation = match &resolution {
         Resolution::Target(target) => target.operation,
-        Resolution::Moved(_) | Resolution::MethodNotAllowed => Operation::Unknown,
+        Resolution::Moved(_) | Resolution::MethodNotAllowed | Resolution::ReadOnly => Operation::Unknown,
     };
-    let mut principal = None;
+    let mut seen = Seen::new(&request);
     let answer = match resolution {
         Resolution::MethodNotAllowed => Ok(HttpResponse::MethodNotAllowed().finish()),
+        Resolution::ReadOnly => Err(ApiError::ReadOnly),
         Resolution::Moved(location) => Ok(HttpResponse::MovedPermanently()
             .insert_header((LOCATION, location))
             .finish()),
-        Resolution::Target(target) => handle(&state, &request, &mut payload, &target, &mut principal).await,
+        Resolution::Target(target) => handle(&state, &request, &mut payload, &target, &mut seen).await,
     };
-    let response = answer.unwrap_or_else(|error| {
-        report(&request, &error, principal.as_deref());
-        error.to_response()
-    });
+    if let Err(error) = &answer {
+        report(&request, error, &seen);
+    }
+    seen.record(&state, &request, &answer, started.elapsed());
+    let mut response = answer.unwrap_or_else(|error| error.to_response(operation.is_api()));
+    seen.name(&mut response);
+    seen.warn(&mut response, state.clock.now());
     telemetry::metrics::record(
         operation.label(),
         request.method().as_str(),
@@ -65,7 +71,8 @@ pub async fn dispatch(
         http.path = request.path(),
         http.status = response.status().as_u16(),
         http.duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        principal = principal.as_deref().unwrap_or_default(),
+        principal = seen.principal(),
+        request.id = seen.request_id(),
         peer.address = request.peer_addr().map(tracing::field::display),
         "answered"
     );
@@ -77,18 +84,45 @@ async fn handle(
     request: &HttpRequest,
     payload: &mut web::Payload,
     target: &Target,
-    known_as: &mut Option<String>,
+    seen: &mut Seen,
 ) -> Result<HttpResponse, ApiError> {
     match target.operation {
         Operation::Health => return Ok(status::health(state)),
         Operation::Metrics => return Ok(status::metrics(state)),
         _ => {}
     }
-    check_prefix(state, target)?;
     let generation = state.generation.load_full();
+    match target.operation {
+        Operation::Ca => return api::ca(&generation, request),
+        Operation::SetupScript => return api::setup_script(state, &generation),
+        Operation::OpenApi => return api::description(),
+        Operation::HealthInfo => {
+            let caller = authenticate(state, &generation, request, target).await.ok();
+            return api::health(state, &generation, caller.as_ref());
+        }
+        _ => {}
+    }
+    check_prefix(state, target)?;
+    seen.asked(&generation, target);
     let principal = authenticate(state, &generation, request, target).await?;
-    *known_as = Some(principal.name().to_owned());
+    let principal = seen.identified(principal);
     let access = &generation.access;
+    if target.operation.is_api() {
+        accepts_json(request)?;
+        let (query, which) = (
+            request.query_string(),
+            target.which.as_deref().unwrap_or_default(),
+        );
+        return match target.operation {
+            Operation::BasicInfo => api::basic_info(state, access, &principal).await,
+            Operation::Repositories => api::list(state, access, &principal, query).await,
+            Operation::Tags => api::tags(state, access, &principal, which).await,
+            Operation::Repository => api::one(state, access, &principal, which).await,
+            Operation::Version => api::version(access, &principal),
+            Operation::Settings => api::settings(state, &generation, &principal),
+            _ => Err(ApiError::NoRoute),
+        };
+    }
     let gun = target.gun.as_deref().map(Gun::parse).transpose();
     let gun = match (gun, target.operation) {
         (Ok(gun), _) => gun,
@@ -108,8 +142,9 @@ async fn handle(
                 Ok(HttpResponse::Ok().content_type(ContentType::json()).body("{}"))
             }
             Operation::Changefeed => {
+                let actors = access.may_see_actors(&principal, None);
                 let _grant = access.authorize_catalog(principal)?;
-                changefeed::read(state, None, request.query_string()).await
+                changefeed::read(state, None, request.query_string(), actors).await
             }
             _ => {
                 access.identified(&principal)?;
@@ -131,12 +166,27 @@ async fn handle(
         Operation::ReadKey => keys::read(state, access.authorize(principal, gun)?, target).await,
         Operation::RotateKey => keys::rotate(state, access.authorize(principal, gun)?, target).await,
         Operation::Changefeed => {
+            let actors = access.may_see_actors(&principal, Some(&gun));
             let grant = access.authorize_changes(principal, gun)?;
-            changefeed::read(state, Some(grant.gun().clone()), request.query_string()).await
+            changefeed::read(state, Some(grant.gun().clone()), request.query_string(), actors).await
         }
-        Operation::Ping | Operation::Health | Operation::Metrics | Operation::Unknown => {
-            Err(ApiError::NoRoute)
-        }
+        _ => Err(ApiError::NoRoute),
+    }
+}
+
+/// These answers are JSON and nothing else.
+fn accepts_json(request: &HttpRequest) -> Result<(), ApiError> {
+    let mut accepted = request.headers().get_all(ACCEPT).peekable();
+    let fits = |range: &str| {
+        let kind = range.split(';').next().unwrap_or_default().trim();
+        matches!(kind, "" | "*/*" | "application/*" | "application/json")
+    };
+    if accepted.peek().is_none()
+        || accepted.any(|value| value.to_str().is_ok_and(|text| text.split(',').any(fits)))
+    {
+        Ok(())
+    } else {
+        Err(ApiError::NotAcceptable)
     }
 }
 
@@ -152,12 +202,12 @@ fn check_prefix(state: &State, target: &Target) -> Result<(), ApiError> {
 }
 
 /// What the client is not told in full goes to the log.
-fn report(request: &HttpRequest, error: &ApiError, principal: Option<&str>) {
+fn report(request: &HttpRequest, error: &ApiError, seen: &Seen) {
     let (method, path) = (request.method().as_str(), request.path());
-    let principal = principal.unwrap_or_default();
+    let (principal, request_id) = (seen.principal(), seen.request_id());
     if error.status() >= StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::error!(http.method = method, http.path = path, principal, reason = %error, "a request failed");
+        tracing::error!(http.method = method, http.path = path, principal, request.id = request_id, reason = %error, "a request failed");
     } else {
-        tracing::info!(http.method = method, http.path = path, principal, reason = %error, "a request was refused");
+        tracing::info!(http.method = method, http.path = path, principal, request.id = request_id, reason = %error, "a request was refused");
     }
 }

@@ -10,11 +10,12 @@ use platform::{descriptors, tls::HandshakeError};
 
 use super::{
     connection::{AcceptError, Connection},
+    decision,
     dispatch::dispatch,
     handshakes::Handshakes,
     proxy_protocol::ProxyProtocolError,
 };
-use crate::{app::State, generation::Generation, telemetry};
+use crate::{app::State, telemetry};
 
 /// How many connections the system keeps until they are accepted, in a burst.
 const BACKLOG: i32 = 4096;
@@ -88,8 +89,8 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
                     })
                     .h1(map_config(app.into_factory(), |_| AppConfig::default()));
                 let accept = fn_service(move |tcp: actix_rt::net::TcpStream| {
-                    let (generation, handshakes) = (state.generation.load_full(), Arc::clone(&handshakes));
-                    async move { accept(tcp, &handshakes, &generation, position, behind_proxy).await }
+                    let (state, handshakes) = (state.clone(), Arc::clone(&handshakes));
+                    async move { accept(tcp, &state, &handshakes, position, behind_proxy).await }
                 });
                 accept.and_then(
                     http.map_err(|cause| tracing::debug!(reason = ?cause, "a connection ended early")),
@@ -102,13 +103,14 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
 
 async fn accept(
     tcp: actix_rt::net::TcpStream,
+    state: &State,
     handshakes: &Arc<Handshakes>,
-    generation: &Generation,
     listener: usize,
     behind_proxy: bool,
 ) -> Result<(Connection, Option<SocketAddr>), ()> {
     let address = tcp.peer_addr().ok();
-    match Connection::accept(tcp, handshakes, generation, listener, behind_proxy).await {
+    let generation = state.generation.load_full();
+    match Connection::accept(tcp, handshakes, &generation, listener, behind_proxy).await {
         Ok(connection) => {
             let address = connection.peer().address;
             Ok((connection, address))
@@ -121,6 +123,7 @@ async fn accept(
         Err(reason) => {
             telemetry::metrics::handshake_refused();
             tracing::warn!(peer.address = address.map(tracing::field::display), %reason, "a handshake failed");
+            decision::handshake_failed(state, &generation, listener, address, &reason);
             Err(())
         }
     }

@@ -46,6 +46,10 @@ pub async fn read(
         ),
     };
     let stored = stored.ok_or(ApiError::NotFound)?;
+    // Clients that look something up begin with the timestamp.
+    if target.operation == Operation::ReadCurrent && target.role.as_deref() == Some("timestamp") {
+        state.pulls.count(grant.gun().as_str());
+    }
     Ok(answer(
         request,
         &stored,

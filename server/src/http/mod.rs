@@ -1,9 +1,11 @@
 //! HTTP: the Notary contract. One page of routes, one file a handler group, one mapping of errors.
 
+mod api;
 mod authenticate;
 mod body;
 mod changefeed;
 mod connection;
+mod decision;
 mod dispatch;
 mod error;
 mod handshakes;

@@ -31,6 +31,26 @@ pub enum Operation {
     Changefeed,
     /// Is the server well?
     Health,
+    /// How the server is, for people.
+    HealthInfo,
+    /// The CA that issued the server's certificate.
+    Ca,
+    /// A script that sets a client up.
+    SetupScript,
+    /// Who am I?
+    BasicInfo,
+    /// The repositories that the caller may see.
+    Repositories,
+    /// One repository, or those of a namespace.
+    Repository,
+    /// The signed tags of a repository.
+    Tags,
+    /// The server's version.
+    Version,
+    /// The server's settings.
+    Settings,
+    /// What is answered beside the Notary contract.
+    OpenApi,
     /// Figures for Prometheus.
     Metrics,
     /// Nothing that exists.
@@ -51,6 +71,16 @@ impl Operation {
             Self::Delete => "DeleteTUF",
             Self::Changefeed => "Changefeed",
             Self::Health => "Health",
+            Self::HealthInfo => "HealthInfo",
+            Self::Ca => "Ca",
+            Self::SetupScript => "SetupScript",
+            Self::BasicInfo => "BasicInfo",
+            Self::Repositories => "Repositories",
+            Self::Repository => "Repository",
+            Self::Tags => "Tags",
+            Self::Version => "Version",
+            Self::Settings => "Settings",
+            Self::OpenApi => "OpenApi",
             Self::Metrics => "Metrics",
             Self::Unknown => "Unknown",
         }
@@ -66,10 +96,23 @@ impl Operation {
             _ => Class::Read,
         }
     }
+
+    /// Whether the answer has the shape of Docker Trusted Registry's interface.
+    pub fn is_api(self) -> bool {
+        matches!(
+            self,
+            Self::BasicInfo
+                | Self::Repositories
+                | Self::Repository
+                | Self::Tags
+                | Self::Version
+                | Self::Settings
+        )
+    }
 }
 
 /// The first match wins. The GUN is greedy and may hold anything but `*`, slashes too.
-const ROUTES: [(&str, &str, Operation); 11] = [
+const ROUTES: [(&str, &str, Operation); 21] = [
     ("GET", r"/v2/", Operation::Ping),
     ("POST", r"/v2/(?P<gun>[^*]+)/_trust/tuf/", Operation::Publish),
     (
@@ -105,6 +148,24 @@ const ROUTES: [(&str, &str, Operation); 11] = [
     ),
     ("GET", r"/_notary_server/health", Operation::Health),
     ("GET", r"/metrics", Operation::Metrics),
+    ("GET", r"/health", Operation::HealthInfo),
+    ("GET", r"/ca", Operation::Ca),
+    ("GET", r"/setup\.sh", Operation::SetupScript),
+    ("GET", r"/openapi\.json", Operation::OpenApi),
+    ("GET", r"/basic_info", Operation::BasicInfo),
+    ("GET", r"/api/v0/admin/version", Operation::Version),
+    ("GET", r"/api/v0/meta/settings", Operation::Settings),
+    ("GET", r"/api/v0/repositories/?", Operation::Repositories),
+    (
+        "GET",
+        r"/api/v0/repositories/(?P<which>.+)/tags/?",
+        Operation::Tags,
+    ),
+    (
+        "GET",
+        r"/api/v0/repositories/(?P<which>.+)",
+        Operation::Repository,
+    ),
 ];
 const ROLE: &str = r"root|targets(?:/[^/\s]+)*|snapshot|timestamp";
 
@@ -155,6 +216,8 @@ pub enum Resolution {
     Moved(String),
     /// Nowhere, with this method.
     MethodNotAllowed,
+    /// To something of our own interface that is only read.
+    ReadOnly,
 }
 
 /// Finds the route of a request.
@@ -206,7 +269,19 @@ pub fn resolve(method: &Method, raw_path: &str, query: &str) -> Resolution {
                 which: part("which"),
             }))
         })
-        .unwrap_or_else(unknown)
+        .unwrap_or_else(|| {
+            if is_read_only(&path) {
+                Resolution::ReadOnly
+            } else {
+                unknown()
+            }
+        })
+}
+
+/// Whether a path of our own interface is there, with another method.
+fn is_read_only(path: &str) -> bool {
+    let api = MATCHERS.iter().filter(|(_, _, operation)| operation.is_api());
+    api.into_iter().any(|(_, pattern, _)| pattern.is_match(path))
 }
 
 fn unknown() -> Resolution {

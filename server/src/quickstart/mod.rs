@@ -1,7 +1,5 @@
 //! `quickstart`: a development PKI, both configurations and client bundles, ready to start.
 
-mod bundle;
-mod files;
 mod pki;
 
 use std::{
@@ -11,42 +9,29 @@ use std::{
 
 use serde_json::{Value, json};
 
-use files::Directory;
+use crate::issuing::{
+    AUTHORITY_DAYS, CERTIFICATE_DAYS, IssuingError, authority,
+    bundle::{self, Bundle, UserName},
+    files::{self, Directory},
+};
 
 /// The ports of the Notary programs.
 const SERVER_PORT: u16 = 4443;
 const SIGNER_PORT: u16 = 7899;
+/// The name of the CA.
+const AUTHORITY: &str = "Countersign development CA";
 /// The alias that Notary's own examples use for the signer's passphrase.
 const PASSPHRASE_ALIAS: &str = "timestamp_1";
 
 /// Why the quickstart gave up.
 #[derive(Debug, thiserror::Error)]
 pub enum QuickstartError {
-    /// A file or directory cannot be made or read.
-    #[error("{}: {cause}", path.display())]
-    File {
-        /// The file or directory.
-        path: PathBuf,
-        /// What the operating system said.
-        cause: std::io::Error,
-    },
-    /// A file of an earlier run is not what it should be.
-    #[error("{}: {reason}; remove it to have it made anew", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// OpenSSL refuses.
-    #[error("OpenSSL: {0}")]
-    OpenSsl(#[from] openssl::error::ErrorStack),
+    /// A file cannot be made, or a certificate not issued.
+    #[error(transparent)]
+    Issuing(#[from] IssuingError),
     /// There is no port to listen on.
     #[error("no free port from {0} upwards")]
     NoPort(u16),
-    /// A user's name cannot be a directory's name.
-    #[error("\"{0}\" cannot be a user's name: use letters, digits, dots, dashes and underscores")]
-    UserName(String),
 }
 
 /// What to make.
@@ -77,20 +62,36 @@ pub struct Options {
 /// # Errors
 /// When a file cannot be made, or one of an earlier run is damaged.
 pub fn run(options: &Options) -> Result<(), QuickstartError> {
-    for user in &options.users {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if user.is_empty() || user.starts_with('.') || !user.chars().all(plain) {
-            return Err(QuickstartError::UserName(user.clone()));
-        }
-    }
+    let users: Vec<UserName> = options
+        .users
+        .iter()
+        .map(|user| UserName::parse(user))
+        .collect::<Result<_, _>>()?;
     let directory = Directory::make(&options.dir)?;
-    let authority = pki::authority(&directory)?;
+    // Beside the daemons' certificates: one CA is enough to begin with.
+    let authorities = Directory::make(&directory.path().join("pki"))?;
+    let authority = authority::init(&authorities, AUTHORITY, AUTHORITY_DAYS, None)?;
     pki::daemons(&directory, &authority, &options.host, options.listen)?;
     let ports = ports(&directory, options)?;
     configure(&directory, options, ports)?;
     let address = format!("{}:{}", options.host, ports.server);
-    for user in &options.users {
-        bundle::make(&directory, &authority, user, &address)?;
+    let url = format!("https://{address}");
+    let server_ca = authority.certificate_pem().map_err(IssuingError::from)?;
+    for user in &users {
+        let wanted = Bundle {
+            user,
+            groups: &[],
+            days: CERTIFICATE_DAYS,
+            url: Some(&url),
+            registry: None,
+            server_ca: &server_ca,
+        };
+        bundle::make(
+            &directory,
+            &format!("users/{}", user.as_str()),
+            &authority,
+            &wanted,
+        )?;
     }
     print_next_steps(directory.path(), &address, &options.users);
     Ok(())
@@ -178,7 +179,8 @@ fn configure(directory: &Directory, options: &Options, ports: Ports) -> Result<(
         "# The passphrase that the signer's private keys are sealed with. Without it they are lost.\n\
          export {variable}={passphrase}\n"
     );
-    directory.write_secret("signer/env.sh", environment.as_bytes())
+    directory.write_secret("signer/env.sh", environment.as_bytes())?;
+    Ok(())
 }
 
 fn pretty(value: &Value) -> Vec<u8> {

@@ -32,6 +32,7 @@ pub struct Builder {
     signer_programs: Option<Programs>,
     pki: Option<TestPki>,
     turns: bool,
+    tells_its_url: bool,
 }
 
 impl Builder {
@@ -47,6 +48,7 @@ impl Builder {
             pki: None,
             days_ago: 0,
             turns: false,
+            tells_its_url: false,
         };
         match std::env::var(ENGINE).ok().as_deref() {
             None | Some("" | "sqlite3") => builder,
@@ -150,6 +152,13 @@ impl Builder {
         self
     }
 
+    /// Sets `server.external_url`, for clients that ask how to be set up.
+    #[must_use]
+    pub fn tells_its_url(mut self) -> Self {
+        self.tells_its_url = true;
+        self
+    }
+
     /// Lets the trust server believe that it is so many days ago.
     #[must_use]
     pub fn days_ago(mut self, days: u32) -> Self {
@@ -171,6 +180,9 @@ impl Builder {
         pki.daemon("server", &[namespace::TRUST_NAME], &[namespace::ADDRESS]);
         pki.daemon("signer", &[], &[]);
         let mut config = server_config(self.place.address(), port, signer_port);
+        if self.tells_its_url {
+            set(&mut config, "server.external_url", json!(self.place.url(port)));
+        }
         for (key, value) in self.changes {
             set(&mut config, key, value);
         }

@@ -14,7 +14,7 @@ use crate::{
     alternator::Alternator,
     database::{Databases, Engine},
     http::Client,
-    namespace::{self, Place},
+    namespace::Place,
     notary::Notary,
     pki::{ClientFiles, TestPki},
     process::{Daemon, Stop, free_port},
@@ -89,10 +89,7 @@ impl TestServer {
 
     /// The URL that clients are given.
     pub fn url(&self) -> String {
-        match self.place {
-            Place::Here => format!("https://localhost:{}", self.entry()),
-            Place::Inside(_) => format!("https://{}:{}", namespace::TRUST_NAME, self.entry()),
-        }
+        self.place.url(self.entry())
     }
 
     /// The server of Notary's that takes turns with ours.

@@ -42,6 +42,11 @@ impl FileMeta {
         }
     }
 
+    /// The stated length, in bytes.
+    pub(crate) fn length(&self) -> i64 {
+        self.length
+    }
+
     /// Reads an entry. Hashes may be missing or of any length, and one that is `null` is there and empty, as it
     /// is for clients; fields other than hashes and length are left out.
     pub(crate) fn read(value: &Json, path: &'static str) -> Result<Self, MetadataError> {

@@ -177,6 +177,16 @@ impl CertificateFacts {
         &self.issuer
     }
 
+    /// The alternative names that can be read clearly, each as its field's name, a colon and the value.
+    pub fn alternative_names(&self) -> Vec<String> {
+        let kinds = [Field::Dns, Field::Uri, Field::Email, Field::Ip, Field::Upn];
+        let names = kinds.iter().flat_map(|field| {
+            let values = self.values(field).iter().flatten();
+            values.map(move |value| format!("{field}:{value}"))
+        });
+        names.collect()
+    }
+
     /// The subjects of the issuers' certificates that came with it, nearest first.
     pub fn issuers(&self) -> &[String] {
         &self.issuers

@@ -7,20 +7,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::QuickstartError;
+use super::IssuingError;
 
 /// Everyone may read it.
-const PUBLIC: u32 = 0o644;
+pub(crate) const PUBLIC: u32 = 0o644;
 /// Only its owner may.
-const SECRET: u32 = 0o600;
+pub(crate) const SECRET: u32 = 0o600;
 
 /// The directory that everything is made in, as an absolute path.
-pub(super) struct Directory {
+pub(crate) struct Directory {
     path: PathBuf,
 }
 
 impl Directory {
-    pub(super) fn make(path: &Path) -> Result<Self, QuickstartError> {
+    pub(crate) fn make(path: &Path) -> Result<Self, IssuingError> {
         let path = std::path::absolute(path).map_err(|cause| file_error(path, cause))?;
         fs::DirBuilder::new()
             .recursive(true)
@@ -30,63 +30,70 @@ impl Directory {
         Ok(Self { path })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.path.join(name).exists()
     }
 
-    pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, QuickstartError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, IssuingError> {
         let path = self.path.join(name);
         fs::read(&path).map_err(|cause| file_error(&path, cause))
     }
 
     /// Writes a file that everyone may read, unless it is there.
-    pub(super) fn write_new(&self, name: &str, content: &[u8]) -> Result<(), QuickstartError> {
+    pub(crate) fn write_new(&self, name: &str, content: &[u8]) -> Result<(), IssuingError> {
         self.write(name, content, PUBLIC)
     }
 
     /// Writes a file that only its owner may read, unless it is there.
-    pub(super) fn write_secret(&self, name: &str, content: &[u8]) -> Result<(), QuickstartError> {
+    pub(crate) fn write_secret(&self, name: &str, content: &[u8]) -> Result<(), IssuingError> {
         self.write(name, content, SECRET)
     }
 
-    fn write(&self, name: &str, content: &[u8], mode: u32) -> Result<(), QuickstartError> {
+    /// Writes a file anew, whatever is there: it is complete or as it was.
+    pub(crate) fn replace(&self, name: &str, content: &[u8], mode: u32) -> Result<(), IssuingError> {
         let path = self.path.join(name);
-        if path.exists() {
-            println!("kept  {}", path.display());
-            return Ok(());
-        }
         let parent = path.parent().unwrap_or(&self.path);
         fs::create_dir_all(parent).map_err(|cause| file_error(parent, cause))?;
         // Under another name first: a run that is cut off leaves no half of a file.
         let unfinished =
             path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().display()));
+        // A leftover would keep its own mode.
+        let _ = fs::remove_file(&unfinished);
         let written = OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(mode)
             .open(&unfinished)
             .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
             .and_then(|()| fs::rename(&unfinished, &path));
-        written.map_err(|cause| file_error(&path, cause))?;
+        written.map_err(|cause| file_error(&path, cause))
+    }
+
+    fn write(&self, name: &str, content: &[u8], mode: u32) -> Result<(), IssuingError> {
+        let path = self.path.join(name);
+        if path.exists() {
+            println!("kept  {}", path.display());
+            return Ok(());
+        }
+        self.replace(name, content, mode)?;
         println!("made  {}", path.display());
         Ok(())
     }
 }
 
-pub(super) fn file_error(path: &Path, cause: std::io::Error) -> QuickstartError {
-    QuickstartError::File {
+pub(crate) fn file_error(path: &Path, cause: std::io::Error) -> IssuingError {
+    IssuingError::File {
         path: path.to_path_buf(),
         cause,
     }
 }
 
 /// Random text of twice as many hex digits as bytes.
-pub(super) fn random_hex(bytes: usize) -> Result<String, QuickstartError> {
+pub(crate) fn random_hex(bytes: usize) -> Result<String, IssuingError> {
     let mut random = vec![0; bytes];
     openssl::rand::rand_bytes(&mut random)?;
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -1,0 +1,36 @@
+//! What people and scripts ask, beside the Notary contract: who am I, which repositories are there, who signed
+//! what. The shapes are those of Docker Trusted Registry, so that its clients go on working.
+
+mod account;
+mod ca;
+mod openapi;
+mod repositories;
+mod server;
+mod tags;
+
+pub use account::basic_info;
+pub use ca::{ca, setup_script};
+pub use openapi::description;
+pub use repositories::{list, one};
+pub use server::{health, settings, version};
+pub use tags::tags;
+
+use actix_web::{HttpResponse, http::header::ContentType};
+use serde::Serialize;
+
+use super::error::ApiError;
+
+/// A JSON answer.
+fn json<T: Serialize>(value: &T) -> Result<HttpResponse, ApiError> {
+    let body = serde_json::to_string(value).map_err(|cause| ApiError::StoredState(cause.to_string()))?;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
+}
+
+/// The parameters of a query, the first of each name.
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let pairs = actix_web::web::Query::<Vec<(String, String)>>::from_query(query).ok()?;
+    pairs
+        .into_inner()
+        .into_iter()
+        .find_map(|(key, value)| (key == name).then_some(value))
+}

@@ -1,0 +1,341 @@
+//! `GET /api/v0/repositories`: which repositories the caller may see.
+
+use actix_web::{HttpResponse, HttpResponseBuilder, http::header::ContentType};
+use chrono::{DateTime, Utc};
+use data_encoding::BASE64URL_NOPAD;
+use serde::Serialize;
+use tuf::{Gun, RoleName};
+use utoipa::ToSchema;
+
+use super::{json, parameter};
+use crate::{
+    access::Access,
+    app::State,
+    http::error::ApiError,
+    identity::Principal,
+    store::{Store, StoreError},
+};
+
+/// Repositories on a page when nobody says otherwise.
+const PAGE: usize = 10;
+/// Repositories on a page at the most.
+const PAGE_LIMIT: usize = 1000;
+/// Names read from the database at a time.
+const BATCH: u32 = 1000;
+
+/// A page of repositories.
+#[derive(Serialize, ToSchema)]
+pub struct Repositories {
+    repositories: Vec<Repository>,
+}
+
+/// A repository. What a registry would know is what a trust server can say of it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Repository {
+    /// Stable: made of the GUN.
+    id: String,
+    namespace: String,
+    /// Always `organization`.
+    namespace_type: &'static str,
+    name: String,
+    short_description: String,
+    long_description: String,
+    /// Always `private`: what others may see is the policy's to say.
+    visibility: &'static str,
+    scan_on_push: bool,
+    immutable_tags: bool,
+    enable_manifest_lists: bool,
+    /// Current metadata handed out by this server since it started.
+    pulls: u64,
+    /// Publishes, as far as the changefeed goes back.
+    pushes: u64,
+    tag_limit: u64,
+    /// The whole name.
+    gun: String,
+    /// Whether anything is signed in it.
+    signed: bool,
+    /// When the first document that only its publishers can renew expires.
+    expires: Option<DateTime<Utc>>,
+}
+
+/// The repositories that the caller may see, in the order of their names.
+#[utoipa::path(get, path = "/api/v0/repositories", tag = "repositories",
+    params(("pageSize" = Option<u32>, Query, description = "Repositories on a page, 10 unless said otherwise"),
+           ("pageStart" = Option<String>, Query, description = "The ID of the first repository of the page"),
+           ("count" = Option<bool>, Query, description = "Whether to say in X-Resource-Count how many there are")),
+    responses((status = 200, description = "A page; X-Next-Page-Start names the next", body = Repositories),
+              (status = 401, description = "Nobody the server knows", body = super::openapi::Errors)))]
+pub async fn list(
+    state: &State,
+    access: &Access,
+    principal: &Principal,
+    query: &str,
+) -> Result<HttpResponse, ApiError> {
+    access.identified(principal)?;
+    let size = match parameter(query, "pageSize") {
+        None => PAGE,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|size| (1..=PAGE_LIMIT).contains(size))
+            .ok_or_else(|| invalid("pageSize", &text, "a whole number from 1 to 1000"))?,
+    };
+    let start = parameter(query, "pageStart").filter(|start| !start.is_empty());
+    let start = start
+        .map(|start| gun_of(&start).ok_or_else(|| invalid("pageStart", &start, "the ID of a repository")))
+        .transpose()?;
+    let count = match parameter(query, "count").as_deref() {
+        None | Some("" | "false" | "0") => false,
+        Some("true" | "1") => true,
+        Some(other) => return Err(invalid("count", other, "true or false")),
+    };
+    let visible = {
+        let (access, principal) = (access.clone(), principal.clone());
+        state
+            .with_store(move |store| {
+                let shows = |gun: &str| access.shows(&principal, gun);
+                let page = names(store, start.as_deref(), size + 1, shows)?;
+                let total = if count {
+                    Some(names(store, None, usize::MAX, shows)?.len())
+                } else {
+                    None
+                };
+                Ok((page, total))
+            })
+            .await?
+    };
+    let (mut page, total) = visible;
+    let next = (page.len() > size).then(|| page.pop()).flatten();
+    let described = state
+        .with_store(move |store| {
+            page.iter()
+                .map(|gun| describe(store, gun))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    let repositories = described
+        .into_iter()
+        .map(|mut repository| {
+            repository.pulls = state.pulls.of(&repository.gun);
+            repository
+        })
+        .collect();
+    let mut response = HttpResponse::Ok();
+    if let Some(next) = next {
+        response.insert_header(("X-Next-Page-Start", id_of(&next)));
+    }
+    if let Some(total) = total {
+        response.insert_header(("X-Resource-Count", total));
+    }
+    finish(&mut response, &Repositories { repositories })
+}
+
+/// One repository, by its whole name or by namespace and name.
+#[utoipa::path(get, path = "/api/v0/repositories/{namespace}/{name}", tag = "repositories",
+    params(("namespace" = String, Path, description = "Everything between the host and the name; _ for none"),
+           ("name" = String, Path, description = "The last part of the name")),
+    responses((status = 200, description = "The repository; all of them, for a namespace alone", body = Repository),
+              (status = 404, description = "No such repository, for this caller", body = super::openapi::Errors)))]
+pub async fn one(
+    state: &State,
+    access: &Access,
+    principal: &Principal,
+    path: &str,
+) -> Result<HttpResponse, ApiError> {
+    access.identified(principal)?;
+    match find(state, access, principal, path).await? {
+        Found::One(gun) => {
+            let mut repository = state.with_store(move |store| describe(store, &gun)).await?;
+            repository.pulls = state.pulls.of(&repository.gun);
+            json(&repository)
+        }
+        Found::Namespace(guns) => {
+            let repositories = state
+                .with_store(move |store| {
+                    guns.iter()
+                        .map(|gun| describe(store, gun))
+                        .collect::<Result<_, _>>()
+                })
+                .await?;
+            json(&Repositories { repositories })
+        }
+    }
+}
+
+/// What a path names.
+pub(super) enum Found {
+    One(String),
+    Namespace(Vec<String>),
+}
+
+/// Looks for a GUN, then for namespace and name on any host, then for a namespace.
+pub(super) async fn find(
+    state: &State,
+    access: &Access,
+    principal: &Principal,
+    path: &str,
+) -> Result<Found, ApiError> {
+    let path = path.trim_end_matches('/').to_owned();
+    let (access, principal) = (access.clone(), principal.clone());
+    let found = state
+        .with_store(move |store| {
+            if let Ok(gun) = Gun::parse(&path)
+                && access.shows(&principal, &path)
+                && store.has(&gun)?
+            {
+                return Ok(vec![(Match::Whole, path)]);
+            }
+            let all = names(store, None, usize::MAX, |gun| {
+                matched(gun, &path).is_some() && access.shows(&principal, gun)
+            })?;
+            Ok(all
+                .into_iter()
+                .filter_map(|gun| Some((matched(&gun, &path)?, gun)))
+                .collect())
+        })
+        .await?;
+    let of = |wanted: Match| {
+        let guns = found.iter().filter(move |(kind, _)| *kind == wanted);
+        guns.map(|(_, gun)| gun.clone()).collect::<Vec<_>>()
+    };
+    match (of(Match::Whole).as_slice(), of(Match::Namespace)) {
+        ([one], _) => Ok(Found::One(one.clone())),
+        ([], namespace) if !namespace.is_empty() => Ok(Found::Namespace(namespace)),
+        ([], _) => Err(ApiError::NotFound),
+        (several, _) => Err(ApiError::InvalidParameter(format!(
+            "several hosts have a repository of this name; use the whole name: {}",
+            several.join(", ")
+        ))),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Match {
+    Whole,
+    Namespace,
+}
+
+fn matched(gun: &str, path: &str) -> Option<Match> {
+    let (namespace, name) = split(gun);
+    if path == format!("{namespace}/{name}") {
+        Some(Match::Whole)
+    } else if path == namespace {
+        Some(Match::Namespace)
+    } else {
+        None
+    }
+}
+
+/// The host, as Docker recognises it, is no part of the namespace.
+fn split(gun: &str) -> (&str, &str) {
+    let is_host = |part: &str| part.contains(['.', ':']) || part == "localhost";
+    let rest = match gun.split_once('/') {
+        Some((host, rest)) if is_host(host) => rest,
+        _ => gun,
+    };
+    rest.rsplit_once('/').unwrap_or(("_", rest))
+}
+
+/// At most `wanted` names from `start` on that pass.
+fn names(
+    store: &Store,
+    start: Option<&str>,
+    wanted: usize,
+    passes: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, StoreError> {
+    let mut found = Vec::new();
+    if let Some(start) = start
+        && passes(start)
+        && Gun::parse(start).is_ok_and(|gun| store.has(&gun).unwrap_or(false))
+    {
+        found.push(start.to_owned());
+    }
+    let mut after = start.unwrap_or_default().to_owned();
+    while found.len() < wanted {
+        let batch = store.guns(&after, BATCH)?;
+        let Some(last) = batch.last() else { break };
+        after.clone_from(last);
+        found.extend(batch.into_iter().filter(|gun| passes(gun)));
+    }
+    found.truncate(wanted);
+    Ok(found)
+}
+
+fn describe(store: &Store, gun: &str) -> Result<Repository, StoreError> {
+    let (namespace, name) = split(gun);
+    let mut expires = None;
+    let mut signed = false;
+    let mut pushes = 0;
+    if let Ok(parsed) = Gun::parse(gun) {
+        pushes = store.count_updates(&parsed)?;
+        for document in store.current_set(&parsed)? {
+            if document.role == RoleName::Timestamp {
+                continue;
+            }
+            if document.role.is_targets_type() {
+                signed |=
+                    tuf::signed_targets(&document.role, &document.bytes).is_ok_and(|found| !found.is_empty());
+            }
+            let end = tuf::expires(&document.bytes).ok();
+            expires = match (expires, end) {
+                (Some(known), Some(end)) => Some(std::cmp::min::<DateTime<Utc>>(known, end)),
+                (known, end) => known.or(end),
+            };
+        }
+    }
+    Ok(Repository {
+        id: id_of(gun),
+        namespace: namespace.to_owned(),
+        namespace_type: "organization",
+        name: name.to_owned(),
+        short_description: String::new(),
+        long_description: String::new(),
+        visibility: "private",
+        scan_on_push: false,
+        immutable_tags: false,
+        enable_manifest_lists: true,
+        pulls: 0,
+        pushes,
+        tag_limit: 0,
+        gun: gun.to_owned(),
+        signed,
+        expires,
+    })
+}
+
+fn id_of(gun: &str) -> String {
+    BASE64URL_NOPAD.encode(gun.as_bytes())
+}
+
+fn gun_of(id: &str) -> Option<String> {
+    String::from_utf8(BASE64URL_NOPAD.decode(id.as_bytes()).ok()?).ok()
+}
+
+fn invalid(name: &str, value: &str, allowed: &str) -> ApiError {
+    ApiError::InvalidParameter(format!("invalid {name} parameter: {value:?} ({allowed})"))
+}
+
+fn finish<T: Serialize>(response: &mut HttpResponseBuilder, body: &T) -> Result<HttpResponse, ApiError> {
+    let body = serde_json::to_string(body).map_err(|cause| ApiError::StoredState(cause.to_string()))?;
+    Ok(response.content_type(ContentType::json()).body(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_no_part_of_the_namespace() {
+        for (gun, expected) in [
+            ("reg.example:5000/org/team/app", ("org/team", "app")),
+            ("localhost/org/app", ("org", "app")),
+            ("org/app", ("org", "app")),
+            ("reg.example/app", ("_", "app")),
+            ("app", ("_", "app")),
+        ] {
+            assert_eq!(split(gun), expected, "{gun}");
+            assert_eq!(gun_of(&id_of(gun)).as_deref(), Some(gun));
+        }
+    }
+}

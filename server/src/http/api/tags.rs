@@ -1,0 +1,157 @@
+//! `GET /api/v0/repositories/{namespace}/{name}/tags`: who signed which digest, in which role, until when.
+
+use actix_web::HttpResponse;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tuf::{Document, Gun, RoleName};
+use utoipa::ToSchema;
+
+use super::{
+    json,
+    repositories::{Found, find},
+};
+use crate::{
+    access::Access,
+    app::State,
+    http::error::ApiError,
+    identity::Principal,
+    store::{Store, StoreError},
+};
+
+/// A signed tag.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tag {
+    name: String,
+    /// `sha256:` and hex.
+    digest: String,
+    /// The length of what the digest is of, in bytes.
+    size: i64,
+    /// Always true: this server knows signed tags only.
+    in_notary: bool,
+    /// Whether roles disagree about the digest.
+    hash_mismatch: bool,
+    /// The role that clients take it from.
+    role: String,
+    /// Every role that has this tag.
+    signatures: Vec<TagSignature>,
+}
+
+/// A role that has a tag.
+#[derive(Serialize, ToSchema, Clone)]
+#[serde(rename_all = "camelCase")]
+pub struct TagSignature {
+    role: String,
+    digest: String,
+    /// When the role's document expires.
+    expires: DateTime<Utc>,
+    /// Who signed the role's document.
+    signers: Vec<Signer>,
+}
+
+/// A key that signed.
+#[derive(Serialize, ToSchema, Clone)]
+#[serde(rename_all = "camelCase")]
+pub struct Signer {
+    /// As metadata lists the key.
+    key_id: String,
+    /// SHA-256 of the bare public key, hex.
+    #[serde(rename = "spkiSHA256")]
+    spki_sha256: Option<String>,
+    /// The account that the key is registered to.
+    account: Option<String>,
+}
+
+/// The signed tags of a repository.
+#[utoipa::path(get, path = "/api/v0/repositories/{namespace}/{name}/tags", tag = "repositories",
+    params(("namespace" = String, Path, description = "Everything between the host and the name; _ for none"),
+           ("name" = String, Path, description = "The last part of the name")),
+    responses((status = 200, description = "The signed tags", body = Vec<Tag>),
+              (status = 404, description = "No such repository, for this caller", body = super::openapi::Errors)))]
+pub async fn tags(
+    state: &State,
+    access: &Access,
+    principal: &Principal,
+    path: &str,
+) -> Result<HttpResponse, ApiError> {
+    access.identified(principal)?;
+    let Found::One(gun) = find(state, access, principal, path).await? else {
+        return Err(ApiError::NotFound);
+    };
+    let gun = Gun::parse(&gun).map_err(|_| ApiError::NotFound)?;
+    let tags = state.with_store(move |store| read(store, &gun)).await?;
+    json(&tags)
+}
+
+fn read(store: &Store, gun: &Gun) -> Result<Vec<Tag>, StoreError> {
+    let documents = store.current_set(gun)?;
+    let mut tags: Vec<Tag> = Vec::new();
+    let mut roles: Vec<&Document> = documents
+        .iter()
+        .filter(|document| document.role.is_targets_type())
+        .collect();
+    // Docker takes a tag from targets/releases before it takes it from targets.
+    roles.sort_by_key(|document| (rank(&document.role), document.role.as_str().to_owned()));
+    for document in roles {
+        let signers = signers(store, document, &documents)?;
+        let expires = tuf::expires(&document.bytes).unwrap_or_default();
+        for target in tuf::signed_targets(&document.role, &document.bytes).unwrap_or_default() {
+            let signature = TagSignature {
+                role: document.role.to_string(),
+                digest: target
+                    .sha256
+                    .map_or_else(String::new, |hash| format!("sha256:{hash}")),
+                expires,
+                signers: signers.clone(),
+            };
+            match tags.iter_mut().find(|tag| tag.name == target.name) {
+                Some(tag) => {
+                    tag.hash_mismatch |= tag.digest != signature.digest;
+                    tag.signatures.push(signature);
+                }
+                None => tags.push(Tag {
+                    name: target.name,
+                    digest: signature.digest.clone(),
+                    size: target.length,
+                    in_notary: true,
+                    hash_mismatch: false,
+                    role: signature.role.clone(),
+                    signatures: vec![signature],
+                }),
+            }
+        }
+    }
+    tags.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(tags)
+}
+
+fn rank(role: &RoleName) -> u8 {
+    match role.as_str() {
+        "targets/releases" => 0,
+        "targets" => 1,
+        _ => 2,
+    }
+}
+
+/// The keys with a good signature, by the document that declares them.
+fn signers(store: &Store, document: &Document, all: &[Document]) -> Result<Vec<Signer>, StoreError> {
+    let declaring = document.role.parent().unwrap_or(RoleName::Root);
+    let Some(parent) = all.iter().find(|candidate| candidate.role == declaring) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for key in tuf::signers(&parent.role, &parent.bytes, &document.role, &document.bytes).unwrap_or_default()
+    {
+        let spki_sha256 = key.spki_sha256().map(hex::encode);
+        let account = match &spki_sha256 {
+            Some(hash) => store.account_by_key(hash)?,
+            None => None,
+        };
+        found.push(Signer {
+            key_id: key.id().to_string(),
+            spki_sha256,
+            account: account.map(|account| account.name),
+        });
+    }
+    Ok(found)
+}

@@ -1,0 +1,256 @@
+//! Setting a client up in one command: the script that the server hands out, and then the real programs with
+//! nothing but what it wrote.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tests::{
+    ClientFiles, Finished, TestServer,
+    docker::{DockerHost, REGISTRY},
+    flows::docker::World,
+    process::installed_program,
+};
+
+/// A person on this machine who has fetched the script.
+struct Person {
+    server: TestServer,
+    home: TempDir,
+    script: PathBuf,
+    files: ClientFiles,
+}
+
+impl Person {
+    fn new(name: &str) -> Self {
+        let server = TestServer::builder()
+            .requests_certificates()
+            .tells_its_url()
+            .start();
+        let home = TempDir::new().unwrap();
+        let script = home.path().join("setup.sh");
+        let fetched = server.client_without_certificate().get("/setup.sh").ok();
+        fs::write(&script, fetched.body).unwrap();
+        let files = server.pki().user(name);
+        Self {
+            server,
+            home,
+            script,
+            files,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// The directory that the docker CLI looks in for this server.
+    fn tls(&self) -> PathBuf {
+        self.path(&format!(".docker/tls/localhost:{}", self.server.port()))
+    }
+
+    fn run(&self, more: &[&str]) -> Finished {
+        self.run_with(&self.files, more)
+    }
+
+    fn run_with(&self, files: &ClientFiles, more: &[&str]) -> Finished {
+        let mut command = Command::new("/bin/sh");
+        command.arg(&self.script).args(more);
+        command.arg(&files.certificate).arg(&files.key);
+        command.env("HOME", self.home.path()).current_dir("/");
+        Finished::run(&mut command, "")
+    }
+
+    /// The notary CLI with its configuration file alone.
+    fn notary(&self, arguments: &[&str]) -> Finished {
+        let mut command = Command::new(installed_program("notary", "notary"));
+        command.args(arguments).env_clear().env("HOME", self.home.path());
+        for role in ["ROOT", "TARGETS", "SNAPSHOT"] {
+            command.env(format!("NOTARY_{role}_PASSPHRASE"), "passphrase");
+        }
+        Finished::run(command.current_dir(self.home.path()), "")
+    }
+
+    fn json(&self, name: &str) -> Value {
+        serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap()
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn the_script_sets_notary_up_and_a_second_run_changes_nothing() {
+    let person = Person::new("alice");
+    let planned = person.run(&["--dry-run"]).ok().says("would write");
+    assert!(
+        !person.path(".docker").exists() && !person.path(".notary").exists(),
+        "{planned}"
+    );
+    person
+        .run(&[])
+        .ok()
+        .says("CN alice")
+        .says("takes this certificate")
+        .says("DOCKER_CONTENT_TRUST_SERVER");
+    assert_eq!(mode(&person.tls().join("client.key")), 0o600);
+    person.notary(&["init", "example.com/app", "--publish"]).ok();
+    person.notary(&["list", "example.com/app"]).ok();
+    let again = person.run(&[]).ok().does_not_say("wrote");
+    assert_eq!(again.stdout.matches("same ").count(), 4, "{again}");
+}
+
+#[test]
+fn the_script_adds_to_configurations_and_replaces_keys_only_when_forced() {
+    let person = Person::new("alice");
+    for (name, content) in [
+        (
+            ".notary/config.json",
+            json!({"trust_dir": "trust", "remote_server": {"url": "https://old", "skipTLSVerify": false}}),
+        ),
+        (
+            ".docker/config.json",
+            json!({"experimental": "enabled", "auths": {"other.test": {"auth": "eDp5"}}}),
+        ),
+    ] {
+        fs::create_dir_all(person.path(name).parent().unwrap()).unwrap();
+        fs::write(person.path(name), content.to_string()).unwrap();
+    }
+    let etc = person.path("etc");
+    let registry = ["--registry", "registry.test:5000", "--etc", etc.to_str().unwrap()];
+    person.run(&registry).ok();
+    let notary = person.json(".notary/config.json");
+    assert_eq!(
+        (&notary["trust_dir"], &notary["remote_server"]["skipTLSVerify"]),
+        (&json!("trust"), &json!(false))
+    );
+    assert_eq!(notary["remote_server"]["url"], person.server.url());
+    let docker = person.json(".docker/config.json");
+    assert_eq!(
+        (&docker["experimental"], &docker["auths"]["other.test"]["auth"]),
+        (&json!("enabled"), &json!("eDp5"))
+    );
+    assert_eq!(docker["auths"]["registry.test:5000"]["auth"], "YWxpY2U6dW51c2Vk");
+    person.run(&registry).ok().does_not_say("wrote");
+    // Another key is somebody's way in: it is not replaced by the way.
+    let before = fs::read(&person.files.key).unwrap();
+    let renewed = person.server.pki().client(
+        "alice-renewed",
+        &platform::pki::Template::new("alice", platform::pki::Usage::Client, 5),
+    );
+    person.run_with(&renewed, &registry).fails().says("--force");
+    assert_eq!(fs::read(person.tls().join("client.key")).unwrap(), before);
+    person
+        .run_with(&renewed, &[&registry[..], &["--force"]].concat())
+        .ok();
+    for directory in [person.tls(), etc.join("certs.d/registry.test:5000")] {
+        assert_eq!(
+            fs::read(directory.join("client.key")).unwrap(),
+            fs::read(&renewed.key).unwrap()
+        );
+        let kept = fs::read_dir(&directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let kept: Vec<_> = kept
+            .filter(|path| path.to_str().unwrap().contains("client.key.before-"))
+            .collect();
+        assert_eq!(fs::read(&kept[0]).unwrap(), before);
+        assert_eq!(mode(&kept[0]), 0o600);
+    }
+}
+
+#[test]
+fn the_script_refuses_what_no_server_would_take_and_writes_nothing() {
+    let person = Person::new("alice");
+    let pki = person.server.pki();
+    let mixed = ClientFiles {
+        key: pki.user("bob").key,
+        ..person.files.clone()
+    };
+    let swapped = ClientFiles {
+        certificate: person.files.key.clone(),
+        key: person.files.certificate.clone(),
+        ca: pki.ca(),
+    };
+    let missing = ClientFiles {
+        key: person.path("no.pem"),
+        ..person.files.clone()
+    };
+    for (files, reason) in [
+        (&mixed, "is not the key of"),
+        (&swapped, "is no certificate in PEM"),
+        (&missing, "cannot be read"),
+        (&pki.expired(), "has expired"),
+        (&pki.not_yet_valid(), "is not valid before"),
+        (&pki.server_only(), "is not for TLS clients"),
+    ] {
+        person.run_with(files, &[]).fails().says(reason);
+    }
+    person
+        .run(&["--registry", "registry.test/path"])
+        .fails()
+        .says("host name");
+    assert!(!person.path(".docker").exists() && !person.path(".notary").exists());
+    // The server's verdict is told, too: it does not know this CA.
+    person
+        .run_with(&pki.stranger("mallory"), &["--dry-run"])
+        .ok()
+        .says("answers 401");
+}
+
+#[test]
+fn docker_pushes_signs_and_pulls_with_what_the_script_wrote() {
+    let world = World::start(TestServer::builder().requests_certificates().tells_its_url());
+    let host = world.host();
+    let home = world.server().path().join("home of alice");
+    let files = world.server().pki().user("alice");
+    let url = world.server().url();
+    host.shell(
+        &home,
+        &format!(
+            "curl -fsS --cacert '{}' -o setup.sh {url}/setup.sh",
+            files.ca.display()
+        ),
+    )
+    .ok();
+    let set_up = format!(
+        "sh setup.sh --registry {REGISTRY} '{}' '{}'",
+        files.certificate.display(),
+        files.key.display()
+    );
+    // dockerd has another certificate for the registry.
+    host.shell(&home, &set_up).fails().says("is another key");
+    host.shell(&home, &format!("{set_up} --force"))
+        .ok()
+        .says("takes this certificate");
+    image(host, &home, &format!("{REGISTRY}/team/app:1"));
+    let session = format!(
+        "export DOCKER_CONTENT_TRUST_SERVER={url}; docker trust key generate alice >key.log; \
+         docker trust sign {REGISTRY}/team/app:1; \
+         DOCKER_CONTENT_TRUST=1 docker pull {REGISTRY}/team/app:1; \
+         notary -d .docker/trust list {REGISTRY}/team/app -r targets/releases"
+    );
+    host.shell(&home, &session)
+        .ok()
+        .says("Successfully signed")
+        .says("Tagging")
+        .says("targets/releases");
+}
+
+fn image(host: &DockerHost, home: &Path, reference: &str) {
+    let archive = home.join("image.tar");
+    fs::write(home.join("content"), reference).unwrap();
+    host.shell(
+        home,
+        &format!(
+            "tar -cf '{}' content; docker import image.tar {reference}",
+            archive.display()
+        ),
+    )
+    .ok();
+}

@@ -2,11 +2,12 @@
 
 use std::{
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     time::Duration,
 };
 
 use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslStream};
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use serde_json::Value;
 
 use crate::pki::ClientFiles;
@@ -95,7 +96,14 @@ impl Client {
     /// # Errors
     /// When the server refuses it.
     pub fn connect(&self) -> io::Result<SslStream<TcpStream>> {
-        let tcp = TcpStream::connect(("127.0.0.1", self.port))?;
+        self.connect_over(TcpStream::connect(("127.0.0.1", self.port))?)
+    }
+
+    /// The same over a TCP connection that is there already.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub fn connect_over(&self, tcp: TcpStream) -> io::Result<SslStream<TcpStream>> {
         // As the stock clients do; without it every request waits for a delayed acknowledgement.
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(TIMEOUT))?;
@@ -115,7 +123,14 @@ impl Client {
     /// # Errors
     /// When the connection breaks before there is a whole answer.
     pub fn raw(&self, request: &[u8]) -> io::Result<Response> {
-        let mut stream = self.connect()?;
+        Self::raw_over(self.connect()?, request)
+    }
+
+    /// The same over a connection that is there already.
+    ///
+    /// # Errors
+    /// When the connection breaks before there is a whole answer.
+    pub fn raw_over(mut stream: SslStream<TcpStream>, request: &[u8]) -> io::Result<Response> {
         // The server may answer, and stop reading, before it has read everything.
         let sent = stream.write_all(request);
         let received = Response::read(&mut stream, Vec::new());
@@ -156,17 +171,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> io::Result<Response> {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
-        for (name, value) in headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if !body.is_empty() {
-            request.push_str(&format!("Content-Length: {}\r\n", body.len()));
-        }
-        request.push_str("\r\n");
-        let mut bytes = request.into_bytes();
-        bytes.extend_from_slice(body);
-        self.raw(&bytes)
+        self.raw(&request_bytes(method, path, headers, body))
     }
 
     /// The same, where there has to be an answer.
@@ -203,6 +208,32 @@ impl Client {
         self.try_publish(gun, files)
             .unwrap_or_else(|cause| panic!("publishing {gun}: {cause}"))
     }
+}
+
+/// A request whose connection ends with it.
+pub fn request_bytes(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if !body.is_empty() {
+        request.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    request.push_str("\r\n");
+    let mut bytes = request.into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// A TCP connection to a port of this machine from a loopback address of the caller's choice.
+///
+/// # Errors
+/// When there are no descriptors left, or nobody listens.
+pub fn connection_from(address: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
+    let descriptor = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    bind(&descriptor, &SocketAddr::from((address, 0)))?;
+    connect(&descriptor, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    Ok(TcpStream::from(descriptor))
 }
 
 /// A form as the stock clients send it.

@@ -2,15 +2,14 @@
 
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
 use platform::descriptors;
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use serde_json::json;
-use tests::{TestServer, process::wait_until};
+use tests::{TestServer, http::connection_from, process::wait_until};
 
 /// How many connections are held open.
 const FLOOD: usize = 3000;
@@ -21,14 +20,6 @@ const PER_ADDRESS: usize = 64;
 /// A request that waited for one of the flood to time out would take this long.
 const ITS_PATIENCE: Duration = Duration::from_secs(10);
 const DISPLACED: &str = "countersign_tls_handshakes_displaced_total";
-
-/// A connection from an address of our choice.
-fn connection_from(address: Ipv4Addr, port: u16) -> std::io::Result<TcpStream> {
-    let descriptor = socket(AddressFamily::INET, SocketType::STREAM, None)?;
-    bind(&descriptor, &SocketAddr::from((address, 0)))?;
-    connect(&descriptor, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-    Ok(TcpStream::from(descriptor))
-}
 
 /// What a client says first: the server has its share of the work to do before it hears no more.
 fn client_hello(server: &TestServer) -> Vec<u8> {

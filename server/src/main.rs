@@ -14,6 +14,7 @@ use server::{
     app,
     audit::command::{self as audit, AuditCommand},
     check,
+    clients::directories,
     config::{Config, ENVIRONMENT_PREFIX},
     generation::Generation,
     identity::whoami,
@@ -58,6 +59,8 @@ enum Command {
     Check(check::Options),
     /// Say who a certificate's holder is, by which rule and why; status 1 if nobody can tell.
     Whoami(whoami::Options),
+    /// Put a certificate, its key and the server's CA where notary, docker and dockerd look for them.
+    ClientDirs(directories::Options),
     /// A client CA for those who have no PKI.
     Ca {
         #[command(subcommand)]
@@ -130,6 +133,7 @@ fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error.to_string()),
         },
+        Some(Command::ClientDirs(options)) => directories::run(&options).map_err(|error| error.to_string()),
         Some(Command::Ca { command }) => issuing::run_ca(&command).map_err(|error| error.to_string()),
         Some(Command::Bundle { command }) => issuing::run_bundle(&command).map_err(|error| error.to_string()),
         Some(Command::Account { command }) => accounts::run(&command).map_err(|error| error.to_string()),

@@ -1,5 +1,5 @@
-//! Setting a client up in one command: the script that the server hands out, and then the real programs with
-//! nothing but what it wrote.
+//! Setting a client up in one command, the script that the server hands out or `client-dirs`, and then the real
+//! programs with nothing but what it wrote.
 
 use std::{
     fs,
@@ -14,11 +14,21 @@ use tests::{
     ClientFiles, Finished, TestServer,
     docker::{DockerHost, REGISTRY},
     flows::docker::World,
-    process::installed_program,
+    process::{built_programs, installed_program},
 };
 
-/// A person on this machine who has fetched the script.
+/// The two ways to be set up. They do the same.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Script,
+    Command,
+}
+
+const WAYS: [Way; 2] = [Way::Script, Way::Command];
+
+/// A person on this machine who has fetched the script, or the program.
 struct Person {
+    way: Way,
     server: TestServer,
     home: TempDir,
     script: PathBuf,
@@ -26,7 +36,7 @@ struct Person {
 }
 
 impl Person {
-    fn new(name: &str) -> Self {
+    fn new(way: Way, name: &str) -> Self {
         let server = TestServer::builder()
             .requests_certificates()
             .tells_its_url()
@@ -37,6 +47,7 @@ impl Person {
         fs::write(&script, fetched.body).unwrap();
         let files = server.pki().user(name);
         Self {
+            way,
             server,
             home,
             script,
@@ -58,9 +69,24 @@ impl Person {
     }
 
     fn run_with(&self, files: &ClientFiles, more: &[&str]) -> Finished {
-        let mut command = Command::new("/bin/sh");
-        command.arg(&self.script).args(more);
-        command.arg(&files.certificate).arg(&files.key);
+        let mut command = match self.way {
+            Way::Script => {
+                let mut command = Command::new("/bin/sh");
+                command.arg(&self.script).args(more);
+                command.arg(&files.certificate).arg(&files.key);
+                command
+            }
+            Way::Command => {
+                let mut command = Command::new(built_programs().join("countersign-server"));
+                command
+                    .args(["client-dirs", "--url", &self.server.url()])
+                    .args(more);
+                command.arg("--cert").arg(&files.certificate);
+                command.arg("--key").arg(&files.key);
+                command.arg("--ca").arg(self.server.pki().ca());
+                command
+            }
+        };
         command.env("HOME", self.home.path()).current_dir("/");
         Finished::run(&mut command, "")
     }
@@ -85,122 +111,128 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn the_script_sets_notary_up_and_a_second_run_changes_nothing() {
-    let person = Person::new("alice");
-    let planned = person.run(&["--dry-run"]).ok().says("would write");
-    assert!(
-        !person.path(".docker").exists() && !person.path(".notary").exists(),
-        "{planned}"
-    );
-    person
-        .run(&[])
-        .ok()
-        .says("CN alice")
-        .says("takes this certificate")
-        .says("DOCKER_CONTENT_TRUST_SERVER");
-    assert_eq!(mode(&person.tls().join("client.key")), 0o600);
-    person.notary(&["init", "example.com/app", "--publish"]).ok();
-    person.notary(&["list", "example.com/app"]).ok();
-    let again = person.run(&[]).ok().does_not_say("wrote");
-    assert_eq!(again.stdout.matches("same ").count(), 4, "{again}");
-}
-
-#[test]
-fn the_script_adds_to_configurations_and_replaces_keys_only_when_forced() {
-    let person = Person::new("alice");
-    for (name, content) in [
-        (
-            ".notary/config.json",
-            json!({"trust_dir": "trust", "remote_server": {"url": "https://old", "skipTLSVerify": false}}),
-        ),
-        (
-            ".docker/config.json",
-            json!({"experimental": "enabled", "auths": {"other.test": {"auth": "eDp5"}}}),
-        ),
-    ] {
-        fs::create_dir_all(person.path(name).parent().unwrap()).unwrap();
-        fs::write(person.path(name), content.to_string()).unwrap();
-    }
-    let etc = person.path("etc");
-    let registry = ["--registry", "registry.test:5000", "--etc", etc.to_str().unwrap()];
-    person.run(&registry).ok();
-    let notary = person.json(".notary/config.json");
-    assert_eq!(
-        (&notary["trust_dir"], &notary["remote_server"]["skipTLSVerify"]),
-        (&json!("trust"), &json!(false))
-    );
-    assert_eq!(notary["remote_server"]["url"], person.server.url());
-    let docker = person.json(".docker/config.json");
-    assert_eq!(
-        (&docker["experimental"], &docker["auths"]["other.test"]["auth"]),
-        (&json!("enabled"), &json!("eDp5"))
-    );
-    assert_eq!(docker["auths"]["registry.test:5000"]["auth"], "YWxpY2U6dW51c2Vk");
-    person.run(&registry).ok().does_not_say("wrote");
-    // Another key is somebody's way in: it is not replaced by the way.
-    let before = fs::read(&person.files.key).unwrap();
-    let renewed = person.server.pki().client(
-        "alice-renewed",
-        &platform::pki::Template::new("alice", platform::pki::Usage::Client, 5),
-    );
-    person.run_with(&renewed, &registry).fails().says("--force");
-    assert_eq!(fs::read(person.tls().join("client.key")).unwrap(), before);
-    person
-        .run_with(&renewed, &[&registry[..], &["--force"]].concat())
-        .ok();
-    for directory in [person.tls(), etc.join("certs.d/registry.test:5000")] {
-        assert_eq!(
-            fs::read(directory.join("client.key")).unwrap(),
-            fs::read(&renewed.key).unwrap()
+fn both_set_notary_up_and_a_second_run_changes_nothing() {
+    for way in WAYS {
+        let person = Person::new(way, "alice");
+        let planned = person.run(&["--dry-run"]).ok().says("would write");
+        assert!(
+            !person.path(".docker").exists() && !person.path(".notary").exists(),
+            "{planned}"
         );
-        let kept = fs::read_dir(&directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().path());
-        let kept: Vec<_> = kept
-            .filter(|path| path.to_str().unwrap().contains("client.key.before-"))
-            .collect();
-        assert_eq!(fs::read(&kept[0]).unwrap(), before);
-        assert_eq!(mode(&kept[0]), 0o600);
+        person
+            .run(&[])
+            .ok()
+            .says("CN alice")
+            .says("takes this certificate")
+            .says("DOCKER_CONTENT_TRUST_SERVER");
+        assert_eq!(mode(&person.tls().join("client.key")), 0o600);
+        person.notary(&["init", "example.com/app", "--publish"]).ok();
+        person.notary(&["list", "example.com/app"]).ok();
+        let again = person.run(&[]).ok().does_not_say("wrote");
+        assert_eq!(again.stdout.matches("same ").count(), 4, "{again}");
     }
 }
 
 #[test]
-fn the_script_refuses_what_no_server_would_take_and_writes_nothing() {
-    let person = Person::new("alice");
-    let pki = person.server.pki();
-    let mixed = ClientFiles {
-        key: pki.user("bob").key,
-        ..person.files.clone()
-    };
-    let swapped = ClientFiles {
-        certificate: person.files.key.clone(),
-        key: person.files.certificate.clone(),
-        ca: pki.ca(),
-    };
-    let missing = ClientFiles {
-        key: person.path("no.pem"),
-        ..person.files.clone()
-    };
-    for (files, reason) in [
-        (&mixed, "is not the key of"),
-        (&swapped, "is no certificate in PEM"),
-        (&missing, "cannot be read"),
-        (&pki.expired(), "has expired"),
-        (&pki.not_yet_valid(), "is not valid before"),
-        (&pki.server_only(), "is not for TLS clients"),
-    ] {
-        person.run_with(files, &[]).fails().says(reason);
+fn both_add_to_configurations_and_replace_keys_only_when_forced() {
+    for way in WAYS {
+        let person = Person::new(way, "alice");
+        for (name, content) in [
+            (
+                ".notary/config.json",
+                json!({"trust_dir": "trust", "remote_server": {"url": "https://old", "skipTLSVerify": false}}),
+            ),
+            (
+                ".docker/config.json",
+                json!({"experimental": "enabled", "auths": {"other.test": {"auth": "eDp5"}}}),
+            ),
+        ] {
+            fs::create_dir_all(person.path(name).parent().unwrap()).unwrap();
+            fs::write(person.path(name), content.to_string()).unwrap();
+        }
+        let etc = person.path("etc");
+        let registry = ["--registry", "registry.test:5000", "--etc", etc.to_str().unwrap()];
+        person.run(&registry).ok();
+        let notary = person.json(".notary/config.json");
+        assert_eq!(
+            (&notary["trust_dir"], &notary["remote_server"]["skipTLSVerify"]),
+            (&json!("trust"), &json!(false))
+        );
+        assert_eq!(notary["remote_server"]["url"], person.server.url());
+        let docker = person.json(".docker/config.json");
+        assert_eq!(
+            (&docker["experimental"], &docker["auths"]["other.test"]["auth"]),
+            (&json!("enabled"), &json!("eDp5"))
+        );
+        assert_eq!(docker["auths"]["registry.test:5000"]["auth"], "YWxpY2U6dW51c2Vk");
+        person.run(&registry).ok().does_not_say("wrote");
+        // Another key is somebody's way in: it is not replaced by the way.
+        let before = fs::read(&person.files.key).unwrap();
+        let renewed = person.server.pki().client(
+            "alice-renewed",
+            &platform::pki::Template::new("alice", platform::pki::Usage::Client, 5),
+        );
+        person.run_with(&renewed, &registry).fails().says("--force");
+        assert_eq!(fs::read(person.tls().join("client.key")).unwrap(), before);
+        person
+            .run_with(&renewed, &[&registry[..], &["--force"]].concat())
+            .ok();
+        for directory in [person.tls(), etc.join("certs.d/registry.test:5000")] {
+            assert_eq!(
+                fs::read(directory.join("client.key")).unwrap(),
+                fs::read(&renewed.key).unwrap()
+            );
+            let kept = fs::read_dir(&directory)
+                .unwrap()
+                .map(|entry| entry.unwrap().path());
+            let kept: Vec<_> = kept
+                .filter(|path| path.to_str().unwrap().contains("client.key.before-"))
+                .collect();
+            assert_eq!(fs::read(&kept[0]).unwrap(), before);
+            assert_eq!(mode(&kept[0]), 0o600);
+        }
     }
-    person
-        .run(&["--registry", "registry.test/path"])
-        .fails()
-        .says("host name");
-    assert!(!person.path(".docker").exists() && !person.path(".notary").exists());
-    // The server's verdict is told, too: it does not know this CA.
-    person
-        .run_with(&pki.stranger("mallory"), &["--dry-run"])
-        .ok()
-        .says("answers 401");
+}
+
+#[test]
+fn both_refuse_what_no_server_would_take_and_write_nothing() {
+    for way in WAYS {
+        let person = Person::new(way, "alice");
+        let pki = person.server.pki();
+        let mixed = ClientFiles {
+            key: pki.user("bob").key,
+            ..person.files.clone()
+        };
+        let swapped = ClientFiles {
+            certificate: person.files.key.clone(),
+            key: person.files.certificate.clone(),
+            ca: pki.ca(),
+        };
+        let missing = ClientFiles {
+            key: person.path("no.pem"),
+            ..person.files.clone()
+        };
+        for (files, reason) in [
+            (&mixed, "is not the key of"),
+            (&swapped, "is no certificate in PEM"),
+            (&missing, "no.pem"),
+            (&pki.expired(), "has expired"),
+            (&pki.not_yet_valid(), "is not valid before"),
+            (&pki.server_only(), "is not for TLS clients"),
+        ] {
+            person.run_with(files, &[]).fails().says(reason);
+        }
+        person
+            .run(&["--registry", "registry.test/path"])
+            .fails()
+            .says("as image names begin");
+        assert!(!person.path(".docker").exists() && !person.path(".notary").exists());
+        // The server's verdict is told, too: it does not know this CA.
+        person
+            .run_with(&pki.stranger("mallory"), &["--dry-run"])
+            .ok()
+            .says("answers 401");
+    }
 }
 
 #[test]
@@ -253,4 +285,49 @@ fn image(host: &DockerHost, home: &Path, reference: &str) {
         ),
     )
     .ok();
+}
+
+#[test]
+fn client_dirs_knows_a_server_that_is_not_the_one_the_ca_vouches_for() {
+    let person = Person::new(Way::Command, "alice");
+    let pki = person.server.pki();
+    let files = pki.stranger("mallory");
+    let run = |url: &str, ca: &Path| {
+        let mut command = Command::new(built_programs().join("countersign-server"));
+        command
+            .args(["client-dirs", "--dry-run", "--url", url])
+            .arg("--home")
+            .arg(person.home.path());
+        command
+            .arg("--cert")
+            .arg(&person.files.certificate)
+            .arg("--key")
+            .arg(&person.files.key)
+            .arg("--ca")
+            .arg(ca);
+        Finished::run(&mut command, "")
+    };
+    let url = person.server.url();
+    run(&url, &pki.stranger_ca())
+        .fails()
+        .says("does not make")
+        .says("trusted");
+    let misnamed = TestServer::builder()
+        .set("server.tls_cert_file", json!("pki/other.test.pem"))
+        .set("server.tls_key_file", json!("pki/other.test-key.pem"))
+        .prepare();
+    misnamed.pki().daemon_called("other.test");
+    let misnamed = misnamed.start();
+    run(&misnamed.url(), &misnamed.pki().ca())
+        .fails()
+        .says("hostname mismatch");
+    run(&url, &files.key).fails().says("no certificate in PEM");
+    run(&format!("{url}/"), &pki.ca())
+        .fails()
+        .says("as clients write it");
+    // What cannot be reached now can be later.
+    run("https://localhost:1", &pki.ca())
+        .ok()
+        .says("was not asked")
+        .says("would write");
 }

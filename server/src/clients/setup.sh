@@ -55,7 +55,7 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$key" ] || fail "$usage"
 [ -n "$home" ] || fail 'HOME is not set: say --home DIR'
-case $registry in */* | .*) fail "--registry is a host name with its port, as in registry.example.com:5000, not $registry" ;; esac
+case $registry in */* | .*) fail "--registry $registry: a host, with its port if it has one, as image names begin" ;; esac
 # notary takes a relative path for one from its configuration file on.
 case $home in /*) ;; *) home=$PWD/$home ;; esac
 

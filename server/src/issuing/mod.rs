@@ -10,6 +10,7 @@ mod revocation_list;
 
 use std::path::PathBuf;
 
+pub use bundle::{check_registry, check_url};
 pub use command::{BundleCommand, CaCommand, run_bundle, run_ca};
 
 use crate::revocation::command::DenyCommandError;

@@ -4,7 +4,8 @@
 
 # What runs on every engine; the other tests choose theirs, or have nothing to do with one.
 SUITE = $(addprefix --test ,checking client_certificates damage docker_content_trust keys_and_changes limits moving \
-	notary_flows publish_mutations publish_refusals reading refreshing reloading requirements starting stopping tokens)
+	notary_flows open_connections publish_mutations publish_refusals reading refreshing reloading requirements starting \
+	stopping tokens)
 
 .PHONY: demo test lint requirements
 

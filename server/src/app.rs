@@ -17,7 +17,7 @@ use platform::{
 use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 
 use crate::{
-    audit::{SinkError, Sinks},
+    audit::{SinkError, Sinks, checkpoint},
     clock::Clock,
     config::{Config, Listener, TokenSettings, TrustService},
     generation::{Generation, GenerationError},
@@ -222,6 +222,7 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     tokio::spawn(watch_health(state.clone()));
     tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(revocation::follow(state.clone()));
+    tokio::spawn(checkpoint::run(state.clone()));
     tokio::spawn(reload::run(state.clone(), path.to_path_buf(), watched, hangups));
     for warning in state.generation.load().warnings(state.clock.now()) {
         tracing::warn!("{warning}");

@@ -420,3 +420,37 @@ fn whoever_has_little_left_of_a_certificate_is_told_when_it_ends() {
         });
     }
 }
+
+#[test]
+fn a_browser_with_a_certificate_is_signed_in() {
+    let server = TestServer::builder().requests_certificates().start();
+    publish(&server, "reg.example/org/<app>&");
+    let (status, head, page) = as_user(&server, "alice").get("/", &[]);
+    assert_eq!(status, 200, "{page}");
+    assert!(
+        head.contains("content-type: text/html") && head.contains("default-src 'none'"),
+        "{head}"
+    );
+    for text in [
+        "Signed in as <strong>alice</strong>",
+        "CN=alice",
+        "reg.example/org/&lt;app&gt;&amp;",
+    ] {
+        assert!(page.contains(text), "{page}");
+    }
+    assert!(
+        !page.to_lowercase().contains("log out") && !page.contains("<script"),
+        "{page}"
+    );
+    let (status, _, page) = as_nobody(&server).get("/", &[]);
+    assert_eq!(status, 401);
+    assert!(
+        page.contains("no client certificate was presented") && page.contains(".p12"),
+        "{page}"
+    );
+    let stranger = Curl {
+        server: &server,
+        who: Some(server.pki().expired()),
+    };
+    assert!(stranger.get("/", &[]).2.contains("certificate has expired"));
+}

@@ -11,8 +11,8 @@ use std::{
 };
 
 use chrono::{SecondsFormat, Utc};
+use serde::Serialize;
 
-use super::record::Decision;
 use crate::telemetry::metrics;
 
 /// How many records may wait. What comes when so many do is lost, logged and counted.
@@ -90,9 +90,9 @@ impl Sinks {
     }
 
     /// Hands a record on; it is written soon.
-    pub fn write(&self, decision: &Decision) {
+    pub fn write(&self, record: &impl Serialize) {
         let Some(queue) = &self.queue else { return };
-        let sent = serde_json::to_string(decision)
+        let sent = serde_json::to_string(record)
             .map_err(|cause| cause.to_string())
             .and_then(|line| match queue.try_send(Message::Line(line)) {
                 Ok(()) => Ok(()),

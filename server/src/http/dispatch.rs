@@ -50,7 +50,10 @@ pub async fn dispatch(
         report(&request, error, &seen);
     }
     seen.record(&state, &request, &answer, started.elapsed());
-    let mut response = answer.unwrap_or_else(|error| error.to_response(operation.is_api()));
+    let mut response = answer.unwrap_or_else(|error| match (&error, operation) {
+        (ApiError::Unidentified(reason), Operation::Overview) => api::refused(reason),
+        _ => error.to_response(operation.is_api()),
+    });
     seen.name(&mut response);
     seen.warn(&mut response, state.clock.now());
     telemetry::metrics::record(
@@ -107,6 +110,10 @@ async fn handle(
     let principal = authenticate(state, &generation, request, target).await?;
     let principal = seen.identified(principal);
     let access = &generation.access;
+    if target.operation == Operation::Overview {
+        access.identified(&principal)?;
+        return api::overview(state, access, &principal).await;
+    }
     if target.operation.is_api() {
         accepts_json(request)?;
         let (query, which) = (

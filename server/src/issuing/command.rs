@@ -276,6 +276,9 @@ fn check_days(issuer: &Issued, days: u32) -> Result<(), IssuingError> {
     }
 }
 
+/// Whether a certificate is one of those that are to be revoked.
+type IsMeant<'a> = Box<dyn Fn(&Record) -> bool + 'a>;
+
 /// Marks certificates as revoked; returns the serial numbers of all that were meant, also of those revoked before.
 fn revoke(
     index: &mut Index<'_>,
@@ -285,7 +288,7 @@ fn revoke(
 ) -> Result<Vec<String>, IssuingError> {
     let now = Utc::now();
     let digits = serial.map(|serial| serial.replace(':', "").trim_start_matches('0').to_uppercase());
-    let (is_meant, nobody): (Box<dyn Fn(&Record) -> bool>, String) = match (name, &digits) {
+    let (is_meant, nobody): (IsMeant<'_>, String) = match (name, &digits) {
         (Some(name), _) => (
             Box::new(move |record| record.name == name && record.not_after > now),
             format!("this CA issued nothing to \"{name}\" that is still valid"),

@@ -54,6 +54,16 @@ struct NewRow<'a> {
     hash: &'a str,
 }
 
+/// The last place of a chain, and its hash.
+fn end(connection: &mut DbConnection, chain: &str) -> QueryResult<Option<(i32, String)>> {
+    audit_log::table
+        .filter(audit_log::chain.eq(chain))
+        .select((audit_log::sequence, audit_log::hash))
+        .order(audit_log::sequence.desc())
+        .first(connection)
+        .optional()
+}
+
 /// Adds a record to its chain. To be called while nobody else can add to it: see [`Chain`].
 pub(super) fn append(
     connection: &mut DbConnection,
@@ -63,13 +73,7 @@ pub(super) fn append(
     now: DateTime<Utc>,
 ) -> QueryResult<Place> {
     let name = chain.name();
-    let last: Option<(i32, String)> = audit_log::table
-        .filter(audit_log::chain.eq(&name))
-        .select((audit_log::sequence, audit_log::hash))
-        .order(audit_log::sequence.desc())
-        .first(connection)
-        .optional()?;
-    let (sequence, previous) = last.unwrap_or_default();
+    let (sequence, previous) = end(connection, &name)?.unwrap_or_default();
     let sequence = sequence + 1;
     let record = ChangeRecord {
         chain: name.clone(),
@@ -131,6 +135,25 @@ impl Store {
                 self.note(connection, &chain, actor, change, now)
             })?,
         )
+    }
+
+    /// The ends of those of the chains that have one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn audit_ends(&self, chains: &[Chain]) -> Result<Vec<Place>, StoreError> {
+        let mut connection = self.database.reader()?;
+        let mut ends = Vec::new();
+        for chain in chains.iter().map(Chain::name) {
+            if let Some((sequence, hash)) = end(&mut connection, &chain)? {
+                ends.push(Place {
+                    chain,
+                    sequence,
+                    hash,
+                });
+            }
+        }
+        Ok(ends)
     }
 
     /// At most `count` rows after `after`, as they were added; of one chain, or of all.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslStream};
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 use serde_json::Value;
 
 use crate::pki::ClientFiles;
@@ -230,7 +230,9 @@ pub fn request_bytes(method: &str, path: &str, headers: &[(&str, &str)], body: &
 /// # Errors
 /// When there are no descriptors left, or nobody listens.
 pub fn connection_from(address: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
-    let descriptor = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    // Not for the daemons that other tests start meanwhile.
+    let flags = SocketFlags::CLOEXEC;
+    let descriptor = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
     bind(&descriptor, &SocketAddr::from((address, 0)))?;
     connect(&descriptor, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
     Ok(TcpStream::from(descriptor))

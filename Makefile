@@ -20,7 +20,7 @@ test: requirements
 	COUNTERSIGN_TEST_ENGINE=mysql cargo test --package tests --locked $(SUITE)
 
 requirements:
-	scripts/install-requirements.sh build database notary docker test
+	scripts/install-requirements.sh build database notary docker browser test
 
 lint:
 	cargo fmt --all --check

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing from Debian's packages, and nothing that is there already.
-# Usage: install-requirements.sh build|database|notary|docker|test ...
+# Usage: install-requirements.sh build|database|notary|docker|browser|test ...
 set -eu
 
 missing=""
@@ -45,6 +45,10 @@ for group in "$@"; do
             need /usr/bin/docker-registry docker-registry
             need unshare util-linux
             need ip iproute2
+            ;;
+        browser)
+            need chromium chromium
+            need certutil libnss3-tools
             ;;
         test)
             need faketime faketime

@@ -139,7 +139,9 @@ impl DockerHost {
     /// there; passphrases are in the environment.
     pub fn shell(&self, home: &Path, script: &str) -> Finished {
         fs::create_dir_all(home).unwrap();
-        let mut command = self.place.command(Path::new("/usr/bin/env"));
+        // In the process namespace too: there /proc is that of its processes, and whatever goes on ends with it.
+        let mut command = self.namespace.command(&["--mount", "--net", "--pid"]);
+        command.arg("/usr/bin/env");
         command
             .arg("--chdir")
             .arg(home)

@@ -52,6 +52,7 @@ for group in "$@"; do
             ;;
         test)
             need faketime faketime
+            need nginx nginx-light
             ;;
         *)
             echo "unknown group: $group" >&2

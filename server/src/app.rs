@@ -17,13 +17,14 @@ use platform::{
 use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 
 use crate::{
+    audit::{SinkError, Sinks, checkpoint},
     clock::Clock,
-    config::{Config, TokenSettings, TrustService},
+    config::{Config, Listener, TokenSettings, TrustService},
     generation::{Generation, GenerationError},
     http::{self, ListenError},
     identity::token::{BundleError, TokenAuth},
     refresh,
-    reload::{self, LastReload},
+    reload::{self, LastReload, Watched},
     revocation,
     store::{Store, StoreError},
     telemetry::{health::Health, metrics, pulls::Pulls},
@@ -58,6 +59,9 @@ pub enum StartError {
     /// The files that decide about connections and requests cannot be used.
     #[error(transparent)]
     Generation(#[from] GenerationError),
+    /// Records of decisions cannot be written.
+    #[error(transparent)]
+    Audit(#[from] SinkError),
     /// The server cannot listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -97,6 +101,8 @@ pub struct State {
     pub keys: KeyService,
     /// The kind of keys asked for.
     pub key_algorithm: KeyAlgorithm,
+    /// Where records of decisions go.
+    pub audit: Sinks,
     /// The time.
     pub clock: Clock,
     /// What the last checks found.
@@ -118,7 +124,9 @@ impl State {
         let (keys, key_algorithm) = key_service(&config.trust_service)?;
         let tokens = config.auth.as_ref().map(token_auth).transpose()?;
         let generation = Generation::load(&config, 1)?;
-        let store = Store::open(&config.storage, config.storage_options)?;
+        let audit = Sinks::open(&config.audit.sinks)?;
+        let store =
+            Store::open(&config.storage, config.storage_options)?.with_audit_table(config.audit.table);
         let metrics = metrics::install().map_err(StartError::Metrics)?;
         Ok(Self {
             config,
@@ -127,6 +135,7 @@ impl State {
             tokens,
             keys,
             key_algorithm,
+            audit,
             clock,
             health: Health::default(),
             pulls: Pulls::default(),
@@ -191,6 +200,7 @@ pub fn token_auth(settings: &TokenSettings) -> Result<TokenAuth, StartError> {
 /// # Errors
 /// When it cannot start.
 pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<(), StartError> {
+    let as_read = reload::mark(path);
     let (config, unknown_keys) = Config::load(path)?;
     let level = level.unwrap_or(config.log_level);
     tokio::spawn(logging::start(level, format).follow_signals(level));
@@ -203,15 +213,17 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
         );
     }
     warn_about_openness(&config);
+    let watched = Watched::new(path, as_read, &config);
     let state = web::Data::new(State::open(config, Clock::System)?);
-    // Before anybody can know that the server is there, and tell it to stop.
-    let stop = signals::stop()?;
+    // Before anybody can know that the server is there, and tell it to stop or to reload.
+    let (stop, hangups) = (signals::stop()?, signals::hangups()?);
     let server = http::listen(&state)?;
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
     tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(revocation::follow(state.clone()));
-    tokio::spawn(reload::run(state.clone(), path.to_path_buf()));
+    tokio::spawn(checkpoint::run(state.clone()));
+    tokio::spawn(reload::run(state.clone(), path.to_path_buf(), watched, hangups));
     for warning in state.generation.load().warnings(state.clock.now()) {
         tracing::warn!("{warning}");
     }
@@ -231,6 +243,7 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
         handle.stop(true).await;
     });
     server.await?;
+    state.audit.flush();
     tracing::info!("stopped");
     Ok(())
 }
@@ -244,25 +257,35 @@ fn announce_ca(state: &State) {
 }
 
 fn warn_about_openness(config: &Config) {
+    let (tokens, policy) = (config.auth.is_some(), config.policy.is_some());
+    let elsewhere = config.listeners.iter().any(Listener::asks);
+    // What whoever has no certificate may do, as access decides it.
+    let open_to = match (policy, elsewhere) {
+        (true, _) => "everybody may do what the policy lets anonymous clients do",
+        (false, true) => "everybody may read",
+        (false, false) => "everybody may do everything",
+    };
     for listener in &config.listeners {
-        let (name, tokens) = (listener.name.as_str(), config.auth.is_some());
+        let passwords = config.password.as_ref();
+        let tokens = tokens || passwords.is_some_and(|passwords| passwords.taken_at(listener));
+        let name = listener.name.as_str();
         match &listener.tls {
             None if tokens => {
                 tracing::warn!(
                     listener = name,
-                    "no TLS is configured: anybody may listen in, and take tokens"
+                    "no TLS is configured: anybody may listen in, and take passwords and tokens"
                 )
             }
             None => {
                 tracing::warn!(
                     listener = name,
-                    "no TLS is configured: everybody may do everything, and anybody may listen in"
+                    "no TLS is configured: {open_to}, and anybody may listen in"
                 )
             }
             Some(tls) if tls.client_auth == ClientAuth::Off && !tokens => {
                 tracing::warn!(
                     listener = name,
-                    "no client certificates are asked for: everybody may do everything (server.client_ca_file)"
+                    "no client certificates are asked for: {open_to} (server.client_ca_file)"
                 );
             }
             Some(_) => {}
@@ -277,6 +300,9 @@ async fn watch_health(state: web::Data<State>) {
     let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
     loop {
         ticks.tick().await;
+        for (sort, end) in state.generation.load().ends() {
+            metrics::certificate_end(sort, end);
+        }
         let store = state.store.clone();
         let database = tokio::task::spawn_blocking(move || store.check()).await;
         let database = database

@@ -6,13 +6,16 @@ use chrono::{DateTime, Utc};
 use openssl::{ssl::SslAcceptor, x509::X509};
 use platform::{
     config::ConfigError,
-    tls::{ClientTrust, IsRevoked, TlsError},
+    tls::{ClientCertificate, ClientTrust, IsRevoked, TlsError},
 };
 
 use crate::{
     access::Access,
     config::{Config, Listener, Proxies},
-    identity::rules::IdentityRules,
+    identity::{
+        password::{PasswordSetUpError, Passwords},
+        rules::IdentityRules,
+    },
     revocation::{Revocation, SetUpError},
     server_ca::ServerCa,
 };
@@ -25,6 +28,8 @@ pub struct Generation {
     pub identity: IdentityRules,
     /// Which certificates were withdrawn.
     pub revocation: Arc<Revocation>,
+    /// Who may log in with a password; nothing if nobody may.
+    pub passwords: Option<Arc<Passwords>>,
     /// Who issued the server's certificate.
     pub server_ca: ServerCa,
     /// Who may do what.
@@ -39,6 +44,7 @@ pub struct Ear {
     acceptor: Option<SslAcceptor>,
     trust: Option<ClientTrust>,
     asks: bool,
+    takes_passwords: bool,
 }
 
 /// Why no generation can be made of a configuration.
@@ -50,6 +56,9 @@ pub enum GenerationError {
     /// The lists of withdrawn certificates.
     #[error(transparent)]
     Revocation(#[from] SetUpError),
+    /// The files of users and groups.
+    #[error(transparent)]
+    Password(#[from] PasswordSetUpError),
     /// The files for TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -84,15 +93,26 @@ impl Generation {
             .listeners
             .iter()
             .zip(trusts)
-            .map(|(listener, trust)| Ear::new(listener, trust, &revocation))
+            .map(|(listener, trust)| {
+                let takes_passwords = config
+                    .password
+                    .as_ref()
+                    .is_some_and(|passwords| passwords.taken_at(listener));
+                Ear::new(listener, trust, &revocation, takes_passwords)
+            })
             .collect::<Result<_, TlsError>>()?;
+        let passwords = config.password.as_ref().map(Passwords::load).transpose()?;
         check_pins(config)?;
         Ok(Self {
             number,
             identity: config.identity.clone(),
             revocation,
             server_ca,
-            access: Access::new(config.policy.clone(), ears.iter().any(Ear::asks)),
+            passwords: passwords.map(Arc::new),
+            access: Access::new(
+                config.policy.clone(),
+                ears.iter().any(|ear| ear.asks() || ear.takes_passwords()),
+            ),
             proxies: config.proxies.clone(),
             ears,
         })
@@ -122,6 +142,20 @@ impl Generation {
             }
         }
         known.into_iter()
+    }
+
+    /// When the first of each sort of what it rests on ends.
+    pub fn ends(&self) -> Vec<(&'static str, DateTime<Utc>)> {
+        let end = |certificate: &X509| {
+            ClientCertificate::new(certificate.clone()).map(|described| described.not_after())
+        };
+        let server = self.server_ca.leaf.as_ref().and_then(end);
+        let clients = self.client_cas().filter_map(end).min();
+        let lists = self.revocation.nearest_next_update();
+        [("server", server), ("client_ca", clients), ("crl", lists)]
+            .into_iter()
+            .filter_map(|(sort, end)| Some((sort, end?)))
+            .collect()
     }
 
     /// What an operator should know, in sentences.
@@ -167,6 +201,7 @@ impl Ear {
         listener: &Listener,
         trust: Option<ClientTrust>,
         revocation: &Arc<Revocation>,
+        takes_passwords: bool,
     ) -> Result<Self, TlsError> {
         let revocation = Arc::clone(revocation);
         let is_revoked: IsRevoked = Arc::new(move |chain| revocation.is_revoked_by_lists(chain));
@@ -180,6 +215,7 @@ impl Ear {
             acceptor,
             trust,
             asks: listener.asks(),
+            takes_passwords,
         })
     }
 
@@ -202,6 +238,11 @@ impl Ear {
     pub fn asks(&self) -> bool {
         self.asks
     }
+
+    /// Whether user names and passwords are taken here.
+    pub fn takes_passwords(&self) -> bool {
+        self.takes_passwords
+    }
 }
 
 /// Every file that a generation of this configuration is made of, beside the configuration file.
@@ -221,6 +262,10 @@ pub fn files(config: &Config) -> Vec<PathBuf> {
         .collect();
     files.extend(config.public.ca.iter().filter_map(|ca| ca.file().cloned()));
     files.extend(Revocation::files(&config.revocation));
+    if let Some(passwords) = &config.password {
+        files.push(passwords.file.clone());
+        files.extend(passwords.groups.clone());
+    }
     files.sort();
     files.dedup();
     files

@@ -9,6 +9,7 @@
 pub mod access;
 pub mod accounts;
 pub mod app;
+pub mod audit;
 pub mod check;
 pub mod clients;
 pub mod clock;

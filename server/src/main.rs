@@ -11,7 +11,9 @@ use platform::{
 use server::{
     access::policy,
     accounts::{self, AccountCommand},
-    app, check,
+    app,
+    audit::command::{self as audit, AuditCommand},
+    check,
     clients::directories,
     config::{Config, ENVIRONMENT_PREFIX},
     doctor,
@@ -93,6 +95,11 @@ enum Command {
         #[command(subcommand)]
         command: revocation::command::DenyCommand,
     },
+    /// What was changed and by whom, and whether the record of it is whole.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Look at or change the schema of the database that a configuration file names.
     Migrate {
         #[command(subcommand)]
@@ -138,6 +145,11 @@ fn main() -> ExitCode {
         Some(Command::Deny { command }) => {
             revocation::command::run(&command).map_err(|error| error.to_string())
         }
+        Some(Command::Audit { command }) => match audit::run(&command) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error.to_string()),
+        },
         Some(Command::Export(options)) => export::run(&options).map_err(|error| error.to_string()),
         Some(Command::Import(options)) => import::run(&options).map_err(|error| error.to_string()),
         Some(Command::Mirror(options)) => mirror::run(&options).map_err(|error| error.to_string()),

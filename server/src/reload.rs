@@ -10,8 +10,10 @@ use std::{
 
 use actix_web::web;
 use chrono::{DateTime, Utc};
-use platform::signals;
-use tokio::time::{Instant, interval};
+use tokio::{
+    signal::unix::Signal,
+    time::{Instant, interval},
+};
 
 use crate::{
     app::{StartError, State},
@@ -51,12 +53,16 @@ impl LastReload {
 }
 
 /// Makes a new generation of a configuration file as it is now, and takes it up. If anything is wrong,
-/// everything stays as it was.
+/// everything stays as it was. `watched` becomes what this configuration names, also when it is refused:
+/// the file that it lacks may come later.
 ///
 /// # Errors
 /// When the configuration or one of its files is refused.
-pub fn reload(state: &State, path: &Path) -> Result<Config, StartError> {
+fn reload(state: &State, path: &Path, watched: &mut Watched) -> Result<Config, StartError> {
+    let as_read = mark(path);
     let (config, _) = Config::load(path)?;
+    // As they are before they are read: what changes while they are read has to be seen afterwards.
+    *watched = Watched::new(path, as_read, &config);
     same_listeners(&state.config, &config)?;
     let number = state.generation.load().number() + 1;
     let generation = Generation::load(&config, number)?;
@@ -87,10 +93,10 @@ fn same_listeners(now: &Config, then: &Config) -> Result<(), GenerationError> {
 }
 
 /// What tells one state of a file from another: where it is, when it changed, how long it is.
-type Mark = Option<(u64, i64, i64, u64)>;
+pub type Mark = Option<(u64, i64, i64, u64)>;
 
 /// The files that a generation is made of, and how they were.
-struct Watched {
+pub struct Watched {
     files: Vec<PathBuf>,
     seen: Vec<Mark>,
     /// How they were at the last look, if that was not as when they were read.
@@ -98,10 +104,12 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(path: &Path, config: &Config) -> Self {
+    /// The files of a configuration, which was itself read when it was `as_read`.
+    pub fn new(path: &Path, as_read: Mark, config: &Config) -> Self {
         let mut files = generation::files(config);
+        let mut seen = marks(&files);
         files.push(path.to_path_buf());
-        let seen = marks(&files);
+        seen.push(as_read);
         Self {
             files,
             seen,
@@ -127,12 +135,14 @@ impl Watched {
     }
 }
 
+/// How a file is now; nothing if it is not there.
+pub fn mark(path: &Path) -> Mark {
+    let found = fs::metadata(path).ok()?;
+    Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
+}
+
 /// For a directory, the marks of what is in it count too.
 fn marks(files: &[PathBuf]) -> Vec<Mark> {
-    let mark = |path: &Path| {
-        let found = fs::metadata(path).ok()?;
-        Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
-    };
     let mut marks = Vec::with_capacity(files.len());
     for path in files {
         marks.push(mark(path));
@@ -146,11 +156,7 @@ fn marks(files: &[PathBuf]) -> Vec<Mark> {
 }
 
 /// Reloads whenever there is a reason to, for as long as the server runs.
-pub async fn run(state: web::Data<State>, path: PathBuf) {
-    let Ok(mut hangups) = signals::hangups() else {
-        return;
-    };
-    let mut watched = Watched::new(&path, &state.config);
+pub async fn run(state: web::Data<State>, path: PathBuf, mut watched: Watched, mut hangups: Signal) {
     let mut settings = state.config.reload;
     let mut looks = interval(LOOK);
     let mut last = Instant::now();
@@ -171,11 +177,11 @@ pub async fn run(state: web::Data<State>, path: PathBuf) {
             }
         };
         last = Instant::now();
-        let outcome = reload(&state, &path);
+        state.audit.reopen();
+        let outcome = reload(&state, &path, &mut watched);
         metrics::reloaded(outcome.is_ok());
         let refused = match outcome {
             Ok(config) => {
-                watched = Watched::new(&path, &config);
                 settings = config.reload;
                 tracing::info!(
                     reason,

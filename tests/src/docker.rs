@@ -108,12 +108,28 @@ impl DockerHost {
 
     /// A docker CLI of a person with a certificate for the trust server on `port`.
     pub fn user(&self, program: &Path, name: &str, files: &ClientFiles, port: u16) -> Docker {
-        let mut docker = self.docker(program, name);
+        // "docker trust sign" names the signer of a new repository after the user it finds here.
+        let docker = self.user_with_password(program, (name, "unused"), &files.ca, port);
         let server = format!("{TRUST_NAME}:{port}");
         write_docker_certificates(&docker.home.join("tls").join(&server), files);
+        docker
+    }
+
+    /// A docker CLI of a person without a certificate, logged in at the registry with a name and a password.
+    pub fn user_with_password(
+        &self,
+        program: &Path,
+        (name, password): (&str, &str),
+        ca: &Path,
+        port: u16,
+    ) -> Docker {
+        let mut docker = self.docker(program, name);
+        let server = format!("{TRUST_NAME}:{port}");
+        let trusted = docker.home.join("tls").join(&server);
+        fs::create_dir_all(&trusted).unwrap();
+        fs::copy(ca, trusted.join("ca.crt")).unwrap();
         docker.trust_server = Some(format!("https://{server}"));
-        // "docker trust sign" names the signer of a new repository after the user it finds here.
-        let login = STANDARD.encode(format!("{name}:unused"));
+        let login = STANDARD.encode(format!("{name}:{password}"));
         let config = json!({"auths": {REGISTRY: {"auth": login}}});
         fs::write(docker.home.join("config.json"), config.to_string()).unwrap();
         docker

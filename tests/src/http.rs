@@ -2,11 +2,12 @@
 
 use std::{
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     time::Duration,
 };
 
 use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslStream};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 use serde_json::Value;
 
 use crate::pki::ClientFiles;
@@ -22,6 +23,34 @@ pub const FORM: &str = "multipart/form-data; boundary=a-boundary-for-tests";
 pub struct Client {
     port: u16,
     connector: SslConnector,
+}
+
+/// A connection that is kept open between requests.
+pub struct Open(SslStream<TcpStream>);
+
+impl Open {
+    /// Sends a request without a body and reads the answer.
+    ///
+    /// # Errors
+    /// When the server has closed the connection.
+    pub fn try_ask(&mut self, method: &str, path: &str) -> io::Result<Response> {
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+        self.0.write_all(head.as_bytes())?;
+        Response::read(&mut self.0, Vec::new())
+    }
+
+    /// The same, where the connection has to be open still.
+    #[track_caller]
+    pub fn ask(&mut self, method: &str, path: &str) -> Response {
+        self.try_ask(method, path)
+            .unwrap_or_else(|cause| panic!("{method} {path} on an open connection: {cause}"))
+    }
+
+    /// GET.
+    #[track_caller]
+    pub fn get(&mut self, path: &str) -> Response {
+        self.ask("GET", path)
+    }
 }
 
 /// An answer.
@@ -67,7 +96,14 @@ impl Client {
     /// # Errors
     /// When the server refuses it.
     pub fn connect(&self) -> io::Result<SslStream<TcpStream>> {
-        let tcp = TcpStream::connect(("127.0.0.1", self.port))?;
+        self.connect_over(TcpStream::connect(("127.0.0.1", self.port))?)
+    }
+
+    /// The same over a TCP connection that is there already.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub fn connect_over(&self, tcp: TcpStream) -> io::Result<SslStream<TcpStream>> {
         // As the stock clients do; without it every request waits for a delayed acknowledgement.
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(TIMEOUT))?;
@@ -77,12 +113,24 @@ impl Client {
             .map_err(|cause| io::Error::other(cause.to_string()))
     }
 
+    /// A connection that is kept open between requests.
+    pub fn open(&self) -> Open {
+        Open(self.connect().unwrap())
+    }
+
     /// Sends `request` as it is and reads the answer.
     ///
     /// # Errors
     /// When the connection breaks before there is a whole answer.
     pub fn raw(&self, request: &[u8]) -> io::Result<Response> {
-        let mut stream = self.connect()?;
+        Self::raw_over(self.connect()?, request)
+    }
+
+    /// The same over a connection that is there already.
+    ///
+    /// # Errors
+    /// When the connection breaks before there is a whole answer.
+    pub fn raw_over(mut stream: SslStream<TcpStream>, request: &[u8]) -> io::Result<Response> {
         // The server may answer, and stop reading, before it has read everything.
         let sent = stream.write_all(request);
         let received = Response::read(&mut stream, Vec::new());
@@ -123,17 +171,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> io::Result<Response> {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
-        for (name, value) in headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if !body.is_empty() {
-            request.push_str(&format!("Content-Length: {}\r\n", body.len()));
-        }
-        request.push_str("\r\n");
-        let mut bytes = request.into_bytes();
-        bytes.extend_from_slice(body);
-        self.raw(&bytes)
+        self.raw(&request_bytes(method, path, headers, body))
     }
 
     /// The same, where there has to be an answer.
@@ -170,6 +208,34 @@ impl Client {
         self.try_publish(gun, files)
             .unwrap_or_else(|cause| panic!("publishing {gun}: {cause}"))
     }
+}
+
+/// A request whose connection ends with it.
+pub fn request_bytes(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if !body.is_empty() {
+        request.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    request.push_str("\r\n");
+    let mut bytes = request.into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// A TCP connection to a port of this machine from a loopback address of the caller's choice.
+///
+/// # Errors
+/// When there are no descriptors left, or nobody listens.
+pub fn connection_from(address: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
+    // Not for the daemons that other tests start meanwhile.
+    let flags = SocketFlags::CLOEXEC;
+    let descriptor = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+    bind(&descriptor, &SocketAddr::from((address, 0)))?;
+    connect(&descriptor, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    Ok(TcpStream::from(descriptor))
 }
 
 /// A form as the stock clients send it.

@@ -10,6 +10,7 @@
 )]
 
 pub mod alternator;
+pub mod authority;
 pub mod database;
 pub mod docker;
 pub mod flows;
@@ -25,7 +26,9 @@ pub mod publisher;
 mod records;
 pub mod server;
 pub mod token_service;
+pub mod web;
 
+pub use authority::Authority;
 pub use database::{DatabaseServer, Databases, ENGINES, Engine, SERVED, Whose};
 pub use http::{Client, Response};
 pub use notary::Notary;

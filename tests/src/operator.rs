@@ -2,9 +2,14 @@
 
 use std::{ffi::OsStr, fs, path::Path, process::Command};
 
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
 use crate::{
-    process::{Finished, built_programs},
-    server::{PASSPHRASE, TestServer},
+    authority::Authority,
+    http::Client,
+    process::{Finished, built_programs, wait_until},
+    server::{PASSPHRASE, Prepared, TestServer, set},
 };
 
 impl TestServer {
@@ -16,6 +21,16 @@ impl TestServer {
             .arg(self.path().join("server.json"))
             .args(more);
         Finished::run(&mut run, "")
+    }
+
+    /// Runs `countersign-server COMMAND` with these arguments.
+    pub fn run_server_program<A: AsRef<OsStr>>(
+        &self,
+        command: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Finished {
+        let mut run = Command::new(built_programs().join("countersign-server"));
+        Finished::run(run.arg(command).args(arguments), "")
     }
 
     /// Runs `countersign-signer check` with this passphrase, or without one.
@@ -35,9 +50,72 @@ impl TestServer {
         Finished::run(&mut run, "")
     }
 
+    /// An authority with the key of its client CA.
+    pub fn authority(&self) -> Authority {
+        let directory = self.path().join("authority");
+        Authority::new(self.pki().authority(), &directory, &self.pki().ca())
+    }
+
+    /// Tells the server to read its files again.
+    pub fn hang_up(&self) {
+        let server = Pid::from_raw(i32::try_from(self.server_id()).unwrap()).unwrap();
+        kill_process(server, Signal::HUP).unwrap();
+    }
+
+    /// Sets a dotted key of the server's configuration file; `null` removes a whole section. It takes effect when the
+    /// server reads it again.
+    pub fn configure(&self, key: &str, value: Value) {
+        let path = self.path().join("server.json");
+        let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        if value.is_null() {
+            config.as_object_mut().unwrap().remove(key);
+        } else {
+            set(&mut config, key, value);
+        }
+        fs::write(path, config.to_string()).unwrap();
+    }
+
+    /// The value of one of its figures, for `client` to read; 0 if it was never recorded.
+    pub fn figure(&self, client: &Client, name: &str) -> f64 {
+        let figures = client.get("/metrics").ok().text();
+        let line = figures
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// How many of its reloads were taken up, and how many refused.
+    pub fn reloads(&self, client: &Client) -> (f64, f64) {
+        let of = |outcome| {
+            self.figure(
+                client,
+                &format!("countersign_reloads_total{{outcome=\"{outcome}\"}}"),
+            )
+        };
+        (of("taken"), of("refused"))
+    }
+
+    /// Has the server read its files again, and waits until it has taken them up.
+    pub fn reload(&self, client: &Client) {
+        let (before, _) = self.reloads(client);
+        self.hang_up();
+        wait_until("the files are taken up", || self.reloads(client).0 > before);
+    }
+
     /// The passphrase of its signer.
     pub fn passphrase(&self) -> &'static str {
         PASSPHRASE.1
+    }
+}
+
+impl Prepared {
+    /// Runs `countersign-server check-config`.
+    pub fn check_config(&self) -> Finished {
+        let mut run = Command::new(built_programs().join("countersign-server"));
+        run.arg("check-config")
+            .arg("--config")
+            .arg(self.path().join("server.json"));
+        Finished::run(&mut run, "")
     }
 }
 

@@ -25,9 +25,12 @@ pub struct Key {
 impl Key {
     /// A bare ECDSA key.
     pub fn generate() -> Self {
-        let key = KeyKind::P256.generate().unwrap();
-        let public = key.public_key_to_der().unwrap();
-        Self::new(&key, "ecdsa", &public)
+        Self::of(&KeyKind::P256.generate().unwrap())
+    }
+
+    /// An ECDSA key that somebody has already.
+    pub fn of(key: &PKey<Private>) -> Self {
+        Self::new(key, "ecdsa", &key.public_key_to_der().unwrap())
     }
 
     /// A key with a certificate, as root keys have; `name` is the certificate's common name.

@@ -395,3 +395,62 @@ fn health_tells_of_a_refused_reload() {
         assert!(description["paths"][path]["get"].is_object(), "{path}");
     }
 }
+
+#[test]
+fn whoever_has_little_left_of_a_certificate_is_told_when_it_ends() {
+    use platform::pki::{Template, Usage};
+    let server = TestServer::builder().requests_certificates().start();
+    let mut template = Template::new("late", Usage::Client, 1);
+    template.validity = (-95 * 3600, 5 * 3600);
+    let late = Curl {
+        server: &server,
+        who: Some(server.pki().client("late", &template)),
+    };
+    let (_, head, _) = late.get("/v2/", &[]);
+    assert!(
+        server_header(&head, "x-client-cert-expires").is_some_and(|end| end.ends_with('z')),
+        "{head}"
+    );
+    let (_, head, _) = as_user(&server, "alice").get("/v2/", &[]);
+    assert_eq!(server_header(&head, "x-client-cert-expires"), None);
+    for role in ["server", "client_ca"] {
+        let name = format!("countersign_certificate_not_after_timestamp_seconds{{role=\"{role}\"}}");
+        tests::process::wait_until("the figure is there", || {
+            as_nobody(&server).get("/metrics", &[]).2.contains(&name)
+        });
+    }
+}
+
+#[test]
+fn a_browser_with_a_certificate_is_signed_in() {
+    let server = TestServer::builder().requests_certificates().start();
+    publish(&server, "reg.example/org/<app>&");
+    let (status, head, page) = as_user(&server, "alice").get("/", &[]);
+    assert_eq!(status, 200, "{page}");
+    assert!(
+        head.contains("content-type: text/html") && head.contains("default-src 'none'"),
+        "{head}"
+    );
+    for text in [
+        "Signed in as <strong>alice</strong>",
+        "CN=alice",
+        "reg.example/org/&lt;app&gt;&amp;",
+    ] {
+        assert!(page.contains(text), "{page}");
+    }
+    assert!(
+        !page.to_lowercase().contains("log out") && !page.contains("<script"),
+        "{page}"
+    );
+    let (status, _, page) = as_nobody(&server).get("/", &[]);
+    assert_eq!(status, 401);
+    assert!(
+        page.contains("no client certificate was presented") && page.contains(".p12"),
+        "{page}"
+    );
+    let stranger = Curl {
+        server: &server,
+        who: Some(server.pki().expired()),
+    };
+    assert!(stranger.get("/", &[]).2.contains("certificate has expired"));
+}

@@ -222,7 +222,12 @@ fn publish_under_fire(run: Run) {
             publish_all(&client, &publisher, &progress, run)
         });
         let reader = scope.spawn(|| read_all(&client, &progress));
-        while finished.recv_timeout(random.below(between)) == Err(RecvTimeoutError::Timeout) {
+        let (mut limit, mut stored) = (between, 0);
+        while finished.recv_timeout(random.below(limit)) == Err(RecvTimeoutError::Timeout) {
+            // On a slow machine nothing might ever be stored between two kills.
+            let newest = progress.newest.load(Ordering::SeqCst);
+            limit = if newest > stored { between } else { limit * 2 };
+            stored = newest;
             match victim {
                 Victim::Server => server.restart_server(Stop::AtOnce),
                 Victim::Signer => server.restart_signer(Stop::AtOnce),

@@ -62,6 +62,10 @@ impl Machine {
         command
     }
 
+    fn examine(&self, prepared: &Path) -> Finished {
+        self.doctor(&["--config", &config(prepared)])
+    }
+
     fn doctor(&self, arguments: &[&str]) -> Finished {
         Finished::run(self.command().args(arguments), "")
     }
@@ -183,7 +187,7 @@ fn names_chains_dates_and_keys_of_certificates_are_compared() {
     let other = TestServer::builder()
         .set("server.external_url", json!("https://other.test:4443"))
         .prepare();
-    let found = machine.doctor(&["--config", &config(other.path())]).fails();
+    let found = machine.examine(other.path()).fails();
     finds(
         &found,
         "is not for other.test",
@@ -206,7 +210,7 @@ fn names_chains_dates_and_keys_of_certificates_are_compared() {
             .issue(&Template::new("localhost", Usage::ServerAndClient, 90))
             .unwrap()],
     );
-    let found = machine.doctor(&["--config", &config(bare.path())]).fails();
+    let found = machine.examine(bare.path()).fails();
     finds(
         &found,
         "is not for localhost",
@@ -219,7 +223,7 @@ fn names_chains_dates_and_keys_of_certificates_are_compared() {
         &soon,
         &[&soon.pki().authority().issue(&for_localhost(5)).unwrap()],
     );
-    let found = machine.doctor(&["--config", &config(soon.path())]);
+    let found = machine.examine(soon.path());
     finds(
         &found,
         "expires in 4 days",
@@ -230,7 +234,7 @@ fn names_chains_dates_and_keys_of_certificates_are_compared() {
     let mut template = for_localhost(1);
     template.validity = (-200_000, -100_000);
     certificate(&late, &[&late.pki().authority().issue(&template).unwrap()]);
-    let found = machine.doctor(&["--config", &config(late.path())]).fails();
+    let found = machine.examine(late.path()).fails();
     finds(
         &found,
         "expired at",
@@ -255,7 +259,7 @@ fn names_chains_dates_and_keys_of_certificates_are_compared() {
     fs::write(chained.path().join("server.json"), text.to_string()).unwrap();
     certificate(&chained, &[&leaf, &further]);
     let unknown = "x509: certificate signed by unknown authority";
-    let found = machine.doctor(&["--config", &config(chained.path())]).fails();
+    let found = machine.examine(chained.path()).fails();
     finds(
         &found,
         "an intermediate certificate is missing: clients do not know CN=Between",
@@ -263,7 +267,7 @@ fn names_chains_dates_and_keys_of_certificates_are_compared() {
         "append the certificate",
     );
     certificate(&chained, &[&leaf, &intermediate, &further]);
-    let found = machine.doctor(&["--config", &config(chained.path())]).fails();
+    let found = machine.examine(chained.path()).fails();
     finds(
         &found,
         "out of order: CN=Between does not issue CN=localhost",
@@ -272,12 +276,12 @@ fn names_chains_dates_and_keys_of_certificates_are_compared() {
     );
     certificate(&chained, &[&leaf, &further, &intermediate]);
     machine
-        .doctor(&["--config", &config(chained.path())])
+        .examine(chained.path())
         .says("lead to the CA that clients trust");
     // The key of another certificate, one that is open, and one that is not there.
     let key = chained.path().join("pki/server-key.pem");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    let found = machine.doctor(&["--config", &config(chained.path())]).fails();
+    let found = machine.examine(chained.path()).fails();
     finds(
         &found,
         "is open to others (mode 644)",
@@ -285,7 +289,7 @@ fn names_chains_dates_and_keys_of_certificates_are_compared() {
         "chmod 600",
     );
     fs::write(&key, further.key_pem().unwrap()).unwrap();
-    let found = machine.doctor(&["--config", &config(chained.path())]).fails();
+    let found = machine.examine(chained.path()).fails();
     finds(
         &found,
         "does not belong to the first certificate",
@@ -293,7 +297,7 @@ fn names_chains_dates_and_keys_of_certificates_are_compared() {
         "a key belongs to the first certificate",
     );
     fs::remove_file(&key).unwrap();
-    let found = machine.doctor(&["--config", &config(chained.path())]).fails();
+    let found = machine.examine(chained.path()).fails();
     finds(
         &found,
         "server-key.pem: No such file",
@@ -310,7 +314,7 @@ fn what_the_server_needs_is_tried() {
         .tells_its_url()
         .start();
     server.stop_signer(Stop::Politely);
-    let found = machine.doctor(&["--config", &config(server.path())]).fails();
+    let found = machine.examine(server.path()).fails();
     finds(
         &found,
         "the signer at localhost",
@@ -318,7 +322,7 @@ fn what_the_server_needs_is_tried() {
         "start it",
     );
     server.stop_server(Stop::Politely);
-    let found = machine.doctor(&["--config", &config(server.path())]).fails();
+    let found = machine.examine(server.path()).fails();
     finds(&found, "nobody listens on", "dial tcp", "start the server");
     finds(
         &found,
@@ -333,7 +337,7 @@ fn what_the_server_needs_is_tried() {
             drop(taken.accept().unwrap());
         }
     });
-    let found = machine.doctor(&["--config", &config(server.path())]).fails();
+    let found = machine.examine(server.path()).fails();
     finds(
         &found,
         "the TLS handshake with",
@@ -345,10 +349,10 @@ fn what_the_server_needs_is_tried() {
         Whose::Server,
         "DELETE FROM __diesel_schema_migrations WHERE version LIKE '0006%'",
     );
-    let found = machine.doctor(&["--config", &config(server.path())]).fails();
+    let found = machine.examine(server.path()).fails();
     finds(&found, "lacks the migrations 0006_denials", "", "migrate up");
     fs::remove_file(server.database()).unwrap();
-    let found = machine.doctor(&["--config", &config(server.path())]).fails();
+    let found = machine.examine(server.path()).fails();
     finds(
         &found,
         "the database cannot be used",
@@ -356,7 +360,7 @@ fn what_the_server_needs_is_tried() {
         "storage.db_url",
     );
     fs::write(server.path().join("server.json"), "{").unwrap();
-    let found = machine.doctor(&["--config", &config(server.path())]).fails();
+    let found = machine.examine(server.path()).fails();
     finds(
         &found,
         "the server would not start",

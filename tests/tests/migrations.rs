@@ -78,6 +78,7 @@ fn every_migration_may_be_repeated_on_mariadb() {
         assert_eq!(migrate(name, "up", &prepared), first);
         let folding = "SELECT table_name, column_name FROM information_schema.columns
             WHERE table_schema = DATABASE() AND column_name IN ('gun', 'role', 'key_id')
+                AND table_name IN ('tuf_files', 'changefeed', 'private_keys')
                 AND collation_name NOT LIKE '%bin';";
         assert_eq!(databases.run(whose, folding), "", "{name}");
     }

@@ -153,12 +153,12 @@ impl ClientCertificate {
 
     /// The subject as one line, most general part last (RFC 2253 order), for people and logs.
     pub fn subject(&self) -> String {
-        one_line(self.x509.subject_name())
+        name_text(self.x509.subject_name())
     }
 
     /// The issuer, like [`subject`](Self::subject).
     pub fn issuer(&self) -> String {
-        one_line(self.x509.issuer_name())
+        name_text(self.x509.issuer_name())
     }
 
     /// The serial number in upper-case hex.
@@ -201,7 +201,8 @@ pub enum PeerCertificate {
     Verified(Box<ClientCertificate>, Vec<X509>),
 }
 
-fn one_line(name: &X509NameRef) -> String {
+/// A name as one line, most general part last (RFC 2253 order), for people and logs.
+pub fn name_text(name: &X509NameRef) -> String {
     let mut parts: Vec<String> = name
         .entries()
         .map(|entry| {

@@ -8,7 +8,7 @@ mod server;
 mod trust;
 
 pub use accept::{Handshake, HandshakeError, TlsStream, close_politely};
-pub use certificate::{CertificateFault, ClientCertificate, FaultReason, PeerCertificate, utc};
+pub use certificate::{CertificateFault, ClientCertificate, FaultReason, PeerCertificate, name_text, utc};
 pub use client::{ClientTls, connect};
 pub use files::certificates as read_certificates;
 pub use server::{ClientAuth, IsRevoked, ServerTls};

@@ -238,7 +238,9 @@ impl Access {
                 "the policy would deny this; access.mode is audit"
             );
         }
-        if verdict.denied.is_none() || !verdict.enforced {
+        // A policy on trial must not let in whom nobody would let in without it.
+        let on_trial = !verdict.enforced && self.without_policy(principal, right).denied.is_none();
+        if verdict.denied.is_none() || on_trial {
             return Ok(verdict.own_key);
         }
         Err(Denied {
@@ -257,11 +259,30 @@ impl Access {
         })
     }
 
+    /// Whether a principal may know who made the changes it reads: reading a repository is not enough for that.
+    ///
+    /// # Errors
+    /// When not.
+    pub fn may_see_actors(&self, principal: &Principal, gun: Option<&Gun>) -> Result<(), Denied> {
+        self.check(principal, &Right::To(Action::Changefeed), gun)
+            .map(drop)
+    }
+
+    /// The policy's rule that decides about a right, for the record; nothing when there is none.
+    pub fn deciding_rule(&self, principal: &Principal, right: &Right, gun: Option<&Gun>) -> Option<String> {
+        self.verdict(principal, right, gun.map(Gun::as_str)).rule
+    }
+
     /// Whether a principal may see that a GUN is there.
     pub fn shows(&self, principal: &Principal, gun: &str) -> bool {
         [Action::Pull, Action::List].into_iter().any(|action| {
             let verdict = self.verdict(principal, &Right::To(action), Some(gun));
-            verdict.denied.is_none() || !verdict.enforced
+            let on_trial = !verdict.enforced
+                && self
+                    .without_policy(principal, &Right::To(Action::Pull))
+                    .denied
+                    .is_none();
+            verdict.denied.is_none() || on_trial
         })
     }
 

@@ -13,9 +13,9 @@ use platform::{
 };
 
 use crate::{
-    config::ENVIRONMENT_PREFIX,
+    config::{AuditSettings, ENVIRONMENT_PREFIX},
     identity::rules::{IdentityRules, check_group_name, check_principal_name},
-    store::{Account, AccountAdded, AccountKey, KeyAdded, Store, StoreError},
+    store::{Account, AccountAdded, AccountKey, Actor, KeyAdded, Store, StoreError},
 };
 pub use key::{KeyFile, KeyFileError};
 pub use options::{AccountCommand, KeyCommand, Named, Place};
@@ -79,7 +79,7 @@ pub fn run(command: &AccountCommand) -> Result<(), AccountError> {
         AccountCommand::Enable(named) => set_disabled(named, false),
         AccountCommand::Remove(named) => {
             let name = &named.name;
-            let removed = open(&named.place.config)?.remove_account(name)?;
+            let removed = open(&named.place.config)?.remove_account(name, &actor())?;
             let told = if removed {
                 "removed, with its keys"
             } else {
@@ -121,7 +121,7 @@ fn run_key(command: &KeyCommand) -> Result<(), AccountError> {
         }
         KeyCommand::Remove { named, key } => {
             let store = open(&named.place.config)?;
-            let removed = store.remove_account_key(&named.name, &key.to_lowercase())?;
+            let removed = store.remove_account_key(&named.name, &key.to_lowercase(), &actor())?;
             let told = if removed {
                 "removed from"
             } else {
@@ -139,7 +139,12 @@ fn open(config: &Path) -> Result<Store, AccountError> {
     if location == Location::Memory {
         return Err(AccountError::Memory);
     }
-    Ok(Store::open_for_command(&location, Options::read(&settings)?)?)
+    let store = Store::open_for_command(&location, Options::read(&settings)?)?;
+    Ok(store.with_audit_table(AuditSettings::read(&settings)?.table))
+}
+
+fn actor() -> Actor {
+    Actor::command("(account)")
 }
 
 fn wanted(
@@ -176,7 +181,7 @@ fn check_length(what: &'static str, text: Option<&str>) -> Result<(), AccountErr
 }
 
 fn add(store: &Store, wanted: &Account) -> Result<(), AccountError> {
-    let (told, before) = match store.add_account(wanted)? {
+    let (told, before) = match store.add_account(wanted, &actor())? {
         AccountAdded::New => ("added".to_owned(), None),
         AccountAdded::Same(before) => ("is there already".to_owned(), Some(before)),
         AccountAdded::Changed(before) => (format!("changed from: {}", show::form(&before)), Some(before)),
@@ -219,7 +224,7 @@ fn list(store: &Store, json: bool) -> Result<(), AccountError> {
 fn set_disabled(named: &Named, disabled: bool) -> Result<(), AccountError> {
     let store = open(&named.place.config)?;
     let since = disabled.then(Utc::now);
-    let changed = store.set_disabled(&named.name, since)?;
+    let changed = store.set_disabled(&named.name, since, &actor())?;
     let changed = changed.ok_or_else(|| AccountError::Unknown(named.name.clone()))?;
     let state = if disabled { "disabled" } else { "enabled" };
     let already = if changed { "" } else { "is already " };
@@ -229,7 +234,7 @@ fn set_disabled(named: &Named, disabled: bool) -> Result<(), AccountError> {
 
 fn add_key(named: &Named, key: &AccountKey) -> Result<(), AccountError> {
     let store = open(&named.place.config)?;
-    let told = match store.add_account_key(&named.name, key)? {
+    let told = match store.add_account_key(&named.name, key, &actor())? {
         KeyAdded::New => "registered to",
         KeyAdded::Same => "is already registered to",
         KeyAdded::Changed => "has a new label or certificate at",

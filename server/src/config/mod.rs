@@ -1,6 +1,8 @@
 //! The server's configuration: the Notary server's keys, and ours beside them.
 
+mod audit;
 mod auth;
+mod password;
 mod proxies;
 mod public;
 mod refresh;
@@ -20,7 +22,9 @@ use platform::{
 
 use crate::{access::policy::Policy, identity::rules::IdentityRules, revocation::RevocationSettings};
 
+pub use audit::AuditSettings;
 pub use auth::TokenSettings;
+pub use password::PasswordSettings;
 pub use proxies::{ForwardedCertificate, Proxies, networks};
 pub use public::PublicSettings;
 pub use refresh::RefreshSettings;
@@ -33,6 +37,8 @@ pub use trust_service::TrustService;
 pub const ENVIRONMENT_PREFIX: &str = "NOTARY_SERVER";
 /// The client's own download limit, in bytes: nobody could read back more.
 const PUBLISH_LIMIT: i64 = 100 * 1024 * 1024;
+/// Handshakes in flight from one address: many more than those of a build farm behind one.
+const HANDSHAKES_PER_ADDRESS: i64 = 256;
 /// Seconds for which caches may keep current metadata; the Notary default.
 const CURRENT_MAX_AGE: i64 = 300;
 /// Seconds for which caches may keep metadata named by version or checksum; the Notary default.
@@ -59,6 +65,8 @@ pub struct Config {
     pub revocation: RevocationSettings,
     /// The token service that clients without a certificate have to go to; nothing if there is none.
     pub auth: Option<TokenSettings>,
+    /// The users who may log in with a password; nothing if that is switched off.
+    pub password: Option<PasswordSettings>,
     /// Who signs timestamps and snapshots.
     pub trust_service: TrustService,
     /// Where metadata is stored.
@@ -71,12 +79,16 @@ pub struct Config {
     pub gun_prefixes: GunPrefixes,
     /// What caches are told.
     pub caching: Caching,
+    /// What is recorded of decisions and changes.
+    pub audit: AuditSettings,
     /// When timestamps are renewed in the background.
     pub refresh: RefreshSettings,
     /// When changed files are taken up.
     pub reload: ReloadSettings,
     /// The largest publish, in bytes.
     pub publish_limit: usize,
+    /// How many handshakes may be in flight from one address.
+    pub handshakes_per_address: usize,
     /// How long requests in flight get at a stop.
     pub shutdown_timeout: Duration,
 }
@@ -127,11 +139,16 @@ impl Config {
         let policy = Policy::read(settings)?;
         let revocation = RevocationSettings::read(settings)?;
         let auth = TokenSettings::read(settings)?;
+        let password = PasswordSettings::read(settings)?;
+        let audit = AuditSettings::read(settings)?;
         let refresh = RefreshSettings::read(settings)?;
         let reload = ReloadSettings::read(settings)?;
         let publish_limit = settings
             .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
             .unwrap_or(PUBLISH_LIMIT);
+        let handshakes_per_address = settings
+            .integer("limits.handshakes_per_address", 1..=i64::from(u16::MAX))?
+            .unwrap_or(HANDSHAKES_PER_ADDRESS);
         let shutdown_timeout = settings
             .integer("server.shutdown_timeout", 0..=3600)?
             .unwrap_or(SHUTDOWN_TIMEOUT);
@@ -143,15 +160,18 @@ impl Config {
             policy,
             revocation,
             auth,
+            password,
             trust_service,
             storage,
             storage_options,
             log_level,
             gun_prefixes,
             caching,
+            audit,
             refresh,
             reload,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
+            handshakes_per_address: usize::try_from(handshakes_per_address).unwrap_or(usize::MAX),
             shutdown_timeout: Duration::from_secs(shutdown_timeout.unsigned_abs()),
         })
     }

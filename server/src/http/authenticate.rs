@@ -1,4 +1,4 @@
-//! Who makes a request: by the connection's certificate, one that a proxy hands on, or a token.
+//! Who makes a request: by the connection's certificate, one that a proxy hands on, a password, or a token.
 
 use actix_web::{
     HttpRequest,
@@ -12,9 +12,10 @@ use super::{
 };
 use crate::{
     app::State,
-    generation::Generation,
+    generation::{Ear, Generation},
     identity::{
         IdentityError, Method, Peer, Principal, Vouched, forwarded,
+        password::{Credentials, Passwords},
         token::{Access, TokenRefusal},
         verify,
     },
@@ -23,7 +24,7 @@ use crate::{
     telemetry::metrics,
 };
 
-/// A verified certificate is enough. Whoever has none needs a token, if tokens are configured; otherwise
+/// A verified certificate is enough. Whoever has none needs a password or a token, if these are configured; otherwise
 /// they are anonymous, and mostly not let in.
 pub async fn authenticate(
     state: &State,
@@ -36,6 +37,14 @@ pub async fn authenticate(
         return Err(IdentityError::NoCertificate.into());
     };
     let identified = by_certificate(state, generation, peer, request, target).await;
+    // A certificate that was refused stays so: whoever showed one is not somebody else by a password.
+    if matches!(
+        identified,
+        Err(ApiError::Unidentified(IdentityError::NoCertificate))
+    ) && let Some(logged_in) = by_password(state, generation, peer, request).await
+    {
+        return logged_in;
+    }
     let Some(tokens) = &state.tokens else {
         return match identified {
             Err(ApiError::Unidentified(IdentityError::NoCertificate)) => Ok(anonymous(generation, peer)),
@@ -97,6 +106,45 @@ async fn by_certificate(
         Principal::from_certificate(Arc::clone(&vouched), method, peer.address, rules, registered)?
             .with_revocation(status);
     admit(state, generation, principal).await
+}
+
+/// Whoever the user name and password name; nothing if there are none, or they are not taken here.
+async fn by_password(
+    state: &State,
+    generation: &Generation,
+    peer: &Peer,
+    request: &HttpRequest,
+) -> Option<Result<Principal, ApiError>> {
+    let passwords = passwords_at(generation, peer)?;
+    let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let credentials = Credentials::parse(header)?;
+    let refused = |reason| IdentityError::Password(reason, passwords.realm().to_owned());
+    Some(
+        async {
+            let credentials = credentials.map_err(refused)?;
+            let address = peer.address.map(|address| address.ip());
+            passwords.check(&credentials, address).await.map_err(refused)?;
+            let user = credentials.user().to_owned();
+            let mut groups = passwords.groups(&user);
+            let name = user.clone();
+            let account = state.with_store(move |store| store.account(&name)).await?;
+            groups.extend(account.map(|account| account.all_groups()).unwrap_or_default());
+            groups.sort();
+            groups.dedup();
+            admit(
+                state,
+                generation,
+                Principal::from_password(&user, groups, peer.address),
+            )
+            .await
+        }
+        .await,
+    )
+}
+
+fn passwords_at<'a>(generation: &'a Generation, peer: &Peer) -> Option<&'a Arc<Passwords>> {
+    let taken = generation.ear(peer.listener).is_some_and(Ear::takes_passwords);
+    generation.passwords.as_ref().filter(|_| taken)
 }
 
 /// What the database knows of the certificate.
@@ -166,6 +214,10 @@ fn vouched(
 
 /// Where certificates are asked for, or handed on, somebody without one hears that they need one.
 fn anonymous(generation: &Generation, peer: &Peer) -> Principal {
+    if let Some(passwords) = passwords_at(generation, peer) {
+        let refusal = IdentityError::NoCredentials(passwords.realm().to_owned());
+        return Principal::anonymous(peer.address, Some(refusal));
+    }
     let asked = generation.ear(peer.listener).is_none_or(|ear| ear.asks());
     let refusal = (asked || generation.proxies.certificate.is_some()).then_some(IdentityError::NoCertificate);
     Principal::anonymous(peer.address, refusal)

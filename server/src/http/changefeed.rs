@@ -1,13 +1,16 @@
 //! What happened to which GUN.
 
+use std::collections::HashMap;
+
 use actix_web::{HttpResponse, http::header::ContentType};
-use serde_json::json;
+use serde_json::{Value, json};
 use tuf::Gun;
 
 use super::error::ApiError;
 use crate::{
+    access::Denied,
     app::State,
-    store::{Change, ChangeQuery},
+    store::{Change, ChangeQuery, RecordedActor},
 };
 
 /// The number of changes when a client asks for 0.
@@ -15,13 +18,43 @@ const DEFAULT_PAGE: u32 = 100;
 /// The most changes in one answer, about 2 MB; a client that wants more asks again from the last one.
 const PAGE_LIMIT: u32 = 10_000;
 
-/// The changes of `gun`, or of every GUN, that the query asks for.
-pub async fn read(state: &State, gun: Option<Gun>, query: &str) -> Result<HttpResponse, ApiError> {
+/// The changes of `gun`, or of every GUN, that the query asks for; with `actor=true` who made them, if `actors` says
+/// that the client may know.
+pub async fn read(
+    state: &State,
+    gun: Option<Gun>,
+    query: &str,
+    actors: Result<(), Denied>,
+) -> Result<HttpResponse, ApiError> {
+    let with_actors = asks_for_actors(query);
+    if with_actors {
+        actors?;
+    }
     let (query, count) = parse(query)?;
-    let changes = state
-        .with_store(move |store| store.changes(gun.as_ref(), query, count))
+    let (changes, actors) = state
+        .with_store(move |store| {
+            let changes = store.changes(gun.as_ref(), query, count)?;
+            let actors = match (changes.first(), changes.last()) {
+                (Some(first), Some(last)) if with_actors => {
+                    store.actors_of(gun.as_ref(), first.id, last.id)?
+                }
+                _ => Vec::new(),
+            };
+            Ok((changes, actors))
+        })
         .await?;
-    let records: Vec<_> = changes.iter().map(record).collect();
+    let actors: HashMap<i32, RecordedActor> =
+        actors.into_iter().map(|actor| (actor.change_id, actor)).collect();
+    let records: Vec<_> = changes
+        .iter()
+        .map(|change| {
+            let mut shown = record(change);
+            if with_actors {
+                shown["actor"] = actors.get(&change.id).map_or(Value::Null, actor);
+            }
+            shown
+        })
+        .collect();
     let body = json!({"count": records.len(), "records": records}).to_string();
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
 }
@@ -34,6 +67,25 @@ fn record(change: &Change) -> serde_json::Value {
         "Version": change.version,
         "SHA256": change.sha256,
         "Category": change.category,
+    })
+}
+
+/// `null` stands for changes of Notary's own server, which records nobody.
+fn actor(actor: &RecordedActor) -> Value {
+    json!({
+        "principal": actor.principal,
+        "subject": actor.certificate_subject,
+        "issuer": actor.certificate_issuer,
+        "serial": actor.certificate_serial,
+    })
+}
+
+fn asks_for_actors(query: &str) -> bool {
+    let pairs = actix_web::web::Query::<Vec<(String, String)>>::from_query(query);
+    pairs.is_ok_and(|pairs| {
+        pairs
+            .iter()
+            .any(|(name, value)| name == "actor" && value == "true")
     })
 }
 

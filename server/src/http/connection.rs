@@ -16,7 +16,10 @@ use tokio::{
     time::Sleep,
 };
 
-use super::proxy_protocol::{self, ProxyProtocolError};
+use super::{
+    handshakes::{Displaced, Handshakes},
+    proxy_protocol::{self, ProxyProtocolError},
+};
 use crate::{
     generation::Generation,
     identity::{Peer, Session},
@@ -48,6 +51,9 @@ pub enum AcceptError {
     /// The header of the PROXY protocol is missing or wrong.
     #[error(transparent)]
     Proxy(#[from] ProxyProtocolError),
+    /// Others were newer.
+    #[error(transparent)]
+    Displaced(#[from] Displaced),
     /// Only proxies may connect here.
     #[error("this listener expects the PROXY protocol, and the address is not in proxies.trusted")]
     NoProxy,
@@ -64,6 +70,7 @@ impl Connection {
     /// with a PROXY protocol header.
     pub async fn accept(
         mut tcp: TcpStream,
+        handshakes: &Arc<Handshakes>,
         generation: &Generation,
         listener: usize,
         behind_proxy: bool,
@@ -84,7 +91,11 @@ impl Connection {
                 (Transport::Plain(tcp), PeerCertificate::None, None)
             }
             Some(acceptor) => {
-                let handshake = Handshake::accept(acceptor, tcp).await?;
+                // A proxy of ours connects for many; of one behind the PROXY protocol the client counts.
+                let from = address.map(|address| address.ip());
+                let from = from.filter(|address| !generation.proxies.trusts(*address));
+                let handshake = handshakes.begin(from).hold(Handshake::accept(acceptor, tcp));
+                let handshake = handshake.await??;
                 let session = session(&handshake.stream);
                 (
                     Transport::Tls(handshake.stream),

@@ -17,6 +17,7 @@ use super::{
     api,
     authenticate::authenticate,
     body, changefeed,
+    decision::Seen,
     error::ApiError,
     keys, metadata, repository,
     routes::{self, Operation, Resolution, Target},
@@ -36,19 +37,25 @@ pub async fn dispatch(
         Resolution::Target(target) => target.operation,
         Resolution::Moved(_) | Resolution::MethodNotAllowed | Resolution::ReadOnly => Operation::Unknown,
     };
-    let mut principal = None;
+    let mut seen = Seen::new(&request);
     let answer = match resolution {
         Resolution::MethodNotAllowed => Ok(HttpResponse::MethodNotAllowed().finish()),
         Resolution::ReadOnly => Err(ApiError::ReadOnly),
         Resolution::Moved(location) => Ok(HttpResponse::MovedPermanently()
             .insert_header((LOCATION, location))
             .finish()),
-        Resolution::Target(target) => handle(&state, &request, &mut payload, &target, &mut principal).await,
+        Resolution::Target(target) => handle(&state, &request, &mut payload, &target, &mut seen).await,
     };
-    let response = answer.unwrap_or_else(|error| {
-        report(&request, &error, principal.as_deref());
-        error.to_response(operation.is_api())
+    if let Err(error) = &answer {
+        report(&request, error, &seen);
+    }
+    seen.record(&state, &request, &answer, started.elapsed());
+    let mut response = answer.unwrap_or_else(|error| match (&error, operation) {
+        (ApiError::Unidentified(reason), Operation::Overview) => api::refused(reason),
+        _ => error.to_response(operation.is_api()),
     });
+    seen.name(&mut response);
+    seen.warn(&mut response, state.clock.now());
     telemetry::metrics::record(
         operation.label(),
         request.method().as_str(),
@@ -67,7 +74,8 @@ pub async fn dispatch(
         http.path = request.path(),
         http.status = response.status().as_u16(),
         http.duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        principal = principal.as_deref().unwrap_or_default(),
+        principal = seen.principal(),
+        request.id = seen.request_id(),
         peer.address = request.peer_addr().map(tracing::field::display),
         "answered"
     );
@@ -79,7 +87,7 @@ async fn handle(
     request: &HttpRequest,
     payload: &mut web::Payload,
     target: &Target,
-    known_as: &mut Option<String>,
+    seen: &mut Seen,
 ) -> Result<HttpResponse, ApiError> {
     match target.operation {
         Operation::Health => return Ok(status::health(state)),
@@ -98,9 +106,14 @@ async fn handle(
         _ => {}
     }
     check_prefix(state, target)?;
+    seen.asked(&generation, target);
     let principal = authenticate(state, &generation, request, target).await?;
-    *known_as = Some(principal.name().to_owned());
+    let principal = seen.identified(principal);
     let access = &generation.access;
+    if target.operation == Operation::Overview {
+        access.identified(&principal)?;
+        return api::overview(state, access, &principal).await;
+    }
     if target.operation.is_api() {
         accepts_json(request)?;
         let (query, which) = (
@@ -136,8 +149,9 @@ async fn handle(
                 Ok(HttpResponse::Ok().content_type(ContentType::json()).body("{}"))
             }
             Operation::Changefeed => {
+                let actors = access.may_see_actors(&principal, None);
                 let _grant = access.authorize_catalog(principal)?;
-                changefeed::read(state, None, request.query_string()).await
+                changefeed::read(state, None, request.query_string(), actors).await
             }
             _ => {
                 access.identified(&principal)?;
@@ -159,8 +173,9 @@ async fn handle(
         Operation::ReadKey => keys::read(state, access.authorize(principal, gun)?, target).await,
         Operation::RotateKey => keys::rotate(state, access.authorize(principal, gun)?, target).await,
         Operation::Changefeed => {
+            let actors = access.may_see_actors(&principal, Some(&gun));
             let grant = access.authorize_changes(principal, gun)?;
-            changefeed::read(state, Some(grant.gun().clone()), request.query_string()).await
+            changefeed::read(state, Some(grant.gun().clone()), request.query_string(), actors).await
         }
         _ => Err(ApiError::NoRoute),
     }
@@ -194,12 +209,12 @@ fn check_prefix(state: &State, target: &Target) -> Result<(), ApiError> {
 }
 
 /// What the client is not told in full goes to the log.
-fn report(request: &HttpRequest, error: &ApiError, principal: Option<&str>) {
+fn report(request: &HttpRequest, error: &ApiError, seen: &Seen) {
     let (method, path) = (request.method().as_str(), request.path());
-    let principal = principal.unwrap_or_default();
+    let (principal, request_id) = (seen.principal(), seen.request_id());
     if error.status() >= StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::error!(http.method = method, http.path = path, principal, reason = %error, "a request failed");
+        tracing::error!(http.method = method, http.path = path, principal, request.id = request_id, reason = %error, "a request failed");
     } else {
-        tracing::info!(http.method = method, http.path = path, principal, reason = %error, "a request was refused");
+        tracing::info!(http.method = method, http.path = path, principal, request.id = request_id, reason = %error, "a request was refused");
     }
 }

@@ -1,5 +1,7 @@
 //! The only place where refusals and failures become HTTP answers.
 
+mod detail;
+
 use actix_web::{
     HttpResponse,
     http::{
@@ -10,11 +12,16 @@ use actix_web::{
 use serde_json::{Value, json};
 use tuf::{IntakeError, Rejection};
 
+use detail::{
+    access_detail, clip, denied_detail, identity_detail, rejection_detail, shorten, validation_detail,
+};
+
 use crate::{
     access::Denied,
     app::ServiceError,
     identity::{
         IdentityError,
+        password::{self, PasswordRefusal},
         token::{Access, TokenRefusal},
     },
     publish::PublishError,
@@ -27,6 +34,8 @@ const BODY_LIMIT: usize = 1024;
 const MESSAGE_LIMIT: usize = 600;
 /// Seconds after which a client may ask again when something was away.
 const RETRY_SECONDS: u16 = 5;
+/// Seconds after which wrong passwords are forgotten.
+const GUESSING_SECONDS: u16 = 60;
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
@@ -129,10 +138,32 @@ impl ApiError {
         if let Self::Challenged { challenge, .. } = self {
             response.insert_header((WWW_AUTHENTICATE, challenge.as_str()));
         }
+        if let Some(realm) = self
+            .password_realm()
+            .filter(|_| status == StatusCode::UNAUTHORIZED)
+        {
+            response.insert_header((WWW_AUTHENTICATE, password::challenge(realm)));
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.insert_header((RETRY_AFTER, HeaderValue::from(GUESSING_SECONDS)));
+        }
         if matches!(self, Self::TooLarge(_) | Self::Timeout) {
             response.insert_header((CONNECTION, HeaderValue::from_static("close")));
         }
         response.body(body(code, &message, detail))
+    }
+
+    /// Where a password would have helped, what it is asked for as.
+    fn password_realm(&self) -> Option<&str> {
+        let reason = match self {
+            Self::Unidentified(reason) => reason,
+            Self::Denied(denied) | Self::PublishDenied(denied) => denied.anonymous.as_deref()?,
+            _ => return None,
+        };
+        match reason {
+            IdentityError::NoCredentials(realm) | IdentityError::Password(_, realm) => Some(realm),
+            _ => None,
+        }
     }
 
     /// The same, with the codes that clients of Docker Trusted Registry know.
@@ -217,6 +248,14 @@ impl ApiError {
                 "INVALID_PARAMETERS",
                 "The parameters provided are not valid.",
                 json!(shorten(reason)),
+            ),
+            Self::Unidentified(
+                error @ IdentityError::Password(PasswordRefusal::TooMany(_) | PasswordRefusal::Busy, _),
+            ) => Answer(
+                StatusCode::TOO_MANY_REQUESTS,
+                "TOO_MANY_REQUESTS",
+                shorten(&error.to_string()),
+                Value::Null,
             ),
             Self::Unidentified(error) => {
                 let message = shorten(&error.to_string());
@@ -376,89 +415,6 @@ fn publish_answer(error: &PublishError) -> Answer {
     }
 }
 
-fn rejection_detail(rejection: &Rejection) -> Value {
-    let message = rejection.to_string();
-    match rejection {
-        Rejection::BadRoot(_) => validation_detail("ErrBadRoot", &message),
-        Rejection::BadTargets(_) => validation_detail("ErrBadTargets", &message),
-        Rejection::BadSnapshot(_) => validation_detail("ErrBadSnapshot", &message),
-        Rejection::BadHierarchy { missing, .. } => {
-            json!({"Name": "ErrBadHierarchy", "Error": {"Missing": missing.as_str(), "Msg": shorten(&message)}})
-        }
-        Rejection::Validation(_) | Rejection::StoredState(_) => validation_detail("ErrValidation", &message),
-    }
-}
-
-/// What the stock clients turn into a sentence for their user.
-fn validation_detail(name: &str, message: &str) -> Value {
-    json!({"Name": name, "Error": {"Msg": shorten(message)}})
-}
-
-fn identity_detail(error: &IdentityError) -> Value {
-    let described = |reason: &str, certificate: &platform::tls::ClientCertificate, hint: &str| {
-        json!({
-            "reason": reason,
-            "subject": clip(&certificate.subject(), 120),
-            "not_before": certificate.not_before(),
-            "not_after": certificate.not_after(),
-            "hint": hint,
-        })
-    };
-    match error {
-        IdentityError::NoCertificate => json!({
-            "reason": "no_certificate",
-            "hint": "connect with a client certificate and its key \
-                     (notary: --tlscert and --tlskey; docker: ~/.docker/tls/<host:port>/client.cert and client.key)",
-        }),
-        IdentityError::Rejected(certificate, fault) => {
-            described(fault.reason.code(), certificate, fault.reason.hint())
-        }
-        IdentityError::Revoked(certificate, reason) => described(reason.code(), certificate, reason.hint()),
-        IdentityError::Barred(_) => json!({
-            "reason": "barred",
-            "hint": "ask whoever runs this server",
-        }),
-        IdentityError::Forwarded(_) => json!({
-            "reason": "forwarded_certificate_invalid",
-            "hint": "this is between the proxy and this server: see proxies.client_certificate in the configuration",
-        }),
-        IdentityError::Unreadable(certificate, _) => described(
-            "certificate_invalid",
-            certificate,
-            "ask whoever issued the certificate for a correct one",
-        ),
-        IdentityError::Unidentified(certificate, refusal) => {
-            described(refusal.reason.code(), certificate, refusal.reason.hint())
-        }
-    }
-}
-
-fn denied_detail(denied: &Denied) -> Value {
-    json!({
-        "reason": "policy",
-        "principal": clip(&denied.principal, 120),
-        "action": denied.right,
-        "gun": denied.gun.as_ref().map(|gun| clip(gun.as_str(), 200)),
-        "hint": "ask whoever runs this server for the right to do this",
-    })
-}
-
-fn access_detail(access: &Access) -> Value {
-    let name = clip(&access.name, 200);
-    json!({"Type": access.kind, "Class": "", "Name": name, "Action": access.action})
-}
-
-fn shorten(text: &str) -> String {
-    clip(text, MESSAGE_LIMIT)
-}
-
-fn clip(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((position, _)) => format!("{}…", text.get(..position).unwrap_or_default()),
-        None => text.to_owned(),
-    }
-}
-
 /// The envelope, with `<`, `>` and `&` escaped as the Notary server does, and never too long to be read.
 fn body(code: &str, message: &str, detail: Value) -> String {
     let mut error = json!({"code": code, "message": message});
@@ -488,30 +444,4 @@ fn escape_html(json: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bodies_stay_within_what_clients_read() {
-        for filler in ["x", "<", "\u{1}", "ü", "\""] {
-            let long = filler.repeat(5000);
-            let detail = validation_detail("ErrBadRoot", &long);
-            let text = body("INVALID_UPDATE", "Update sent by the client is invalid.", detail);
-            assert!(text.len() <= BODY_LIMIT, "{filler:?}: {}", text.len());
-            let parsed: Value = serde_json::from_str(&text).unwrap();
-            assert_eq!(parsed["errors"][0]["detail"]["Name"], "ErrBadRoot");
-            let role = body("INVALID_ROLE", "m", json!(shorten(&long)));
-            assert!(role.len() <= BODY_LIMIT, "{filler:?}: {}", role.len());
-        }
-    }
-
-    #[test]
-    fn an_error_without_detail_has_the_reference_bytes() {
-        let expected = concat!(
-            r#"{"errors":[{"code":"METADATA_NOT_FOUND","#,
-            r#""message":"You have requested metadata that does not exist."}]}"#,
-            "\n"
-        );
-        assert_eq!(body("METADATA_NOT_FOUND", NOT_FOUND, Value::Null), expected);
-    }
-}
+mod tests;

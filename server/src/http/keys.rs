@@ -7,6 +7,8 @@ use super::{error::ApiError, routes::Target};
 use crate::{
     access::{Grant, ReadKey, RotateKey},
     app::{ServiceError, State},
+    audit::record::Change,
+    store::Committed,
 };
 
 /// The key that the GUN's root names for the role; a new one when the signer holds none of them.
@@ -28,7 +30,7 @@ pub async fn read(state: &State, grant: Grant<ReadKey>, target: &Target) -> Resu
             }
         }
     }
-    create(state, &gun, &role).await
+    Ok(answer(&create(state, &gun, &role).await?))
 }
 
 /// A key that the GUN's root does not name yet; it takes effect when a root that names it is published.
@@ -42,20 +44,33 @@ pub async fn rotate(
         repo.gun = %grant.gun(), role.name = %role, principal = grant.principal().name(),
         "a key was asked for, for a rotation"
     );
-    create(state, grant.gun(), &role).await
+    let key = create(state, grant.gun(), &role).await?;
+    let change = Change {
+        action: "rotate-key".to_owned(),
+        gun: Some(grant.gun().to_string()),
+        subject: Some(role.to_string()),
+        detail: Some(key.id().to_string()),
+        ..Change::default()
+    };
+    let (gun, actor, now) = (grant.gun().clone(), grant.principal().actor(), state.clock.now());
+    let place = state
+        .with_store(move |store| store.record_change(&gun, &actor, change, now))
+        .await?;
+    let mut response = answer(&key);
+    response.extensions_mut().insert(Committed {
+        documents: Vec::new(),
+        place,
+    });
+    Ok(response)
 }
 
 fn role(target: &Target) -> Result<RoleName, ApiError> {
     RoleName::parse(target.role.as_deref().unwrap_or_default()).map_err(|_| ApiError::NoRoute)
 }
 
-async fn create(state: &State, gun: &Gun, role: &RoleName) -> Result<HttpResponse, ApiError> {
-    let key = state
-        .keys
-        .create_key(gun, role, state.key_algorithm)
-        .await
-        .map_err(ServiceError::from)?;
-    Ok(answer(&key))
+async fn create(state: &State, gun: &Gun, role: &RoleName) -> Result<PublicKey, ServiceError> {
+    let created = state.keys.create_key(gun, role, state.key_algorithm);
+    Ok(created.await?)
 }
 
 fn answer(key: &PublicKey) -> HttpResponse {

@@ -1,20 +1,24 @@
 //! Our own accept loop in front of actix: it sees every handshake, also those that fail.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_http::HttpService;
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::{App, dev::AppConfig, web};
-use platform::tls::HandshakeError;
+use platform::{descriptors, tls::HandshakeError};
 
 use super::{
     connection::{AcceptError, Connection},
+    decision,
     dispatch::dispatch,
+    handshakes::Handshakes,
     proxy_protocol::ProxyProtocolError,
 };
-use crate::{app::State, generation::Generation, telemetry};
+use crate::{app::State, telemetry};
 
+/// How many connections the system keeps until they are accepted, in a burst.
+const BACKLOG: i32 = 4096;
 /// A client has this long to send the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// An idle connection is kept this long.
@@ -41,6 +45,8 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
         .workers(std::thread::available_parallelism().map_or(2, usize::from))
         .shutdown_timeout(config.shutdown_timeout.as_secs())
         .disable_signals();
+    let descriptors = descriptors::raise_limit();
+    let handshakes = Arc::new(Handshakes::new(config.handshakes_per_address, descriptors));
     // Hidden from actix' documentation, but what its own server uses: without it connections that nobody
     // uses are kept open, and hold up a stop, until they time out.
     let stopping = builder.graceful_shutdown_signal();
@@ -61,10 +67,12 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
         };
         let listener = std::net::TcpListener::bind(address).map_err(bind_error)?;
         listener.set_nonblocking(true).map_err(bind_error)?;
-        let (state, stopping) = (state.clone(), stopping.clone());
+        rustix::net::listen(&listener, BACKLOG).map_err(|cause| bind_error(cause.into()))?;
+        let (state, stopping, handshakes) = (state.clone(), stopping.clone(), Arc::clone(&handshakes));
         builder = builder
             .listen("http", listener, move || {
-                let (state, stopping) = (state.clone(), stopping.clone());
+                let (state, stopping, handshakes) =
+                    (state.clone(), stopping.clone(), Arc::clone(&handshakes));
                 let app = App::new()
                     .app_data(state.clone())
                     .default_service(web::to(dispatch));
@@ -81,8 +89,8 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
                     })
                     .h1(map_config(app.into_factory(), |_| AppConfig::default()));
                 let accept = fn_service(move |tcp: actix_rt::net::TcpStream| {
-                    let generation = state.generation.load_full();
-                    async move { accept(tcp, &generation, position, behind_proxy).await }
+                    let (state, handshakes) = (state.clone(), Arc::clone(&handshakes));
+                    async move { accept(tcp, &state, &handshakes, position, behind_proxy).await }
                 });
                 accept.and_then(
                     http.map_err(|cause| tracing::debug!(reason = ?cause, "a connection ended early")),
@@ -95,22 +103,27 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
 
 async fn accept(
     tcp: actix_rt::net::TcpStream,
-    generation: &Generation,
+    state: &State,
+    handshakes: &Arc<Handshakes>,
     listener: usize,
     behind_proxy: bool,
 ) -> Result<(Connection, Option<SocketAddr>), ()> {
     let address = tcp.peer_addr().ok();
-    match Connection::accept(tcp, generation, listener, behind_proxy).await {
+    let generation = state.generation.load_full();
+    match Connection::accept(tcp, handshakes, &generation, listener, behind_proxy).await {
         Ok(connection) => {
             let address = connection.peer().address;
             Ok((connection, address))
         }
         Err(
-            AcceptError::Handshake(HandshakeError::Closed) | AcceptError::Proxy(ProxyProtocolError::Closed),
+            AcceptError::Handshake(HandshakeError::Closed)
+            | AcceptError::Proxy(ProxyProtocolError::Closed)
+            | AcceptError::Displaced(_),
         ) => Err(()),
         Err(reason) => {
             telemetry::metrics::handshake_refused();
             tracing::warn!(peer.address = address.map(tracing::field::display), %reason, "a handshake failed");
+            decision::handshake_failed(state, &generation, listener, address, &reason);
             Err(())
         }
     }

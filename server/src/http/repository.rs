@@ -8,6 +8,7 @@ use crate::{
     access::{Access, Delete, Grant, Send},
     app::{ServiceError, State},
     publish,
+    store::Committed,
 };
 
 /// Publishes the documents of a form, or with an empty form renews snapshot and timestamp.
@@ -29,8 +30,8 @@ pub async fn publish(
     let grant = access
         .authorize_publish(grant, &roles, initial)
         .map_err(ApiError::PublishDenied)?;
-    publish::publish(state, &grant, upload).await?;
-    Ok(HttpResponse::Ok().finish())
+    let committed = publish::publish(state, &grant, upload).await?;
+    Ok(stored(committed))
 }
 
 /// Whether a root is stored, which is what makes a GUN exist.
@@ -43,13 +44,21 @@ async fn exists(state: &State, gun: &Gun) -> Result<bool, ServiceError> {
 /// Deletes every document of a GUN; that there are none is no error.
 pub async fn delete(state: &State, grant: Grant<Delete>) -> Result<HttpResponse, ApiError> {
     let (gun, actor, now) = (grant.gun().clone(), grant.principal().actor(), state.clock.now());
-    let existed = state
+    let deleted = state
         .with_store(move |store| store.delete(&gun, &actor, now))
         .await?;
-    if existed {
-        tracing::info!(
-            repo.gun = %grant.gun(), principal = grant.principal().name(), "deleted a repository"
-        );
-    }
-    Ok(HttpResponse::Ok().finish())
+    let Some(deleted) = deleted else {
+        return Ok(HttpResponse::Ok().finish());
+    };
+    tracing::info!(
+        repo.gun = %grant.gun(), principal = grant.principal().name(), "deleted a repository"
+    );
+    Ok(stored(deleted))
+}
+
+/// An empty answer that knows what was stored, for the audit.
+fn stored(committed: Committed) -> HttpResponse {
+    let mut response = HttpResponse::Ok().finish();
+    response.extensions_mut().insert(committed);
+    response
 }

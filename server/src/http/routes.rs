@@ -37,6 +37,8 @@ pub enum Operation {
     Ca,
     /// A script that sets a client up.
     SetupScript,
+    /// The page for people with a browser.
+    Overview,
     /// Who am I?
     BasicInfo,
     /// The repositories that the caller may see.
@@ -74,6 +76,7 @@ impl Operation {
             Self::HealthInfo => "HealthInfo",
             Self::Ca => "Ca",
             Self::SetupScript => "SetupScript",
+            Self::Overview => "Overview",
             Self::BasicInfo => "BasicInfo",
             Self::Repositories => "Repositories",
             Self::Repository => "Repository",
@@ -91,7 +94,8 @@ impl Operation {
     /// Whether it changes anything.
     pub fn class(self) -> Class {
         match self {
-            Self::Publish | Self::RotateKey | Self::Delete => Class::Write,
+            // Reading the key of a new repository makes it.
+            Self::Publish | Self::ReadKey | Self::RotateKey | Self::Delete => Class::Write,
             _ => Class::Read,
         }
     }
@@ -111,7 +115,7 @@ impl Operation {
 }
 
 /// The first match wins. The GUN is greedy and may hold anything but `*`, slashes too.
-const ROUTES: [(&str, &str, Operation); 21] = [
+const ROUTES: [(&str, &str, Operation); 22] = [
     ("GET", r"/v2/", Operation::Ping),
     ("POST", r"/v2/(?P<gun>[^*]+)/_trust/tuf/", Operation::Publish),
     (
@@ -147,6 +151,7 @@ const ROUTES: [(&str, &str, Operation); 21] = [
     ),
     ("GET", r"/_notary_server/health", Operation::Health),
     ("GET", r"/metrics", Operation::Metrics),
+    ("GET", r"/", Operation::Overview),
     ("GET", r"/health", Operation::HealthInfo),
     ("GET", r"/ca", Operation::Ca),
     ("GET", r"/setup\.sh", Operation::SetupScript),

@@ -2,6 +2,7 @@
 
 pub mod facts;
 pub mod forwarded;
+pub mod password;
 mod peer;
 pub mod rules;
 pub mod token;
@@ -14,10 +15,12 @@ use platform::tls::{CertificateFault, ClientCertificate};
 pub use peer::{Peer, Session, Vouched, verify};
 
 use crate::{
+    audit::record::{Certificate, Who},
     revocation::{RevocationError, Status},
     store::Actor,
 };
 use forwarded::ForwardedError;
+use password::PasswordRefusal;
 use rules::{IdentityRules, NotIdentified, Registered};
 
 /// The name that stands in records for clients without an identity.
@@ -62,6 +65,7 @@ pub struct Principal {
     address: Option<SocketAddr>,
     refusal: Option<IdentityError>,
     revocation: Option<Status>,
+    request_id: Option<String>,
 }
 
 /// Why a request has no principal.
@@ -70,6 +74,12 @@ pub enum IdentityError {
     /// No certificate was presented.
     #[error("no client certificate was presented")]
     NoCertificate,
+    /// Neither a certificate nor a password was presented, where either would do. Holds the realm of passwords.
+    #[error("neither a client certificate nor a user name and a password was presented")]
+    NoCredentials(String),
+    /// The password does not tell who it is. Holds the realm too.
+    #[error("{0}")]
+    Password(PasswordRefusal, String),
     /// Nobody vouches for the certificate.
     #[error("client certificate rejected: {}", .1.explanation)]
     Rejected(Box<ClientCertificate>, CertificateFault),
@@ -114,6 +124,7 @@ impl Principal {
             address,
             refusal: None,
             revocation: None,
+            request_id: None,
         })
     }
 
@@ -128,6 +139,7 @@ impl Principal {
             address,
             refusal,
             revocation: None,
+            request_id: None,
         }
     }
 
@@ -141,10 +153,27 @@ impl Principal {
         }
     }
 
+    /// Whoever a password names, in these groups. The file's names are checked like those of certificates.
+    pub fn from_password(user: &str, groups: Vec<String>, address: Option<SocketAddr>) -> Self {
+        Self {
+            name: user.to_owned(),
+            groups,
+            method: Method::Password,
+            ..Self::anonymous(address, None)
+        }
+    }
+
     /// With what was found out about its certificate.
     #[must_use]
     pub fn with_revocation(mut self, status: Status) -> Self {
         self.revocation = Some(status);
+        self
+    }
+
+    /// With the name of the request that it makes, for the record of what it changes.
+    #[must_use]
+    pub fn asking_with(mut self, request_id: &str) -> Self {
+        self.request_id = Some(request_id.to_owned());
         self
     }
 
@@ -197,6 +226,21 @@ impl Principal {
             certificate_issuer: certificate.map(ClientCertificate::issuer),
             certificate_serial: certificate.map(ClientCertificate::serial),
             peer_address: self.address.map(|address| address.to_string()),
+            request_id: self.request_id.clone(),
+            who: Some(Box::new(self.who())),
+        }
+    }
+
+    /// For the records of the audit.
+    pub fn who(&self) -> Who {
+        Who {
+            principal: self.name.clone(),
+            auth_method: Some(self.method.name().to_owned()),
+            groups: self.groups.clone(),
+            identity_rule: self.rule.clone(),
+            real_addr: self.address.map(|address| address.to_string()),
+            os_uid: None,
+            cert: self.certificate().map(Certificate::vouched),
         }
     }
 }

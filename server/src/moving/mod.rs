@@ -91,12 +91,10 @@ struct Destination {
 impl Destination {
     fn open(config: Config) -> Result<Self, MoveError> {
         Ok(Self {
-            store: Store::open_for_command(&config.storage, config.storage_options)?,
+            store: Store::open_for_command(&config.storage, config.storage_options)?
+                .with_audit_table(config.audit.table),
             prefixes: config.gun_prefixes,
-            actor: Actor {
-                principal: IMPORT.to_owned(),
-                ..Actor::default()
-            },
+            actor: Actor::command(IMPORT),
             refused: 0,
         })
     }

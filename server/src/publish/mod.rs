@@ -11,7 +11,7 @@ pub use sign::{SignError, complete, complete_timestamp};
 use crate::{
     access::{Grant, Publish},
     app::{ServiceError, State},
-    store::{Actor, CommitError, TrustedState},
+    store::{Actor, CommitError, Committed, TrustedState},
 };
 
 /// How often an update is checked and signed anew because the GUN moved on meanwhile without touching
@@ -46,7 +46,11 @@ pub enum PublishError {
 ///
 /// # Errors
 /// When the upload is refused, comes too late, or cannot be signed or stored.
-pub async fn publish(state: &State, grant: &Grant<Publish>, upload: Upload) -> Result<(), PublishError> {
+pub async fn publish(
+    state: &State,
+    grant: &Grant<Publish>,
+    upload: Upload,
+) -> Result<Committed, PublishError> {
     let gun = grant.gun();
     let roles = upload.roles();
     for _ in 0..ATTEMPTS {
@@ -57,12 +61,12 @@ pub async fn publish(state: &State, grant: &Grant<Publish>, upload: Upload) -> R
             Err(error) => return Err(explain::explain(state, gun, error).await),
         };
         match store(state, gun, base, update, grant.principal().actor()).await {
-            Ok(()) => {
+            Ok(committed) => {
                 let roles: Vec<&str> = roles.iter().map(tuf::RoleName::as_str).collect();
                 tracing::info!(
                     repo.gun = %gun, roles = roles.join(" "), principal = grant.principal().name(), "published"
                 );
-                return Ok(());
+                return Ok(committed);
             }
             Err(PublishError::Conflict) => {}
             Err(other) => return Err(other),
@@ -141,11 +145,11 @@ async fn store(
     base: Option<Version>,
     update: SignedUpdate,
     actor: Actor,
-) -> Result<(), PublishError> {
+) -> Result<Committed, PublishError> {
     let (store, gun, now) = (state.store.clone(), gun.clone(), state.clock.now());
     let outcome = web::block(move || store.commit(&gun, base, update.documents(), &actor, now)).await;
     match outcome.map_err(|_| ServiceError::Stopping)? {
-        Ok(()) => Ok(()),
+        Ok(committed) => Ok(committed),
         Err(CommitError::Conflict) => Err(PublishError::Conflict),
         Err(CommitError::Store(cause)) => Err(ServiceError::from(cause).into()),
     }

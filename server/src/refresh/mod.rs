@@ -108,7 +108,7 @@ pub async fn renew(state: &State, gun: &Gun, before: TimeDelta) -> Result<Renewa
         let outcome =
             web::block(move || store.commit(&wanted, Some(base), update.documents(), &actor, now)).await;
         match outcome.map_err(|_| ServiceError::Stopping)? {
-            Ok(()) => {
+            Ok(_) => {
                 tracing::info!(repo.gun = %gun, "renewed a timestamp");
                 return Ok(Renewal::Renewed);
             }

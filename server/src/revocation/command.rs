@@ -11,8 +11,8 @@ use platform::{
 
 use super::deny::{Subject, normal_serial, subjects};
 use crate::{
-    config::ENVIRONMENT_PREFIX,
-    store::{Store, StoreError},
+    config::{AuditSettings, ENVIRONMENT_PREFIX},
+    store::{Actor, Store, StoreError},
 };
 
 /// Why nothing was done.
@@ -106,13 +106,13 @@ pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
     match command {
         DenyCommand::Add { config, who, reason } => {
             let subject = who.subject()?;
-            let new = open(config)?.deny(&subject, reason.as_deref(), Utc::now())?;
+            let new = open(config)?.deny(&subject, reason.as_deref(), &actor(), Utc::now())?;
             let already = if new { "" } else { " already" };
             println!("{subject} is{already} refused, by every server on this database");
         }
         DenyCommand::Remove { config, who } => {
             let subject = who.subject()?;
-            if open(config)?.admit(&subject)? {
+            if open(config)?.admit(&subject, &actor(), Utc::now())? {
                 println!("{subject} is no longer refused by this list");
             } else {
                 println!("{subject} is not on the list; nothing to do");
@@ -148,7 +148,7 @@ pub fn deny_certificates(
             issuer: issuer.to_owned(),
             serial: normal_serial(serial).ok_or_else(|| DenyCommandError::Serial(serial.clone()))?,
         };
-        store.deny(&subject, reason, Utc::now())?;
+        store.deny(&subject, reason, &actor(), Utc::now())?;
         println!("{subject} is refused, by every server on this database");
     }
     Ok(())
@@ -157,7 +157,12 @@ pub fn deny_certificates(
 fn open(config: &std::path::Path) -> Result<Store, DenyCommandError> {
     let settings = Settings::load(config, ENVIRONMENT_PREFIX)?;
     let location = Location::read(&settings)?;
-    Ok(Store::open_for_command(&location, Options::read(&settings)?)?)
+    let store = Store::open_for_command(&location, Options::read(&settings)?)?;
+    Ok(store.with_audit_table(AuditSettings::read(&settings)?.table))
+}
+
+fn actor() -> Actor {
+    Actor::command("(deny)")
 }
 
 impl Who {

@@ -12,7 +12,7 @@ use openssl::{
     sha::sha256,
     x509::{CrlStatus, X509, X509Crl, X509NameRef, X509Ref},
 };
-use platform::tls::{ClientCertificate, utc};
+use platform::tls::{ClientCertificate, name_text, utc};
 use x509_parser::{
     extensions::{GeneralName, ParsedExtension},
     prelude::{CertificateRevocationList, FromDer, X509Certificate},
@@ -48,6 +48,8 @@ pub(super) struct Crl {
     points: Vec<String>,
     users: bool,
     authorities: bool,
+    /// Whether a configured CA has its issuer's name.
+    expected: bool,
     /// SHA-256 of the keys that were found to have signed it.
     signers: Mutex<BTreeSet<[u8; 32]>>,
 }
@@ -111,6 +113,7 @@ impl Crl {
             points,
             users,
             authorities,
+            expected: false,
             signers: Mutex::default(),
         })
     }
@@ -299,16 +302,29 @@ impl CrlSet {
     }
 
     pub(super) fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
-        let outdated = self.lists.iter().filter(|list| list.next_update < now);
-        outdated
-            .map(|list| {
-                format!(
-                    "a revocation list ran out at {}: {:?}",
-                    list.next_update,
-                    list.issuer()
-                )
-            })
-            .collect()
+        let mut found = Vec::new();
+        for list in &self.lists {
+            let issuer = name_text(list.issuer());
+            if list.next_update < now {
+                found.push(format!(
+                    "the revocation list of {issuer} ran out at {}",
+                    list.next_update
+                ));
+            }
+            if list.this_update > now + SKEW {
+                found.push(format!(
+                    "the revocation list of {issuer} is not valid before {}",
+                    list.this_update
+                ));
+            }
+            if !list.expected {
+                found.push(format!(
+                    "the revocation list of {issuer} is not of a configured client CA; it counts only for \
+                     certificates that come with one of that name which signed it"
+                ));
+            }
+        }
+        found
     }
 }
 
@@ -337,17 +353,52 @@ fn read(path: &Path, issuers: &[X509]) -> Result<Vec<Crl>, CrlError> {
         reason,
     };
     let bytes = fs::read(path).map_err(|cause| refuse(cause.to_string()))?;
-    let lists = ders(&bytes).map_err(refuse)?;
+    checked(&bytes, issuers).map_err(refuse)
+}
+
+/// The lists of a file or an answer, each signed by its CA if we know that.
+pub(super) fn checked(bytes: &[u8], issuers: &[X509]) -> Result<Vec<Crl>, String> {
+    let lists = ders(bytes)?;
+    if lists.is_empty() {
+        return Err("it holds no list".into());
+    }
     let checked = lists.iter().map(|der| {
-        let list = Crl::parse(der)?;
+        let mut list = Crl::parse(der)?;
         list.check_signature(issuers)?;
+        list.expected = issuers
+            .iter()
+            .any(|issuer| same_name(issuer.subject_name(), list.issuer()));
         Ok(list)
     });
-    checked.collect::<Result<_, String>>().map_err(refuse)
+    checked.collect()
+}
+
+/// Whoever can change what an unprotected URL answers must not bring back an old list, which does not name
+/// those who were revoked since, or have another CA's list in the place of one that is still in force.
+///
+/// # Errors
+/// When a list that is in force has no successor among `lists`.
+pub(super) fn check_succession(lists: &[Crl], kept: &[Crl], now: DateTime<Utc>) -> Result<(), String> {
+    let in_force = kept.iter().filter(|old| old.next_update > now);
+    for old in in_force {
+        let succeeds = |new: &Crl| {
+            same_name(new.issuer(), old.issuer())
+                && new.points == old.points
+                && new.this_update >= old.this_update
+        };
+        if !lists.iter().any(succeeds) {
+            return Err(format!(
+                "it has no list of {} as new as the one at hand, of {}",
+                name_text(old.issuer()),
+                old.this_update
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The lists of a file: any number in PEM, or one in DER.
-pub(super) fn ders(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+fn ders(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     const BEGIN: &[u8] = b"-----BEGIN";
     if !bytes.windows(BEGIN.len()).any(|window| window == BEGIN) {
         return Ok(vec![bytes.to_vec()]);

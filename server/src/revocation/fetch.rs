@@ -8,13 +8,14 @@ use std::{
 };
 
 use actix_web::web;
+use chrono::Utc;
 use openssl::sha::sha256;
 use reqwest::{StatusCode, header};
 use tokio::time::Instant;
 
 use super::{
     Revocation,
-    crl::{Crl, CrlSet, ders},
+    crl::{CrlSet, check_succession, checked},
 };
 use crate::{app::State, telemetry::metrics};
 
@@ -68,7 +69,12 @@ pub async fn follow(state: web::Data<State>) {
             if source.due > Instant::now() {
                 continue;
             }
-            let outcome = revocation.fetch(&client, url, source).await;
+            let mut outcome = revocation.fetch(&client, url, source).await;
+            // A reload meanwhile may have read what was kept before.
+            let current = Arc::clone(&state.generation.load().revocation);
+            if outcome == Ok(true) && !Arc::ptr_eq(&current, &revocation) {
+                outcome = current.read_lists_again().map(|()| true);
+            }
             metrics::crl_fetched(outcome.is_ok());
             source.due = Instant::now();
             match outcome {
@@ -123,14 +129,23 @@ impl Revocation {
                 return Err(format!("it is larger than {SIZE_LIMIT} bytes"));
             }
         }
-        for der in ders(&body)? {
-            Crl::parse(&der)?.check_signature(&self.issuers)?;
-        }
+        let lists = checked(&body, &self.issuers)?;
+        let kept = std::fs::read(&path).ok();
+        // One that is damaged, or not of the CAs of the day, protects nothing.
+        let kept = kept.and_then(|kept| checked(&kept, &self.issuers).ok());
+        check_succession(&lists, &kept.unwrap_or_default(), Utc::now())?;
         keep(&path, &body).map_err(|cause| format!("it cannot be kept as {}: {cause}", path.display()))?;
-        let set = CrlSet::load(settings, &self.issuers).map_err(|cause| cause.to_string())?;
-        self.crls.store(Arc::new(set));
+        self.read_lists_again()?;
         source.etag = etag;
         Ok(true)
+    }
+
+    fn read_lists_again(&self) -> Result<(), String> {
+        if let Some(settings) = &self.settings.crl {
+            let set = CrlSet::load(settings, &self.issuers).map_err(|cause| cause.to_string())?;
+            self.crls.store(Arc::new(set));
+        }
+        Ok(())
     }
 }
 

@@ -99,7 +99,6 @@ fn is_within(networks: &[IpNet], address: IpAddr) -> bool {
 impl Responders {
     pub(super) fn new(settings: OcspSettings) -> Result<Self, String> {
         let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
             .redirect(Policy::none())
             .no_proxy()
             .dns_resolver(Arc::new(Within(settings.networks.clone().into())))

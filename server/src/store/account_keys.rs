@@ -4,7 +4,12 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::{prelude::*, result::Error};
 use platform::database::{DbConnection, exact, is_conflict};
 
-use super::{Store, StoreError, accounts::find_account, schema::account_keys};
+use super::{
+    Actor, Store, StoreError,
+    accounts::{ACCOUNTS, find_account},
+    audit::AUDIT_LOCK,
+    schema::account_keys,
+};
 
 /// A public key of an account, under each of its three names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,11 +91,16 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub fn add_account_key(&self, account: &str, key: &AccountKey) -> Result<KeyAdded, StoreError> {
+    pub fn add_account_key(
+        &self,
+        account: &str,
+        key: &AccountKey,
+        actor: &Actor,
+    ) -> Result<KeyAdded, StoreError> {
         let mut connection = self.database.writer()?;
-        match add(&mut connection, account, key) {
+        match self.put_key(&mut connection, account, key, actor) {
             // Somebody else was faster with the same key: now it is there.
-            Err(cause) if is_conflict(&cause) => Ok(add(&mut connection, account, key)?),
+            Err(cause) if is_conflict(&cause) => Ok(self.put_key(&mut connection, account, key, actor)?),
             outcome => Ok(outcome?),
         }
     }
@@ -99,7 +109,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub fn remove_account_key(&self, account: &str, id: &str) -> Result<bool, StoreError> {
+    pub fn remove_account_key(&self, account: &str, id: &str, actor: &Actor) -> Result<bool, StoreError> {
         let mut connection = self.database.writer()?;
         let of_account = account_keys::table.filter(exact(account_keys::account, account));
         let named = of_account.filter(
@@ -108,56 +118,83 @@ impl Store {
                 .or(account_keys::key_id.eq(id))
                 .or(account_keys::certificate_key_id.assume_not_null().eq(id)),
         );
-        Ok(diesel::delete(named).execute(&mut *connection)? > 0)
+        Ok(
+            connection.write_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
+                let removed = diesel::delete(named).execute(connection)? > 0;
+                if removed {
+                    let detail = Some(id.to_owned());
+                    self.note_account(connection, actor, "account.key.remove", account, detail)?;
+                }
+                Ok::<_, Error>(removed)
+            })?,
+        )
+    }
+
+    fn put_key(
+        &self,
+        connection: &mut DbConnection,
+        account: &str,
+        key: &AccountKey,
+        actor: &Actor,
+    ) -> Result<KeyAdded, Error> {
+        connection.write_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
+            let added = put(connection, account, key)?;
+            let action = match added {
+                KeyAdded::New => "account.key.add",
+                KeyAdded::Changed => "account.key.change",
+                _ => return Ok(added),
+            };
+            let detail = Some(key.spki_sha256.clone());
+            self.note_account(connection, actor, action, account, detail)?;
+            Ok(added)
+        })
     }
 }
 
-fn add(connection: &mut DbConnection, account: &str, key: &AccountKey) -> Result<KeyAdded, Error> {
+fn put(connection: &mut DbConnection, account: &str, key: &AccountKey) -> Result<KeyAdded, Error> {
     let created_at = connection.storable(key.created_at);
-    connection.write_transaction(|connection| {
-        if find_account(connection, account)?.is_none() {
-            return Ok(KeyAdded::NoAccount);
-        }
-        let same_key = account_keys::table.filter(exact(account_keys::spki_sha256, &key.spki_sha256));
-        let before: Option<Row> = same_key
-            .clone()
-            .select(Row::as_select())
-            .first(connection)
-            .optional()?;
-        let Some(before) = before else {
-            let row = Row {
-                spki_sha256: key.spki_sha256.clone(),
-                account: account.to_owned(),
-                label: key.label.clone(),
-                public_key: key.public_key.clone(),
-                certificate: key.certificate.clone(),
-                key_id: key.key_id.clone(),
-                certificate_key_id: key.certificate_key_id.clone(),
-                created_at,
-            };
-            diesel::insert_into(account_keys::table)
-                .values(&row)
-                .execute(connection)?;
-            return Ok(KeyAdded::New);
+    if find_account(connection, account)?.is_none() {
+        return Ok(KeyAdded::NoAccount);
+    }
+    let same_key = account_keys::table.filter(exact(account_keys::spki_sha256, &key.spki_sha256));
+    let before: Option<Row> = same_key
+        .clone()
+        .select(Row::as_select())
+        .first(connection)
+        .optional()?;
+    let Some(before) = before else {
+        let row = Row {
+            spki_sha256: key.spki_sha256.clone(),
+            account: account.to_owned(),
+            label: key.label.clone(),
+            public_key: key.public_key.clone(),
+            certificate: key.certificate.clone(),
+            key_id: key.key_id.clone(),
+            certificate_key_id: key.certificate_key_id.clone(),
+            created_at,
         };
-        if before.account != account {
-            return Ok(KeyAdded::OfOther(before.account));
-        }
-        let label = key.label.clone().or(before.label.clone());
-        let (certificate, id) = match &key.certificate {
-            Some(certificate) => (Some(certificate.clone()), key.certificate_key_id.clone()),
-            None => (before.certificate.clone(), before.certificate_key_id.clone()),
-        };
-        if (&label, &certificate) == (&before.label, &before.certificate) {
-            return Ok(KeyAdded::Same);
-        }
-        diesel::update(same_key)
-            .set((
-                account_keys::label.eq(label),
-                account_keys::certificate.eq(certificate),
-                account_keys::certificate_key_id.eq(id),
-            ))
+        diesel::insert_into(account_keys::table)
+            .values(&row)
             .execute(connection)?;
-        Ok(KeyAdded::Changed)
-    })
+        return Ok(KeyAdded::New);
+    };
+    if before.account != account {
+        return Ok(KeyAdded::OfOther(before.account));
+    }
+    let label = key.label.clone().or(before.label.clone());
+    let (certificate, id) = match &key.certificate {
+        Some(certificate) => (Some(certificate.clone()), key.certificate_key_id.clone()),
+        None => (before.certificate.clone(), before.certificate_key_id.clone()),
+    };
+    if (&label, &certificate) == (&before.label, &before.certificate) {
+        return Ok(KeyAdded::Same);
+    }
+    diesel::update(same_key)
+        .set((
+            account_keys::label.eq(label),
+            account_keys::certificate.eq(certificate),
+            account_keys::certificate_key_id.eq(id),
+        ))
+        .execute(connection)?;
+    Ok(KeyAdded::Changed)
 }

@@ -5,12 +5,17 @@ use diesel::{prelude::*, result::Error};
 use platform::database::{DbConnection, exact, is_conflict};
 
 use super::{
-    Store, StoreError,
+    Actor, Store, StoreError,
+    audit::AUDIT_LOCK,
     schema::{account_keys, accounts},
 };
+use crate::audit::{chain::Chain, record::Change};
 
 /// The group that every account with administrator rights belongs to.
 pub const ADMINS: &str = "admins";
+
+/// The name under which changes of accounts exclude each other.
+pub(super) const ACCOUNTS: &str = "accounts";
 
 /// The account that a key is registered to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +33,16 @@ pub struct Registered {
 impl Registered {
     /// The groups it was put in, and [`ADMINS`] for an administrator.
     pub fn all_groups(&self) -> Vec<String> {
-        let mut groups = self.groups.clone();
-        if self.is_admin && !groups.iter().any(|group| group == ADMINS) {
-            groups.push(ADMINS.to_owned());
-        }
-        groups
+        all_groups(&self.groups, self.is_admin)
     }
+}
+
+fn all_groups(put_in: &[String], is_admin: bool) -> Vec<String> {
+    let mut groups = put_in.to_vec();
+    if is_admin && !groups.iter().any(|group| group == ADMINS) {
+        groups.push(ADMINS.to_owned());
+    }
+    groups
 }
 
 /// An account.
@@ -51,6 +60,13 @@ pub struct Account {
     pub created_at: DateTime<Utc>,
     /// Since when it must not be used, if so.
     pub disabled_at: Option<DateTime<Utc>>,
+}
+
+impl Account {
+    /// The groups it was put in, and [`ADMINS`] for an administrator.
+    pub fn all_groups(&self) -> Vec<String> {
+        all_groups(&self.groups, self.is_admin)
+    }
 }
 
 /// What became of an account that was to be there.
@@ -149,11 +165,11 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub fn add_account(&self, wanted: &Account) -> Result<AccountAdded, StoreError> {
+    pub fn add_account(&self, wanted: &Account, actor: &Actor) -> Result<AccountAdded, StoreError> {
         let mut connection = self.database.writer()?;
-        match add(&mut connection, wanted) {
+        match self.add(&mut connection, wanted, actor) {
             // Somebody else was faster with the same name: now it is there.
-            Err(cause) if is_conflict(&cause) => Ok(add(&mut connection, wanted)?),
+            Err(cause) if is_conflict(&cause) => Ok(self.add(&mut connection, wanted, actor)?),
             outcome => Ok(outcome?),
         }
     }
@@ -163,10 +179,15 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub fn set_disabled(&self, name: &str, since: Option<DateTime<Utc>>) -> Result<Option<bool>, StoreError> {
+    pub fn set_disabled(
+        &self,
+        name: &str,
+        since: Option<DateTime<Utc>>,
+        actor: &Actor,
+    ) -> Result<Option<bool>, StoreError> {
         let mut connection = self.database.writer()?;
         let since = since.map(|time| connection.storable(time));
-        connection.write_transaction(|connection| {
+        connection.write_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
             let Some(account) = find_account(connection, name)? else {
                 return Ok(None);
             };
@@ -176,6 +197,12 @@ impl Store {
             diesel::update(accounts::table.filter(exact(accounts::name, name)))
                 .set(accounts::disabled_at.eq(since))
                 .execute(connection)?;
+            let action = if since.is_some() {
+                "account.disable"
+            } else {
+                "account.enable"
+            };
+            self.note_account(connection, actor, action, name, None)?;
             Ok(Some(true))
         })
     }
@@ -184,53 +211,93 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub fn remove_account(&self, name: &str) -> Result<bool, StoreError> {
+    pub fn remove_account(&self, name: &str, actor: &Actor) -> Result<bool, StoreError> {
         let mut connection = self.database.writer()?;
-        connection.write_transaction(|connection| {
+        connection.write_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
             diesel::delete(account_keys::table.filter(exact(account_keys::account, name)))
                 .execute(connection)?;
             let removed =
                 diesel::delete(accounts::table.filter(exact(accounts::name, name))).execute(connection)?;
+            if removed > 0 {
+                self.note_account(connection, actor, "account.remove", name, None)?;
+            }
             Ok(removed > 0)
+        })
+    }
+
+    pub(super) fn note_account(
+        &self,
+        connection: &mut DbConnection,
+        actor: &Actor,
+        action: &str,
+        name: &str,
+        detail: Option<String>,
+    ) -> QueryResult<()> {
+        let change = Change {
+            action: action.to_owned(),
+            subject: Some(name.to_owned()),
+            detail,
+            ..Change::default()
+        };
+        self.note(connection, &Chain::Accounts, actor, change, Utc::now())
+            .map(drop)
+    }
+
+    fn add(
+        &self,
+        connection: &mut DbConnection,
+        wanted: &Account,
+        actor: &Actor,
+    ) -> Result<AccountAdded, Error> {
+        connection.write_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
+            let added = put(connection, wanted)?;
+            let action = match &added {
+                AccountAdded::New => "account.add",
+                AccountAdded::Changed(_) => "account.change",
+                AccountAdded::Same(_) => return Ok(added),
+            };
+            let form = serde_json::json!({
+                "groups": wanted.groups, "admin": wanted.is_admin, "full_name": wanted.full_name,
+            });
+            self.note_account(connection, actor, action, &wanted.name, Some(form.to_string()))?;
+            Ok(added)
         })
     }
 }
 
-fn add(connection: &mut DbConnection, wanted: &Account) -> Result<AccountAdded, Error> {
+fn put(connection: &mut DbConnection, wanted: &Account) -> Result<AccountAdded, Error> {
     let created_at = connection.storable(wanted.created_at);
     let group_names = serde_json::json!(wanted.groups).to_string();
-    connection.write_transaction(|connection| {
-        let Some(before) = find_account(connection, &wanted.name)? else {
-            let row = Row {
-                name: wanted.name.clone(),
-                full_name: wanted.full_name.clone(),
-                is_admin: wanted.is_admin,
-                group_names,
-                created_at,
-                disabled_at: None,
-            };
-            diesel::insert_into(accounts::table)
-                .values(&row)
-                .execute(connection)?;
-            return Ok(AccountAdded::New);
+    let Some(before) = find_account(connection, &wanted.name)? else {
+        let row = Row {
+            name: wanted.name.clone(),
+            full_name: wanted.full_name.clone(),
+            is_admin: wanted.is_admin,
+            group_names,
+            created_at,
+            disabled_at: None,
         };
-        let form = |account: &Account| {
-            (
-                account.full_name.clone(),
-                account.is_admin,
-                account.groups.clone(),
-            )
-        };
-        if form(&before) == form(wanted) {
-            return Ok(AccountAdded::Same(before));
-        }
-        diesel::update(accounts::table.filter(exact(accounts::name, wanted.name.as_str())))
-            .set((
-                accounts::full_name.eq(&wanted.full_name),
-                accounts::is_admin.eq(wanted.is_admin),
-                accounts::group_names.eq(group_names),
-            ))
+        diesel::insert_into(accounts::table)
+            .values(&row)
             .execute(connection)?;
-        Ok(AccountAdded::Changed(before))
-    })
+        return Ok(AccountAdded::New);
+    };
+    let form = |account: &Account| {
+        (
+            account.full_name.clone(),
+            account.is_admin,
+            account.groups.clone(),
+        )
+    };
+    if form(&before) == form(wanted) {
+        return Ok(AccountAdded::Same(before));
+    }
+    diesel::update(accounts::table.filter(exact(accounts::name, wanted.name.as_str())))
+        .set((
+            accounts::full_name.eq(&wanted.full_name),
+            accounts::is_admin.eq(wanted.is_admin),
+            accounts::group_names.eq(group_names),
+        ))
+        .execute(connection)?;
+    Ok(AccountAdded::Changed(before))
 }

@@ -5,7 +5,10 @@ use diesel::prelude::*;
 use platform::database::exact;
 use tuf::Gun;
 
-use super::{Store, StoreError, schema::changefeed};
+use super::{
+    Store, StoreError,
+    schema::{change_actors, changefeed},
+};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,22 @@ pub struct Change {
     pub sha256: String,
     /// `update` or `deletion`.
     pub category: String,
+}
+
+/// Who made a change, as far as it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = change_actors)]
+pub struct RecordedActor {
+    /// The change's place in the feed.
+    pub change_id: i32,
+    /// The principal's name.
+    pub principal: String,
+    /// The subject of its certificate.
+    pub certificate_subject: Option<String>,
+    /// The issuer.
+    pub certificate_issuer: Option<String>,
+    /// The serial number, in hex.
+    pub certificate_serial: Option<String>,
 }
 
 /// Which changes are asked for.
@@ -113,5 +132,26 @@ impl Store {
             changes.reverse();
         }
         Ok(changes)
+    }
+
+    /// Who made the changes from place `first` to place `last`, of one GUN or of all.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn actors_of(
+        &self,
+        gun: Option<&Gun>,
+        first: i32,
+        last: i32,
+    ) -> Result<Vec<RecordedActor>, StoreError> {
+        let mut actors = change_actors::table
+            .inner_join(changefeed::table.on(changefeed::id.eq(change_actors::change_id)))
+            .filter(changefeed::id.between(first, last))
+            .select(RecordedActor::as_select())
+            .into_boxed();
+        if let Some(gun) = gun {
+            actors = actors.filter(exact(changefeed::gun, gun.as_str()));
+        }
+        Ok(actors.load(&mut *self.database.reader()?)?)
     }
 }

@@ -1,5 +1,7 @@
 //! Changing what is stored: all of it or nothing.
 
+use std::{fs, os::unix::fs::MetadataExt};
+
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::{prelude::*, sql_types::BigInt};
 use platform::database::{DbConnection, exact, is_conflict, locked};
@@ -8,6 +10,10 @@ use tuf::{Document, Gun, RoleName, Version};
 use super::{
     Store, StoreError,
     schema::{change_actors, changefeed, tuf_files},
+};
+use crate::audit::{
+    chain::Chain,
+    record::{Change, Place, StoredDocument, Who},
 };
 
 /// Publishing to a GUN and deleting it exclude each other under this name.
@@ -26,6 +32,43 @@ pub struct Actor {
     pub certificate_serial: Option<String>,
     /// The client's address.
     pub peer_address: Option<String>,
+    /// The request it asks with.
+    pub request_id: Option<String>,
+    /// Everything known of it, if there is more than its name.
+    pub who: Option<Box<Who>>,
+}
+
+impl Actor {
+    /// Whoever runs a command of this program; `command` is its name in parentheses.
+    pub fn command(command: &str) -> Self {
+        // The owner of the process, as the kernel sees it: names in the environment are anybody's to set.
+        let os_uid = fs::metadata("/proc/self").ok().map(|process| process.uid());
+        Self {
+            principal: command.to_owned(),
+            who: Some(Box::new(Who {
+                principal: command.to_owned(),
+                os_uid,
+                ..Who::default()
+            })),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn who(&self) -> Who {
+        self.who.as_deref().cloned().unwrap_or_else(|| Who {
+            principal: self.principal.clone(),
+            ..Who::default()
+        })
+    }
+}
+
+/// What was stored by a publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The documents.
+    pub documents: Vec<StoredDocument>,
+    /// Where the table of changes holds the record, if it is kept.
+    pub place: Option<Place>,
 }
 
 /// Why nothing was stored.
@@ -129,7 +172,8 @@ fn append(connection: &mut DbConnection, change: &NewChange<'_>) -> QueryResult<
     }
 }
 
-fn record(connection: &mut DbConnection, change: &NewChange<'_>, actor: &Actor) -> QueryResult<()> {
+/// Adds to the changefeed, with who made the change; returns the place in it.
+fn record(connection: &mut DbConnection, change: &NewChange<'_>, actor: &Actor) -> QueryResult<i32> {
     let change_id = append(connection, change)?;
     diesel::insert_into(change_actors::table)
         .values(NewActor {
@@ -140,8 +184,8 @@ fn record(connection: &mut DbConnection, change: &NewChange<'_>, actor: &Actor) 
             certificate_serial: actor.certificate_serial.as_deref(),
             peer_address: actor.peer_address.as_deref(),
         })
-        .execute(connection)
-        .map(drop)
+        .execute(connection)?;
+    Ok(change_id)
 }
 
 /// Puts a new timestamp that was stored in another way than by a publish into the changefeed.
@@ -151,7 +195,7 @@ pub(super) fn record_timestamp(
     timestamp: &Document,
     actor: &Actor,
     now: DateTime<Utc>,
-) -> QueryResult<()> {
+) -> QueryResult<i32> {
     let change = NewChange {
         created_at: connection.storable(now),
         gun: gun.as_str(),
@@ -177,16 +221,18 @@ impl Store {
         base: Option<Version>,
         documents: &[Document],
         actor: &Actor,
-        now: DateTime<Utc>,
-    ) -> Result<(), CommitError> {
+        at: DateTime<Utc>,
+    ) -> Result<Committed, CommitError> {
         let mut connection = self.database.writer().map_err(StoreError::from)?;
-        let now = connection.storable(now);
+        let now = connection.storable(at);
         connection.write_transaction_for(GUN_LOCK, gun.as_str(), |connection| {
             hold_base(connection, gun, base)?;
             let newest = highest_version(connection, gun, &RoleName::Timestamp)?;
             if newest != base.map(Version::get) {
                 return Err(CommitError::Conflict);
             }
+            let mut stored = Vec::with_capacity(documents.len());
+            let mut change_id = None;
             for document in documents {
                 let version = document.version.get();
                 if highest_version(connection, gun, &document.role)?.is_some_and(|stored| stored >= version) {
@@ -212,35 +258,66 @@ impl Store {
                         sha256: &sha256,
                         category: "update",
                     };
-                    record(connection, &change, actor)?;
+                    change_id = Some(record(connection, &change, actor)?);
                 }
+                stored.push(StoredDocument {
+                    role: document.role.to_string(),
+                    version,
+                    sha256,
+                });
             }
-            Ok(())
+            let change = Change {
+                action: "publish".to_owned(),
+                gun: Some(gun.to_string()),
+                change_id,
+                documents: stored.clone(),
+                ..Change::default()
+            };
+            let place = self.note(connection, &Chain::Gun(gun.clone()), actor, change, at)?;
+            Ok(Committed {
+                documents: stored,
+                place,
+            })
         })
     }
 
-    /// Removes every document of exactly this GUN; true if there was any.
+    /// Removes every document of exactly this GUN; nothing if there was none.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn delete(&self, gun: &Gun, actor: &Actor, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    pub fn delete(
+        &self,
+        gun: &Gun,
+        actor: &Actor,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Committed>, StoreError> {
         let mut connection = self.database.writer()?;
-        let now = connection.storable(now);
+        let now = connection.storable(at);
         Ok(
             connection.write_transaction_for(GUN_LOCK, gun.as_str(), |connection| {
                 let removed = diesel::delete(tuf_files::table.filter(exact(tuf_files::gun, gun.as_str())))
                     .execute(connection)?;
-                if removed > 0 {
-                    let change = NewChange {
-                        created_at: now,
-                        gun: gun.as_str(),
-                        version: 0,
-                        sha256: "",
-                        category: "deletion",
-                    };
-                    record(connection, &change, actor)?;
+                if removed == 0 {
+                    return Ok::<_, diesel::result::Error>(None);
                 }
-                Ok::<_, diesel::result::Error>(removed > 0)
+                let change = NewChange {
+                    created_at: now,
+                    gun: gun.as_str(),
+                    version: 0,
+                    sha256: "",
+                    category: "deletion",
+                };
+                let change = Change {
+                    action: "delete".to_owned(),
+                    gun: Some(gun.to_string()),
+                    change_id: Some(record(connection, &change, actor)?),
+                    ..Change::default()
+                };
+                let place = self.note(connection, &Chain::Gun(gun.clone()), actor, change, at)?;
+                Ok(Some(Committed {
+                    documents: Vec::new(),
+                    place,
+                }))
             })?,
         )
     }

@@ -2,10 +2,16 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
-use platform::database::{exact, is_conflict};
+use platform::database::exact;
 
-use super::{Registered, Store, StoreError, schema::denials};
-use crate::revocation::Subject;
+use super::{Actor, Registered, Store, StoreError, audit::AUDIT_LOCK, schema::denials};
+use crate::{
+    audit::{chain::Chain, record::Change},
+    revocation::Subject,
+};
+
+/// The name under which changes of the list exclude each other.
+const DENIALS: &str = "denials";
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +100,7 @@ impl Store {
         &self,
         subject: &Subject,
         reason: Option<&str>,
+        actor: &Actor,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let mut connection = self.database.writer()?;
@@ -104,25 +111,52 @@ impl Store {
             reason,
             created_at: connection.storable(now),
         };
-        match diesel::insert_into(denials::table)
-            .values(&row)
-            .execute(&mut *connection)
-        {
-            Ok(_) => Ok(true),
-            Err(cause) if is_conflict(&cause) => Ok(false),
-            Err(other) => Err(other.into()),
-        }
+        let change = Change {
+            action: "deny.add".to_owned(),
+            subject: Some(subject.to_string()),
+            detail: reason.map(str::to_owned),
+            ..Change::default()
+        };
+        Ok(
+            connection.write_transaction_for(AUDIT_LOCK, DENIALS, |connection| {
+                let same = denials::table
+                    .filter(denials::kind.eq(subject.kind()))
+                    .filter(exact(denials::subject, subject.key()));
+                if same.count().get_result::<i64>(connection)? > 0 {
+                    return Ok::<_, diesel::result::Error>(false);
+                }
+                diesel::insert_into(denials::table)
+                    .values(&row)
+                    .execute(connection)?;
+                self.note(connection, &Chain::Denials, actor, change, now)?;
+                Ok(true)
+            })?,
+        )
     }
 
     /// Ends a denial; false if there was none.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn admit(&self, subject: &Subject) -> Result<bool, StoreError> {
+    pub fn admit(&self, subject: &Subject, actor: &Actor, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let entry = denials::table
             .filter(denials::kind.eq(subject.kind()))
             .filter(exact(denials::subject, subject.key()));
-        Ok(diesel::delete(entry).execute(&mut *self.database.writer()?)? > 0)
+        let change = Change {
+            action: "deny.remove".to_owned(),
+            subject: Some(subject.to_string()),
+            ..Change::default()
+        };
+        let mut connection = self.database.writer()?;
+        Ok(
+            connection.write_transaction_for(AUDIT_LOCK, DENIALS, |connection| {
+                let removed = diesel::delete(entry).execute(connection)? > 0;
+                if removed {
+                    self.note(connection, &Chain::Denials, actor, change, now)?;
+                }
+                Ok::<_, diesel::result::Error>(removed)
+            })?,
+        )
     }
 
     /// Every denial, oldest first.

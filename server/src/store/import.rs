@@ -6,6 +6,7 @@ use platform::database::{DbConnection, exact, is_conflict};
 use tuf::{Document, Finding, Gun, RoleName, Severity, Version};
 
 use super::{Actor, Store, StoreError, Stored, commit, inventory, schema::tuf_files};
+use crate::audit::{chain::Chain, record::Change};
 
 /// What became of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,9 +130,18 @@ impl Store {
                 return Err(ImportError::Broken(findings));
             }
             let newest = inventory::newest_timestamp(connection, gun)?;
-            if let Some(newest) = newest.filter(|newest| before.as_ref() != Some(newest)) {
-                commit::record_timestamp(connection, gun, &newest, actor, now)?;
-            }
+            let change_id = match newest.filter(|newest| before.as_ref() != Some(newest)) {
+                Some(newest) => Some(commit::record_timestamp(connection, gun, &newest, actor, now)?),
+                None => None,
+            };
+            let change = Change {
+                action: "import".to_owned(),
+                gun: Some(gun.to_string()),
+                detail: Some(format!("{} new documents", imported.added)),
+                change_id,
+                ..Change::default()
+            };
+            self.note(connection, &Chain::Gun(gun.clone()), actor, change, now)?;
             Ok(imported)
         })
     }

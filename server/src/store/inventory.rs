@@ -61,9 +61,7 @@ impl Store {
     /// # Errors
     /// When it cannot be opened.
     pub fn open_read_only(location: &Location) -> Result<Self, StoreError> {
-        Ok(Self {
-            database: Database::open_read_only(location)?,
-        })
+        Ok(Self::over(Database::open_read_only(location)?))
     }
 
     /// How many GUNs have documents.

@@ -2,6 +2,7 @@
 
 mod account_keys;
 mod accounts;
+mod audit;
 mod changes;
 mod commit;
 mod current_set;
@@ -20,8 +21,9 @@ use platform::database::{
 
 pub use account_keys::{AccountKey, KeyAdded};
 pub use accounts::{ADMINS, Account, AccountAdded, Registered};
-pub use changes::{Change, ChangeQuery};
-pub use commit::{Actor, CommitError};
+pub use audit::{AuditRow, MadeChange};
+pub use changes::{Change, ChangeQuery, RecordedActor};
+pub use commit::{Actor, CommitError, Committed};
 pub use denials::{Denial, Standing};
 pub use import::{ImportError, Imported};
 pub use inventory::Audited;
@@ -62,9 +64,24 @@ pub enum StoreError {
 #[derive(Clone)]
 pub struct Store {
     database: Database,
+    audit_table: bool,
 }
 
 impl Store {
+    fn over(database: Database) -> Self {
+        Self {
+            database,
+            audit_table: true,
+        }
+    }
+
+    /// Says whether every change is recorded in the table as well, which it is unless told otherwise.
+    #[must_use]
+    pub fn with_audit_table(mut self, kept: bool) -> Self {
+        self.audit_table = kept;
+        self
+    }
+
     /// Opens the database and brings its schema up to date. One that does not answer is tried again until it
     /// does; meanwhile everything asked of the store fails with [`StoreError::Connection`].
     ///
@@ -72,7 +89,7 @@ impl Store {
     /// When the database cannot be used as it is.
     pub fn open(location: &Location, options: Options) -> Result<Self, StoreError> {
         let database = Database::open(location, &MIGRATIONS, options)?;
-        Ok(Self { database })
+        Ok(Self::over(database))
     }
 
     /// Opens the database for a command that ends soon; see [`Database::open_for_command`].
@@ -81,6 +98,6 @@ impl Store {
     /// When the database does not answer, or cannot be used.
     pub fn open_for_command(location: &Location, options: Options) -> Result<Self, StoreError> {
         let database = Database::open_for_command(location, &MIGRATIONS, options)?;
-        Ok(Self { database })
+        Ok(Self::over(database))
     }
 }

@@ -81,3 +81,13 @@ diesel::table! {
         created_at -> Timestamp,
     }
 }
+
+diesel::table! {
+    audit_log (id) {
+        id -> Integer,
+        chain -> Text,
+        sequence -> Integer,
+        record -> Text,
+        hash -> Text,
+    }
+}

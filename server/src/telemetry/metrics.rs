@@ -62,6 +62,11 @@ pub fn handshake_refused() {
     metrics::counter!("countersign_tls_handshakes_refused_total").increment(1);
 }
 
+/// Records a handshake that had to make room for newer ones.
+pub fn handshake_displaced() {
+    metrics::counter!("countersign_tls_handshakes_displaced_total").increment(1);
+}
+
 /// Records a header with a client certificate from somebody who is no proxy of ours.
 pub fn forwarded_header_ignored() {
     metrics::counter!("countersign_forwarded_headers_ignored_total").increment(1);
@@ -89,6 +94,16 @@ pub fn nearest_expiry(role: &'static str, moment: chrono::DateTime<chrono::Utc>)
     metrics::gauge!("countersign_nearest_expiry_timestamp_seconds", "role" => role).set(seconds);
 }
 
+/// Records when the first certificate, or revocation list, of a sort ends.
+pub fn certificate_end(sort: &'static str, moment: chrono::DateTime<chrono::Utc>) {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "seconds since 1970 fit for the next 285 million years"
+    )]
+    let seconds = moment.timestamp() as f64;
+    metrics::gauge!("countersign_certificate_not_after_timestamp_seconds", "role" => sort).set(seconds);
+}
+
 /// Records what became of GUNs whose timestamps were due.
 pub fn renewed(outcome: &'static str, count: u32) {
     metrics::counter!("countersign_refresh_total", "outcome" => outcome).increment(u64::from(count));
@@ -97,4 +112,9 @@ pub fn renewed(outcome: &'static str, count: u32) {
 /// Takes the process's own figures (`process_…`) as they are now.
 pub fn collect_process_figures() {
     metrics_process::Collector::default().collect();
+}
+
+/// Records that audit records did not get into a sink.
+pub fn audit_records_lost(count: u64) {
+    metrics::counter!("countersign_audit_records_lost_total").increment(count);
 }

@@ -131,6 +131,13 @@ impl Builder {
         self.databases(other.databases().clone())
     }
 
+    /// Has the CA of a server that is not started.
+    #[must_use]
+    pub fn with_pki_of(mut self, other: &Prepared) -> Self {
+        self.pki = Some(other.pki.clone());
+        self
+    }
+
     /// Runs the daemons in a namespace, where the server is `trust.test`.
     #[must_use]
     pub fn inside(mut self, namespace: &Arc<Namespace>) -> Self {

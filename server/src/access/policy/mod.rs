@@ -106,7 +106,8 @@ impl Policy {
         }
     }
 
-    /// Whether somebody may publish anything to a repository, or make it: whoever may, needs the server's keys.
+    /// Whether the rules let somebody publish anything to a repository, or make it: whoever may, needs the
+    /// server's keys.
     pub fn may_push_something(&self, principal: Option<&str>, groups: &[String], gun: &str) -> bool {
         let asking = |action| Asking {
             principal,
@@ -115,7 +116,7 @@ impl Policy {
             gun: Some(gun),
         };
         let push = self.decide(&asking(&Action::Push(None)));
-        if push.permits() || self.decide(&asking(&Action::Init)).permits() {
+        if push.allowed || self.decide(&asking(&Action::Init)).allowed {
             return true;
         }
         // A rule that denies every push has decided already; one that denies some roles leaves others.

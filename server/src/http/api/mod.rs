@@ -4,6 +4,7 @@
 mod account;
 mod ca;
 mod openapi;
+mod overview;
 mod repositories;
 mod server;
 mod tags;
@@ -11,6 +12,7 @@ mod tags;
 pub use account::basic_info;
 pub use ca::{ca, setup_script};
 pub use openapi::description;
+pub use overview::{overview, refused};
 pub use repositories::{list, one};
 pub use server::{health, settings, version};
 pub use tags::tags;

@@ -131,6 +131,47 @@ pub async fn list(
     finish(&mut response, &Repositories { repositories })
 }
 
+/// The first repositories that the caller may see, and whether there are more.
+pub(super) async fn first(
+    state: &State,
+    access: &Access,
+    principal: &Principal,
+    wanted: usize,
+) -> Result<(Vec<Repository>, bool), ApiError> {
+    let (access, principal) = (access.clone(), principal.clone());
+    Ok(state
+        .with_store(move |store| {
+            let mut found = names(store, None, wanted + 1, |gun| access.shows(&principal, gun))?;
+            let more = found.len() > wanted;
+            found.truncate(wanted);
+            let described: Result<_, StoreError> = found.iter().map(|gun| describe(store, gun)).collect();
+            Ok((described?, more))
+        })
+        .await?)
+}
+
+impl Repository {
+    /// The whole name.
+    pub(super) fn gun(&self) -> &str {
+        &self.gun
+    }
+
+    /// Whether anything is signed in it.
+    pub(super) fn is_signed(&self) -> bool {
+        self.signed
+    }
+
+    /// How often it was published to.
+    pub(super) fn pushes(&self) -> u64 {
+        self.pushes
+    }
+
+    /// When the first document that only its publishers can renew expires.
+    pub(super) fn expires(&self) -> Option<DateTime<Utc>> {
+        self.expires
+    }
+}
+
 /// One repository, by its whole name or by namespace and name.
 #[utoipa::path(get, path = "/api/v0/repositories/{namespace}/{name}", tag = "repositories",
     params(("namespace" = String, Path, description = "Everything between the host and the name; _ for none"),

@@ -172,25 +172,19 @@ impl CertificateFacts {
         &self.subject
     }
 
-    /// The alternative names that can be read, each with its kind: `dns:reg.example`.
-    pub fn alternative_names(&self) -> Vec<String> {
-        let kinds = [
-            ("dns", Field::Dns),
-            ("uri", Field::Uri),
-            ("email", Field::Email),
-            ("ip", Field::Ip),
-            ("upn", Field::Upn),
-        ];
-        let named = kinds.iter().flat_map(|(kind, field)| {
-            let readable = self.values(field).iter().filter_map(|fact| fact.as_ref().ok());
-            readable.map(move |name| format!("{kind}:{name}"))
-        });
-        named.collect()
-    }
-
     /// The issuer, likewise.
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// The alternative names that can be read clearly, each as its field's name, a colon and the value.
+    pub fn alternative_names(&self) -> Vec<String> {
+        let kinds = [Field::Dns, Field::Uri, Field::Email, Field::Ip, Field::Upn];
+        let names = kinds.iter().flat_map(|field| {
+            let values = self.values(field).iter().flatten();
+            values.map(move |value| format!("{field}:{value}"))
+        });
+        names.collect()
     }
 
     /// The subjects of the issuers' certificates that came with it, nearest first.

@@ -1,0 +1,60 @@
+//! Hash chains over the records of changes. Every repository has a chain of its own, as have accounts and denials:
+//! whoever changes one of them holds its lock anyway, so no chain forks and none makes others wait.
+
+use openssl::sha::Sha256;
+use tuf::Gun;
+
+/// A chain of records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chain {
+    /// What happened to a repository.
+    Gun(Gun),
+    /// What happened to accounts and their keys.
+    Accounts,
+    /// What happened to the list of who must not get in.
+    Denials,
+}
+
+impl Chain {
+    /// Its name in the table, of a length that no repository's name changes.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Gun(gun) => format!(
+                "gun:{}",
+                hex::encode(openssl::sha::sha256(gun.as_str().as_bytes()))
+            ),
+            Self::Accounts => "accounts".to_owned(),
+            Self::Denials => "denials".to_owned(),
+        }
+    }
+}
+
+/// The hash of a row, in hex: SHA-256 over the hash of the row before it in hex (nothing for the first), a line
+/// feed, and the record as it is stored.
+pub fn link(previous: &str, record: &str) -> String {
+    let mut hash = Sha256::new();
+    hash.update(previous.as_bytes());
+    hash.update(b"\n");
+    hash.update(record.as_bytes());
+    hex::encode(hash.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_depends_on_the_record_and_on_everything_before_it() {
+        let first = link("", "{}");
+        assert_eq!(first.len(), 64);
+        assert_ne!(first, link("", "{ }"));
+        assert_ne!(link(&first, "{}"), link("", "{}"));
+    }
+
+    #[test]
+    fn no_repository_has_the_chain_of_something_else() {
+        let named = |name: &str| Chain::Gun(Gun::parse(name).unwrap()).name();
+        assert_ne!(named("accounts"), Chain::Accounts.name());
+        assert_ne!(named("a"), named("A"));
+    }
+}

@@ -1,0 +1,120 @@
+//! `GET /`: the same answers for people with a browser. Whoever has imported a certificate is signed in by it;
+//! there is nothing to sign out of.
+
+use actix_web::{
+    HttpResponse,
+    http::{
+        StatusCode,
+        header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
+    },
+};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::repositories::{Repository, first};
+use crate::{
+    access::Access,
+    app::State,
+    http::error::ApiError,
+    identity::{IdentityError, Method, Principal},
+};
+
+/// Repositories on the page.
+const SHOWN: usize = 100;
+/// Nothing but the page itself, and nowhere else.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
+    table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ccc}\
+    code{background:#eee;padding:0 .2rem}";
+
+/// The page for somebody the server knows.
+pub async fn overview(
+    state: &State,
+    access: &Access,
+    principal: &Principal,
+) -> Result<HttpResponse, ApiError> {
+    let (repositories, more) = first(state, access, principal, SHOWN).await?;
+    let body = html! {
+        (signed_in(principal))
+        h2 { "Repositories" }
+        @if repositories.is_empty() {
+            p { "There is none that you may see." }
+        } @else {
+            (table(&repositories))
+        }
+        @if more { p { "There are more: " code { "/api/v0/repositories" } " lists them all." } }
+    };
+    Ok(page(StatusCode::OK, &body))
+}
+
+/// The page for somebody it does not know, with the reason and the cure.
+pub fn refused(reason: &IdentityError) -> HttpResponse {
+    let body = html! {
+        p { "You are not signed in: " (reason) "." }
+        p {
+            "A client certificate is the login here. Import yours (a PKCS#12 file, " code { ".p12" }
+            ") into the browser, and choose it when the browser asks."
+        }
+    };
+    page(StatusCode::UNAUTHORIZED, &body)
+}
+
+fn signed_in(principal: &Principal) -> Markup {
+    html! {
+        @match (principal.method(), principal.certificate()) {
+            (Method::Anonymous, _) => p { "You are not signed in." },
+            (_, Some(vouched)) => {
+                p {
+                    "Signed in as " strong { (principal.name()) } " by the certificate "
+                    code { (vouched.certificate.subject()) } ", until "
+                    (vouched.certificate.not_after().format("%F %T UTC")) "."
+                }
+                @if !principal.groups().is_empty() { p { "Groups: " (principal.groups().join(", ")) } }
+            },
+            (_, None) => p { "Signed in as " strong { (principal.name()) } " (" (principal.method().name()) ")." },
+        }
+    }
+}
+
+fn table(repositories: &[Repository]) -> Markup {
+    html! {
+        table {
+            tr { th { "Repository" } th { "Signed" } th { "Publishes" } th { "To be signed again before" } }
+            @for repository in repositories {
+                tr {
+                    td { (repository.gun()) }
+                    td { @if repository.is_signed() { "yes" } @else { "no" } }
+                    td { (repository.pushes()) }
+                    td { @if let Some(expires) = repository.expires() { (expires.format("%F")) } }
+                }
+            }
+        }
+    }
+}
+
+fn page(status: StatusCode, body: &Markup) -> HttpResponse {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                title { "Countersign" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "Countersign" }
+                (body)
+                p {
+                    a href="/ca" { "CA of this server" } " · "
+                    a href="/basic_info" { "Who am I" } " · "
+                    a href="/openapi.json" { "Interface" }
+                }
+            }
+        }
+    };
+    HttpResponse::build(status)
+        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((REFERRER_POLICY, "no-referrer"))
+        .body(page.into_string())
+}

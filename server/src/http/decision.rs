@@ -1,0 +1,320 @@
+//! What was decided about a request, from its arrival to its answer, for the log and the audit.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{HeaderName, HeaderValue, USER_AGENT},
+    },
+};
+use chrono::{DateTime, SecondsFormat, Utc};
+use tuf::Gun;
+use uuid::Uuid;
+
+use super::{
+    connection::AcceptError,
+    error::ApiError,
+    routes::{Operation, Target},
+};
+use crate::{
+    access::{Right, policy::Action},
+    app::State,
+    audit::record::{Asked, Certificate, Connection, Decision, Revocation, Who},
+    generation::Generation,
+    identity::{ANONYMOUS, IdentityError, Peer, Principal},
+    publish::PublishError,
+    revocation::Status,
+    store::Committed,
+};
+
+/// The header that names a request, in its answer too.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header that says when the client's certificate ends, in RFC 3339 form.
+const CERTIFICATE_EXPIRES: HeaderName = HeaderName::from_static("x-client-cert-expires");
+/// Clients are warned when this share of their certificate's lifetime is left: a tenth.
+const WARNED_SHARE: i32 = 10;
+/// The longest name that is taken from a client, in characters.
+const REQUEST_ID_LIMIT: usize = 128;
+/// How much of what a client calls itself is kept, in characters.
+const USER_AGENT_LIMIT: usize = 256;
+
+/// What is known about a request so far.
+pub struct Seen {
+    request_id: String,
+    asked: Option<(Arc<Generation>, Target)>,
+    principal: Option<Principal>,
+}
+
+impl Seen {
+    /// A request by the name that the client, or a proxy, gave it, if it is a harmless one; otherwise by a new one.
+    pub fn new(request: &HttpRequest) -> Self {
+        let harmless = |name: &&str| {
+            (1..=REQUEST_ID_LIMIT).contains(&name.len())
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_.:/+=".contains(c))
+        };
+        let given = request.headers().get(REQUEST_ID);
+        let given = given.and_then(|name| name.to_str().ok()).filter(harmless);
+        Self {
+            request_id: given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned),
+            asked: None,
+            principal: None,
+        }
+    }
+
+    /// It is about to be decided, by this generation.
+    pub fn asked(&mut self, generation: &Arc<Generation>, target: &Target) {
+        self.asked = Some((Arc::clone(generation), target.clone()));
+    }
+
+    /// It is known who asks. Returns them, knowing what they ask with.
+    pub fn identified(&mut self, principal: Principal) -> Principal {
+        let principal = principal.asking_with(&self.request_id);
+        self.principal = Some(principal.clone());
+        principal
+    }
+
+    /// Who asks; empty when nobody knows.
+    pub fn principal(&self) -> &str {
+        self.principal.as_ref().map(Principal::name).unwrap_or_default()
+    }
+
+    /// The request's name.
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// Names the request in its answer.
+    pub fn name(&self, response: &mut HttpResponse) {
+        if let Ok(name) = HeaderValue::from_str(&self.request_id) {
+            response.headers_mut().insert(REQUEST_ID, name);
+        }
+    }
+
+    /// Tells whoever has used up nine tenths of their certificate's lifetime when it ends.
+    pub fn warn(&self, response: &mut HttpResponse, now: DateTime<Utc>) {
+        let vouched = self.principal.as_ref().and_then(Principal::certificate);
+        let Some(certificate) = vouched.map(|vouched| &vouched.certificate) else {
+            return;
+        };
+        let (begin, end) = (certificate.not_before(), certificate.not_after());
+        if end - now > (end - begin) / WARNED_SHARE {
+            return;
+        }
+        let end = end.to_rfc3339_opts(SecondsFormat::Secs, true);
+        if let Ok(value) = HeaderValue::from_str(&end) {
+            response.headers_mut().insert(CERTIFICATE_EXPIRES, value);
+        }
+    }
+
+    /// Hands the decision on, if there was one and it is to be recorded.
+    pub fn record(
+        &self,
+        state: &State,
+        request: &HttpRequest,
+        answer: &Result<HttpResponse, ApiError>,
+        took: Duration,
+    ) {
+        let Some((generation, target)) = self.asked.as_ref().filter(|_| state.audit.any()) else {
+            return;
+        };
+        let denied = answer.as_ref().err().is_some_and(is_denial);
+        let is_read = !matches!(
+            target.operation,
+            Operation::Publish | Operation::Delete | Operation::RotateKey
+        );
+        if is_read && !denied && !state.config.audit.reads {
+            return;
+        }
+        let committed = answer
+            .as_ref()
+            .ok()
+            .and_then(|response| response.extensions().get::<Committed>().cloned());
+        let (documents, table) =
+            committed.map_or((Vec::new(), None), |stored| (stored.documents, stored.place));
+        let peer = request.conn_data::<Arc<Peer>>();
+        let principal = self.principal.as_ref();
+        let user_agent = request.headers().get(USER_AGENT);
+        state.audit.write(&Decision {
+            ts: state.clock.now(),
+            kind: "request",
+            request_id: Some(self.request_id.clone()),
+            connection: peer.map(|peer| connection(generation, peer)).unwrap_or_default(),
+            who: Some(principal.map_or_else(|| nobody(peer, answer.as_ref().err()), Principal::who)),
+            chain_len: principal
+                .and_then(Principal::certificate)
+                .map(|vouched| vouched.chain.len()),
+            revocation: principal.and_then(Principal::revocation).map(revocation),
+            asked: Asked {
+                documents,
+                ..asked(target)
+            },
+            decision: if denied { "denied" } else { "allowed" },
+            policy_rule: self.rule(generation, target, answer.as_ref().err()),
+            reason: answer.as_ref().err().map(ToString::to_string),
+            http_status: Some(
+                answer
+                    .as_ref()
+                    .map_or_else(ApiError::status, HttpResponse::status)
+                    .as_u16(),
+            ),
+            latency_ms: Some(took.as_secs_f64() * 1000.0),
+            user_agent: user_agent
+                .map(|agent| String::from_utf8_lossy(agent.as_bytes()))
+                .map(|agent| agent.chars().take(USER_AGENT_LIMIT).collect()),
+            config_generation: generation.number(),
+            table,
+        });
+    }
+
+    /// The rule that denied it, or that allowed it.
+    fn rule(&self, generation: &Generation, target: &Target, error: Option<&ApiError>) -> Option<String> {
+        if let Some(ApiError::Denied(denied) | ApiError::PublishDenied(denied)) = error {
+            return denied.rule.clone();
+        }
+        let right = match target.operation {
+            Operation::Publish | Operation::ReadKey => Right::PushSomething,
+            Operation::RotateKey => Right::To(Action::RotateKey),
+            Operation::Delete => Right::To(Action::Delete),
+            Operation::Changefeed => Right::To(Action::Changefeed),
+            Operation::ReadByChecksum | Operation::ReadByVersion | Operation::ReadCurrent => {
+                Right::To(Action::Pull)
+            }
+            _ => return None,
+        };
+        let gun = target.gun.as_deref().and_then(|gun| Gun::parse(gun).ok());
+        generation
+            .access
+            .deciding_rule(self.principal.as_ref()?, &right, gun.as_ref())
+    }
+}
+
+/// Whether somebody may not, other than that it cannot be done.
+fn is_denial(error: &ApiError) -> bool {
+    matches!(
+        error,
+        ApiError::Unidentified(_)
+            | ApiError::Denied(_)
+            | ApiError::PublishDenied(_)
+            | ApiError::Publish(PublishError::NotOwnKey { .. })
+    ) || matches!(error.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}
+
+/// Somebody who could not be identified, with the certificate they showed.
+fn nobody(peer: Option<&Arc<Peer>>, error: Option<&ApiError>) -> Who {
+    let certificate = match error {
+        Some(ApiError::Unidentified(
+            IdentityError::Rejected(certificate, _)
+            | IdentityError::Unreadable(certificate, _)
+            | IdentityError::Unidentified(certificate, _)
+            | IdentityError::Revoked(certificate, _),
+        )) => Some(Certificate::refused(certificate)),
+        _ => None,
+    };
+    Who {
+        principal: ANONYMOUS.to_owned(),
+        real_addr: peer
+            .and_then(|peer| peer.address)
+            .map(|address| address.to_string()),
+        cert: certificate,
+        ..Who::default()
+    }
+}
+
+fn connection(generation: &Generation, peer: &Peer) -> Connection {
+    let session = peer.session.as_ref();
+    Connection {
+        listener: generation.ear(peer.listener).map(|ear| ear.name().to_owned()),
+        peer_addr: peer.transport.map(|address| address.to_string()),
+        via_proxy: peer
+            .transport
+            .is_some_and(|address| generation.proxies.trusts(address)),
+        tls_version: session.map(|session| session.version),
+        cipher: session.map(|session| session.cipher.clone()),
+        sni: session.and_then(|session| session.server_name.clone()),
+    }
+}
+
+fn revocation(status: &Status) -> Revocation {
+    Revocation {
+        source: status.source,
+        status: if status.fail_open.is_some() {
+            "unknown"
+        } else {
+            "good"
+        },
+        next_update: status.next_update,
+        fail_open_used: status.fail_open.clone(),
+    }
+}
+
+fn asked(target: &Target) -> Asked {
+    let which = |operation| {
+        (target.operation == operation)
+            .then(|| target.which.clone())
+            .flatten()
+    };
+    Asked {
+        action: match target.operation {
+            Operation::Ping => "ping",
+            Operation::Publish => "push",
+            Operation::ReadByChecksum | Operation::ReadByVersion | Operation::ReadCurrent => "pull",
+            Operation::ReadKey => "read-key",
+            Operation::RotateKey => "rotate-key",
+            Operation::Delete => "delete",
+            Operation::Changefeed => "changefeed",
+            Operation::BasicInfo => "basic-info",
+            Operation::Repositories | Operation::Repository | Operation::Tags => "list",
+            Operation::Version => "version",
+            Operation::Settings => "settings",
+            _ => "unknown",
+        },
+        gun: target.gun.clone(),
+        role: target.role.clone(),
+        version: which(Operation::ReadByVersion),
+        sha256: which(Operation::ReadByChecksum),
+        documents: Vec::new(),
+    }
+}
+
+/// Records a connection that did not get through its handshake.
+pub fn handshake_failed(
+    state: &State,
+    generation: &Generation,
+    listener: usize,
+    address: Option<SocketAddr>,
+    reason: &AcceptError,
+) {
+    if !state.audit.any() {
+        return;
+    }
+    state.audit.write(&Decision {
+        ts: state.clock.now(),
+        kind: "handshake",
+        request_id: None,
+        connection: Connection {
+            listener: generation.ear(listener).map(|ear| ear.name().to_owned()),
+            peer_addr: address.map(|address| address.to_string()),
+            via_proxy: address.is_some_and(|address| generation.proxies.trusts(address.ip())),
+            ..Connection::default()
+        },
+        who: None,
+        chain_len: None,
+        revocation: None,
+        asked: Asked {
+            action: "connect",
+            ..Asked::default()
+        },
+        decision: "denied",
+        policy_rule: None,
+        reason: Some(reason.to_string()),
+        http_status: None,
+        latency_ms: None,
+        user_agent: None,
+        config_generation: generation.number(),
+        table: None,
+    });
+}

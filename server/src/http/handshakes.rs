@@ -1,0 +1,207 @@
+//! Handshakes in flight, bounded. Whoever opens connections and goes no further loses the oldest of them
+//! for each new one, so that a flood costs little and clients that do go on, also from the same address,
+//! are served: theirs take milliseconds.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use crate::telemetry::metrics;
+
+/// How many handshakes may be in flight, if there are descriptors enough.
+const IN_FLIGHT: u64 = 8192;
+/// Of its descriptors a process may use this share for handshakes: half.
+const SHARE_OF_DESCRIPTORS: u64 = 2;
+/// A flood is warned about once in this time.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+/// The bits of an IPv6 address that tell one subscriber from another (RFC 6177).
+const SUBSCRIBER_PREFIX: u32 = 64;
+
+/// Every handshake in flight.
+pub struct Handshakes {
+    in_flight: Mutex<InFlight>,
+    per_address: usize,
+    limit: usize,
+}
+
+#[derive(Default)]
+struct InFlight {
+    next: u64,
+    all: BTreeMap<u64, Entry>,
+    by_origin: HashMap<IpAddr, BTreeSet<u64>>,
+    warned: Option<Instant>,
+}
+
+struct Entry {
+    origin: Option<IpAddr>,
+    give_up: oneshot::Sender<()>,
+}
+
+/// The place of one handshake; it is free again when this is dropped.
+pub struct Place {
+    handshakes: Arc<Handshakes>,
+    number: u64,
+    given_up: oneshot::Receiver<()>,
+}
+
+/// The handshake had to make room for newer ones.
+#[derive(Debug, thiserror::Error)]
+#[error("too many handshakes in flight (limits.handshakes_per_address); the oldest made room")]
+pub struct Displaced;
+
+impl Handshakes {
+    /// At most `per_address` from one address; `descriptors` bound them all.
+    pub fn new(per_address: usize, descriptors: u64) -> Self {
+        let limit = IN_FLIGHT.min(descriptors / SHARE_OF_DESCRIPTORS).max(1);
+        Self {
+            in_flight: Mutex::default(),
+            per_address: per_address.max(1),
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Takes a place, the oldest one's if there is none left. Without an address, as for proxies of ours,
+    /// only the number of all counts.
+    pub fn begin(self: &Arc<Self>, address: Option<IpAddr>) -> Place {
+        let origin = address.map(origin);
+        let mut in_flight = self.lock();
+        if let Some(oldest) = in_flight.too_many(origin, self.per_address, self.limit) {
+            in_flight.give_up(oldest);
+        }
+        let number = in_flight.next;
+        in_flight.next += 1;
+        let (give_up, given_up) = oneshot::channel();
+        in_flight.all.insert(number, Entry { origin, give_up });
+        if let Some(origin) = origin {
+            in_flight.by_origin.entry(origin).or_default().insert(number);
+        }
+        Place {
+            handshakes: Arc::clone(self),
+            number,
+            given_up,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, InFlight> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InFlight {
+    /// The one that has to make room for another from `origin`.
+    fn too_many(&self, origin: Option<IpAddr>, per_address: usize, limit: usize) -> Option<u64> {
+        let same = origin.and_then(|origin| self.by_origin.get(&origin));
+        let same = same.filter(|same| same.len() >= per_address);
+        let any = || self.all.keys().next().filter(|_| self.all.len() >= limit);
+        same.and_then(BTreeSet::first).or_else(any).copied()
+    }
+
+    fn give_up(&mut self, number: u64) {
+        let Some(entry) = self.remove(number) else { return };
+        // It may have ended in this moment.
+        let _ = entry.give_up.send(());
+        metrics::handshake_displaced();
+        if self.warned.is_none_or(|warned| warned.elapsed() >= WARN_EVERY) {
+            self.warned = Some(Instant::now());
+            tracing::warn!(
+                peer.address = entry.origin.map(tracing::field::display),
+                "too many handshakes in flight (limits.handshakes_per_address): the oldest are given up"
+            );
+        }
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Entry> {
+        let entry = self.all.remove(&number)?;
+        if let Some(origin) = entry.origin
+            && let Some(same) = self.by_origin.get_mut(&origin)
+        {
+            same.remove(&number);
+            if same.is_empty() {
+                self.by_origin.remove(&origin);
+            }
+        }
+        Some(entry)
+    }
+}
+
+impl Place {
+    /// Performs the handshake, unless it has to make room.
+    ///
+    /// # Errors
+    /// When it had to.
+    pub async fn hold<T>(mut self, handshake: impl Future<Output = T>) -> Result<T, Displaced> {
+        tokio::select! {
+            outcome = handshake => Ok(outcome),
+            _ = &mut self.given_up => Err(Displaced),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.handshakes.lock().remove(self.number);
+    }
+}
+
+/// What counts as one address: with IPv6, a subscriber has 2^64 of them.
+fn origin(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let host_bits = u128::BITS - SUBSCRIBER_PREFIX;
+            IpAddr::V6((address.to_bits() >> host_bits << host_bits).into())
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given_up(place: &mut Place) -> bool {
+        place.given_up.try_recv().is_ok()
+    }
+
+    #[test]
+    fn the_oldest_of_the_same_address_makes_room() {
+        let handshakes = Arc::new(Handshakes::new(2, 1000));
+        let from = |text: &str| handshakes.begin(Some(text.parse().unwrap()));
+        let mut other = from("10.0.0.2");
+        let mut oldest = from("10.0.0.1");
+        let mut second = from("::ffff:10.0.0.1");
+        assert!(!given_up(&mut oldest));
+        let _third = from("10.0.0.1");
+        assert!(given_up(&mut oldest) && !given_up(&mut second) && !given_up(&mut other));
+        drop(second);
+        let mut third = from("10.0.0.1");
+        assert!(!given_up(&mut third), "a place that is free is used");
+    }
+
+    #[test]
+    fn all_addresses_of_an_ipv6_subscriber_are_one() {
+        let handshakes = Arc::new(Handshakes::new(1, 1000));
+        let from = |text: &str| handshakes.begin(Some(text.parse().unwrap()));
+        let mut first = from("2001:db8:0:1::1");
+        let _neighbour = from("2001:db8:0:2::1");
+        assert!(!given_up(&mut first));
+        let _second = from("2001:db8:0:1:ffff::1");
+        assert!(given_up(&mut first));
+    }
+
+    #[test]
+    fn when_all_places_are_taken_the_oldest_of_all_makes_room() {
+        let handshakes = Arc::new(Handshakes::new(10, 4));
+        let mut first = handshakes.begin(Some(IpAddr::from([10, 0, 0, 1])));
+        let _second = handshakes.begin(None);
+        assert!(!given_up(&mut first));
+        let _third = handshakes.begin(None);
+        assert!(given_up(&mut first));
+        drop((first, _second, _third));
+        assert!(handshakes.lock().all.is_empty() && handshakes.lock().by_origin.is_empty());
+    }
+}

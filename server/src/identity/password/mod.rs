@@ -1,0 +1,234 @@
+//! User names and passwords, as a second way to log in.
+
+mod file;
+mod throttle;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use moka::sync::Cache;
+use openssl::{error::ErrorStack, hash::MessageDigest, pkey::PKey, rand::rand_bytes, sign::Signer};
+use tokio::sync::{AcquireError, Semaphore};
+
+use crate::config::PasswordSettings;
+pub use file::{Hash, PasswordFileError};
+use throttle::Throttle;
+
+/// How long a password that was right is not checked again.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// How many are remembered.
+const REMEMBERED_COUNT: u64 = 10_000;
+/// Longer passwords are nobody's, in bytes.
+const PASSWORD_LIMIT: usize = 1024;
+/// How long a login waits for others to be checked.
+const WAIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// What somebody says their name and password are.
+#[derive(Clone)]
+pub struct Credentials {
+    user: String,
+    password: String,
+}
+
+/// Whoever the files name, and how often they may guess. Made anew with every generation.
+pub struct Passwords {
+    users: BTreeMap<String, Hash>,
+    groups: BTreeMap<String, BTreeSet<String>>,
+    realm: String,
+    key: [u8; 32],
+    right: Cache<[u8; 32], ()>,
+    throttle: Throttle,
+    places: Semaphore,
+}
+
+/// Why nobody is logged in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordRefusal {
+    /// The header does not hold a user name and a password (RFC 7617).
+    #[error("the Authorization header does not hold a user name and a password")]
+    Malformed,
+    /// No such user, or not their password. Which of both is nobody's business.
+    #[error("the user name {0:?} or its password is wrong")]
+    Wrong(String),
+    /// Too many wrong ones before.
+    #[error("too many wrong passwords for the user name {0:?}: try again in a minute")]
+    TooMany(String),
+    /// Too many others log in at this moment.
+    #[error("too many passwords are being checked: try again")]
+    Busy,
+}
+
+impl Credentials {
+    /// Reads an `Authorization` header; nothing if it is of another scheme than `Basic`.
+    ///
+    /// # Errors
+    /// When it is of that scheme and cannot be read.
+    pub fn parse(header: &str) -> Option<Result<Self, PasswordRefusal>> {
+        let (scheme, encoded) = header.split_once(' ').unwrap_or((header, ""));
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return None;
+        }
+        let decoded = STANDARD.decode(encoded.trim()).ok();
+        let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+        let text = text.filter(|text| !text.chars().any(char::is_control));
+        let credentials = text.as_deref().and_then(|text| text.split_once(':'));
+        Some(match credentials {
+            Some((user, password)) if !user.is_empty() && password.len() <= PASSWORD_LIMIT => Ok(Self {
+                user: user.to_owned(),
+                password: password.to_owned(),
+            }),
+            _ => Err(PasswordRefusal::Malformed),
+        })
+    }
+
+    /// The user name.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+}
+
+/// Why no users can be told apart.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordSetUpError {
+    /// A file.
+    #[error("auth.password: {0}")]
+    File(#[from] PasswordFileError),
+    /// The cryptographic library.
+    #[error("auth.password: {0}")]
+    Random(#[from] ErrorStack),
+}
+
+impl Passwords {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// When one cannot be used.
+    pub fn load(settings: &PasswordSettings) -> Result<Self, PasswordSetUpError> {
+        let mut key = [0; 32];
+        rand_bytes(&mut key)?;
+        let groups = settings.groups.as_deref().map(file::groups).transpose()?;
+        Ok(Self {
+            users: file::users(&settings.file)?,
+            groups: groups.unwrap_or_default(),
+            realm: settings.realm.clone(),
+            key,
+            right: Cache::builder()
+                .max_capacity(REMEMBERED_COUNT)
+                .time_to_live(REMEMBERED)
+                .build(),
+            throttle: Throttle::default(),
+            places: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
+        })
+    }
+
+    /// What clients show people who are asked for a password.
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// The groups that the file puts a user in.
+    pub fn groups(&self, user: &str) -> Vec<String> {
+        self.groups.get(user).into_iter().flatten().cloned().collect()
+    }
+
+    /// Whether the password is the user's. `address` is whose guesses are counted together.
+    ///
+    /// # Errors
+    /// When it is not, or that is not found out.
+    pub async fn check(
+        self: &Arc<Self>,
+        credentials: &Credentials,
+        address: Option<IpAddr>,
+    ) -> Result<(), PasswordRefusal> {
+        let Credentials { user, password } = credentials;
+        let proof = self.hash(&[user, password]).ok_or(PasswordRefusal::Busy)?;
+        if self.right.get(&proof).is_some() {
+            return Ok(());
+        }
+        let attempt = self.throttle.attempt(user, address);
+        if !attempt.is_allowed() {
+            return Err(PasswordRefusal::TooMany(user.clone()));
+        }
+        let place = tokio::time::timeout(WAIT_LIMIT, self.places.acquire());
+        let _place = match place.await {
+            Ok(Ok(place)) => place,
+            Ok(Err(AcquireError { .. })) | Err(_) => return Err(PasswordRefusal::Busy),
+        };
+        let (passwords, checked) = (Arc::clone(self), credentials.clone());
+        let right = actix_web::web::block(move || passwords.verify(&checked)).await;
+        match right {
+            Ok(true) => {
+                self.right.insert(proof, ());
+                attempt.succeeded();
+                Ok(())
+            }
+            Ok(false) => Err(PasswordRefusal::Wrong(user.clone())),
+            Err(_) => Err(PasswordRefusal::Busy),
+        }
+    }
+
+    /// For a name that is nobody's it takes as long as for somebody's.
+    fn verify(&self, credentials: &Credentials) -> bool {
+        let known = self.users.get(&credentials.user);
+        let Some(hash) = known.or_else(|| self.decoy(&credentials.user)) else {
+            return false;
+        };
+        hash.verify(&credentials.password) && known.is_some()
+    }
+
+    /// Always the same hash for a name, in the proportion in which the kinds are used: a name that is nobody's takes as
+    /// long as if it were somebody's.
+    fn decoy(&self, user: &str) -> Option<&Hash> {
+        let hash = self.hash(&["", user])?;
+        let number = hash
+            .iter()
+            .take(4)
+            .fold(0, |number, byte| (number << 8) | usize::from(*byte));
+        self.users.values().nth(number.checked_rem(self.users.len())?)
+    }
+
+    /// Keyed, so that nobody who reads the memory of caches can look passwords up.
+    fn hash(&self, parts: &[&str]) -> Option<[u8; 32]> {
+        let key = PKey::hmac(&self.key).ok()?;
+        let mut signer = Signer::new(MessageDigest::sha256(), &key).ok()?;
+        // Neither holds control characters.
+        signer.update(parts.join("\0").as_bytes()).ok()?;
+        signer.sign_to_vec().ok()?.try_into().ok()
+    }
+}
+
+/// The `WWW-Authenticate` header that asks for a user name and a password.
+pub fn challenge(realm: &str) -> String {
+    format!("Basic realm=\"{realm}\", charset=\"UTF-8\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(credentials: &str) -> Option<Result<(String, String), PasswordRefusal>> {
+        let parsed = Credentials::parse(&format!("basic {}", STANDARD.encode(credentials)))?;
+        Some(parsed.map(|credentials| (credentials.user, credentials.password)))
+    }
+
+    #[test]
+    fn passwords_may_hold_colons_and_names_may_not_be_empty() {
+        let pair = |user: &str, password: &str| Some(Ok((user.to_owned(), password.to_owned())));
+        assert_eq!(parse("bob:a:b"), pair("bob", "a:b"));
+        assert_eq!(parse("bob:"), pair("bob", ""));
+        for wrong in [":x", "bob", "", "bob:a\0b", "b\nob:x"] {
+            assert_eq!(parse(wrong), Some(Err(PasswordRefusal::Malformed)), "{wrong:?}");
+        }
+        assert_eq!(
+            parse(&format!("bob:{}", "x".repeat(1025))),
+            Some(Err(PasswordRefusal::Malformed))
+        );
+        assert!(Credentials::parse("Bearer abc").is_none());
+        assert!(Credentials::parse("Basic ?").is_some_and(|parsed| parsed.is_err()));
+    }
+}

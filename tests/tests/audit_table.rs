@@ -1,0 +1,376 @@
+//! The audit's table: every change with who made it, and whatever anybody does to the table is found.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Barrier,
+    thread,
+};
+
+use serde_json::{Value, json};
+use tests::{
+    ENGINES, Engine, Finished, TestServer, Whose,
+    process::{built_programs, wait_until},
+    publisher::Publisher,
+};
+
+fn sink(server: &TestServer) -> PathBuf {
+    server.path().join("audit.json")
+}
+
+/// How many records in a file name a row of the table.
+fn changes_in(file: &Path) -> usize {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    // The last line may be on its way.
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let records = whole
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    records
+        .filter(|record| record["kind"] == "request" && record["table"].is_object())
+        .count()
+}
+
+fn audit(server: &TestServer, line: &str) -> Finished {
+    let mut run = Command::new(built_programs().join("countersign-server"));
+    run.arg("audit")
+        .args(line.split_whitespace())
+        .arg("--config")
+        .arg(server.path().join("server.json"));
+    Finished::run(&mut run, "")
+}
+
+fn operate(server: &TestServer, line: &str) -> Finished {
+    let mut run = Command::new(built_programs().join("countersign-server"));
+    run.args(line.split_whitespace())
+        .arg("--config")
+        .arg(server.path().join("server.json"));
+    Finished::run(&mut run, "")
+}
+
+fn changes(server: &TestServer, filter: &str) -> Vec<Value> {
+    let listed = audit(server, &format!("list --json {filter}")).ok();
+    let lines = listed.stdout.lines();
+    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A server on which every sort of change was made.
+fn changed(engine: Engine) -> TestServer {
+    let server = TestServer::builder()
+        .database(engine)
+        .set("audit", json!({"sinks": ["file:audit.json"]}))
+        .start();
+    let alice = server.client("alice");
+    for gun in ["reg/app", "reg/other"] {
+        let publisher = Publisher::new(&alice, gun, gun);
+        publisher.publish_first(&alice, gun);
+        alice
+            .publish(gun, &[("targets", &publisher.targets_file(2))])
+            .ok();
+        alice
+            .publish(gun, &[("targets", &publisher.targets_file(3))])
+            .ok();
+    }
+    alice
+        .request("POST", "/v2/reg/app/_trust/tuf/timestamp.key", &[], &[])
+        .ok();
+    alice.delete("/v2/reg/other/_trust/tuf/").ok();
+    let certificate = server.pki().user("dave").certificate;
+    operate(&server, "account add dave --group ops").ok();
+    operate(&server, "account add dave --group ops").ok();
+    operate(
+        &server,
+        &format!("account key add dave --cert {}", certificate.display()),
+    )
+    .ok();
+    operate(&server, "account disable dave").ok();
+    operate(&server, "account enable dave").ok();
+    operate(&server, "account remove dave").ok();
+    operate(&server, "deny add --principal mallory --reason left").ok();
+    operate(&server, "deny add --principal mallory")
+        .ok()
+        .says("already");
+    operate(&server, "deny remove --principal mallory").ok();
+    server
+}
+
+#[test]
+fn on_every_engine_every_change_is_in_the_table_with_who_made_it() {
+    for engine in ENGINES {
+        let server = changed(engine);
+        let actions = |filter: &str| -> Vec<String> {
+            let records = changes(&server, filter).into_iter();
+            records
+                .map(|record| record["action"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        assert_eq!(
+            actions("--gun reg/app"),
+            ["publish", "publish", "publish", "rotate-key"]
+        );
+        assert_eq!(
+            actions("--gun reg/other"),
+            ["publish", "publish", "publish", "delete"]
+        );
+        assert_eq!(
+            actions("--principal (account)"),
+            [
+                "account.add",
+                "account.key.add",
+                "account.disable",
+                "account.enable",
+                "account.remove"
+            ]
+        );
+        assert_eq!(actions("--principal (deny)"), ["deny.add", "deny.remove"]);
+        assert_eq!(actions("").len(), 15);
+        assert_eq!(actions("--since 2999-01-01"), Vec::<String>::new());
+        assert_eq!(actions("--since 2000-01-01").len(), 15);
+        let publish = &changes(&server, "--gun reg/app")[1];
+        assert_eq!(publish["principal"], "alice");
+        assert!(publish["cert"]["subject"].as_str().unwrap().contains("alice"));
+        assert!(publish["request_id"].is_string() && publish["change_id"].is_number());
+        let roles: Vec<&str> = publish["documents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|document| document["role"].as_str().unwrap())
+            .collect();
+        assert_eq!(roles.len(), 3, "{roles:?}");
+        assert!(changes(&server, "--principal (account)")[0]["os_uid"].is_number());
+        audit(&server, "list --gun reg/other")
+            .ok()
+            .says("alice  delete  reg/other")
+            .says("targets 2");
+        audit(&server, "verify")
+            .ok()
+            .says("15 records in 4 chains: whole");
+        let file = sink(&server);
+        wait_until("the sink has the eight changes", || changes_in(&file) == 8);
+        audit(&server, &format!("verify --against {}", file.display()))
+            .ok()
+            .says("names ");
+    }
+}
+
+#[test]
+fn on_every_engine_whatever_is_done_to_the_table_is_found() {
+    let app = format!("gun:{}", hex::encode(openssl::sha::sha256(b"reg/app")));
+    let other = format!("gun:{}", hex::encode(openssl::sha::sha256(b"reg/other")));
+    for engine in ENGINES {
+        let server = changed(engine);
+        let file = sink(&server);
+        let against = format!("verify --against {}", file.display());
+        wait_until("the sink has the eight changes", || changes_in(&file) == 8);
+        let kept = "CREATE TABLE kept AS SELECT * FROM audit_log";
+        server.execute(Whose::Server, kept);
+        let at = |chain: &str, sequence: u32| format!("WHERE chain = '{chain}' AND sequence = {sequence}");
+        let first = at(&app, 1);
+        let cases = [
+            (
+                format!("UPDATE audit_log SET record = replace(record, 'alice', 'mallo') {first}"),
+                "verify",
+                "reg/app, record 1): its record, its hash or the row before it was altered",
+            ),
+            (
+                format!("UPDATE audit_log SET hash = '{}' {}", "0".repeat(64), at(&app, 2)),
+                "verify",
+                "reg/app, record 2): its record, its hash or the row before it was altered",
+            ),
+            (
+                format!("DELETE FROM audit_log {first}"),
+                "verify",
+                "reg/app, record 2): record 1 is missing before it",
+            ),
+            (
+                format!("DELETE FROM audit_log {}", at("accounts", 3)),
+                "verify",
+                "accounts, record 4): record 3 is missing before it",
+            ),
+            (
+                format!(
+                    "UPDATE audit_log SET sequence = 99 {}; UPDATE audit_log SET sequence = 2 {}; \
+                     UPDATE audit_log SET sequence = 3 {}",
+                    at(&app, 2),
+                    at(&app, 3),
+                    at(&app, 99)
+                ),
+                "verify",
+                "reg/app, record 2): its record, its hash or the row before it was altered",
+            ),
+            (
+                format!(
+                    "DELETE FROM audit_log WHERE chain = '{app}'; \
+                     UPDATE audit_log SET chain = '{app}' WHERE chain = '{other}'"
+                ),
+                "verify",
+                "it is not the record of this place",
+            ),
+            // The ends of chains, which only the changefeed or a sink knows of.
+            (
+                format!("DELETE FROM audit_log {}", at(&other, 4)),
+                "verify",
+                "of reg/other has no record",
+            ),
+            (
+                format!("DELETE FROM audit_log WHERE chain = '{other}'"),
+                "verify",
+                "of reg/other has no record",
+            ),
+            (
+                format!("DELETE FROM audit_log {}", at(&app, 4)),
+                against.as_str(),
+                "reg/app, record 4: was written and is gone",
+            ),
+        ];
+        for (tampering, question, finding) in cases {
+            server.execute(Whose::Server, &tampering);
+            audit(&server, question).fails().says(finding).says("broken: ");
+            server.execute(
+                Whose::Server,
+                "DELETE FROM audit_log; INSERT INTO audit_log SELECT * FROM kept",
+            );
+        }
+        audit(&server, &against).ok();
+        // A chain made anew from its beginning fits in itself.
+        server.execute(
+            Whose::Server,
+            &format!("DELETE FROM audit_log WHERE chain = '{app}'"),
+        );
+        server
+            .client("mallory")
+            .request("POST", "/v2/reg/app/_trust/tuf/timestamp.key", &[], &[])
+            .ok();
+        audit(&server, &against)
+            .fails()
+            .says("reg/app, record 1): is another than was written");
+    }
+}
+
+#[test]
+fn the_ends_of_chains_that_the_command_line_adds_to_are_in_the_sink() {
+    let server = TestServer::builder()
+        .signs_locally()
+        .set("audit", json!({"sinks": ["file:audit.json"]}))
+        .start();
+    operate(&server, "account add dave").ok();
+    operate(&server, "account add erin").ok();
+    operate(&server, "deny add --principal mallory").ok();
+    let file = sink(&server);
+    let against = format!("verify --against {}", file.display());
+    let told = |chain: &str, sequence: u32| {
+        let text = fs::read_to_string(&file).unwrap();
+        text.contains(&format!("\"chain\":\"{chain}\",\"sequence\":{sequence},"))
+    };
+    wait_until("both ends are told", || told("accounts", 2) && told("denials", 1));
+    audit(&server, &against).ok();
+    for (chain, sequence) in [("accounts", 2), ("denials", 1)] {
+        let row = format!("DELETE FROM audit_log WHERE chain = '{chain}' AND sequence = {sequence}");
+        server.execute(Whose::Server, &row);
+        audit(&server, "verify").ok();
+        audit(&server, &against)
+            .fails()
+            .says(&format!("{chain}, record {sequence}: was written and is gone"));
+    }
+}
+
+#[test]
+fn on_every_engine_many_publishers_at_once_make_whole_chains() {
+    const PUBLISHERS: usize = 8;
+    for engine in ENGINES {
+        let first = TestServer::builder().database(engine).start();
+        let second = (engine != Engine::Sqlite).then(|| {
+            let second = TestServer::builder().beside(&first);
+            second.start()
+        });
+        let alice = first.client("alice");
+        let publisher = Publisher::new(&alice, "reg/shared", "reg/shared");
+        publisher.publish_first(&alice, "reg/shared");
+        let together = Barrier::new(PUBLISHERS);
+        let published: usize = thread::scope(|scope| {
+            let running: Vec<_> = (0..PUBLISHERS)
+                .map(|number| {
+                    let server = second.as_ref().filter(|_| number % 2 == 1).unwrap_or(&first);
+                    let (publisher, together) = (&publisher, &together);
+                    scope.spawn(move || {
+                        let client = server.client(&format!("publisher-{number}"));
+                        let own = format!("reg/own-{number}");
+                        let mine = Publisher::new(&client, &own, &own);
+                        together.wait();
+                        mine.publish_first(&client, &own);
+                        // All but one come too late.
+                        let raced = client.publish("reg/shared", &[("targets", &publisher.targets_file(2))]);
+                        1 + usize::from(raced.status == 200)
+                    })
+                })
+                .collect();
+            running.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(published, PUBLISHERS + 1);
+        audit(&first, "verify").ok().says(&format!(
+            "{} records in {} chains: whole",
+            PUBLISHERS + 2,
+            PUBLISHERS + 1
+        ));
+    }
+}
+
+#[test]
+fn without_the_table_changes_happen_all_the_same() {
+    let server = TestServer::builder()
+        .signs_locally()
+        .set("audit", json!({"table": false}))
+        .start();
+    let alice = server.client("alice");
+    Publisher::new(&alice, "reg/app", "reg/app").publish_first(&alice, "reg/app");
+    operate(&server, "account add dave").ok();
+    assert!(changes(&server, "").is_empty());
+    audit(&server, "verify").ok().says("0 records in 0 chains: whole");
+}
+
+#[test]
+fn the_changefeed_names_who_made_a_change_to_those_who_may_know_it() {
+    let server = TestServer::builder()
+        .signs_locally()
+        .set(
+            "policy",
+            json!([
+                {"effect": "allow", "principals": ["alice"], "actions": ["pull", "push", "init"]},
+                {"effect": "allow", "principals": ["bob"], "actions": ["pull"]},
+                {"effect": "allow", "principals": ["carol"], "actions": ["changefeed"]},
+            ]),
+        )
+        .start();
+    let (alice, bob, carol) = (
+        server.client("alice"),
+        server.client("bob"),
+        server.client("carol"),
+    );
+    for gun in ["reg/app", "reg/other"] {
+        Publisher::new(&alice, gun, gun).publish_first(&alice, gun);
+    }
+    let of_app = "/v2/reg/app/_trust/changefeed?records=10";
+    let of_all = "/v2/_trust/changefeed?records=10";
+    for path in [of_app, of_all] {
+        let plain = carol.get(path).ok();
+        let mut with_actors = carol.get(&format!("{path}&actor=true")).ok().json();
+        for record in with_actors["records"].as_array_mut().unwrap() {
+            let actor = record.as_object_mut().unwrap().remove("actor").unwrap();
+            assert_eq!(actor["principal"], "alice");
+            assert!(actor["subject"].as_str().unwrap().contains("alice"), "{actor}");
+            assert!(actor["serial"].is_string() && actor["issuer"].is_string());
+        }
+        assert_eq!(
+            with_actors.to_string(),
+            plain.text(),
+            "but for the actors they are the same"
+        );
+        assert_eq!(
+            carol.get(&format!("{path}&actor=false")).ok().text(),
+            plain.text()
+        );
+    }
+    bob.get(of_app).ok();
+    bob.get(&format!("{of_app}&actor=true")).refuses(403, "DENIED");
+}

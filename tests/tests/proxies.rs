@@ -1,0 +1,339 @@
+//! Certificates that reverse proxies hand on: counted only from proxies of ours, and verified again.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    process::Command,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use openssl::x509::X509;
+use serde_json::json;
+use tests::{
+    Client, ClientFiles, Response, TestServer,
+    http::{connection_from, request_bytes},
+    process::{Daemon, free_port, installed_program},
+    server::Builder,
+};
+
+/// Where the proxies of these tests are.
+const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const ROOT: &str = "/v2/app/_trust/tuf/root.json";
+const GUN: &str = "/v2/app/_trust/tuf/";
+const IGNORED: &str = "countersign_forwarded_headers_ignored_total";
+const FORMATS: [&str; 3] = ["xfcc", "nginx", "rfc9440"];
+
+/// A server behind proxies, where alice alone may do anything, so that refusals name who somebody is.
+fn behind(format: &str) -> Builder {
+    TestServer::builder()
+        .set(
+            "proxies",
+            json!({"trusted": [PROXY.to_string()], "client_certificate": format}),
+        )
+        .set(
+            "policy",
+            json!([{"effect": "allow", "principals": ["alice"], "actions": ["*"]}]),
+        )
+}
+
+fn url_encoded(text: &[u8]) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric();
+    let encode = |byte| {
+        if plain(byte) {
+            char::from(*byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    text.iter().map(encode).collect()
+}
+
+/// The headers that hand on the certificate of `files`.
+fn headers(format: &str, files: &ClientFiles) -> Vec<(&'static str, String)> {
+    let pem = fs::read(&files.certificate).unwrap();
+    let mut chain = X509::stack_from_pem(&pem).unwrap().into_iter();
+    let leaf = chain.next().unwrap();
+    let issuers: Vec<X509> = chain.collect();
+    let sequence = |x509: &X509| format!(":{}:", STANDARD.encode(x509.to_der().unwrap()));
+    match format {
+        "xfcc" => {
+            let whole = url_encoded(&pem);
+            let leaf = url_encoded(&leaf.to_pem().unwrap());
+            let value = format!("By=spiffe://proxy;Subject=\"CN=x,O=y;z\";Cert=\"{leaf}\";Chain=\"{whole}\"");
+            vec![("X-Forwarded-Client-Cert", value)]
+        }
+        "nginx" => vec![
+            ("ssl-client-verify", "SUCCESS".to_owned()),
+            ("ssl-client-cert", url_encoded(&pem)),
+        ],
+        _ => {
+            let mut headers = vec![("Client-Cert", sequence(&leaf))];
+            if !issuers.is_empty() {
+                let chain: Vec<String> = issuers.iter().map(sequence).collect();
+                headers.push(("Client-Cert-Chain", chain.join(", ")));
+            }
+            headers
+        }
+    }
+}
+
+/// Asks with headers from an address.
+fn ask(client: &Client, port: u16, from: Ipv4Addr, method: &str, headers: &[(&str, String)]) -> Response {
+    let headers: Vec<(&str, &str)> = headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let tcp = connection_from(from, port).unwrap();
+    let stream = client.connect_over(tcp).unwrap();
+    let path = if method == "DELETE" { GUN } else { ROOT };
+    Client::raw_over(stream, &request_bytes(method, path, &headers, &[])).unwrap()
+}
+
+#[test]
+fn a_certificate_from_a_proxy_counts_and_the_proxys_own_does_not() {
+    for format in FORMATS {
+        let server = behind(format).start();
+        let pki = server.pki();
+        server.client("alice").get("/v2/").ok();
+        // The proxy's certificate is alice's: a proxy that may do everything must not lend its rights.
+        for own in ["alice", "gateway"] {
+            let proxy = server.client(own);
+            let from_proxy = |headers: &[(&str, String)]| ask(&proxy, server.port(), PROXY, "GET", headers);
+            let alice = from_proxy(&headers(format, &pki.user("alice")));
+            assert_eq!(alice.status, 404, "{format}: {}", alice.text());
+            let bob = from_proxy(&headers(format, &pki.user("bob"))).refuses(403, "DENIED");
+            assert!(
+                bob["message"].as_str().unwrap().starts_with("bob may not"),
+                "{bob}"
+            );
+            let chained = from_proxy(&headers(format, &pki.behind_intermediate("carol", true)));
+            let chained = chained.refuses(403, "DENIED");
+            assert!(
+                chained["message"].as_str().unwrap().starts_with("carol may not"),
+                "{chained}"
+            );
+            let none = from_proxy(&[]).refuses(401, "UNAUTHORIZED");
+            assert_eq!(none["detail"]["reason"], "no_certificate", "{format}");
+        }
+    }
+}
+
+#[test]
+fn what_a_proxy_hands_on_is_verified_again() {
+    for format in FORMATS {
+        let prepared = behind(format)
+            .set("revocation.deny_list", json!("deny.json"))
+            .prepare();
+        let denied = prepared.pki().user("denied");
+        let x509 = X509::from_pem(&fs::read(&denied.certificate).unwrap()).unwrap();
+        let serial = x509
+            .serial_number()
+            .to_bn()
+            .unwrap()
+            .to_hex_str()
+            .unwrap()
+            .to_string();
+        let entry = json!({"denied": [{"serial": serial, "issuer": "CN=Test CA"}]});
+        fs::write(prepared.path().join("deny.json"), entry.to_string()).unwrap();
+        let server = prepared.start();
+        let pki = server.pki();
+        let proxy = server.client("gateway");
+        for (files, reason) in [
+            (pki.expired(), "certificate_expired"),
+            (pki.not_yet_valid(), "certificate_not_yet_valid"),
+            (pki.stranger("alice"), "unknown_ca"),
+            (pki.server_only(), "wrong_purpose"),
+            (
+                pki.with_key("weak", platform::pki::KeyKind::Rsa(1024)),
+                "key_too_weak",
+            ),
+            (denied, "certificate_revoked"),
+        ] {
+            let answer = ask(&proxy, server.port(), PROXY, "GET", &headers(format, &files));
+            let error = answer.refuses(401, "UNAUTHORIZED");
+            assert_eq!(error["detail"]["reason"], reason, "{format}: {error}");
+        }
+    }
+}
+
+#[test]
+fn headers_that_can_be_taken_in_more_than_one_way_are_refused() {
+    for format in FORMATS {
+        let server = behind(format).start();
+        let alice = headers(format, &server.pki().user("alice"));
+        let bob = headers(format, &server.pki().user("bob"));
+        let proxy = server.client("gateway");
+        let name = alice.last().unwrap().0;
+        let with = |value: &str| {
+            let mut headers = alice.clone();
+            headers.last_mut().unwrap().1 = value.to_owned();
+            headers
+        };
+        let mut wrong = vec![
+            [alice.clone(), bob].concat(),
+            with("nonsense"),
+            with("Cert=\"not closed"),
+            with(":AAAA:"),
+            with("%00"),
+        ];
+        if format == "nginx" {
+            let verified = |value: &str| vec![("ssl-client-verify", value.to_owned()), alice[1].clone()];
+            wrong.extend([
+                verified("NONE"),
+                verified("FAILED:self signed"),
+                vec![alice[1].clone()],
+            ]);
+        }
+        if format == "xfcc" {
+            wrong.push(with("Hash=abcdef;Subject=\"CN=alice\""));
+            let cert = alice[0].1.clone();
+            wrong.push(with(&format!("{cert};{cert}")));
+        }
+        for headers in wrong {
+            let answer = ask(&proxy, server.port(), PROXY, "GET", &headers);
+            let error = answer.refuses(401, "UNAUTHORIZED");
+            assert_eq!(
+                error["detail"]["reason"], "forwarded_certificate_invalid",
+                "{format} {name}: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn of_several_elements_the_nearest_proxys_counts() {
+    let server = behind("xfcc").start();
+    let [alice, bob] = ["alice", "bob"].map(|name| headers("xfcc", &server.pki().user(name))[0].1.clone());
+    let both = vec![("X-Forwarded-Client-Cert", format!("{alice},{bob}"))];
+    let error = ask(&server.client("gateway"), server.port(), PROXY, "GET", &both).refuses(403, "DENIED");
+    assert!(
+        error["message"].as_str().unwrap().starts_with("bob may not"),
+        "{error}"
+    );
+}
+
+#[test]
+fn from_anybody_else_such_headers_are_ignored_and_counted() {
+    for (format, mode) in [
+        ("xfcc", "require"),
+        ("nginx", "request"),
+        ("rfc9440", "request"),
+        ("none", "require"),
+    ] {
+        let server = behind(format).set("tls.client_auth", json!(mode)).start();
+        server.notary("alice").run(["init", "app", "-p"]).ok();
+        let before = server.client("alice").get(ROOT).ok().body;
+        let bob = server.client("bob");
+        let mut forged = 0.0;
+        for forged_format in FORMATS {
+            let alice = headers(forged_format, &server.pki().user("alice"));
+            // From a proxy whose headers nobody reads, too.
+            let from = if format == "none" {
+                PROXY
+            } else {
+                Ipv4Addr::LOCALHOST
+            };
+            for method in ["GET", "DELETE"] {
+                let error = ask(&bob, server.port(), from, method, &alice).refuses(403, "DENIED");
+                let message = error["message"].as_str().unwrap();
+                assert!(message.starts_with("bob may not"), "{error}");
+                forged += 1.0;
+            }
+            if mode == "request" {
+                let nobody = server.client_without_certificate();
+                let error = ask(&nobody, server.port(), from, "GET", &alice).refuses(401, "UNAUTHORIZED");
+                assert_eq!(error["detail"]["reason"], "no_certificate");
+                forged += 1.0;
+            }
+        }
+        assert_eq!(server.figure(&bob, IGNORED), forged, "{format}");
+        assert_eq!(server.client("alice").get(ROOT).ok().body, before);
+    }
+}
+
+/// nginx in front of a server, as its documentation has it; ends with its owner.
+struct Nginx {
+    _daemon: Daemon,
+    port: u16,
+}
+
+impl Nginx {
+    fn start(server: &TestServer) -> Self {
+        let port = free_port();
+        let directory = server.path().join("nginx");
+        fs::create_dir_all(&directory).unwrap();
+        let pki = server.path().join("pki");
+        let shown = |name: &str| pki.join(name).display().to_string();
+        server
+            .pki()
+            .daemon("front", &[], &[IpAddr::V4(Ipv4Addr::LOCALHOST)]);
+        server.pki().user("gateway");
+        let configuration = format!(
+            "daemon off; master_process off; pid {directory}/pid; error_log stderr; events {{}}\n\
+             http {{ access_log off; client_max_body_size 0;\n\
+             client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;\n\
+             fastcgi_temp_path {directory}/f; uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;\n\
+             server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {front}; ssl_certificate_key {front_key};\n\
+             ssl_client_certificate {ca}; ssl_verify_client optional;\n\
+             location / {{ proxy_pass https://127.0.0.1:{upstream}; proxy_bind {PROXY}; proxy_http_version 1.1;\n\
+             proxy_ssl_certificate {gateway}; proxy_ssl_certificate_key {gateway_key};\n\
+             proxy_ssl_trusted_certificate {ca}; proxy_ssl_verify on; proxy_ssl_name localhost;\n\
+             proxy_set_header Host $host; proxy_set_header ssl-client-verify $ssl_client_verify;\n\
+             proxy_set_header ssl-client-cert $ssl_client_escaped_cert; }} }} }}\n",
+            directory = directory.display(),
+            front = shown("front.pem"),
+            front_key = shown("front-key.pem"),
+            ca = shown("ca.pem"),
+            gateway = shown("gateway.pem"),
+            gateway_key = shown("gateway-key.pem"),
+            upstream = server.port(),
+        );
+        let path = directory.join("nginx.conf");
+        fs::write(&path, configuration).unwrap();
+        let mut command = Command::new(installed_program("nginx", "nginx-light"));
+        command.arg("-p").arg(&directory).arg("-c").arg(&path);
+        let mut daemon = Daemon::spawn(&mut command, &directory.join("log"));
+        daemon.wait_for("nginx listens", || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        Self {
+            _daemon: daemon,
+            port,
+        }
+    }
+}
+
+#[test]
+fn the_notary_cli_works_through_nginx_as_whom_its_certificate_names() {
+    let server = behind("nginx").start();
+    let nginx = Nginx::start(&server);
+    let url = format!("https://localhost:{}", nginx.port);
+    let alice = server.notary("alice").with_url(&url);
+    alice.run(["init", "app", "-p"]).ok();
+    alice.add_and_publish("app", "latest", "content");
+    assert_eq!(alice.targets("app"), ["latest"]);
+    let actors = server.actors();
+    assert!(!actors.is_empty());
+    for (_, principal, subject) in &actors {
+        assert_eq!((principal.as_str(), subject.as_str()), ("alice", "CN=alice"));
+    }
+    let bob = server.notary("bob").with_url(&url);
+    bob.run(["list", "app"]).fails();
+    // What a client of nginx says itself is not what nginx says.
+    let client = server.client("bob").at_port(nginx.port);
+    let forged = headers("nginx", &server.pki().user("alice"));
+    let forged: Vec<(&str, &str)> = forged
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let error = client.request("GET", ROOT, &forged, &[]).refuses(403, "DENIED");
+    assert!(
+        error["message"].as_str().unwrap().starts_with("bob may not"),
+        "{error}"
+    );
+    let nobody = server.client_without_certificate().at_port(nginx.port);
+    let error = nobody
+        .request("GET", ROOT, &forged, &[])
+        .refuses(401, "UNAUTHORIZED");
+    assert_eq!(error["detail"]["reason"], "no_certificate", "{error}");
+}

@@ -1,0 +1,212 @@
+//! The PROXY protocol: the client's address from proxies of ours, and nothing from anybody else.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Ipv4Addr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use tests::{
+    Client, Response, TestServer,
+    http::{connection_from, request_bytes},
+    process::wait_until,
+};
+
+const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+/// The server waits five seconds for a header; the rest is for a slow machine.
+const LIMIT: Duration = Duration::from_secs(12);
+
+fn start() -> TestServer {
+    TestServer::builder()
+        .set("server.proxy_protocol", json!(true))
+        .set("proxies.trusted", json!([PROXY.to_string()]))
+        .start()
+}
+
+/// A header of version 2: command, family, and what follows.
+fn v2(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
+    [SIGNATURE, &[command, family], &length, rest].concat()
+}
+
+/// From 203.0.113.9 port 4242 to 192.0.2.1 port 443.
+fn v2_ipv4(more: &[u8]) -> Vec<u8> {
+    let addresses = [203, 0, 113, 9, 192, 0, 2, 1, 0x10, 0x92, 1, 0xbb];
+    v2(0x21, 0x11, &[&addresses, more].concat())
+}
+
+/// Asks as `client` from `from`, after `header`.
+fn ask(client: &Client, port: u16, from: Ipv4Addr, header: &[u8]) -> io::Result<Response> {
+    let mut tcp = connection_from(from, port)?;
+    tcp.write_all(header)?;
+    let stream = client.connect_over(tcp)?;
+    Client::raw_over(stream, &request_bytes("GET", "/v2/", &[], &[]))
+}
+
+/// The last address of a client that was answered, as the server logged it.
+fn logged(server: &TestServer) -> String {
+    let log = server.log();
+    let line = log
+        .lines()
+        .rfind(|line| line.contains("\"answered\"") && line.contains("/v2/"));
+    let line: serde_json::Value = serde_json::from_str(line.unwrap()).unwrap();
+    line["peer.address"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_address_is_the_one_that_the_proxy_says() {
+    let server = start();
+    let alice = server.client("alice");
+    let tlv = [0x04, 0x00, 0x03, b'a', b'b', b'c'];
+    let v6 = [&[0x20; 32][..], &[0x10, 0x92, 1, 0xbb]].concat();
+    for (header, address) in [
+        (
+            b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 443\r\n".to_vec(),
+            "203.0.113.7:56324",
+        ),
+        (
+            b"PROXY TCP6 2001:db8::7 2001:db8::1 56324 443\r\n".to_vec(),
+            "[2001:db8::7]:56324",
+        ),
+        (b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.2:"),
+        (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n".to_vec(), "127.0.0.2:"),
+        (v2_ipv4(&[]), "203.0.113.9:4242"),
+        (v2_ipv4(&tlv), "203.0.113.9:4242"),
+        (
+            v2(0x21, 0x21, &v6),
+            "[2020:2020:2020:2020:2020:2020:2020:2020]:4242",
+        ),
+        (v2(0x20, 0x00, &[]), "127.0.0.2:"),
+        (
+            v2(0x20, 0x11, &[203, 0, 113, 9, 192, 0, 2, 1, 0, 1, 0, 2]),
+            "127.0.0.2:",
+        ),
+    ] {
+        let shown = String::from_utf8_lossy(&header).into_owned();
+        let answer =
+            ask(&alice, server.port(), PROXY, &header).unwrap_or_else(|cause| panic!("{shown:?}: {cause}"));
+        answer.ok();
+        wait_until(&format!("{address} is logged for {shown:?}"), || {
+            logged(&server).starts_with(address)
+        });
+    }
+}
+
+#[test]
+fn nobody_else_may_say_an_address() {
+    let server = start();
+    let alice = server.client("alice");
+    let header = b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 443\r\n";
+    for from in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 3)] {
+        assert!(ask(&alice, server.port(), from, header).is_err());
+        assert!(ask(&alice, server.port(), from, &v2_ipv4(&[])).is_err());
+        assert!(
+            ask(&alice, server.port(), from, b"").is_err(),
+            "nor come without the proxy"
+        );
+    }
+    assert!(!server.log().contains("203.0.113.7"));
+    ask(&alice, server.port(), PROXY, header).unwrap().ok();
+    // Where it is not configured, it is no TLS.
+    let plain = TestServer::builder()
+        .set("proxies.trusted", json!([PROXY.to_string()]))
+        .start();
+    assert!(ask(&plain.client("alice"), plain.port(), PROXY, &v2_ipv4(&[])).is_err());
+    plain.client("alice").get("/v2/").ok();
+}
+
+/// How long the server keeps a connection, given that it closes it.
+fn closed_after(mut tcp: TcpStream) -> Duration {
+    let started = Instant::now();
+    tcp.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut rest = Vec::new();
+    let outcome = tcp.read_to_end(&mut rest);
+    let closed =
+        outcome.is_ok() || outcome.is_err_and(|cause| cause.kind() == io::ErrorKind::ConnectionReset);
+    assert!(closed, "it is still open");
+    started.elapsed()
+}
+
+#[test]
+fn headers_that_are_missing_malformed_or_slow_end_the_connection_and_hold_up_nobody() {
+    let server = start();
+    let good = b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 443\r\n";
+    let alice = server.client("alice");
+    let long = [b"PROXY TCP4 ", &[b'1'; 200][..]].concat();
+    let huge = [SIGNATURE, &[0x21, 0x11, 0xff, 0xff]].concat();
+    for malformed in [
+        b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03aaaaaaaaaaaaaaaa".to_vec(),
+        b"PROXY TCP4 203.0.113.7 192.0.2.1 56324\r\n".to_vec(),
+        b"PROXY TCP4 203.0.113.999 192.0.2.1 56324 443\r\n".to_vec(),
+        b"PROXY TCP4 2001:db8::1 192.0.2.1 56324 443\r\n".to_vec(),
+        b"PROXY TCP4 203.0.113.7 192.0.2.1 99999 443\r\n".to_vec(),
+        b"proxy TCP4 203.0.113.7 192.0.2.1 56324 443\r\n".to_vec(),
+        long,
+        huge,
+        v2(0x31, 0x11, &[0; 12]),
+        v2(0x2f, 0x11, &[0; 12]),
+        v2(0x21, 0x11, &[0; 4]),
+        v2(0x21, 0x77, &[0; 12]),
+    ] {
+        let mut tcp = connection_from(PROXY, server.port()).unwrap();
+        tcp.write_all(&malformed).unwrap();
+        let shown = String::from_utf8_lossy(&malformed).into_owned();
+        let waited = closed_after(tcp);
+        assert!(waited < Duration::from_secs(5), "{shown:?}: {waited:?}");
+        ask(&alice, server.port(), PROXY, good).unwrap().ok();
+    }
+    // Half a header, and then nothing, or a byte now and then.
+    let halves: Vec<TcpStream> = (0..200)
+        .map(|number| {
+            let mut tcp = connection_from(PROXY, server.port()).unwrap();
+            tcp.write_all(&good[..number % 30]).unwrap();
+            tcp
+        })
+        .collect();
+    ask(&alice, server.port(), PROXY, good).unwrap().ok();
+    for tcp in halves {
+        assert!(closed_after(tcp) < LIMIT);
+    }
+    assert!(
+        server
+            .log()
+            .contains("this listener expects a PROXY protocol header")
+    );
+}
+
+#[test]
+fn the_clients_address_counts_for_the_limit_of_handshakes() {
+    let server = TestServer::builder()
+        .set("server.proxy_protocol", json!(true))
+        .set("proxies.trusted", json!([PROXY.to_string()]))
+        .set("limits.handshakes_per_address", json!(4))
+        .start();
+    let from = |address: &str| format!("PROXY TCP4 {address} 192.0.2.1 56324 443\r\n").into_bytes();
+    let half_open: Vec<TcpStream> = (0..100)
+        .map(|number| {
+            let mut tcp = connection_from(PROXY, server.port()).unwrap();
+            tcp.write_all(&from(if number < 50 { "203.0.113.1" } else { "203.0.113.2" }))
+                .unwrap();
+            tcp
+        })
+        .collect();
+    let displaced = || {
+        let client = server.client("alice");
+        let tcp = connection_from(PROXY, server.port()).unwrap();
+        (&tcp).write_all(&from("203.0.113.3")).unwrap();
+        let stream = client.connect_over(tcp).unwrap();
+        let figures = Client::raw_over(stream, &request_bytes("GET", "/metrics", &[], &[]))
+            .unwrap()
+            .text();
+        let name = "countersign_tls_handshakes_displaced_total ";
+        figures
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.parse().ok())
+            .unwrap_or(0)
+    };
+    wait_until("all but four of each have made room", || displaced() == 92);
+    drop(half_open);
+}

@@ -34,7 +34,7 @@ pub struct Options {
     /// The groups of who asks.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     groups: Vec<String>,
-    /// What is asked for: pull, push, push:<role>, init, delete, rotate-key, list, changefeed or admin.
+    /// What is asked for: pull, push, push:ROLE, init, delete, rotate-key, list, changefeed or admin.
     #[arg(long, value_parser = Action::parse)]
     action: Action,
     /// The repository; without one, all of them.

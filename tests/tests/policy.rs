@@ -112,7 +112,25 @@ fn docker_prints_who_may_not_sign_what() {
 }
 
 #[test]
-fn everything_but_a_publish_is_denied_as_403_with_the_right_that_is_missing() {
+fn whoever_may_not_make_a_repository_is_told_so_by_the_notary_cli() {
+    let server = builder(json!([
+        everything_for("alice"),
+        {"effect": "allow", "principals": ["*"], "actions": ["pull"]},
+    ]))
+    .start();
+    server
+        .notary("bob")
+        .run(["init", "reg/bobs", "-p"])
+        .fails()
+        .says("bob may not push reg/bobs: ask whoever runs this trust server");
+    server
+        .client("alice")
+        .get("/v2/reg/bobs/_trust/tuf/root.json")
+        .refuses(404, "METADATA_NOT_FOUND");
+}
+
+#[test]
+fn everything_else_is_denied_as_403_with_the_right_that_is_missing() {
     let server = builder(json!([everything_for("alice")])).signs_locally().start();
     let alice = server.client("alice");
     Publisher::new(&alice, "reg/app", "reg/app").publish_first(&alice, "reg/app");
@@ -122,7 +140,6 @@ fn everything_but_a_publish_is_denied_as_403_with_the_right_that_is_missing() {
     for (method, path, right) in [
         ("GET", format!("{trust}root.json"), "pull"),
         ("GET", format!("{trust}1.root.json"), "pull"),
-        ("GET", format!("{trust}timestamp.key"), "push"),
         ("POST", format!("{trust}snapshot.key"), "rotate-key"),
         ("DELETE", trust.to_owned(), "delete"),
         (
@@ -137,6 +154,17 @@ fn everything_but_a_publish_is_denied_as_403_with_the_right_that_is_missing() {
         assert_eq!(error["detail"]["action"], right, "{method} {path}");
         assert_eq!(error["detail"]["principal"], "bob");
     }
+    // The first step of a first publish, in the words that a publisher gets to see.
+    let key = bob
+        .get(&format!("{trust}timestamp.key"))
+        .refuses(400, "INVALID_UPDATE");
+    assert!(
+        key["detail"]["Error"]["Msg"]
+            .as_str()
+            .unwrap()
+            .starts_with("bob may not push reg/app"),
+        "{key}"
+    );
     // Whether it exists is nobody's business who may not read it.
     let missing = bob
         .get("/v2/reg/none/_trust/tuf/root.json")

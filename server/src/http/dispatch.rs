@@ -170,7 +170,13 @@ async fn handle(
         Operation::ReadByChecksum | Operation::ReadByVersion | Operation::ReadCurrent => {
             metadata::read(state, request, access.authorize(principal, gun)?, target).await
         }
-        Operation::ReadKey => keys::read(state, access.authorize(principal, gun)?, target).await,
+        Operation::ReadKey => {
+            // The first step of a first publish, so it is refused in the words that its publisher gets to see.
+            let grant = access
+                .authorize(principal, gun)
+                .map_err(ApiError::PublishDenied)?;
+            keys::read(state, grant, target).await
+        }
         Operation::RotateKey => keys::rotate(state, access.authorize(principal, gun)?, target).await,
         Operation::Changefeed => {
             let actors = access.may_see_actors(&principal, Some(&gun));

@@ -424,7 +424,7 @@ fn whoever_has_little_left_of_a_certificate_is_told_when_it_ends() {
 #[test]
 fn a_browser_with_a_certificate_is_signed_in() {
     let server = TestServer::builder().requests_certificates().start();
-    publish(&server, "reg.example/org/<app>&");
+    publish(&server, "reg.example/org/a&b");
     let (status, head, page) = as_user(&server, "alice").get("/", &[]);
     assert_eq!(status, 200, "{page}");
     assert!(
@@ -434,7 +434,7 @@ fn a_browser_with_a_certificate_is_signed_in() {
     for text in [
         "Signed in as <strong>alice</strong>",
         "CN=alice",
-        "reg.example/org/&lt;app&gt;&amp;",
+        "reg.example/org/a&amp;b",
     ] {
         assert!(page.contains(text), "{page}");
     }

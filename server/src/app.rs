@@ -217,6 +217,10 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     let state = web::Data::new(State::open(config, Clock::System)?);
     // Before anybody can know that the server is there, and tell it to stop or to reload.
     let (stop, hangups) = (signals::stop()?, signals::hangups()?);
+    for warning in state.generation.load().warnings(state.clock.now()) {
+        tracing::warn!("{warning}");
+    }
+    announce_ca(&state);
     let server = http::listen(&state)?;
     let handle = server.handle();
     tokio::spawn(watch_health(state.clone()));
@@ -224,10 +228,6 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     tokio::spawn(revocation::follow(state.clone()));
     tokio::spawn(checkpoint::run(state.clone()));
     tokio::spawn(reload::run(state.clone(), path.to_path_buf(), watched, hangups));
-    for warning in state.generation.load().warnings(state.clock.now()) {
-        tracing::warn!("{warning}");
-    }
-    announce_ca(&state);
     let listeners = state.config.listeners.iter();
     let addresses: Vec<String> = listeners
         .flat_map(|listener| listener.addresses.iter().map(ToString::to_string))

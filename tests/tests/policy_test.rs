@@ -134,8 +134,12 @@ fn without_a_policy_everything_is_allowed_and_wrong_ones_are_refused() {
 
 #[test]
 fn the_documented_policy_does_what_the_page_says() {
-    let example = documented_toml("identity-and-access.md").remove(1);
-    let configured = Configured::toml(&example);
+    let examples = documented_toml("identity-and-access.md");
+    let example = examples
+        .iter()
+        .find(|example| example.contains("[[policy]]"))
+        .unwrap();
+    let configured = Configured::toml(example);
     let gun = "reg.example.com/prod/app";
     configured
         .ask(&format!(

@@ -6,6 +6,9 @@ use openssl::x509::X509;
 use serde_json::{Value, json};
 use tests::{ClientFiles, Finished, TestServer, publisher::Publisher};
 
+/// What a browser asks for.
+const BROWSER: [&str; 2] = ["-H", "accept: text/html,*/*;q=0.8"];
+
 /// curl as in the documentation: with certificate and key, or as somebody without.
 struct Curl<'a> {
     server: &'a TestServer,
@@ -425,7 +428,7 @@ fn whoever_has_little_left_of_a_certificate_is_told_when_it_ends() {
 fn a_browser_with_a_certificate_is_signed_in() {
     let server = TestServer::builder().requests_certificates().start();
     publish(&server, "reg.example/org/a&b");
-    let (status, head, page) = as_user(&server, "alice").get("/", &[]);
+    let (status, head, page) = as_user(&server, "alice").get("/", &BROWSER);
     assert_eq!(status, 200, "{page}");
     assert!(
         head.contains("content-type: text/html") && head.contains("default-src 'none'"),
@@ -442,7 +445,7 @@ fn a_browser_with_a_certificate_is_signed_in() {
         !page.to_lowercase().contains("log out") && !page.contains("<script"),
         "{page}"
     );
-    let (status, _, page) = as_nobody(&server).get("/", &[]);
+    let (status, _, page) = as_nobody(&server).get("/", &BROWSER);
     assert_eq!(status, 401);
     assert!(
         page.contains("no client certificate was presented") && page.contains(".p12"),
@@ -452,5 +455,5 @@ fn a_browser_with_a_certificate_is_signed_in() {
         server: &server,
         who: Some(server.pki().expired()),
     };
-    assert!(stranger.get("/", &[]).2.contains("certificate has expired"));
+    assert!(stranger.get("/", &BROWSER).2.contains("certificate has expired"));
 }

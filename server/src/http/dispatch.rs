@@ -51,7 +51,7 @@ pub async fn dispatch(
     }
     seen.record(&state, &request, &answer, started.elapsed());
     let mut response = answer.unwrap_or_else(|error| match (&error, operation) {
-        (ApiError::Unidentified(reason), Operation::Overview) => api::refused(reason),
+        (ApiError::Unidentified(reason), Operation::Overview) if wants_page(&request) => api::refused(reason),
         _ => error.to_response(operation.is_api()),
     });
     seen.name(&mut response);
@@ -112,6 +112,10 @@ async fn handle(
     let access = &generation.access;
     if target.operation == Operation::Overview {
         access.identified(&principal)?;
+        // Programs know of no page here: to them it is what it is in Notary.
+        if !wants_page(request) {
+            return Err(ApiError::NoRoute);
+        }
         return api::overview(state, access, &principal).await;
     }
     if target.operation.is_api() {
@@ -185,6 +189,12 @@ async fn handle(
         }
         _ => Err(ApiError::NoRoute),
     }
+}
+
+/// Whether a browser asks.
+fn wants_page(request: &HttpRequest) -> bool {
+    let mut accepted = request.headers().get_all(ACCEPT);
+    accepted.any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")))
 }
 
 /// These answers are JSON and nothing else.

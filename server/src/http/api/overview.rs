@@ -1,4 +1,4 @@
-//! `GET /`: the same answers for people with a browser. Whoever has imported a certificate is signed in by it;
+//! `GET /` with `Accept: text/html`: the same answers for people with a browser. Whoever has imported a certificate is signed in by it;
 //! there is nothing to sign out of.
 
 use actix_web::{

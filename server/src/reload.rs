@@ -179,7 +179,7 @@ pub async fn run(state: web::Data<State>, path: PathBuf, mut watched: Watched, m
         last = Instant::now();
         state.audit.reopen();
         let outcome = reload(&state, &path, &mut watched);
-        metrics::reloaded(outcome.is_ok());
+        let taken = outcome.is_ok();
         let refused = match outcome {
             Ok(config) => {
                 settings = config.reload;
@@ -199,5 +199,7 @@ pub async fn run(state: web::Data<State>, path: PathBuf, mut watched: Watched, m
             at: state.clock.now(),
             refused,
         });
+        // Last, so that whoever sees it counted finds the rest.
+        metrics::reloaded(taken);
     }
 }

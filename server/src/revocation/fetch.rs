@@ -75,7 +75,7 @@ pub async fn follow(state: web::Data<State>) {
             if outcome == Ok(true) && !Arc::ptr_eq(&current, &revocation) {
                 outcome = current.read_lists_again().map(|()| true);
             }
-            metrics::crl_fetched(outcome.is_ok());
+            let fetched = outcome.is_ok();
             source.due = Instant::now();
             match outcome {
                 Ok(new) => {
@@ -93,6 +93,8 @@ pub async fn follow(state: web::Data<State>) {
                     );
                 }
             }
+            // Last, so that whoever sees it counted finds the rest.
+            metrics::crl_fetched(fetched);
         }
     }
 }

@@ -1,16 +1,19 @@
 //! What decides about connections and requests: made whole from the configuration and its files, swapped whole.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use openssl::{ssl::SslAcceptor, x509::X509};
+use openssl::{
+    ssl::SslAcceptor,
+    x509::{X509, X509Ref},
+};
 use platform::{
     config::ConfigError,
     tls::{ClientCertificate, ClientTrust, IsRevoked, TlsError},
 };
 
 use crate::{
-    access::Access,
+    access::{Access, Openness},
     config::{Config, Listener, Proxies},
     identity::{
         password::{PasswordSetUpError, Passwords},
@@ -41,6 +44,7 @@ pub struct Generation {
 /// What connections to one listener are accepted with.
 pub struct Ear {
     name: String,
+    host_names: Vec<String>,
     acceptor: Option<SslAcceptor>,
     trust: Option<ClientTrust>,
     asks: bool,
@@ -109,10 +113,7 @@ impl Generation {
             revocation,
             server_ca,
             passwords: passwords.map(Arc::new),
-            access: Access::new(
-                config.policy.clone(),
-                ears.iter().any(|ear| ear.asks() || ear.takes_passwords()),
-            ),
+            access: Access::new(config.policy.clone(), openness(config, &ears)),
             proxies: config.proxies.clone(),
             ears,
         })
@@ -174,6 +175,31 @@ impl Generation {
     }
 }
 
+fn openness(config: &Config, ears: &[Ear]) -> Openness {
+    let asks = |ear: &Ear| ear.asks() || ear.takes_passwords();
+    let asked_elsewhere = config.auth.is_some() || config.proxies.certificate.is_some();
+    Openness {
+        identity_asked_for: ears.iter().any(asks),
+        anonymous_heard: !asked_elsewhere && !ears.iter().all(asks),
+    }
+}
+
+/// The names and addresses that a server's certificate is for.
+fn host_names(certificate: &X509Ref) -> Vec<String> {
+    let names = certificate.subject_alt_names().into_iter().flatten();
+    names
+        .filter_map(|name| match (name.dnsname(), name.ipaddress()) {
+            (Some(name), _) => Some(name.to_owned()),
+            (None, Some(bytes)) => {
+                let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+                let address = v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from));
+                address.ok().map(|address| address.to_string())
+            }
+            (None, None) => None,
+        })
+        .collect()
+}
+
 /// A rule that asks for a set which nobody configured would never match.
 fn check_pins(config: &Config) -> Result<(), ConfigError> {
     let known: Vec<&str> = config
@@ -210,8 +236,12 @@ impl Ear {
             .as_ref()
             .map(|tls| tls.acceptor(trust.as_ref(), Some(is_revoked)))
             .transpose()?;
+        let certificate = acceptor
+            .as_ref()
+            .and_then(|acceptor: &SslAcceptor| acceptor.context().certificate());
         Ok(Self {
             name: listener.name.clone(),
+            host_names: certificate.map(host_names).unwrap_or_default(),
             acceptor,
             trust,
             asks: listener.asks(),
@@ -222,6 +252,11 @@ impl Ear {
     /// The listener's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The names and addresses that its certificate is for; none for plain HTTP.
+    pub fn host_names(&self) -> &[String] {
+        &self.host_names
     }
 
     /// For the handshake; nothing for plain HTTP.

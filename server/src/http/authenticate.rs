@@ -177,7 +177,7 @@ async fn admit(state: &State, generation: &Generation, principal: Principal) -> 
             })
             .await?;
     if barred {
-        return Err(IdentityError::Barred(name).into());
+        return Err(IdentityError::Barred(Box::new(principal)).into());
     }
     Ok(principal)
 }

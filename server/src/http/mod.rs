@@ -3,6 +3,7 @@
 mod api;
 mod authenticate;
 mod body;
+mod browser;
 mod changefeed;
 mod connection;
 mod decision;
@@ -13,6 +14,7 @@ mod keys;
 mod listener;
 mod metadata;
 mod multipart;
+mod outcome;
 mod proxy_protocol;
 mod repository;
 mod routes;

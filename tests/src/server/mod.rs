@@ -220,6 +220,24 @@ impl TestServer {
         self.start_signer();
     }
 
+    /// The signer's process id.
+    pub fn signer_id(&self) -> u32 {
+        self.signer.as_ref().unwrap().id()
+    }
+
+    /// Bytes that somebody has sent to the signer and that it has not read.
+    pub fn waits_at_the_signer(&self) -> u64 {
+        let port = format!(":{:04X}", self.signer_port);
+        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let queues = sockets.lines().skip(1).filter_map(|socket| {
+            let fields: Vec<&str> = socket.split_whitespace().collect();
+            let (_, received) = fields[4].split_once(':')?;
+            // State 01 is an established connection.
+            (fields[1].ends_with(&port) && fields[3] == "01").then_some(received)
+        });
+        queues.map(|queue| u64::from_str_radix(queue, 16).unwrap()).sum()
+    }
+
     /// The server's process id.
     pub fn server_id(&self) -> u32 {
         self.server.id()

@@ -11,7 +11,7 @@ use platform::{
 
 use crate::{
     access::Access,
-    config::{Config, Listener, Proxies},
+    config::{Config, Listener, Vouching},
     identity::{
         password::{PasswordSetUpError, Passwords},
         rules::IdentityRules,
@@ -34,8 +34,6 @@ pub struct Generation {
     pub server_ca: ServerCa,
     /// Who may do what.
     pub access: Access,
-    /// Whose word about a client's certificate counts.
-    pub proxies: Proxies,
 }
 
 /// What connections to one listener are accepted with.
@@ -45,6 +43,7 @@ pub struct Ear {
     trust: Option<ClientTrust>,
     asks: bool,
     takes_passwords: bool,
+    vouching: Vouching,
 }
 
 /// Why no generation can be made of a configuration.
@@ -113,7 +112,6 @@ impl Generation {
                 config.policy.clone(),
                 ears.iter().any(|ear| ear.asks() || ear.takes_passwords()),
             ),
-            proxies: config.proxies.clone(),
             ears,
         })
     }
@@ -216,6 +214,7 @@ impl Ear {
             trust,
             asks: listener.asks(),
             takes_passwords,
+            vouching: listener.vouching.clone(),
         })
     }
 
@@ -234,9 +233,14 @@ impl Ear {
         self.trust.as_ref()
     }
 
-    /// Whether the handshake asks for a client's certificate.
+    /// Whether clients are asked for a certificate, in the handshake or by proxies.
     pub fn asks(&self) -> bool {
         self.asks
+    }
+
+    /// Whose word about a connection or its client's certificate counts here.
+    pub fn vouching(&self) -> &Vouching {
+        &self.vouching
     }
 
     /// Whether user names and passwords are taken here.

@@ -14,7 +14,7 @@ use platform::{
 
 use crate::{
     access::{Access, Openness},
-    config::{Config, Listener, Proxies},
+    config::{Config, Listener, Vouching},
     identity::{
         password::{PasswordSetUpError, Passwords},
         rules::IdentityRules,
@@ -37,8 +37,6 @@ pub struct Generation {
     pub server_ca: ServerCa,
     /// Who may do what.
     pub access: Access,
-    /// Whose word about a client's certificate counts.
-    pub proxies: Proxies,
 }
 
 /// What connections to one listener are accepted with.
@@ -49,6 +47,7 @@ pub struct Ear {
     trust: Option<ClientTrust>,
     asks: bool,
     takes_passwords: bool,
+    vouching: Vouching,
 }
 
 /// Why no generation can be made of a configuration.
@@ -114,7 +113,6 @@ impl Generation {
             server_ca,
             passwords: passwords.map(Arc::new),
             access: Access::new(config.policy.clone(), openness(config, &ears)),
-            proxies: config.proxies.clone(),
             ears,
         })
     }
@@ -177,10 +175,9 @@ impl Generation {
 
 fn openness(config: &Config, ears: &[Ear]) -> Openness {
     let asks = |ear: &Ear| ear.asks() || ear.takes_passwords();
-    let asked_elsewhere = config.auth.is_some() || config.proxies.certificate.is_some();
     Openness {
         identity_asked_for: ears.iter().any(asks),
-        anonymous_heard: !asked_elsewhere && !ears.iter().all(asks),
+        anonymous_heard: config.auth.is_none() && !ears.iter().all(asks),
     }
 }
 
@@ -246,6 +243,7 @@ impl Ear {
             trust,
             asks: listener.asks(),
             takes_passwords,
+            vouching: listener.vouching.clone(),
         })
     }
 
@@ -269,9 +267,14 @@ impl Ear {
         self.trust.as_ref()
     }
 
-    /// Whether the handshake asks for a client's certificate.
+    /// Whether clients are asked for a certificate, in the handshake or by proxies.
     pub fn asks(&self) -> bool {
         self.asks
+    }
+
+    /// Whose word about a connection or its client's certificate counts here.
+    pub fn vouching(&self) -> &Vouching {
+        &self.vouching
     }
 
     /// Whether user names and passwords are taken here.

@@ -25,7 +25,7 @@ use crate::{access::policy::Policy, identity::rules::IdentityRules, revocation::
 pub use audit::AuditSettings;
 pub use auth::TokenSettings;
 pub use password::PasswordSettings;
-pub use proxies::{ForwardedCertificate, Proxies, networks};
+pub use proxies::{ForwardedCertificate, Vouching, networks};
 pub use public::PublicSettings;
 pub use refresh::RefreshSettings;
 pub use reload::ReloadSettings;
@@ -55,8 +55,6 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// What clients are told about the server.
     pub public: PublicSettings,
-    /// Whose word about a connection counts.
-    pub proxies: Proxies,
     /// Whose certificate is whose.
     pub identity: IdentityRules,
     /// Who may do what; without a policy, whoever has an identity may do everything.
@@ -134,7 +132,6 @@ impl Config {
         };
         let listeners = server::listeners(settings)?;
         let public = PublicSettings::read(settings)?;
-        let proxies = Proxies::read(settings)?;
         let identity = IdentityRules::read(settings)?.unwrap_or_else(IdentityRules::built_in);
         let policy = Policy::read(settings)?;
         let revocation = RevocationSettings::read(settings)?;
@@ -155,7 +152,6 @@ impl Config {
         Ok(Self {
             listeners,
             public,
-            proxies,
             identity,
             policy,
             revocation,

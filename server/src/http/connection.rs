@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -55,7 +56,9 @@ pub enum AcceptError {
     #[error(transparent)]
     Displaced(#[from] Displaced),
     /// Only proxies may connect here.
-    #[error("this listener expects the PROXY protocol, and the address is not in proxies.trusted")]
+    #[error(
+        "this listener expects the PROXY protocol, and the address is not one that PROXY headers come from (proxies.load_balancers)"
+    )]
     NoProxy,
 }
 
@@ -77,23 +80,27 @@ impl Connection {
     ) -> Result<Self, AcceptError> {
         let transport_address = tcp.peer_addr().ok();
         let transport = transport_address.map(|address| address.ip());
-        let mut address = transport_address;
+        let ear = generation.ear(listener);
+        let is_proxy = |address: IpAddr| ear.is_some_and(|ear| ear.vouching().is_proxy(address));
+        let mut named = None;
         if behind_proxy {
-            if !transport.is_some_and(|transport| generation.proxies.trusts(transport)) {
+            if !transport.is_some_and(is_proxy) {
                 return Err(AcceptError::NoProxy);
             }
-            address = proxy_protocol::read(&mut tcp).await?.or(address);
+            named = proxy_protocol::read(&mut tcp).await?;
         }
-        let acceptor = generation.ear(listener).and_then(|ear| ear.acceptor());
+        let address = named.or(transport_address);
+        let acceptor = ear.and_then(|ear| ear.acceptor());
         let (stream, certificate, session) = match acceptor {
             None => {
                 let _ = tcp.set_nodelay(true);
                 (Transport::Plain(tcp), PeerCertificate::None, None)
             }
             Some(acceptor) => {
-                // A proxy of ours connects for many; of one behind the PROXY protocol the client counts.
-                let from = address.map(|address| address.ip());
-                let from = from.filter(|address| !generation.proxies.trusts(*address));
+                // A proxy of ours connects for many; of one behind the PROXY protocol the client counts, also one
+                // that claims the address of a proxy.
+                let client = named.map(|client| client.ip());
+                let from = client.or_else(|| transport.filter(|address| !is_proxy(*address)));
                 let handshake = handshakes.begin(from).hold(Handshake::accept(acceptor, tcp));
                 let handshake = handshake.await??;
                 let session = session(&handshake.stream);

@@ -1,6 +1,10 @@
 //! What was decided about a request, from its arrival to its answer, for the log and the audit.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -21,7 +25,7 @@ use super::{
 use crate::{
     app::State,
     audit::record::{Asked, Certificate, Connection, Decision, Revocation, Who},
-    generation::Generation,
+    generation::{Ear, Generation},
     identity::{ANONYMOUS, IdentityError, Method, Peer, Principal},
     publish::PublishError,
     revocation::Status,
@@ -275,13 +279,18 @@ fn connection(generation: &Generation, peer: &Peer) -> Connection {
     Connection {
         listener: generation.ear(peer.listener).map(|ear| ear.name().to_owned()),
         peer_addr: peer.transport.map(|address| address.to_string()),
-        via_proxy: peer
-            .transport
-            .is_some_and(|address| generation.proxies.trusts(address)),
+        via_proxy: is_proxy(generation, peer.listener, peer.transport),
         tls_version: session.map(|session| session.version),
         cipher: session.map(|session| session.cipher.clone()),
         sni: session.and_then(|session| session.server_name.clone()),
     }
+}
+
+fn is_proxy(generation: &Generation, listener: usize, transport: Option<IpAddr>) -> bool {
+    let vouching = generation.ear(listener).map(Ear::vouching);
+    vouching
+        .zip(transport)
+        .is_some_and(|(vouching, address)| vouching.is_proxy(address))
 }
 
 fn revocation(status: &Status) -> Revocation {
@@ -346,7 +355,7 @@ pub fn handshake_failed(
         connection: Connection {
             listener: generation.ear(listener).map(|ear| ear.name().to_owned()),
             peer_addr: address.map(|address| address.to_string()),
-            via_proxy: address.is_some_and(|address| generation.proxies.trusts(address.ip())),
+            via_proxy: is_proxy(generation, listener, address.map(|address| address.ip())),
             ..Connection::default()
         },
         who: None,

@@ -59,7 +59,7 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
             addresses.map(move |address| (position, listener, address))
         });
     for (position, place, address) in places {
-        let behind_proxy = place.proxy_protocol;
+        let behind_proxy = place.vouching.proxy_protocol();
         let bind_error = |cause| ListenError {
             key: place.key.clone(),
             address: *address,

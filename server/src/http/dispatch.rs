@@ -19,6 +19,7 @@ use super::{
     body,
     browser::{self, OwnOrigins},
     changefeed,
+    connections::OpenConnection,
     decision::Seen,
     error::ApiError,
     keys, metadata,
@@ -30,7 +31,7 @@ use super::{
 use crate::{
     app::State,
     generation::Generation,
-    identity::{Peer, Principal},
+    identity::{Method, Peer, Principal},
     revocation::Class,
     telemetry,
 };
@@ -42,6 +43,9 @@ pub async fn dispatch(
     state: web::Data<State>,
 ) -> HttpResponse {
     let started = Instant::now();
+    let in_use = request
+        .conn_data::<Arc<OpenConnection>>()
+        .map(|connection| connection.begin());
     let resolution = routes::resolve(request.method(), request.uri().path(), request.query_string());
     let operation = match &resolution {
         Resolution::Target(target) => target.operation,
@@ -91,7 +95,7 @@ pub async fn dispatch(
         peer.address = request.peer_addr().map(tracing::field::display),
         "answered"
     );
-    body::without_rest(response, payload)
+    body::without_rest(response, payload, in_use)
 }
 
 async fn handle(
@@ -126,6 +130,11 @@ async fn handle(
     check_prefix(state, target)?;
     let principal = authenticate(state, &generation, request, target).await?;
     let principal = seen.identified(principal);
+    if principal.method() != Method::Anonymous
+        && let Some(connection) = request.conn_data::<Arc<OpenConnection>>()
+    {
+        connection.identified();
+    }
     if target.operation.class() == Class::Write {
         browser::check(request, &own_origins(state, &generation, request))?;
     }

@@ -56,7 +56,8 @@ pub async fn read(
         current: target.operation == Operation::ReadCurrent,
         public: access.is_public(grant.gun()),
     };
-    Ok(answer(request, &stored, &caching))
+    let bytes = state.documents.share(&stored.document);
+    Ok(answer(request, &stored, bytes, &caching))
 }
 
 async fn by_version(
@@ -118,7 +119,7 @@ impl Caching {
     }
 }
 
-fn answer(request: &HttpRequest, stored: &Stored, caching: &Caching) -> HttpResponse {
+fn answer(request: &HttpRequest, stored: &Stored, bytes: web::Bytes, caching: &Caching) -> HttpResponse {
     let tag = format!("\"{}\"", stored.document.sha256.as_hex());
     let known = request
         .headers()
@@ -151,5 +152,5 @@ fn answer(request: &HttpRequest, stored: &Stored, caching: &Caching) -> HttpResp
         return response.finish();
     }
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-    response.body(web::Bytes::clone(&stored.document.bytes))
+    response.body(bytes)
 }

@@ -83,6 +83,11 @@ pub fn handshake_displaced() {
     metrics::counter!("countersign_tls_handshakes_displaced_total").increment(1);
 }
 
+/// Records a connection that had to make room for newer ones, or found none.
+pub fn connection_displaced() {
+    metrics::counter!("countersign_connections_displaced_total").increment(1);
+}
+
 /// Records a header with a client certificate from somebody who is no proxy of ours.
 pub fn forwarded_header_ignored() {
     metrics::counter!("countersign_forwarded_headers_ignored_total").increment(1);

@@ -36,6 +36,7 @@ pub struct TestServer {
     programs: Programs,
     signer_programs: Programs,
     days_ago: u32,
+    descriptors: Option<u32>,
     turns: Option<Box<Turns>>,
     // Last, so that the daemons are gone, and their logs read, before it is removed.
     directory: TempDir,
@@ -165,6 +166,7 @@ impl TestServer {
             self.directory.path(),
             self.port,
             self.days_ago,
+            self.descriptors,
         );
     }
 

@@ -56,16 +56,21 @@ impl Pace {
             Poll::Pending => {
                 self.waiting.get_or_insert_with(Instant::now);
                 let left = self.left;
+                if left.is_zero() {
+                    return Poll::Ready(Err(timed_out()));
+                }
                 let timer = self
                     .timer
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(left)));
-                timer.as_mut().poll(cx).map(|()| {
-                    let reason = "the client does not read its answer (limits.write_timeout)";
-                    Err(io::Error::new(io::ErrorKind::TimedOut, reason))
-                })
+                timer.as_mut().poll(cx).map(|()| Err(timed_out()))
             }
         }
     }
+}
+
+fn timed_out() -> io::Error {
+    let reason = "the client does not read its answer (limits.write_timeout)";
+    io::Error::new(io::ErrorKind::TimedOut, reason)
 }
 
 #[cfg(test)]

@@ -56,21 +56,16 @@ impl Pace {
             Poll::Pending => {
                 self.waiting.get_or_insert_with(Instant::now);
                 let left = self.left;
-                if left.is_zero() {
-                    return Poll::Ready(Err(timed_out()));
-                }
                 let timer = self
                     .timer
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(left)));
-                timer.as_mut().poll(cx).map(|()| Err(timed_out()))
+                timer.as_mut().poll(cx).map(|()| {
+                    let reason = "the client does not read its answer (limits.write_timeout)";
+                    Err(io::Error::new(io::ErrorKind::TimedOut, reason))
+                })
             }
         }
     }
-}
-
-fn timed_out() -> io::Error {
-    let reason = "the client does not read its answer (limits.write_timeout)";
-    io::Error::new(io::ErrorKind::TimedOut, reason)
 }
 
 #[cfg(test)]
@@ -91,9 +86,9 @@ mod tests {
         let begin = Instant::now();
         loop {
             // One byte now and then is no reading.
-            match pace.judge(&mut context, Poll::Pending) {
-                Poll::Ready(refused) => break assert!(refused.is_err()),
-                Poll::Pending => tokio::time::sleep(Duration::from_millis(20)).await,
+            let waiting = std::future::poll_fn(|cx| pace.judge(cx, Poll::Pending));
+            if let Ok(refused) = tokio::time::timeout(Duration::from_millis(20), waiting).await {
+                break assert!(refused.is_err());
             }
             assert!(pace.judge(&mut context, Poll::Ready(Ok(1))).is_ready());
             assert!(begin.elapsed() < Duration::from_secs(10), "it never ends");

@@ -79,7 +79,7 @@ fn same_listeners(now: &Config, then: &Config) -> Result<(), GenerationError> {
         let listeners = config.listeners.iter();
         listeners
             .map(|listener| {
-                let kind = (listener.tls.is_some(), listener.proxy_protocol);
+                let kind = (listener.tls.is_some(), listener.vouching.proxy_protocol());
                 (listener.name.clone(), listener.addresses.clone(), kind)
             })
             .collect()

@@ -190,7 +190,10 @@ mod tests {
             SNAPSHOT.replace(r#""version":2"#, r#""version":2.5"#),
             SNAPSHOT.replace(r#""version":2"#, r#""version":99999999999999999999"#),
             SNAPSHOT.replace("2029-11-20T", "tomorrow"),
-            SNAPSHOT.replace(r#""targets":{"#, r#""targets":{"hashes":{},"length":1},"targets":{"#),
+            SNAPSHOT.replace(
+                r#""targets":{"#,
+                r#""targets":{"hashes":{},"length":1},"targets":{"#,
+            ),
             SNAPSHOT.replace(r#"":"Snapshot""#, r#"": "Snapshot""#),
             SNAPSHOT.replace(r#""targets":"#, r#""other":"#),
         ];

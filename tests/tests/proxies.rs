@@ -200,6 +200,74 @@ fn headers_that_can_be_taken_in_more_than_one_way_are_refused() {
     }
 }
 
+/// A certificate's own words do not become parts of the header, and nobody's word counts twice.
+#[test]
+fn nothing_in_a_value_that_envoy_does_not_quote_is_a_certificate() {
+    let server = behind("xfcc").start();
+    let pem = |name: &str| url_encoded(&fs::read(server.pki().user(name).certificate).unwrap());
+    let (alice, bob) = (pem("alice"), pem("bob"));
+    let proxy = server.client("gateway");
+    let get = |values: &[String]| {
+        let headers: Vec<_> = values
+            .iter()
+            .map(|value| ("X-Forwarded-Client-Cert", value.clone()))
+            .collect();
+        ask(&proxy, server.port(), PROXY, "GET", &headers)
+    };
+    let own = format!("By=spiffe://proxy;Hash=aa;Cert=\"{bob}\";Subject=\"CN=bob\"");
+    for harmless in ["", ";URI=spiffe://x/a", ";URI=https://x/a;v=1;DNS=x"] {
+        let error = get(&[format!("{own}{harmless}")]).refuses(403, "DENIED");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.starts_with("bob may not"), "{harmless}: {error}");
+    }
+    let hash = X509::from_pem(&fs::read(server.pki().user("alice").certificate).unwrap()).unwrap();
+    let hash = hex::encode(openssl::sha::sha256(&hash.to_der().unwrap()));
+    for injected in [
+        format!("{own};URI=spiffe://x/a,Cert=\"{alice}\""),
+        format!("{own};URI=spiffe://x/a;Cert=\"{alice}\""),
+        format!("{own};DNS=a,By=spiffe://proxy;Hash={hash};Cert=\"{alice}\";Subject=\"CN=alice\""),
+        format!("{own};URI=spiffe://x/a;Subject=\"\",Hash={hash};Cert=\"{alice}\""),
+        format!("Hash=aa;URI=spiffe://x/a;Cert=\"{alice}\""),
+        format!("Hash={hash};Cert=\"{bob}\""),
+        format!("Cert=\"{alice}{bob}\""),
+        format!("Cert=\"{bob}\";Chain=\"{alice}{bob}\""),
+        format!("Cert=\"{alice}\","),
+        format!("URI=x,Cert=\"{alice}\""),
+    ] {
+        let error = get(std::slice::from_ref(&injected)).refuses(401, "UNAUTHORIZED");
+        assert_eq!(
+            error["detail"]["reason"], "forwarded_certificate_invalid",
+            "{injected}: {error}"
+        );
+    }
+    let twice = get(&[format!("Cert=\"{alice}\""), format!("Cert=\"{bob}\"")]);
+    twice.refuses(401, "UNAUTHORIZED");
+}
+
+/// Also where the handshake asks for none, and there is no policy that asks who somebody is.
+#[test]
+fn whoever_has_no_certificate_from_the_proxy_changes_nothing() {
+    let server = TestServer::builder()
+        .set(
+            "proxies",
+            json!({"trusted": [PROXY.to_string()], "client_certificate": "nginx"}),
+        )
+        .set("tls.client_auth", json!("off"))
+        .start();
+    let alice = headers("nginx", &server.pki().user("alice"));
+    let client = server.client_without_certificate();
+    let delete = |from, headers: &[(&str, String)]| ask(&client, server.port(), from, "DELETE", headers);
+    for (from, headers) in [
+        (PROXY, &[][..]),
+        (Ipv4Addr::LOCALHOST, &[]),
+        (Ipv4Addr::LOCALHOST, &alice),
+    ] {
+        let error = delete(from, headers).refuses(401, "UNAUTHORIZED");
+        assert_eq!(error["detail"]["reason"], "no_certificate", "{from}");
+    }
+    assert_eq!(delete(PROXY, &alice).status, 200);
+}
+
 #[test]
 fn of_several_elements_the_nearest_proxys_counts() {
     let server = behind("xfcc").start();

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read, Write},
     net::{Ipv4Addr, TcpStream},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -10,7 +11,7 @@ use serde_json::json;
 use tests::{
     Client, Response, TestServer,
     http::{connection_from, request_bytes},
-    process::wait_until,
+    process::{Finished, built_programs, free_port, wait_until},
 };
 
 const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -209,4 +210,97 @@ fn the_clients_address_counts_for_the_limit_of_handshakes() {
     };
     wait_until("all but four of each have made room", || displaced() == 92);
     drop(half_open);
+}
+
+/// The PROXY header is the proxy's; what follows is the client's, HTTP headers too.
+#[test]
+fn behind_the_proxy_protocol_nobody_hands_on_a_certificate() {
+    let reverse = Ipv4Addr::new(127, 0, 0, 3);
+    let port = free_port();
+    let server = TestServer::builder()
+        .set("server.proxy_protocol", json!(true))
+        .set(
+            "proxies",
+            json!({"load_balancers": [PROXY.to_string()], "trusted": [reverse.to_string()],
+                   "client_certificate": "nginx"}),
+        )
+        .set("listeners", json!([{"address": format!("127.0.0.1:{port}")}]))
+        .set("tls.client_auth", json!("request"))
+        .set(
+            "policy",
+            json!([{"effect": "allow", "principals": ["alice"], "actions": ["*"]}]),
+        )
+        .start();
+    let alice = std::fs::read(server.pki().user("alice").certificate).unwrap();
+    let alice: String = alice.iter().map(|byte| format!("%{byte:02X}")).collect();
+    let forged = [
+        ("ssl-client-verify", "SUCCESS"),
+        ("ssl-client-cert", alice.as_str()),
+    ];
+    let root = |client: &Client, port: u16, from: Ipv4Addr, header: &[u8]| {
+        let mut tcp = connection_from(from, port).unwrap();
+        tcp.write_all(header).unwrap();
+        let stream = client.connect_over(tcp).unwrap();
+        Client::raw_over(
+            stream,
+            &request_bytes("GET", "/v2/app/_trust/tuf/root.json", &forged, &[]),
+        )
+        .unwrap()
+    };
+    let (bob, nobody) = (server.client("bob"), server.client_without_certificate());
+    // Whatever address the header names, that of a reverse proxy too, or the load balancer's own (LOCAL).
+    for header in [
+        b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 443\r\n".to_vec(),
+        b"PROXY TCP4 127.0.0.3 192.0.2.1 56324 443\r\n".to_vec(),
+        b"PROXY TCP4 127.0.0.2 192.0.2.1 56324 443\r\n".to_vec(),
+        b"PROXY UNKNOWN\r\n".to_vec(),
+        v2(0x20, 0x00, &[]),
+    ] {
+        let error = root(&bob, server.port(), PROXY, &header).refuses(403, "DENIED");
+        assert!(
+            error["message"].as_str().unwrap().starts_with("bob may not"),
+            "{error}"
+        );
+        let error = root(&nobody, server.port(), PROXY, &header).refuses(401, "UNAUTHORIZED");
+        assert_eq!(error["detail"]["reason"], "no_certificate", "{error}");
+    }
+    // The load balancer is no reverse proxy at the other listener, and the reverse proxy is one there alone.
+    for from in [PROXY, Ipv4Addr::LOCALHOST] {
+        root(&bob, port, from, &[]).refuses(403, "DENIED");
+        root(&nobody, port, from, &[]).refuses(401, "UNAUTHORIZED");
+    }
+    assert_eq!(root(&nobody, port, reverse, &[]).status, 404);
+    let refused = ask(
+        &bob,
+        server.port(),
+        reverse,
+        b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 443\r\n",
+    );
+    assert!(refused.is_err(), "{refused:?}");
+}
+
+#[test]
+fn a_configuration_that_would_believe_clients_is_refused_at_start_reload_and_check() {
+    let old = json!({"trusted": [PROXY.to_string()], "client_certificate": "xfcc"});
+    let prepared = TestServer::builder()
+        .set("server.proxy_protocol", json!(true))
+        .set("proxies", json!({"trusted": [PROXY.to_string()]}))
+        .prepare();
+    let path = prepared.path().join("server.json");
+    let good = std::fs::read(&path).unwrap();
+    let mut config: serde_json::Value = serde_json::from_slice(&good).unwrap();
+    config["proxies"] = old;
+    let bad = config.to_string();
+    let sentence = "write who sends PROXY headers in proxies.load_balancers";
+    std::fs::write(&path, &bad).unwrap();
+    for arguments in [&["check-config"][..], &[]] {
+        let mut command = Command::new(built_programs().join("countersign-server"));
+        command.args(arguments).arg("--config").arg(&path);
+        let told = Finished::run(&mut command, "").fails().output();
+        assert!(told.contains(sentence), "{told}");
+    }
+    std::fs::write(&path, &good).unwrap();
+    let server = prepared.start();
+    std::fs::write(&path, &bad).unwrap();
+    wait_until("the reload is refused", || server.log().contains(sentence));
 }

@@ -1,9 +1,24 @@
-//! `proxies.*`: reverse proxies and load balancers in front of the server.
+//! `proxies.*`, and what listeners say of proxies: whose word counts in front of the server, and about what.
+//!
+//! Two sorts of proxies stand apart. A load balancer (layer 4) forwards bytes: with the PROXY protocol it says the
+//! client's address, and everything after that header, HTTP headers included, is the client's. A reverse proxy
+//! (layer 7) writes the request itself, so its headers can say which certificate its client has. No listener
+//! believes both.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use platform::config::{ConfigError, Settings};
+
+const TRUSTED: &str = "proxies.trusted";
+const BALANCERS: &str = "proxies.load_balancers";
+const CERTIFICATE: &str = "proxies.client_certificate";
+const FORMATS: [(&str, Option<ForwardedCertificate>); 4] = [
+    ("none", None),
+    ("xfcc", Some(ForwardedCertificate::Xfcc)),
+    ("nginx", Some(ForwardedCertificate::Nginx)),
+    ("rfc9440", Some(ForwardedCertificate::Rfc9440)),
+];
 
 /// How a proxy hands on its client's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,49 +31,223 @@ pub enum ForwardedCertificate {
     Rfc9440,
 }
 
-/// Whose word about a connection counts.
-#[derive(Debug, Clone, Default)]
-pub struct Proxies {
-    trusted: Vec<IpNet>,
-    /// How they hand on their client's certificate; nothing if they do not.
-    pub certificate: Option<ForwardedCertificate>,
+/// What the proxies in front of a listener say that is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Word {
+    /// Nothing: they are only not counted as clients.
+    #[default]
+    None,
+    /// The client's address, in the header of the PROXY protocol.
+    Address,
+    /// The client's certificate, in the headers of its requests.
+    Certificate(ForwardedCertificate),
 }
 
-impl Proxies {
-    /// Reads `proxies.trusted` and `proxies.client_certificate`.
+/// Whose word counts on connections to one listener, and about what.
+#[derive(Debug, Clone, Default)]
+pub struct Vouching {
+    from: Vec<IpNet>,
+    word: Word,
+}
+
+/// `proxies.*`: what holds where a listener does not say otherwise.
+#[derive(Debug, Clone)]
+pub(super) struct Defaults {
+    trusted: Vec<IpNet>,
+    balancers: Vec<IpNet>,
+    certificate: Option<ForwardedCertificate>,
+}
+
+/// What a listener says of proxies.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said {
+    /// `proxy_protocol`.
+    pub(super) proxy_protocol: bool,
+    /// `forwarded_certificate`: none and the formats.
+    pub(super) certificate: Option<Option<ForwardedCertificate>>,
+    /// `trusted_proxies`.
+    pub(super) from: Option<Vec<IpNet>>,
+}
+
+impl Vouching {
+    /// Whether connections begin with a PROXY protocol header.
+    pub fn proxy_protocol(&self) -> bool {
+        self.word == Word::Address
+    }
+
+    /// Whether an address is that of a proxy in front of this listener.
+    pub fn is_proxy(&self, address: IpAddr) -> bool {
+        // A listener on [::] sees IPv4 clients as mapped addresses.
+        let address = address.to_canonical();
+        self.from.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether certificates are handed on here at all.
+    pub fn takes_certificates(&self) -> bool {
+        matches!(self.word, Word::Certificate(_))
+    }
+
+    /// How the other end of a TCP connection hands on its client's certificate; nothing if its headers do not count.
+    pub fn certificates_from(&self, transport: Option<IpAddr>) -> Option<ForwardedCertificate> {
+        match self.word {
+            Word::Certificate(format) if transport.is_some_and(|address| self.is_proxy(address)) => {
+                Some(format)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Defaults {
+    /// Reads `proxies.*`.
     ///
     /// # Errors
     /// When a value is refused.
-    pub fn read(settings: &Settings) -> Result<Self, ConfigError> {
-        const TRUSTED: &str = "proxies.trusted";
-        const CERTIFICATE: &str = "proxies.client_certificate";
-        let trusted = networks(settings, TRUSTED)?;
-        let certificate = settings
-            .choice(
-                CERTIFICATE,
-                &[
-                    ("none", None),
-                    ("xfcc", Some(ForwardedCertificate::Xfcc)),
-                    ("nginx", Some(ForwardedCertificate::Nginx)),
-                    ("rfc9440", Some(ForwardedCertificate::Rfc9440)),
-                ],
-            )?
-            .flatten();
-        if certificate.is_some() && trusted.is_empty() {
-            return Err(ConfigError::missing(
-                TRUSTED,
-                format!("{CERTIFICATE} is set, so say from which addresses such headers count"),
-            ));
-        }
-        Ok(Self { trusted, certificate })
+    pub(super) fn read(settings: &Settings) -> Result<Self, ConfigError> {
+        Ok(Self {
+            trusted: networks(settings, TRUSTED)?,
+            balancers: networks(settings, BALANCERS)?,
+            certificate: settings.choice(CERTIFICATE, &FORMATS)?.flatten(),
+        })
     }
 
-    /// Whether an address is that of a proxy of ours.
-    pub fn trusts(&self, address: IpAddr) -> bool {
-        // A listener on [::] sees IPv4 clients as mapped addresses.
-        let address = address.to_canonical();
-        self.trusted.iter().any(|network| network.contains(&address))
+    /// What holds at a listener whose keys begin with `prefix`, such as `listeners[0]`.
+    ///
+    /// # Errors
+    /// When it would believe clients, or nobody.
+    pub(super) fn at(&self, prefix: &str, said: Said) -> Result<Vouching, ConfigError> {
+        let key = |name: &str| format!("{prefix}.{name}");
+        if said.proxy_protocol {
+            return self.balancers_at(prefix, said);
+        }
+        let Some(format) = said.certificate.unwrap_or(self.certificate) else {
+            return Ok(Vouching {
+                from: said.from.unwrap_or_else(|| self.trusted.clone()),
+                word: Word::None,
+            });
+        };
+        let (named, from) = match said.from {
+            Some(from) => (key("trusted_proxies"), from),
+            None => (TRUSTED.to_owned(), self.trusted.clone()),
+        };
+        if from.is_empty() {
+            let set = if said.certificate.is_some() {
+                key("forwarded_certificate")
+            } else {
+                CERTIFICATE.to_owned()
+            };
+            return Err(ConfigError::missing(
+                &named,
+                format!("{set} is set, so say from which addresses such headers count"),
+            ));
+        }
+        if let Some(everybody) = from.iter().find(|network| network.prefix_len() == 0) {
+            return Err(ConfigError::invalid(
+                &named,
+                everybody,
+                "this is everybody, so every client could hand on the certificate of any other; name the addresses \
+                 of the reverse proxies alone",
+            ));
+        }
+        Ok(Vouching {
+            from,
+            word: Word::Certificate(format),
+        })
     }
+
+    fn balancers_at(&self, prefix: &str, said: Said) -> Result<Vouching, ConfigError> {
+        let key = |name: &str| format!("{prefix}.{name}");
+        if said.certificate.flatten().is_some() {
+            return Err(ConfigError::invalid(
+                &key("forwarded_certificate"),
+                "set beside proxy_protocol",
+                format!(
+                    "what follows a PROXY protocol header, HTTP headers too, is written by the client; remove {} \
+                     and give the reverse proxies a listener of their own, without proxy_protocol",
+                    key("forwarded_certificate")
+                ),
+            ));
+        }
+        let from = said
+            .from
+            .or_else(|| Some(self.balancers.clone()).filter(|from| !from.is_empty()));
+        let from = match from {
+            Some(from) => from,
+            // Who may do both would have clients' headers believed wherever it forwards them to.
+            None if self.certificate.is_some() => {
+                return Err(ConfigError::invalid(
+                    CERTIFICATE,
+                    format!("set beside {}", key("proxy_protocol")),
+                    format!(
+                        "what follows a PROXY protocol header, HTTP headers too, is written by the client, so it is \
+                         not believed there; write who sends PROXY headers in {BALANCERS}, and leave in {TRUSTED} \
+                         the reverse proxies alone, with a listener of their own without proxy_protocol"
+                    ),
+                ));
+            }
+            None => self.trusted.clone(),
+        };
+        if from.is_empty() {
+            return Err(ConfigError::missing(
+                BALANCERS,
+                format!(
+                    "{} is set, so say from which addresses PROXY headers come; nobody else is let in there",
+                    key("proxy_protocol")
+                ),
+            ));
+        }
+        Ok(Vouching {
+            from,
+            word: Word::Address,
+        })
+    }
+
+    /// Checks the listeners together.
+    ///
+    /// # Errors
+    /// When a load balancer is a reverse proxy, too, or certificates are to be handed on and no listener takes them.
+    pub(super) fn check(&self, listeners: &[Vouching]) -> Result<(), ConfigError> {
+        let takes = |listener: &&Vouching| listener.takes_certificates();
+        if self.certificate.is_some() && !listeners.iter().any(|listener| takes(&listener)) {
+            return Err(ConfigError::invalid(
+                CERTIFICATE,
+                "set",
+                "no listener takes handed on certificates: where connections begin with a PROXY protocol header they \
+                 are not believed; give the reverse proxies a listener without proxy_protocol, or remove the key",
+            ));
+        }
+        for balancer in listeners.iter().filter(|listener| listener.proxy_protocol()) {
+            for proxies in listeners.iter().filter(takes) {
+                let overlap = balancer.from.iter().find(|one| {
+                    let both = |other: &IpNet| one.contains(other) || other.contains(*one);
+                    proxies.from.iter().any(both)
+                });
+                if let Some(both) = overlap {
+                    return Err(ConfigError::invalid(
+                        BALANCERS,
+                        both,
+                        format!(
+                            "it is among the reverse proxies ({TRUSTED}, trusted_proxies) too: what a load balancer \
+                             forwards is written by clients, and would be believed; give each sort addresses of its own"
+                        ),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a listener's proxies hand on certificates, as `key` says.
+///
+/// # Errors
+/// When it is none of the formats.
+pub(super) fn format(key: &str, text: &str) -> Result<Option<ForwardedCertificate>, ConfigError> {
+    let known = FORMATS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    known.map(|(_, format)| *format).ok_or_else(|| {
+        let names: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
+        ConfigError::invalid(key, text, format!("allowed: {}", names.join(", ")))
+    })
 }
 
 /// A list of addresses and networks.
@@ -66,12 +255,164 @@ impl Proxies {
 /// # Errors
 /// When an entry is neither.
 pub fn networks(settings: &Settings, key: &str) -> Result<Vec<IpNet>, ConfigError> {
-    let network = |text: String| {
+    parse_networks(key, &settings.list(key)?)
+}
+
+/// The addresses and networks of `texts`, which `key` holds. An IPv4 network in IPv6 clothes is an IPv4 network.
+///
+/// # Errors
+/// When one is neither.
+pub(super) fn parse_networks(key: &str, texts: &[String]) -> Result<Vec<IpNet>, ConfigError> {
+    let network = |text: &String| {
         let address = text.parse::<IpAddr>().map(IpNet::from);
         text.parse::<IpNet>().or(address).map_err(|_| {
             let allowed = "addresses and networks such as 10.1.2.3 or 10.1.0.0/16";
-            ConfigError::invalid(key, &text, allowed)
+            ConfigError::invalid(key, text, allowed)
         })
     };
-    settings.list(key)?.into_iter().map(network).collect()
+    texts.iter().map(network).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use serde_json::{Value, json};
+
+    use super::super::server::listeners;
+    use super::*;
+
+    fn read(tree: Value) -> Result<Vec<Vouching>, String> {
+        let settings = Settings::new(tree, PathBuf::from("/c"), |_| None);
+        let found = listeners(&settings).map_err(|cause| cause.to_string())?;
+        Ok(found.into_iter().map(|listener| listener.vouching).collect())
+    }
+
+    fn with(server: Value, listener: Value, proxies: Value) -> Value {
+        let mut server = server;
+        server["http_addr"] = json!("127.0.0.1:1");
+        server["client_ca_file"] = json!("ca.pem");
+        server["tls_cert_file"] = json!("cert.pem");
+        server["tls_key_file"] = json!("key.pem");
+        let mut listener = listener;
+        listener["address"] = json!("127.0.0.1:2");
+        json!({"server": server, "listeners": [listener], "proxies": proxies})
+    }
+
+    #[test]
+    fn what_would_believe_clients_is_refused_with_what_to_write_instead() {
+        let balancer = json!({"proxy_protocol": true});
+        let cases = [
+            (
+                with(
+                    balancer.clone(),
+                    json!({}),
+                    json!({"trusted": ["10.0.0.1"], "client_certificate": "nginx"}),
+                ),
+                "write who sends PROXY headers in proxies.load_balancers",
+            ),
+            (
+                with(
+                    json!({}),
+                    balancer.clone(),
+                    json!({"trusted": ["10.0.0.1"], "client_certificate": "xfcc"}),
+                ),
+                "write who sends PROXY headers in proxies.load_balancers",
+            ),
+            (
+                with(
+                    balancer.clone(),
+                    json!({}),
+                    json!({"trusted": ["10.0.0.0/8"], "load_balancers": ["10.0.0.1"], "client_certificate": "nginx"}),
+                ),
+                "would be believed",
+            ),
+            (
+                with(
+                    balancer.clone(),
+                    json!({"forwarded_certificate": "nginx", "trusted_proxies": ["10.0.0.1"]}),
+                    json!({"load_balancers": ["10.0.0.0/24"]}),
+                ),
+                "would be believed",
+            ),
+            (
+                with(
+                    json!({"proxy_protocol": true, "forwarded_certificate": "nginx"}),
+                    json!({}),
+                    json!({"load_balancers": ["10.0.0.1"], "trusted": ["10.0.0.2"]}),
+                ),
+                "remove server.forwarded_certificate",
+            ),
+            (
+                with(
+                    balancer.clone(),
+                    balancer.clone(),
+                    json!({"load_balancers": ["10.0.0.1"], "trusted": ["10.0.0.2"], "client_certificate": "nginx"}),
+                ),
+                "no listener takes handed on certificates",
+            ),
+            (
+                with(
+                    json!({}),
+                    json!({}),
+                    json!({"trusted": ["0.0.0.0/0"], "client_certificate": "nginx"}),
+                ),
+                "this is everybody",
+            ),
+            (
+                with(
+                    json!({}),
+                    json!({}),
+                    json!({"trusted": ["::/0"], "client_certificate": "nginx"}),
+                ),
+                "this is everybody",
+            ),
+            (
+                with(json!({}), json!({"forwarded_certificate": "nginx"}), json!({})),
+                "listeners[0].forwarded_certificate is set, so say",
+            ),
+            (
+                with(balancer, json!({}), json!({})),
+                "so say from which addresses PROXY headers come",
+            ),
+        ];
+        for (tree, expected) in cases {
+            let shown = tree.to_string();
+            let refused = read(tree).expect_err(&shown);
+            assert!(refused.contains(expected), "{shown}: {refused}");
+        }
+    }
+
+    #[test]
+    fn each_listener_believes_one_sort_of_proxy_alone() {
+        let [balancer, reverse] = ["10.0.0.1", "10.0.0.2"].map(|text| text.parse::<IpAddr>().unwrap());
+        let both =
+            json!({"load_balancers": ["10.0.0.1"], "trusted": ["10.0.0.2"], "client_certificate": "nginx"});
+        let found = read(with(json!({"proxy_protocol": true}), json!({}), both)).unwrap();
+        let [front, back] = found.as_slice() else { panic!() };
+        assert!(front.proxy_protocol() && front.is_proxy(balancer) && !front.is_proxy(reverse));
+        assert_eq!(front.certificates_from(Some(balancer)), None);
+        assert_eq!(front.certificates_from(Some(reverse)), None);
+        assert!(!back.proxy_protocol());
+        assert_eq!(back.certificates_from(Some(balancer)), None);
+        assert_eq!(
+            back.certificates_from(Some(reverse)),
+            Some(ForwardedCertificate::Nginx)
+        );
+        assert_eq!(back.certificates_from(None), None);
+        // As written before there were two sorts.
+        let old = read(with(
+            json!({"proxy_protocol": true}),
+            json!({}),
+            json!({"trusted": ["10.0.0.1"]}),
+        ))
+        .unwrap();
+        assert!(old[0].proxy_protocol() && old[0].is_proxy(balancer));
+        assert!(!old[1].takes_certificates());
+        let mapped = "::ffff:10.0.0.2".parse().unwrap();
+        assert_eq!(
+            back.certificates_from(Some(mapped)),
+            Some(ForwardedCertificate::Nginx)
+        );
+    }
 }

@@ -8,6 +8,8 @@ use platform::{
 };
 use serde::Deserialize;
 
+use super::proxies::{self, Defaults, Said, Vouching};
+
 /// The name of the set of `server.client_ca_file`.
 pub const DEFAULT_SET: &str = "default";
 /// The name of the listener of `server.http_addr`.
@@ -31,16 +33,15 @@ pub struct Listener {
     pub tls: Option<ServerTls>,
     /// The CAs that may issue the certificates of its clients.
     pub client_cas: Vec<CaSet>,
-    /// Whether connections begin with a PROXY protocol header.
-    pub proxy_protocol: bool,
+    /// Whose word about its connections counts.
+    pub vouching: Vouching,
 }
 
 impl Listener {
-    /// Whether the handshake asks for a client's certificate.
+    /// Whether clients are asked for a certificate: in the handshake, or by proxies that hand it on.
     pub fn asks(&self) -> bool {
-        self.tls
-            .as_ref()
-            .is_some_and(|tls| tls.client_auth != ClientAuth::Off)
+        let in_handshake = |tls: &ServerTls| tls.client_auth != ClientAuth::Off;
+        self.tls.as_ref().is_some_and(in_handshake) || self.vouching.takes_certificates()
     }
 }
 
@@ -57,6 +58,8 @@ struct Entry {
     tls_cert_file: Option<String>,
     tls_key_file: Option<String>,
     proxy_protocol: Option<bool>,
+    forwarded_certificate: Option<String>,
+    trusted_proxies: Option<Vec<String>>,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -84,6 +87,8 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
     let mut listeners = Vec::new();
     let address = settings.text("server.http_addr")?;
     let tls = tls(settings, &sets)?;
+    let proxies = Defaults::read(settings)?;
+    let said = said_of_http_addr(settings)?;
     if address.is_some() || entries.is_empty() {
         listeners.push(Listener {
             name: DEFAULT_LISTENER.to_owned(),
@@ -91,11 +96,11 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
             addresses: settings.listen_addresses("server.http_addr")?,
             tls: tls.clone(),
             client_cas: sets.clone(),
-            proxy_protocol: settings.flag("server.proxy_protocol")?.unwrap_or(false),
+            vouching: proxies.at("server", said)?,
         });
     }
     for (position, entry) in entries.into_iter().enumerate() {
-        let listener = further(settings, position, entry, tls.as_ref(), &sets)?;
+        let listener = further(settings, position, entry, tls.as_ref(), &sets, &proxies)?;
         if listeners.iter().any(|known| known.name == listener.name) {
             let key = format!("listeners[{position}].name");
             return Err(ConfigError::invalid(
@@ -106,7 +111,39 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
         }
         listeners.push(listener);
     }
+    let vouching: Vec<Vouching> = listeners
+        .iter()
+        .map(|listener| listener.vouching.clone())
+        .collect();
+    proxies.check(&vouching)?;
+    let blind =
+        |listener: &&Listener| listener.vouching.takes_certificates() && listener.client_cas.is_empty();
+    if let Some(listener) = listeners.iter().find(blind) {
+        return Err(ConfigError::missing(
+            "server.client_ca_file",
+            format!(
+                "proxies hand on client certificates to {}, where they are verified again, so say which CAs may \
+                 issue them (or client_cas.<name>)",
+                listener.name
+            ),
+        ));
+    }
     Ok(listeners)
+}
+
+/// What `server.*` says of the proxies in front of `server.http_addr`.
+fn said_of_http_addr(settings: &Settings) -> Result<Said, ConfigError> {
+    const CERTIFICATE: &str = "server.forwarded_certificate";
+    const FROM: &str = "server.trusted_proxies";
+    let certificate = settings.text(CERTIFICATE)?;
+    let from = proxies::networks(settings, FROM)?;
+    Ok(Said {
+        proxy_protocol: settings.flag("server.proxy_protocol")?.unwrap_or(false),
+        certificate: certificate
+            .map(|text| proxies::format(CERTIFICATE, &text))
+            .transpose()?,
+        from: Some(from).filter(|from| !from.is_empty()),
+    })
 }
 
 /// `server.client_ca_file` and `client_cas.<name>`.
@@ -173,6 +210,7 @@ fn further(
     entry: Entry,
     usual: Option<&ServerTls>,
     sets: &[CaSet],
+    proxies: &Defaults,
 ) -> Result<Listener, ConfigError> {
     let key = |name: &str| format!("listeners[{position}].{name}");
     let client_cas = match &entry.client_cas {
@@ -238,13 +276,24 @@ fn further(
             "client certificates need TLS: remove \"tls\": false, or client_auth",
         ));
     }
+    let said = Said {
+        proxy_protocol: entry.proxy_protocol.unwrap_or(false),
+        certificate: entry
+            .forwarded_certificate
+            .map(|text| proxies::format(&key("forwarded_certificate"), &text))
+            .transpose()?,
+        from: entry
+            .trusted_proxies
+            .map(|texts| proxies::parse_networks(&key("trusted_proxies"), &texts))
+            .transpose()?,
+    };
     Ok(Listener {
         key: key("address"),
         name: entry.name.unwrap_or_else(|| entry.address.clone()),
         addresses: addresses(&key("address"), &entry.address)?,
         tls,
         client_cas,
-        proxy_protocol: entry.proxy_protocol.unwrap_or(false),
+        vouching: proxies.at(&format!("listeners[{position}]"), said)?,
     })
 }
 

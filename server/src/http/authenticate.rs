@@ -177,22 +177,22 @@ async fn admit(state: &State, generation: &Generation, principal: Principal) -> 
             })
             .await?;
     if barred {
-        return Err(IdentityError::Barred(name).into());
+        return Err(IdentityError::Barred(Box::new(principal)).into());
     }
     Ok(principal)
 }
 
 /// The certificate of the connection or, on connections from a proxy that hands on certificates, by
-/// that alone: the proxy's own certificate is not its clients'.
+/// that alone: the proxy's own certificate is not its clients'. Who that is, the listener says, by the address at
+/// the other end of the TCP connection: never by one that a PROXY protocol header names.
 fn vouched(
     state: &State,
     generation: &Generation,
     peer: &Peer,
     request: &HttpRequest,
 ) -> Result<(Arc<Vouched>, Method), IdentityError> {
-    let proxies = &generation.proxies;
-    let from_proxy = peer.transport.is_some_and(|address| proxies.trusts(address));
-    let forwarded = match proxies.certificate.filter(|_| from_proxy) {
+    let vouching = generation.ear(peer.listener).map(Ear::vouching);
+    let forwarded = match vouching.and_then(|vouching| vouching.certificates_from(peer.transport)) {
         Some(format) => format,
         None => {
             if forwarded::is_present(request.headers()) {
@@ -218,8 +218,10 @@ fn anonymous(generation: &Generation, peer: &Peer) -> Principal {
         let refusal = IdentityError::NoCredentials(passwords.realm().to_owned());
         return Principal::anonymous(peer.address, Some(refusal));
     }
-    let asked = generation.ear(peer.listener).is_none_or(|ear| ear.asks());
-    let refusal = (asked || generation.proxies.certificate.is_some()).then_some(IdentityError::NoCertificate);
+    let refusal = generation
+        .ear(peer.listener)
+        .is_none_or(Ear::asks)
+        .then_some(IdentityError::NoCertificate);
     Principal::anonymous(peer.address, refusal)
 }
 

@@ -1,9 +1,11 @@
 //! Client certificates in the headers of a reverse proxy. The proxy's word is taken for which certificate
 //! its client proved to have; what the certificate is worth, we find out ourselves.
 
+mod xfcc;
+
 use actix_web::http::header::{HeaderMap, HeaderName};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use openssl::x509::X509;
+use openssl::{sha::sha256, x509::X509};
 use percent_encoding::percent_decode_str;
 use platform::tls::ClientCertificate;
 
@@ -130,68 +132,36 @@ fn rfc9440(headers: &HeaderMap) -> Result<Found, ForwardedError> {
     Ok(Some((CLIENT_CERT, certificates)))
 }
 
-/// `By=…;Hash=…;Cert="<URL-encoded PEM>";Chain="…"`; the last element is that of the nearest proxy.
+/// `By=…;Hash=…;Cert="<URL-encoded PEM>";Chain="…"`.
 fn xfcc(headers: &HeaderMap) -> Result<Found, ForwardedError> {
     let Some(text) = single(headers, &XFCC)? else {
         return Ok(None);
     };
+    let element = xfcc::counting(&text).map_err(|reason| ForwardedError::Malformed(XFCC, reason))?;
+    let Some(text) = element.certificate else {
+        return Ok(Some((XFCC, Vec::new())));
+    };
+    let mut certificates = url_encoded_pem(&XFCC, text)?;
     let malformed = |reason| ForwardedError::Malformed(XFCC, reason);
-    let elements = split_unquoted(&text, ',').ok_or(malformed("a quote is not closed"))?;
-    let last = elements.last().copied().unwrap_or_default();
-    let mut certificates = Vec::new();
-    let mut chain = Vec::new();
-    for pair in split_unquoted(last, ';').ok_or(malformed("a quote is not closed"))? {
-        let (key, value) = pair.split_once('=').ok_or(malformed("a part is no key=value"))?;
-        let value = value.trim().trim_matches('"');
-        match key.trim().to_ascii_lowercase().as_str() {
-            "cert" if !certificates.is_empty() => return Err(malformed("Cert is there twice")),
-            "cert" => certificates = url_encoded_pem(&XFCC, value)?,
-            "chain" => chain = url_encoded_pem(&XFCC, value)?,
-            _ => {}
+    let leaf = match certificates.as_slice() {
+        [leaf] => leaf.clone(),
+        [] => return Ok(Some((XFCC, Vec::new()))),
+        _ => return Err(malformed("Cert holds more than one certificate")),
+    };
+    if let Some(hash) = element.hash
+        && leaf.to_der().ok().map(|der| sha256(&der)) != Some(hash)
+    {
+        return Err(malformed("Hash is that of another certificate than Cert"));
+    }
+    if let Some(text) = element.chain {
+        let mut chain = url_encoded_pem(&XFCC, text)?;
+        // The chain that Envoy sends begins with the certificate itself.
+        match chain.iter().position(|issuer| *issuer == leaf) {
+            Some(0) => drop(chain.remove(0)),
+            None => {}
+            Some(_) => return Err(malformed("Chain begins with another certificate than Cert")),
         }
-    }
-    // The chain that Envoy sends begins with the certificate itself.
-    if let Some(leaf) = certificates.first() {
-        chain.retain(|issuer| issuer != leaf);
-    }
-    if !certificates.is_empty() {
-        certificates.truncate(1);
         certificates.extend(chain);
     }
     Ok(Some((XFCC, certificates)))
-}
-
-/// Splits at a character outside of double quotes; `None` when a quote is not closed.
-fn split_unquoted(text: &str, at: char) -> Option<Vec<&str>> {
-    let (mut parts, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
-    for (position, character) in text.char_indices() {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ if character == at && !quoted => {
-                parts.push(text.get(start..position)?);
-                start = position + character.len_utf8();
-            }
-            _ => {}
-        }
-    }
-    parts.push(text.get(start..)?);
-    (!quoted).then_some(parts)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_are_split_outside_of_quotes_only() {
-        let text = r#"By=a;Subject="CN=x,O=\"y;z\"",Hash=b;Cert="c""#;
-        let elements = split_unquoted(text, ',').unwrap();
-        assert_eq!(
-            elements,
-            [r#"By=a;Subject="CN=x,O=\"y;z\"""#, r#"Hash=b;Cert="c""#]
-        );
-        assert_eq!(split_unquoted(r#"a="b"#, ','), None);
-    }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use platform::database::{DbConnection, exact, is_conflict};
-use tuf::{Document, Finding, Gun, RoleName, Severity, Version};
+use tuf::{Document, Finding, Gun, MetadataError, RoleName, Severity, Version};
 
 use super::{Actor, Store, StoreError, Stored, commit, inventory, schema::tuf_files};
 use crate::audit::{chain::Chain, record::Change};
@@ -36,6 +36,16 @@ pub enum ImportError {
          published to, or the other is older"
     )]
     Diverged(Version),
+    /// A document, current or not, that two readers may read differently.
+    #[error("{role} version {version} can be read in more than one way: {reason}")]
+    Ambiguous {
+        /// The role.
+        role: RoleName,
+        /// The version.
+        version: Version,
+        /// Where.
+        reason: MetadataError,
+    },
     /// Documents without a timestamp are stored, and the import does not hold all of them.
     #[error("what is stored here is damaged and not part of it; delete the repository here first")]
     Remains,
@@ -171,6 +181,11 @@ fn insert(connection: &mut DbConnection, gun: &Gun, item: &Stored) -> Result<boo
         }
         None => {}
     }
+    tuf::has_one_meaning(role, bytes).map_err(|reason| ImportError::Ambiguous {
+        role: role.clone(),
+        version: *version,
+        reason,
+    })?;
     let stored_at = item.stored_at.map(|time| connection.storable(time));
     diesel::insert_into(tuf_files::table)
         .values(NewRow {

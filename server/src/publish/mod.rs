@@ -99,17 +99,19 @@ struct Found {
 /// Reads the trusted state and checks the upload against it.
 async fn check(state: &State, gun: &Gun, upload: Upload) -> Result<Found, PublishError> {
     let (store, gun, now) = (state.store.clone(), gun.clone(), state.clock.now());
+    let version_step = state.config.version_step;
     web::block(move || {
         let roles = upload.roles();
-        let TrustedState { current, highest } = store
-            .trusted_state(&gun, &roles, &upload.ancestors())
-            .map_err(ServiceError::from)?;
+        let TrustedState { current, highest } =
+            store.trusted_state(&gun, &upload).map_err(ServiceError::from)?;
         let too_late = upload.versions().iter().any(|(role, version)| {
             highest
                 .get(role)
                 .is_some_and(|stored| i64::from(stored.get()) >= *version)
         });
-        let checked = match tuf::check(&gun, upload, &current, now) {
+        let steps = tuf::check_steps(&upload, &highest, version_step);
+        let checked = tuf::check(&gun, upload, &current, now).and_then(|checked| steps.map(|()| checked));
+        let checked = match checked {
             Ok(_) if too_late => Err(PublishError::Conflict),
             checked => checked.map_err(PublishError::from),
         };

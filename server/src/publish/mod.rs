@@ -1,12 +1,14 @@
 //! Publishing: check the upload against the trusted state, sign what the server signs, store it whole.
 
 mod explain;
+mod server_keys;
 mod sign;
 
 use actix_web::web;
 use tuf::{CheckedUpdate, Document, Gun, PublicKey, Rejection, RoleName, SignedUpdate, Upload};
 
-pub use sign::{SignError, complete, complete_timestamp};
+pub use server_keys::Standing;
+pub use sign::{SignError, Signatory};
 
 use crate::{
     access::{Access, Denied, Grant, Publish},
@@ -65,7 +67,10 @@ pub async fn publish(
         }
         let checked = found.checked?;
         check_own_keys(state, grant, &checked, found.root.as_ref()).await?;
-        let update = match complete(&state.keys, checked).await {
+        let standing = Standing::of(found.root.as_ref());
+        server_keys::check(state, gun, &checked, &standing, found.makes_the_gun).await?;
+        let signatory = Signatory::new(&state.keys, gun, standing);
+        let update = match signatory.complete(checked).await {
             Ok(update) => update,
             Err(error) => return Err(explain::explain(state, gun, error).await),
         };

@@ -87,6 +87,18 @@ pub enum ServiceError {
     Stopping,
 }
 
+impl ServiceError {
+    /// Whether it concerns everything that is asked at this moment, and not only what was asked.
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::Stopping
+                | Self::Store(StoreError::Connection(_))
+                | Self::Signing(signing::SigningError::Unavailable(_))
+        )
+    }
+}
+
 /// What every request handler has at hand.
 pub struct State {
     /// The configuration.

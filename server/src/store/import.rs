@@ -6,7 +6,10 @@ use platform::database::{DbConnection, exact, is_conflict};
 use tuf::{Document, Finding, Gun, MetadataError, RoleName, Severity, Version};
 
 use super::{Actor, Store, StoreError, Stored, commit, inventory, schema::tuf_files};
-use crate::audit::{chain::Chain, record::Change};
+use crate::audit::{
+    chain::Chain,
+    record::{Change, StoredDocument},
+};
 
 /// What became of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,11 +117,17 @@ impl Store {
             let stored: i64 = inventory::rows_of(gun).count().get_result(connection)?;
             let before = inventory::newest_timestamp(connection, gun)?;
             let mut imported = Imported { added: 0, known: 0 };
+            let mut added = Vec::new();
             let mut follows = false;
             for item in documents {
                 let item = item?;
                 if insert(connection, gun, &item)? {
                     imported.added += 1;
+                    added.push(StoredDocument {
+                        role: item.document.role.to_string(),
+                        version: item.document.version.get(),
+                        sha256: item.document.sha256.as_hex(),
+                    });
                 } else {
                     imported.known += 1;
                     follows |= before.as_ref() == Some(&item.document);
@@ -149,6 +158,7 @@ impl Store {
                 gun: Some(gun.to_string()),
                 detail: Some(format!("{} new documents", imported.added)),
                 change_id,
+                documents: added,
                 ..Change::default()
             };
             self.note(connection, &Chain::Gun(gun.clone()), actor, change, now)?;

@@ -104,7 +104,7 @@ async fn acknowledged_keys_and_versions_survive_sigkill() {
         .create_key(&gun, &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
         .await
         .unwrap();
-    client.sign(&key, &timestamp(7)).await.unwrap();
+    client.sign(None, &key, &timestamp(7)).await.unwrap();
     let waiting = client
         .create_key(&gun, &RoleName::Snapshot, KeyAlgorithm::Ed25519)
         .await
@@ -114,12 +114,15 @@ async fn acknowledged_keys_and_versions_survive_sigkill() {
 
     let mut program = Program::start(&pki, CONFIGURATION, Some("testpassword"));
     let client = pki.client(program.port(), Some("notary-server"));
-    assert_eq!(client.key_info(waiting.id()).await.unwrap(), Some(waiting));
+    assert_eq!(
+        client.key_info(waiting.id()).await.unwrap().unwrap().public,
+        waiting
+    );
     assert!(matches!(
-        client.sign(&key, &timestamp(6)).await,
+        client.sign(None, &key, &timestamp(6)).await,
         Err(SigningError::Refused(_))
     ));
-    client.sign(&key, &timestamp(7)).await.unwrap();
+    client.sign(None, &key, &timestamp(7)).await.unwrap();
 }
 
 // The client must be able to answer the signer's good-bye while this test waits for the log.
@@ -176,7 +179,7 @@ async fn the_audit_line_names_the_caller_and_not_the_content() {
         .create_key(&gun, &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
         .await
         .unwrap();
-    client.sign(&key, &timestamp(7)).await.unwrap();
+    client.sign(None, &key, &timestamp(7)).await.unwrap();
     let line = program.wait_for("Sign granted");
     for expected in [
         "\"peer.cn\":\"notary-server\"",

@@ -124,14 +124,14 @@ pub async fn run(
         let refused = match outcome {
             Ok(config) => {
                 settings = config.reload;
-                if let Some(control) = &level {
-                    control.set(config.log_level);
-                }
                 tracing::info!(
                     reason,
                     generation = state.generation.load().number(),
                     "reloaded certificates, client CAs, identity rules and policy"
                 );
+                if let Some(control) = &level {
+                    control.set(config.log_level);
+                }
                 None
             }
             Err(cause) => {

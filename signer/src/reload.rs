@@ -59,12 +59,15 @@ impl Reload {
                 }
             };
             match self.reload(&generations) {
-                Ok(generation) => {
+                Ok((generation, level)) => {
                     tracing::info!(
                         reason,
                         generation,
                         "reloaded certificates, client CAs and allowed clients"
                     );
+                    if let Some(control) = &self.level {
+                        control.set(level);
+                    }
                 }
                 Err(cause) => {
                     tracing::error!(reason, %cause, "the reload was refused; everything stays as it was");
@@ -74,7 +77,7 @@ impl Reload {
     }
 
     /// All of it or nothing: if anything is wrong, everything stays as it was.
-    fn reload(&mut self, generations: &Generations) -> Result<u64, RefusedConfig> {
+    fn reload(&mut self, generations: &Generations) -> Result<(u64, Level), RefusedConfig> {
         let as_read = mark(&self.path);
         let settings = config::load(&self.path)?;
         let level: Level = config::log_level(&settings)?;
@@ -97,10 +100,7 @@ impl Reload {
         for warning in generation.warnings() {
             tracing::warn!("{warning}");
         }
-        if let Some(control) = &self.level {
-            control.set(level);
-        }
-        Ok(generations.take_up(generation))
+        Ok((generations.take_up(generation), level))
     }
 
     fn needs_restart(&self, config: &Config) -> Vec<&'static str> {

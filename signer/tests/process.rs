@@ -286,7 +286,7 @@ async fn changed_files_and_the_log_level_are_taken_up_without_a_signal() {
     assert!(program.wait_for("\"reloaded").contains("a file changed"));
     let quieter = CONFIGURATION.replace("\"level\": \"info\"", "\"level\": \"error\"");
     std::fs::write(pki.path("signer.json"), &quieter).unwrap();
-    program.signal(Signal::HUP);
+    program.wait_for("\"reloaded");
     std::fs::write(pki.path("signer.json"), "{").unwrap();
     program.wait_for("the reload was refused");
     program.signal(Signal::TERM);

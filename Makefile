@@ -3,7 +3,7 @@
 #   make test   every test, with the real clients
 
 # What runs on every engine; the other tests choose theirs, or have nothing to do with one.
-SUITE = $(addprefix --test ,api attacks audit checking client_certificates damage docker_content_trust issuing \
+SUITE = $(addprefix --test ,api attacks audit checking client_certificates damage denials docker_content_trust issuing \
 	keys_and_changes limits moving notary_flows open_connections passwords policy publish_mutations publish_refusals \
 	reading refreshing reloading requirements starting stopping tokens)
 

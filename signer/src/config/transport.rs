@@ -59,7 +59,7 @@ impl Transport {
             advertise_cas: true,
             http2: true,
         };
-        let acceptor = tls.acceptor(clients.as_ref(), None)?;
+        let acceptor = tls.acceptor(clients.map(std::sync::Arc::new).as_ref(), None)?;
         let admission = admission(settings, clients_verified)?;
         let addresses = settings.listen_addresses("server.grpc_addr")?;
         Ok(Self {

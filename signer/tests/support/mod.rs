@@ -137,7 +137,8 @@ impl Signer {
         let addresses = [([127, 0, 0, 1], setup.port).into()];
         let server = GrpcServer::bind(
             &addresses,
-            tls.acceptor(clients.as_ref(), None).unwrap(),
+            tls.acceptor(clients.map(std::sync::Arc::new).as_ref(), None)
+                .unwrap(),
             setup.admission,
             keyring,
         )

@@ -21,7 +21,7 @@ use crate::{
     clock::Clock,
     config::{Config, Listener, TokenSettings, TrustService},
     generation::{Generation, GenerationError},
-    http::{self, ListenError},
+    http::{self, ListenError, SharedDocuments},
     identity::token::{BundleError, TokenAuth},
     refresh,
     reload::{self, LastReload, Watched},
@@ -109,6 +109,8 @@ pub struct State {
     pub health: Health,
     /// How often each GUN was read.
     pub pulls: Pulls,
+    /// Large documents that are being sent.
+    pub documents: SharedDocuments,
     /// What became of the last reload.
     pub last_reload: LastReload,
     /// The figures recorded.
@@ -139,6 +141,7 @@ impl State {
             clock,
             health: Health::default(),
             pulls: Pulls::default(),
+            documents: SharedDocuments::default(),
             last_reload: LastReload::default(),
             metrics,
         })

@@ -1,16 +1,19 @@
 //! What decides about connections and requests: made whole from the configuration and its files, swapped whole.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use openssl::{ssl::SslAcceptor, x509::X509};
+use openssl::{
+    ssl::SslAcceptor,
+    x509::{X509, X509Ref},
+};
 use platform::{
     config::ConfigError,
     tls::{ClientCertificate, ClientTrust, IsRevoked, TlsError},
 };
 
 use crate::{
-    access::Access,
+    access::{Access, Openness},
     config::{Config, Listener, Vouching},
     identity::{
         password::{PasswordSetUpError, Passwords},
@@ -39,6 +42,7 @@ pub struct Generation {
 /// What connections to one listener are accepted with.
 pub struct Ear {
     name: String,
+    host_names: Vec<String>,
     acceptor: Option<SslAcceptor>,
     trust: Option<Arc<ClientTrust>>,
     asks: bool,
@@ -108,10 +112,7 @@ impl Generation {
             revocation,
             server_ca,
             passwords: passwords.map(Arc::new),
-            access: Access::new(
-                config.policy.clone(),
-                ears.iter().any(|ear| ear.asks() || ear.takes_passwords()),
-            ),
+            access: Access::new(config.policy.clone(), openness(config, &ears)),
             ears,
         })
     }
@@ -172,6 +173,30 @@ impl Generation {
     }
 }
 
+fn openness(config: &Config, ears: &[Ear]) -> Openness {
+    let asks = |ear: &Ear| ear.asks() || ear.takes_passwords();
+    Openness {
+        identity_asked_for: ears.iter().any(asks),
+        anonymous_heard: config.auth.is_none() && !ears.iter().all(asks),
+    }
+}
+
+/// The names and addresses that a server's certificate is for.
+fn host_names(certificate: &X509Ref) -> Vec<String> {
+    let names = certificate.subject_alt_names().into_iter().flatten();
+    names
+        .filter_map(|name| match (name.dnsname(), name.ipaddress()) {
+            (Some(name), _) => Some(name.to_owned()),
+            (None, Some(bytes)) => {
+                let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+                let address = v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from));
+                address.ok().map(|address| address.to_string())
+            }
+            (None, None) => None,
+        })
+        .collect()
+}
+
 /// A rule that asks for a set which nobody configured would never match.
 fn check_pins(config: &Config) -> Result<(), ConfigError> {
     let known: Vec<&str> = config
@@ -208,8 +233,12 @@ impl Ear {
             .as_ref()
             .map(|tls| tls.acceptor(trust.as_ref(), Some(is_revoked)))
             .transpose()?;
+        let certificate = acceptor
+            .as_ref()
+            .and_then(|acceptor: &SslAcceptor| acceptor.context().certificate());
         Ok(Self {
             name: listener.name.clone(),
+            host_names: certificate.map(host_names).unwrap_or_default(),
             acceptor,
             trust,
             asks: listener.asks(),
@@ -221,6 +250,11 @@ impl Ear {
     /// The listener's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The names and addresses that its certificate is for; none for plain HTTP.
+    pub fn host_names(&self) -> &[String] {
+        &self.host_names
     }
 
     /// For the handshake; nothing for plain HTTP.

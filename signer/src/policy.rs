@@ -102,6 +102,10 @@ impl SigningPolicy {
 }
 
 fn read(content: &[u8]) -> Result<Document, Refusal> {
+    // Other texts are read differently by others than by us, and are no message that a signature is made over.
+    if tuf::canonical_form(content).ok().as_deref() != Some(content) {
+        return Err(Refusal::NotMetadata("it is not in canonical form"));
+    }
     let signed: Signed = serde_json::from_slice(content)
         .map_err(|_| Refusal::NotMetadata("it does not have exactly the members that one has"))?;
     let (role, named): (_, &[RoleName]) = match signed.kind.as_str() {
@@ -186,6 +190,11 @@ mod tests {
             SNAPSHOT.replace(r#""version":2"#, r#""version":2.5"#),
             SNAPSHOT.replace(r#""version":2"#, r#""version":99999999999999999999"#),
             SNAPSHOT.replace("2029-11-20T", "tomorrow"),
+            SNAPSHOT.replace(
+                r#""targets":{"#,
+                r#""targets":{"hashes":{},"length":1},"targets":{"#,
+            ),
+            SNAPSHOT.replace(r#"":"Snapshot""#, r#"": "Snapshot""#),
             SNAPSHOT.replace(r#""targets":"#, r#""other":"#),
         ];
         for content in cases {

@@ -193,6 +193,105 @@ fn reads_can_be_left_out_but_not_refused_ones() {
 }
 
 #[test]
+fn a_key_that_is_made_is_recorded_like_a_change() {
+    let server = TestServer::builder()
+        .signs_locally()
+        .set("policy", policy())
+        .set("audit", json!({"sinks": ["file:audit.json"], "reads": false}))
+        .start();
+    let alice = server.client("alice");
+    named(
+        &alice,
+        "GET",
+        "/v2/reg/app/_trust/tuf/snapshot.key",
+        "makes-a-key",
+    )
+    .ok();
+    let made = record(&server, "makes-a-key");
+    assert_eq!(
+        (&made["action"], &made["decision"], &made["policy_rule"]),
+        (&json!("read-key"), &json!("allowed"), &json!("writers"))
+    );
+    // Afterwards the same request only reads.
+    Publisher::new(&alice, "reg/app", "reg/app").publish_first(&alice, "reg/app");
+    named(
+        &alice,
+        "GET",
+        "/v2/reg/app/_trust/tuf/snapshot.key",
+        "reads-a-key",
+    )
+    .ok();
+    named(&alice, "DELETE", "/v2/reg/app/_trust/tuf/", "last").ok();
+    record(&server, "last");
+    assert!(
+        records_of(&sink(&server))
+            .iter()
+            .all(|record| record["request_id"] != "reads-a-key")
+    );
+}
+
+#[test]
+fn whoever_is_barred_is_recorded_by_name_and_certificate() {
+    let server = TestServer::builder()
+        .requests_certificates()
+        .signs_locally()
+        .set("audit", json!({"sinks": ["file:audit.json"], "reads": false}))
+        .start();
+    let config = server.path().join("server.json").display().to_string();
+    server
+        .run_server_program("deny", ["add", "--config", &config, "--principal", "mallory"])
+        .ok();
+    named(&server.client("mallory"), "GET", "/v2/", "barred").refuses(401, "UNAUTHORIZED");
+    let barred = record(&server, "barred");
+    assert_eq!(
+        (&barred["principal"], &barred["decision"]),
+        (&json!("mallory"), &json!("denied"))
+    );
+    assert!(
+        barred["cert"]["subject"].as_str().unwrap().contains("mallory")
+            && barred["cert"]["x5t_s256"].is_string(),
+        "{barred:#}"
+    );
+}
+
+#[test]
+fn passwords_that_are_guessed_at_an_open_route_are_recorded() {
+    let prepared = TestServer::builder()
+        .requests_certificates()
+        .signs_locally()
+        .set("auth", json!({"password": {"enabled": true, "file": "users"}}))
+        .set("audit", json!({"sinks": ["file:audit.json"], "reads": false}))
+        .prepare();
+    let users = format!("alice:{}\n", bcrypt::hash("right", 4).unwrap());
+    fs::write(prepared.path().join("users"), users).unwrap();
+    let server = prepared.start();
+    let nobody = server.client_without_certificate();
+    let guess = |password: &str, request_id: &str| {
+        let encoded = base64::Engine::encode(
+            &base64::engine::general_purpose::STANDARD,
+            format!("alice:{password}"),
+        );
+        let header = format!("Basic {encoded}");
+        let headers = [("Authorization", header.as_str()), ("X-Request-Id", request_id)];
+        nobody.request("GET", "/health", &headers, &[]).ok();
+    };
+    guess("wrong", "guessed");
+    guess("right", "known");
+    named(&nobody, "GET", "/health", "probed").ok();
+    let guessed = record(&server, "guessed");
+    assert_eq!(
+        (&guessed["decision"], &guessed["action"], &guessed["http_status"]),
+        (&json!("denied"), &json!("health"), &json!(200))
+    );
+    assert!(
+        guessed["reason"].as_str().unwrap().contains("\"alice\""),
+        "{guessed:#}"
+    );
+    // The same guess where an identity is needed, and nothing of probes and reads.
+    assert_eq!(records_of(&sink(&server)).len(), 1);
+}
+
+#[test]
 fn a_failed_handshake_is_recorded_with_its_reason() {
     let server = TestServer::builder()
         .signs_locally()

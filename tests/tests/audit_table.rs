@@ -233,6 +233,92 @@ fn on_every_engine_whatever_is_done_to_the_table_is_found() {
             );
         }
         audit(&server, &against).ok();
+        // What is missing beside the table, or does not fit it.
+        let cases = [
+            (
+                "DELETE FROM audit_log".to_owned(),
+                "of reg/app has no record: it was removed, or audit.table was off (it names alice)",
+            ),
+            (
+                format!("DELETE FROM audit_log WHERE chain = '{app}'"),
+                "of reg/app has no record",
+            ),
+            (
+                "DELETE FROM tuf_files WHERE role = 'targets' AND version = 2 AND gun = 'reg/app'".to_owned(),
+                "targets version 2 of reg/app is not what its record says, or is gone",
+            ),
+            (
+                format!(
+                    "UPDATE tuf_files SET sha256 = '{}' WHERE role = 'root' AND gun = 'reg/app'",
+                    "0".repeat(64)
+                ),
+                "root version 1 of reg/app is not what its record says, or is gone",
+            ),
+            (
+                "UPDATE tuf_files SET role = 'targets/x' WHERE role = 'targets' AND version = 3".to_owned(),
+                "of reg/app is not what its record says, or is gone",
+            ),
+            (
+                "DELETE FROM changefeed WHERE id = 3".to_owned(),
+                "change 3, which a record names, is not in the changefeed",
+            ),
+            (
+                "UPDATE change_actors SET principal = 'mallory' WHERE change_id = 2".to_owned(),
+                "names mallory, its record alice",
+            ),
+            (
+                "DELETE FROM change_actors WHERE change_id = 2".to_owned(),
+                "names nobody, its record alice",
+            ),
+            (
+                "DELETE FROM denials".to_owned(),
+                "the denial of principal eve is gone, and no record says who removed it",
+            ),
+            (
+                "DELETE FROM audit_log WHERE chain = 'denials'".to_owned(),
+                "the denial of principal eve has no record",
+            ),
+            (
+                "DELETE FROM audit_log WHERE chain = 'accounts'".to_owned(),
+                "the account frank has no record",
+            ),
+        ];
+        operate(&server, "deny add --principal eve").ok();
+        operate(&server, "account add frank").ok();
+        audit(&server, "verify").ok();
+        let tables = ["audit_log", "tuf_files", "changefeed", "change_actors", "denials"];
+        server.execute(Whose::Server, "DROP TABLE kept");
+        for table in tables {
+            let keep = format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}");
+            server.execute(Whose::Server, &keep);
+        }
+        for (tampering, finding) in &cases {
+            server.execute(Whose::Server, tampering);
+            audit(&server, "verify").fails().says(finding).says("broken: ");
+            // Actors refer to changes.
+            for table in ["change_actors", "audit_log", "tuf_files", "changefeed", "denials"] {
+                server.execute(Whose::Server, &format!("DELETE FROM {table}"));
+            }
+            for table in tables {
+                let back = format!("INSERT INTO {table} SELECT * FROM kept_{table}");
+                server.execute(Whose::Server, &back);
+            }
+            audit(&server, "verify").ok();
+        }
+        // Everything that could tell of it in the database is gone; the sink has it.
+        server.execute(
+            Whose::Server,
+            "DELETE FROM change_actors; DELETE FROM audit_log; DELETE FROM changefeed; DELETE FROM tuf_files; \
+             DELETE FROM accounts; DELETE FROM denials",
+        );
+        audit(&server, "verify")
+            .fails()
+            .says("reg/app, record 1: was written and is gone");
+        for table in ["audit_log", "tuf_files", "changefeed", "change_actors", "denials"] {
+            let back = format!("INSERT INTO {table} SELECT * FROM kept_{table}");
+            server.execute(Whose::Server, &back);
+        }
+        operate(&server, "account add frank").ok();
         // A chain made anew from its beginning fits in itself.
         server.execute(
             Whose::Server,
@@ -268,7 +354,8 @@ fn the_ends_of_chains_that_the_command_line_adds_to_are_in_the_sink() {
     for (chain, sequence) in [("accounts", 2), ("denials", 1)] {
         let row = format!("DELETE FROM audit_log WHERE chain = '{chain}' AND sequence = {sequence}");
         server.execute(Whose::Server, &row);
-        audit(&server, "verify").ok();
+        // The list itself has an entry that nobody made any more.
+        audit(&server, "verify").fails().says("has no record");
         audit(&server, &against)
             .fails()
             .says(&format!("{chain}, record {sequence}: was written and is gone"));

@@ -338,3 +338,30 @@ fn many_parallel_reads_of_a_cold_server_are_all_answered() {
     });
     assert_eq!(outcomes, BTreeMap::from([((200, true), 96)]));
 }
+
+#[test]
+fn methods_that_clients_invent_are_one_label_in_the_figures() {
+    let server = TestServer::builder()
+        .requests_certificates()
+        .signs_locally()
+        .start();
+    let nobody = server.client_without_certificate();
+    for number in 0..50 {
+        let method = format!("M{number}-{}", "X".repeat(8 * 1024));
+        nobody.request(&method, "/v2/", &[], &[]);
+    }
+    nobody.request("PATCH", "/v2/", &[], &[]);
+    let figures = nobody.get("/metrics").ok().text();
+    let methods: std::collections::BTreeSet<&str> = figures
+        .lines()
+        .filter_map(|line| line.split_once("method=\"")?.1.split('"').next())
+        .collect();
+    let known = [
+        "connect", "delete", "get", "head", "options", "other", "patch", "post", "put", "trace",
+    ];
+    assert!(
+        methods.contains("other") && methods.contains("patch"),
+        "{methods:?}"
+    );
+    assert!(methods.iter().all(|method| known.contains(method)), "{methods:?}");
+}

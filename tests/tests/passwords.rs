@@ -349,6 +349,73 @@ fn guessing_ends_after_a_few_attempts_and_troubles_nobody_else() {
 }
 
 #[test]
+fn guesses_do_not_go_on_while_their_victim_is_logged_in() {
+    let server = start(builder());
+    let nobody = server.client_without_certificate();
+    let status = |password: &str| as_user(&nobody, "alice", password, "GET", "/v2/").status;
+    // Remembered from here on.
+    assert_eq!(status("correct horse"), 200);
+    for number in 0..10 {
+        assert_eq!(status(&format!("guess {number}")), 401);
+    }
+    assert_eq!(status("correct horse"), 429, "this might be the eleventh guess");
+}
+
+#[test]
+fn clients_of_one_proxy_do_not_use_up_each_others_attempts() {
+    let port = free_port();
+    let plain = |proxies: Value| {
+        let server = start(
+            builder()
+                .set("auth", json!({"password": settings()}))
+                .set("proxies", proxies)
+                .set(
+                    "listeners",
+                    json!([{"name": "plain", "address": format!("127.0.0.1:{port}"), "tls": false}]),
+                ),
+        );
+        wait_until("it listens", || {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+        });
+        server
+    };
+    let status = |from: &str, password: &str| {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let head = format!(
+            "GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Forwarded-For: {from}\r\n\
+             Authorization: {}\r\n\r\n",
+            basic("alice", password)
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    let server = plain(json!({"trusted": ["127.0.0.1"], "client_address": "x-forwarded-for"}));
+    for number in 0..12 {
+        // What a client writes there itself stands before what the proxy adds.
+        let from = format!("198.51.100.{number}, 203.0.113.7");
+        let expected = if number < 10 { "401" } else { "429" };
+        assert_eq!(status(&from, "guess"), expected, "{number}");
+    }
+    assert_eq!(status("203.0.113.7", "correct horse"), "429");
+    assert_eq!(status("203.0.113.8", "correct horse"), "200");
+    drop(server);
+    // Of somebody who is no proxy, or where nothing is said of proxies, the header says nothing.
+    for proxies in [
+        json!({"trusted": ["127.0.0.1"]}),
+        json!({"trusted": ["192.0.2.1"], "client_address": "x-forwarded-for"}),
+    ] {
+        let server = plain(proxies);
+        for number in 0..11 {
+            status(&format!("203.0.113.{number}"), "guess");
+        }
+        assert_eq!(status("203.0.113.200", "guess"), "429");
+        drop(server);
+    }
+}
+
+#[test]
 fn a_hundred_guesses_at_once_are_counted_too() {
     let server = start(builder());
     let tried: Vec<u16> = thread::scope(|scope| {

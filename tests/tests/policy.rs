@@ -3,6 +3,7 @@
 
 use std::process::Command;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tests::{
     Client, ENGINES, Finished, Notary, Response, TestServer,
@@ -10,7 +11,7 @@ use tests::{
     flows::docker::World,
     openssl_files::key_pair,
     process::built_programs,
-    publisher::{Key, Publisher, sign},
+    publisher::{Key, Publisher, SnapshotKey, sign},
     server::Builder,
 };
 
@@ -240,6 +241,80 @@ fn the_key_of_ones_certificate_is_ones_own() {
     server
         .client_with(&files)
         .publish("reg/app", &[("targets/bob", &delegated)])
+        .ok();
+}
+
+#[test]
+fn an_own_key_is_asked_for_in_whatever_is_published() {
+    let server = builder(json!([
+        {"effect": "allow", "principals": ["alice"], "actions": ["pull", "push", "init"], "require_own_key": true},
+        {"effect": "allow", "principals": ["bob"], "actions": ["pull", "push", "init"],
+         "require_own_key": ["root", "targets/*"]},
+    ]))
+    .signs_locally()
+    .start();
+    let register = |who: &str, key: &Key, name: &str| {
+        let file = server.path().join(name);
+        let der = STANDARD
+            .decode(key.public["keyval"]["public"].as_str().unwrap())
+            .unwrap();
+        let public = match key.public["keytype"].as_str() {
+            Some("ecdsa") => openssl::pkey::PKey::public_key_from_der(&der).unwrap(),
+            _ => openssl::x509::X509::from_pem(&der).unwrap().public_key().unwrap(),
+        };
+        std::fs::write(&file, public.public_key_to_pem().unwrap()).unwrap();
+        operate(
+            &server,
+            &format!("account key add {who} --public-key {}", file.display()),
+        )
+        .ok();
+    };
+    let alice = server.client("alice");
+    let publisher = Publisher::new(&alice, "reg/app", "reg/app").with_own_snapshot_key();
+    let SnapshotKey::Own(snapshot_key) = &publisher.snapshot else {
+        unreachable!("it was made so")
+    };
+    let (root, targets) = (publisher.root_file(1), publisher.targets_file(1));
+    let snapshot = sign(
+        &Publisher::snapshot(1, &[("root", &root), ("targets", &targets)]),
+        &[snapshot_key],
+    );
+    let first = || {
+        alice.publish(
+            "reg/app",
+            &[("root", &root), ("targets", &targets), ("snapshot", &snapshot)],
+        )
+    };
+    let before = server.stored();
+    operate(&server, "account add alice").ok();
+    for (role, key) in [
+        ("root", &publisher.root),
+        ("targets", &publisher.targets),
+        ("snapshot", snapshot_key),
+    ] {
+        first().rejects(
+            "ErrValidation",
+            &format!("alice may publish {role} only if it is signed with a key of their own"),
+        );
+        assert_eq!(server.stored(), before);
+        register("alice", key, role);
+    }
+    first().ok();
+    // A snapshot alone, which whoever publishes anything may send, is no way round.
+    let bobs = Publisher::new(&server.client("bob"), "reg/bobs", "reg/bobs");
+    let files = [("root", bobs.root_file(1)), ("targets", bobs.targets_file(1))];
+    let files: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(role, file)| (*role, file.as_slice()))
+        .collect();
+    let bob = server.client("bob");
+    bob.publish("reg/bobs", &files)
+        .rejects("ErrValidation", "bob may publish root only if it is signed");
+    operate(&server, "account add bob").ok();
+    register("bob", &bobs.root, "bob");
+    // His rule names root and delegations; targets may be signed with any key that the root lists.
+    bob.publish("reg/bobs", &files).ok();
+    bob.publish("reg/bobs", &[("targets", &bobs.targets_file(2))])
         .ok();
 }
 

@@ -288,11 +288,11 @@ fn cache_headers_say_what_is_configured_and_0_forbids_caching() {
     };
     let never = ("max-age=0, no-cache, no-store".to_owned(), "no-cache".to_owned());
     let (_server, client) = configured(0, 31_536_000);
-    let year = "public, max-age=31536000, s-maxage=31536000".to_owned();
+    let year = "private, max-age=31536000".to_owned();
     assert_eq!(headers(&client, "timestamp.json"), never);
     assert_eq!(headers(&client, "1.root.json"), (year, String::new()));
     let (_server, client) = configured(60, 0);
-    let minute = "public, max-age=60, s-maxage=60, must-revalidate".to_owned();
+    let minute = "private, max-age=60, must-revalidate".to_owned();
     assert_eq!(headers(&client, "targets.json"), (minute, String::new()));
     assert_eq!(headers(&client, "1.targets.json"), never);
     let published = client.publish(GUN, &[]).ok();

@@ -203,12 +203,9 @@ fn r8_documents_are_served_by_name_version_and_checksum_byte_for_byte() {
             .ok();
         for found in [&by_version, &by_checksum, &by_upper] {
             assert_eq!(found.body, current.body, "{role}");
-            assert_eq!(
-                found.header("cache-control"),
-                Some("public, max-age=2592000, s-maxage=2592000")
-            );
+            assert_eq!(found.header("cache-control"), Some("private, max-age=2592000"));
         }
-        let expected = "public, max-age=300, s-maxage=300, must-revalidate";
+        let expected = "private, max-age=300, must-revalidate";
         assert_eq!(current.header("cache-control"), Some(expected));
         assert_eq!(
             current.header("content-length"),

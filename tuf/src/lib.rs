@@ -29,7 +29,7 @@ mod upload;
 mod version;
 
 pub use audit::{Finding, Severity, audit};
-pub use canonical::{CanonicalError, canonical_form, canonicalize};
+pub use canonical::{canonical_form, canonicalize};
 pub use checksum::{Checksum, ChecksumError};
 pub use document::Document;
 pub use gun::{Gun, GunError};
@@ -37,8 +37,8 @@ pub use json::{JsonError, MAX_DEPTH};
 pub use key::{KeyId, KeyIdError, KeyType, PublicKey};
 pub use metadata::MetadataError;
 pub use reading::{
-    SignedTarget, delegated_roles, expires, named_in_snapshot, named_snapshot, role_keys, signed_targets,
-    signers, stated_version,
+    SignedTarget, delegated_roles, expires, has_one_meaning, named_in_snapshot, named_snapshot, role_keys,
+    signed_targets, signers, stated_version,
 };
 pub use refresh::{Refresh, RefreshError, plan_refresh};
 pub use rejection::Rejection;

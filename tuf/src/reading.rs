@@ -56,6 +56,26 @@ pub fn delegated_roles(role: &RoleName, targets_bytes: &[u8]) -> Result<Vec<Role
         .collect())
 }
 
+/// Checks that a document can be read in one way only, as everything that is published is: the text, and the names of
+/// the fields in it. Nothing else is checked.
+///
+/// # Errors
+///
+/// Says what can be read differently.
+pub fn has_one_meaning(role: &RoleName, bytes: &[u8]) -> Result<(), MetadataError> {
+    let document = Envelope::parse(bytes)?;
+    let read = match role {
+        RoleName::Root => RootBody::read(&document).map(drop),
+        RoleName::Snapshot => SnapshotBody::read(&document).map(drop),
+        RoleName::Timestamp => TimestampBody::read(&document).map(drop),
+        RoleName::Targets | RoleName::Delegation(_) => TargetsBody::read(role, &document).map(drop),
+    };
+    match read {
+        Err(error) if error.is_about_the_text() => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The version that a document of this role states.
 ///
 /// # Errors

@@ -35,10 +35,10 @@ impl TrustedRoot {
         let root = Self::read(gun, document, Dates::CheckedAt(now))?;
         if let Some(previous) = previous {
             let verified = previous.signers.verify(&RoleName::Root, document);
-            verified.map_err(|e| texted(e, MetadataError::PreviousRoot))?;
+            verified.map_err(|_| MetadataError::PreviousRoot)?;
         }
         let verified = root.signers.verify(&RoleName::Root, document);
-        verified.map_err(|e| texted(e, MetadataError::RootIntegrity))?;
+        verified.map_err(|_| MetadataError::RootIntegrity)?;
         Ok(root)
     }
 
@@ -71,13 +71,5 @@ impl TrustedRoot {
     /// The keys of a base role.
     pub(crate) fn role(&self, name: &RoleName) -> Result<&RoleKeys, MetadataError> {
         self.body.role(name)
-    }
-}
-
-/// All that can be wrong with a root's signatures is told in one text, except that there is nothing to sign.
-fn texted(error: MetadataError, text: MetadataError) -> MetadataError {
-    match error {
-        canonical @ MetadataError::Canonical(_) => canonical,
-        _ => text,
     }
 }

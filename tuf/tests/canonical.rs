@@ -9,18 +9,42 @@ use tuf::{canonical_form, canonicalize};
 
 const VECTORS: &str = include_str!("../../fixtures/notary/canonical-json-go-vs-olpc.json");
 
+const AMBIGUOUS: [&str; 12] = [
+    "-0",
+    "-0.0",
+    "1.0",
+    "1e3",
+    "2^53+1",
+    "2^64",
+    "30 digits",
+    "duplicate keys",
+    "i64 max",
+    "invalid utf8",
+    "lone surrogate",
+    "u64 max",
+];
+
 #[test]
-fn every_input_gets_the_answer_of_the_reference() {
+fn every_input_with_one_meaning_gets_the_answer_of_the_reference() {
     let vectors: Vec<Value> = serde_json::from_str(VECTORS).unwrap();
     assert_eq!(vectors.len(), 46);
+    let mut ambiguous = Vec::new();
     for vector in vectors {
         let name = vector["name"].as_str().unwrap();
         let input = hex::decode(vector["input_hex"].as_str().unwrap()).unwrap();
         let expected = vector["docker_go"]["hex"]
             .as_str()
             .map(|h| hex::decode(h).unwrap());
-        assert_eq!(canonical_form(&input).ok(), expected, "{name}");
+        let form = canonical_form(&input).ok();
+        if expected.is_some() && form.is_none() {
+            ambiguous.push(name.to_owned());
+        } else {
+            assert_eq!(form, expected, "{name}");
+        }
     }
+    // The reference gives these a form, which other texts have too: they are not documents here.
+    ambiguous.sort();
+    assert_eq!(ambiguous, AMBIGUOUS);
 }
 
 /// JSON whose canonical form is itself JSON: no control characters, no number that loses digits.
@@ -80,12 +104,12 @@ proptest! {
     }
 
     #[test]
-    fn names_are_in_the_order_of_their_bytes(names in prop::collection::vec("[^\\x00-\\x1f\"\\\\]{0,4}", 0..20)) {
+    fn names_are_in_the_order_of_their_bytes(names in prop::collection::hash_set("[^\\x00-\\x1f\"\\\\]{0,4}", 0..20)) {
+        let names: Vec<String> = names.into_iter().collect();
         let members: Vec<String> = names.iter().map(|n| format!("{}:0", Value::from(n.as_str()))).collect();
         let form = canonical_form(format!("{{{}}}", members.join(",")).as_bytes()).unwrap();
         let mut sorted = names;
         sorted.sort();
-        sorted.dedup();
         let expected: Vec<String> = sorted.iter().map(|n| format!("\"{n}\":0")).collect();
         prop_assert_eq!(String::from_utf8(form).unwrap(), format!("{{{}}}", expected.join(",")));
     }

@@ -67,6 +67,7 @@ impl Kind for Delete {
 pub struct Grant<Sort> {
     principal: Principal,
     gun: Gun,
+    rule: Option<String>,
     own_key: Vec<RoleName>,
     action: PhantomData<Sort>,
 }
@@ -74,7 +75,16 @@ pub struct Grant<Sort> {
 /// The right of a principal to read the changes of every GUN.
 #[derive(Debug)]
 pub struct CatalogGrant {
-    _principal: Principal,
+    rule: Option<String>,
+}
+
+/// What was found out about a right that somebody has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed {
+    /// The rule of the policy that allows it, or that would deny it if it were not on trial; nothing without a policy.
+    pub rule: Option<String>,
+    /// Whether only for what the principal signs with a key of its own.
+    pub own_key: bool,
 }
 
 /// A right that somebody does not have.
@@ -107,16 +117,22 @@ impl Denied {
 #[derive(Debug, Clone)]
 pub struct Access {
     policy: Option<Policy>,
-    certificates_asked_for: bool,
+    openness: Openness,
+}
+
+/// What the listeners ask of clients.
+#[derive(Debug, Clone, Copy)]
+pub struct Openness {
+    /// Whether one of them asks for a certificate or a password.
+    pub identity_asked_for: bool,
+    /// Whether one of them asks for neither, so that somebody without an identity gets to ask at all.
+    pub anonymous_heard: bool,
 }
 
 impl Access {
-    /// Rules for a server; `certificates_asked_for` says whether any of its listeners asks for them.
-    pub fn new(policy: Option<Policy>, certificates_asked_for: bool) -> Self {
-        Self {
-            policy,
-            certificates_asked_for,
-        }
+    /// Rules for a server with such listeners.
+    pub fn new(policy: Option<Policy>, openness: Openness) -> Self {
+        Self { policy, openness }
     }
 
     /// Whether somebody without an identity may do something somewhere.
@@ -129,16 +145,11 @@ impl Access {
     /// # Errors
     /// When the principal may not do it.
     pub fn authorize<K: Kind>(&self, principal: Principal, gun: Gun) -> Result<Grant<K>, Denied> {
-        self.check(&principal, &K::RIGHT, Some(&gun))?;
-        Ok(Grant {
-            principal,
-            gun,
-            own_key: Vec::new(),
-            action: PhantomData,
-        })
+        let allowed = self.check(&principal, &K::RIGHT, Some(&gun))?;
+        Ok(Grant::new(principal, gun, allowed.rule, Vec::new()))
     }
 
-    /// Grants publishing exactly these roles; `initial` when the GUN does not exist yet.
+    /// Grants publishing exactly these roles to a GUN that exists.
     ///
     /// # Errors
     /// When the principal may not publish one of them.
@@ -146,48 +157,83 @@ impl Access {
         &self,
         grant: Grant<Send>,
         roles: &[RoleName],
-        initial: bool,
     ) -> Result<Grant<Publish>, Denied> {
-        let Grant { principal, gun, .. } = grant;
-        if initial {
-            self.check(&principal, &Right::To(Action::Init), Some(&gun))?;
-        }
+        let Grant {
+            principal, gun, rule, ..
+        } = grant;
+        let mut rules = Vec::new();
         let mut own_key = Vec::new();
         for role in roles {
-            // Snapshot and timestamp only say what the others are; whoever changes nothing else may renew them.
-            if matches!(role, RoleName::Snapshot | RoleName::Timestamp) {
-                continue;
-            }
-            let needs_own_key = self.check(
-                &principal,
-                &Right::To(Action::Push(Some(role.clone()))),
-                Some(&gun),
-            )?;
-            if needs_own_key && matches!(role, RoleName::Delegation(_)) {
+            let allowed = match role {
+                // Nobody's timestamp is taken from an upload.
+                RoleName::Timestamp => continue,
+                RoleName::Snapshot => self.check_snapshot(&principal, &gun)?,
+                _ => {
+                    let right = Right::To(Action::Push(Some(role.clone())));
+                    self.check(&principal, &right, Some(&gun))?
+                }
+            };
+            if allowed.own_key {
                 own_key.push(role.clone());
             }
+            rules.extend(allowed.rule);
         }
-        Ok(Grant {
-            principal,
-            gun,
-            own_key,
-            action: PhantomData,
-        })
+        rules.dedup();
+        let rule = if rules.is_empty() {
+            rule
+        } else {
+            Some(rules.join(", "))
+        };
+        Ok(Grant::new(principal, gun, rule, own_key))
     }
 
-    /// Grants reading the changes of one GUN, which whoever may read the GUN can put together anyway.
+    /// Whether whoever publishes something may send a snapshot along, which only says what the other documents are.
+    fn check_snapshot(&self, principal: &Principal, gun: &Gun) -> Result<Allowed, Denied> {
+        let right = Right::To(Action::Push(Some(RoleName::Snapshot)));
+        let verdict = self.verdict(principal, &right, Some(gun.as_str()));
+        if verdict.permitted || verdict.rule.is_some() {
+            return self.check(principal, &right, Some(gun));
+        }
+        let (known, groups) = (known(principal), principal.groups());
+        let own_key = self.policy.as_ref().is_some_and(|policy| {
+            policy.always_requires_own_key(known, groups, gun.as_str(), &RoleName::Snapshot)
+        });
+        Ok(Allowed { rule: None, own_key })
+    }
+
+    /// Whether a principal may make a repository, which is what a first publish does.
     ///
     /// # Errors
-    /// When the principal may neither pull nor read changes.
+    /// When not.
+    pub fn check_init(&self, grant: &Grant<Publish>) -> Result<(), Denied> {
+        self.check(&grant.principal, &Right::To(Action::Init), Some(&grant.gun))
+            .map(drop)
+    }
+
+    /// Grants reading the changes of one GUN, which whoever may read the GUN can put together anyway, unless a rule
+    /// denies it.
+    ///
+    /// # Errors
+    /// When the principal may neither pull nor read changes, or a rule denies reading them.
     pub fn authorize_changes(&self, principal: Principal, gun: Gun) -> Result<Grant<ReadChanges>, Denied> {
-        self.check(&principal, &Right::To(Action::Changefeed), Some(&gun))
-            .or_else(|_| self.check(&principal, &Right::To(Action::Pull), Some(&gun)))?;
-        Ok(Grant {
-            principal,
-            gun,
-            own_key: Vec::new(),
-            action: PhantomData,
-        })
+        let allowed = self.check_either(&principal, Action::Changefeed, Action::Pull, &gun)?;
+        Ok(Grant::new(principal, gun, allowed.rule, Vec::new()))
+    }
+
+    /// A right that another one brings with it, unless a rule denies the first.
+    fn check_either(
+        &self,
+        principal: &Principal,
+        action: Action,
+        instead: Action,
+        gun: &Gun,
+    ) -> Result<Allowed, Denied> {
+        let right = Right::To(action);
+        let verdict = self.verdict(principal, &right, Some(gun.as_str()));
+        if verdict.permitted || verdict.rule.is_some() {
+            return self.check(principal, &right, Some(gun));
+        }
+        self.check(principal, &Right::To(instead), Some(gun))
     }
 
     /// Whether somebody may know that this is a trust server that will hear them.
@@ -216,18 +262,16 @@ impl Access {
     ///
     /// # Errors
     /// When the principal may not.
-    pub fn authorize_catalog(&self, principal: Principal) -> Result<CatalogGrant, Denied> {
-        self.check(&principal, &Right::To(Action::Changefeed), None)?;
-        Ok(CatalogGrant {
-            _principal: principal,
-        })
+    pub fn authorize_catalog(&self, principal: &Principal) -> Result<CatalogGrant, Denied> {
+        let Allowed { rule, .. } = self.check(principal, &Right::To(Action::Changefeed), None)?;
+        Ok(CatalogGrant { rule })
     }
 
-    /// Whether a principal has a right; true if only for what it signs with a key of its own.
+    /// Whether a principal has a right, and on which condition.
     ///
     /// # Errors
     /// When it has not.
-    pub fn check(&self, principal: &Principal, right: &Right, gun: Option<&Gun>) -> Result<bool, Denied> {
+    pub fn check(&self, principal: &Principal, right: &Right, gun: Option<&Gun>) -> Result<Allowed, Denied> {
         let verdict = self.verdict(principal, right, gun.map(Gun::as_str));
         if let (false, Some(why)) = (verdict.enforced, &verdict.denied) {
             tracing::warn!(
@@ -238,10 +282,11 @@ impl Access {
                 "the policy would deny this; access.mode is audit"
             );
         }
-        // A policy on trial must not let in whom nobody would let in without it.
-        let on_trial = !verdict.enforced && self.without_policy(principal, right).denied.is_none();
-        if verdict.denied.is_none() || on_trial {
-            return Ok(verdict.own_key);
+        if verdict.permitted {
+            return Ok(Allowed {
+                rule: verdict.rule,
+                own_key: verdict.own_key,
+            });
         }
         Err(Denied {
             principal: principal.name().to_owned(),
@@ -268,30 +313,31 @@ impl Access {
             .map(drop)
     }
 
-    /// The policy's rule that decides about a right, for the record; nothing when there is none.
-    pub fn deciding_rule(&self, principal: &Principal, right: &Right, gun: Option<&Gun>) -> Option<String> {
-        self.verdict(principal, right, gun.map(Gun::as_str)).rule
+    /// Whether a principal may see that a GUN is there: by the right to list it or to read it, unless a rule denies
+    /// listing it.
+    pub fn shows(&self, principal: &Principal, gun: &str) -> bool {
+        let verdict = |action| self.verdict(principal, &Right::To(action), Some(gun));
+        let list = verdict(Action::List);
+        list.permitted || list.rule.is_none() && verdict(Action::Pull).permitted
     }
 
-    /// Whether a principal may see that a GUN is there.
-    pub fn shows(&self, principal: &Principal, gun: &str) -> bool {
-        [Action::Pull, Action::List].into_iter().any(|action| {
-            let verdict = self.verdict(principal, &Right::To(action), Some(gun));
-            let on_trial = !verdict.enforced
-                && self
-                    .without_policy(principal, &Right::To(Action::Pull))
-                    .denied
-                    .is_none();
-            verdict.denied.is_none() || on_trial
-        })
+    /// Whether anybody at all may read a GUN, so that caches which ask nobody who they are may hand it out.
+    pub fn is_public(&self, gun: &Gun) -> bool {
+        self.openness.anonymous_heard
+            && self
+                .verdict(
+                    &Principal::anonymous(None, None),
+                    &Right::To(Action::Pull),
+                    Some(gun.as_str()),
+                )
+                .permitted
     }
 
     fn verdict(&self, principal: &Principal, right: &Right, gun: Option<&str>) -> Answer {
         let Some(policy) = &self.policy else {
             return self.without_policy(principal, right);
         };
-        // Somebody whose certificate was refused is nobody, not anonymous.
-        let known = (principal.method() != Method::Anonymous).then(|| principal.name());
+        let known = known(principal);
         let asking = |action| Asking {
             principal: known,
             groups: principal.groups(),
@@ -308,8 +354,12 @@ impl Access {
         };
         // What the token service granted needs no further allowance; what the policy forbids stays forbidden.
         let granted = principal.method() == Method::Token && verdict.rule.is_none();
+        let allowed = verdict.allowed || granted;
+        // A policy on trial must not let in whom nobody would let in without it.
+        let on_trial = !verdict.enforced && self.without_policy(principal, right).permitted;
         Answer {
-            denied: (!verdict.allowed && !granted).then(|| match &verdict.rule {
+            permitted: allowed || on_trial,
+            denied: (!allowed).then(|| match &verdict.rule {
                 Some(rule) => format!("the rule {rule} denies it"),
                 None => "no rule allows it".to_owned(),
             }),
@@ -325,8 +375,9 @@ impl Access {
     fn without_policy(&self, principal: &Principal, right: &Right) -> Answer {
         let open = principal.method() != Method::Anonymous
             || principal.refusal().is_none()
-                && (!self.certificates_asked_for || *right == Right::To(Action::Pull));
+                && (!self.openness.identity_asked_for || *right == Right::To(Action::Pull));
         Answer {
+            permitted: open,
             denied: (!open).then(|| "there is no policy".to_owned()),
             enforced: true,
             rule: None,
@@ -335,8 +386,15 @@ impl Access {
     }
 }
 
+/// The name to ask the policy with: somebody whose certificate was refused is nobody, not anonymous.
+fn known(principal: &Principal) -> Option<&str> {
+    (principal.method() != Method::Anonymous).then(|| principal.name())
+}
+
 /// What was found out about a right.
 struct Answer {
+    permitted: bool,
+    /// Why the policy denies it, also where it is on trial.
     denied: Option<String>,
     enforced: bool,
     rule: Option<String>,
@@ -353,13 +411,30 @@ impl std::fmt::Display for Right {
 }
 
 impl Grant<Publish> {
-    /// The delegations that the principal has to have signed itself.
+    /// The roles that the principal has to have signed itself.
     pub fn own_key(&self) -> &[RoleName] {
         &self.own_key
     }
 }
 
+impl CatalogGrant {
+    /// The rule of the policy that decided.
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
+    }
+}
+
 impl<Sort> Grant<Sort> {
+    fn new(principal: Principal, gun: Gun, rule: Option<String>, own_key: Vec<RoleName>) -> Self {
+        Self {
+            principal,
+            gun,
+            rule,
+            own_key,
+            action: PhantomData,
+        }
+    }
+
     /// Who was granted it.
     pub fn principal(&self) -> &Principal {
         &self.principal
@@ -368,5 +443,10 @@ impl<Sort> Grant<Sort> {
     /// The repository it is about.
     pub fn gun(&self) -> &Gun {
         &self.gun
+    }
+
+    /// The rule of the policy that decided.
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
     }
 }

@@ -14,12 +14,13 @@ use platform::{
 use tuf::Gun;
 
 use super::{
+    Sink,
     chain::Chain,
     record::ChangeRecord,
     verify::{self, Findings},
 };
 use crate::{
-    config::ENVIRONMENT_PREFIX,
+    config::{AuditSettings, ENVIRONMENT_PREFIX},
     store::{Store, StoreError},
 };
 
@@ -123,13 +124,16 @@ pub fn run(command: &AuditCommand) -> Result<bool, AuditError> {
             list(&open(config)?, chain.as_ref(), &wanted, *json)?;
             Ok(true)
         }
-        AuditCommand::Verify { config, against } => check(&open(config)?, against),
+        AuditCommand::Verify { config, against } => check(config, against),
     }
 }
 
 fn open(config: &Path) -> Result<Store, AuditError> {
-    let settings = Settings::load(config, ENVIRONMENT_PREFIX)?;
-    let location = Location::read(&settings)?;
+    open_as(&Settings::load(config, ENVIRONMENT_PREFIX)?)
+}
+
+fn open_as(settings: &Settings) -> Result<Store, AuditError> {
+    let location = Location::read(settings)?;
     if location == Location::Memory {
         return Err(AuditError::Memory);
     }
@@ -192,24 +196,51 @@ fn line(record: &ChangeRecord) -> String {
     line
 }
 
-fn check(store: &Store, against: &[PathBuf]) -> Result<bool, AuditError> {
-    let mut findings: Findings = verify::table(store)?;
+fn check(config: &Path, against: &[PathBuf]) -> Result<bool, AuditError> {
+    let settings = Settings::load(config, ENVIRONMENT_PREFIX)?;
+    let audit = AuditSettings::read(&settings)?;
+    let store = open_as(&settings)?;
+    let mut findings: Findings = verify::table(&store, audit.table)?;
+    // The server's own sinks are asked too, as far as they are files that this user can read.
+    let own = audit.sinks.iter().filter_map(|sink| match sink {
+        Sink::File(path) if !against.contains(path) => Some(path),
+        _ => None,
+    });
+    for path in own {
+        match File::open(path) {
+            Ok(file) => compare(&store, path, file, &mut findings)?,
+            Err(cause) => findings.notes.push(format!(
+                "{} (audit.sinks) cannot be read and was not compared: {cause}",
+                path.display()
+            )),
+        }
+    }
     for path in against {
         let file = File::open(path).map_err(|cause| AuditError::File {
             path: path.clone(),
             cause,
         })?;
-        let named = verify::against(store, BufReader::new(file), &mut findings)?;
-        println!("{}: names {named} records", path.display());
+        compare(&store, path, file, &mut findings)?;
+    }
+    for note in &findings.notes {
+        println!("note: {note}");
     }
     for broken in &findings.broken {
         println!("{broken}");
     }
-    let Findings { chains, rows, broken } = findings;
+    let Findings {
+        chains, rows, broken, ..
+    } = findings;
     let verdict = match broken.len() {
         0 => "whole".to_owned(),
         count => format!("broken: {count} findings"),
     };
     println!("{rows} records in {chains} chains: {verdict}");
     Ok(broken.is_empty())
+}
+
+fn compare(store: &Store, path: &Path, file: File, findings: &mut Findings) -> Result<(), StoreError> {
+    let named = verify::against(store, BufReader::new(file), findings)?;
+    println!("{}: names {named} records", path.display());
+    Ok(())
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use platform::{
     args::ConfigFile, config::ConfigError, database::Location, progress::Progress, report::Report,
 };
-use tuf::{Gun, RoleName, Severity};
+use tuf::{Finding, Gun, RoleName, Severity};
 
 use crate::{
     app::{self, StartError},
@@ -218,7 +218,16 @@ impl Check {
             ));
         }
         match self.store.audit(&gun, self.now, self.soon) {
-            Ok(audited) => {
+            Ok(mut audited) => {
+                for finding in self.store.ambiguous(&gun)? {
+                    let known = |other: &Finding| {
+                        (other.role == finding.role && other.version == finding.version)
+                            && other.severity == Severity::Broken
+                    };
+                    if !audited.findings.iter().any(known) {
+                        audited.findings.push(finding);
+                    }
+                }
                 let held = audited.root.as_ref().and_then(|root| self.held(&root.bytes));
                 self.tell(&gun, &audited, held);
             }

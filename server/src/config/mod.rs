@@ -39,6 +39,10 @@ pub const ENVIRONMENT_PREFIX: &str = "NOTARY_SERVER";
 const PUBLISH_LIMIT: i64 = 100 * 1024 * 1024;
 /// Handshakes in flight from one address: many more than those of a build farm behind one.
 const HANDSHAKES_PER_ADDRESS: i64 = 256;
+/// Open connections from one address: many more than those of a build farm behind one.
+const CONNECTIONS_PER_ADDRESS: i64 = 512;
+/// Seconds for which a client may leave an answer unread.
+const WRITE_TIMEOUT: i64 = 30;
 /// Seconds for which caches may keep current metadata; the Notary default.
 const CURRENT_MAX_AGE: i64 = 300;
 /// Seconds for which caches may keep metadata named by version or checksum; the Notary default.
@@ -87,6 +91,10 @@ pub struct Config {
     pub publish_limit: usize,
     /// How many handshakes may be in flight from one address.
     pub handshakes_per_address: usize,
+    /// How many connections may be open from one address.
+    pub connections_per_address: usize,
+    /// How long a client may leave an answer unread.
+    pub write_timeout: Duration,
     /// How long requests in flight get at a stop.
     pub shutdown_timeout: Duration,
 }
@@ -146,6 +154,12 @@ impl Config {
         let handshakes_per_address = settings
             .integer("limits.handshakes_per_address", 1..=i64::from(u16::MAX))?
             .unwrap_or(HANDSHAKES_PER_ADDRESS);
+        let connections_per_address = settings
+            .integer("limits.connections_per_address", 1..=i64::from(u16::MAX))?
+            .unwrap_or(CONNECTIONS_PER_ADDRESS);
+        let write_timeout = settings
+            .integer("limits.write_timeout", 1..=3600)?
+            .unwrap_or(WRITE_TIMEOUT);
         let shutdown_timeout = settings
             .integer("server.shutdown_timeout", 0..=3600)?
             .unwrap_or(SHUTDOWN_TIMEOUT);
@@ -168,6 +182,8 @@ impl Config {
             reload,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
             handshakes_per_address: usize::try_from(handshakes_per_address).unwrap_or(usize::MAX),
+            connections_per_address: usize::try_from(connections_per_address).unwrap_or(usize::MAX),
+            write_timeout: Duration::from_secs(write_timeout.unsigned_abs()),
             shutdown_timeout: Duration::from_secs(shutdown_timeout.unsigned_abs()),
         })
     }

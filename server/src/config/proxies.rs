@@ -13,6 +13,7 @@ use platform::config::{ConfigError, Settings};
 const TRUSTED: &str = "proxies.trusted";
 const BALANCERS: &str = "proxies.load_balancers";
 const CERTIFICATE: &str = "proxies.client_certificate";
+const ADDRESS: &str = "proxies.client_address";
 const FORMATS: [(&str, Option<ForwardedCertificate>); 4] = [
     ("none", None),
     ("xfcc", Some(ForwardedCertificate::Xfcc)),
@@ -48,6 +49,8 @@ enum Word {
 pub struct Vouching {
     from: Vec<IpNet>,
     word: Word,
+    /// Whether they say their client's address in `X-Forwarded-For`.
+    forwarded_for: bool,
 }
 
 /// `proxies.*`: what holds where a listener does not say otherwise.
@@ -56,6 +59,7 @@ pub(super) struct Defaults {
     trusted: Vec<IpNet>,
     balancers: Vec<IpNet>,
     certificate: Option<ForwardedCertificate>,
+    forwarded_for: Option<bool>,
 }
 
 /// What a listener says of proxies.
@@ -80,6 +84,14 @@ impl Vouching {
         // A listener on [::] sees IPv4 clients as mapped addresses.
         let address = address.to_canonical();
         self.from.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether the other end of a TCP connection says its client's address in `X-Forwarded-For`: a reverse proxy,
+    /// never a load balancer, whose clients write their headers themselves.
+    pub fn addresses_from(&self, transport: Option<IpAddr>) -> bool {
+        self.forwarded_for
+            && !self.proxy_protocol()
+            && transport.is_some_and(|address| self.is_proxy(address))
     }
 
     /// Whether certificates are handed on here at all.
@@ -108,6 +120,7 @@ impl Defaults {
             trusted: networks(settings, TRUSTED)?,
             balancers: networks(settings, BALANCERS)?,
             certificate: settings.choice(CERTIFICATE, &FORMATS)?.flatten(),
+            forwarded_for: settings.choice(ADDRESS, &[("none", false), ("x-forwarded-for", true)])?,
         })
     }
 
@@ -124,6 +137,7 @@ impl Defaults {
             return Ok(Vouching {
                 from: said.from.unwrap_or_else(|| self.trusted.clone()),
                 word: Word::None,
+                forwarded_for: self.forwarded_for.unwrap_or(false),
             });
         };
         let (named, from) = match said.from {
@@ -152,6 +166,8 @@ impl Defaults {
         Ok(Vouching {
             from,
             word: Word::Certificate(format),
+            // Whoever writes the one header writes the other.
+            forwarded_for: self.forwarded_for.unwrap_or(true),
         })
     }
 
@@ -199,6 +215,7 @@ impl Defaults {
         Ok(Vouching {
             from,
             word: Word::Address,
+            forwarded_for: false,
         })
     }
 

@@ -101,6 +101,11 @@ impl Table {
         }
     }
 
+    /// Whether a key holds a list.
+    pub fn holds_list(&self, key: &str) -> bool {
+        self.entries.get(key).is_some_and(Value::is_array)
+    }
+
     /// A whole number.
     ///
     /// # Errors

@@ -2,9 +2,9 @@
 
 use actix_web::{
     HttpRequest,
-    http::header::{AUTHORIZATION, HOST, HeaderValue},
+    http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue},
 };
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use super::{
     error::ApiError,
@@ -23,6 +23,9 @@ use crate::{
     store::Standing,
     telemetry::metrics,
 };
+
+/// The addresses that a request came through, nearest last.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// A verified certificate is enough. Whoever has none needs a password or a token, if these are configured; otherwise
 /// they are anonymous, and mostly not let in.
@@ -131,7 +134,7 @@ async fn by_password(
     Some(
         async {
             let credentials = credentials.map_err(refused)?;
-            let address = peer.address.map(|address| address.ip());
+            let address = client_address(generation, peer, request);
             passwords.check(&credentials, address).await.map_err(refused)?;
             let user = credentials.user().to_owned();
             let mut groups = passwords.groups(&user);
@@ -149,6 +152,31 @@ async fn by_password(
         }
         .await,
     )
+}
+
+/// Where somebody logs in from, as far as it is known: whose wrong passwords are counted together. Behind a reverse
+/// proxy that is what the proxy says, or one client could use up the attempts of all.
+fn client_address(generation: &Generation, peer: &Peer, request: &HttpRequest) -> Option<IpAddr> {
+    let direct = peer.address.map(|address| address.ip());
+    let Some(vouching) = generation.ear(peer.listener).map(Ear::vouching) else {
+        return direct;
+    };
+    if !vouching.addresses_from(peer.transport) {
+        return direct;
+    }
+    // Each proxy adds the address that it was asked from at the end; what stands before it is its client's word.
+    let lines = request.headers().get_all(FORWARDED_FOR);
+    let addresses: Vec<&str> = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+        .collect();
+    let client = addresses
+        .iter()
+        .rev()
+        .map(|text| text.parse::<IpAddr>().ok())
+        .find(|address| !address.is_some_and(|address| vouching.is_proxy(address)));
+    client.flatten().or(direct)
 }
 
 fn passwords_at<'a>(generation: &'a Generation, peer: &Peer) -> Option<&'a Arc<Passwords>> {
@@ -176,7 +204,7 @@ async fn admit(state: &State, generation: &Generation, principal: Principal) -> 
             })
             .await?;
     if barred {
-        return Err(IdentityError::Barred(name).into());
+        return Err(IdentityError::Barred(Box::new(principal)).into());
     }
     Ok(principal)
 }

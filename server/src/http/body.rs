@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -16,12 +16,15 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::error::ApiError;
+use super::{connections::InUse, error::ApiError};
 
 /// A body that stops arriving for this long is given up.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A body that has not arrived after this long is given up, however steadily it drips.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// An answer goes out in pieces of this size, in bytes.
+const PIECE: usize = 32 * 1024;
 
 /// The size that the request says its body has, in bytes.
 pub fn announced(request: &HttpRequest) -> Option<u64> {
@@ -61,13 +64,24 @@ pub async fn read(
 ///
 /// A chunked body that nobody can read any more is read to its end by actix, however long that takes. One
 /// that somebody still could read is given up soon after the answer, with time for the client to see it.
-pub fn without_rest(answer: HttpResponse, payload: web::Payload) -> HttpResponse {
-    answer.map_body(|_, body| BoxBody::new(Answer { body, _rest: payload }))
+///
+/// It goes out in pieces, so that no second copy of it is made for a connection. `in_use` lasts until it is sent.
+pub fn without_rest(answer: HttpResponse, payload: web::Payload, in_use: Option<InUse>) -> HttpResponse {
+    answer.map_body(|_, body| {
+        BoxBody::new(Answer {
+            body,
+            rest_of_piece: Bytes::new(),
+            _rest: payload,
+            _in_use: in_use,
+        })
+    })
 }
 
 struct Answer {
     body: BoxBody,
+    rest_of_piece: Bytes,
     _rest: web::Payload,
+    _in_use: Option<InUse>,
 }
 
 impl MessageBody for Answer {
@@ -78,6 +92,13 @@ impl MessageBody for Answer {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        self.body.as_pin_mut().poll_next(cx)
+        if self.rest_of_piece.is_empty() {
+            match ready!(self.body.as_pin_mut().poll_next(cx)) {
+                Some(Ok(piece)) => self.rest_of_piece = piece,
+                end => return Poll::Ready(end),
+            }
+        }
+        let length = self.rest_of_piece.len().min(PIECE);
+        Poll::Ready(Some(Ok(self.rest_of_piece.split_to(length))))
     }
 }

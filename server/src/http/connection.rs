@@ -18,7 +18,9 @@ use tokio::{
 };
 
 use super::{
+    connections::{Connections, OpenConnection, TooMany},
     handshakes::{Displaced, Handshakes},
+    pace::Pace,
     proxy_protocol::{self, ProxyProtocolError},
 };
 use crate::{
@@ -40,7 +42,19 @@ enum Transport {
 pub struct Connection {
     transport: Transport,
     peer: Arc<Peer>,
+    place: Arc<OpenConnection>,
+    pace: Pace,
     closing: Option<Closing>,
+}
+
+/// What bounds connections.
+pub struct Bounds {
+    /// Those that are in their handshakes.
+    pub handshakes: Arc<Handshakes>,
+    /// Those that are past them.
+    pub connections: Arc<Connections>,
+    /// How long a client may leave an answer unread.
+    pub write_timeout: Duration,
 }
 
 /// Why a connection is not taken over.
@@ -55,6 +69,9 @@ pub enum AcceptError {
     /// Others were newer.
     #[error(transparent)]
     Displaced(#[from] Displaced),
+    /// There are too many others.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     /// Only proxies may connect here.
     #[error(
         "this listener expects the PROXY protocol, and the address is not one that PROXY headers come from (proxies.load_balancers)"
@@ -73,7 +90,7 @@ impl Connection {
     /// with a PROXY protocol header.
     pub async fn accept(
         mut tcp: TcpStream,
-        handshakes: &Arc<Handshakes>,
+        bounds: &Bounds,
         generation: &Generation,
         listener: usize,
         behind_proxy: bool,
@@ -91,17 +108,20 @@ impl Connection {
         }
         let address = named.or(transport_address);
         let acceptor = ear.and_then(|ear| ear.acceptor());
+        // A proxy of ours connects for many; of one behind the PROXY protocol the client counts, also one
+        // that claims the address of a proxy.
+        let client = named.map(|client| client.ip());
+        let from = client.or_else(|| transport.filter(|address| !is_proxy(*address)));
         let (stream, certificate, session) = match acceptor {
             None => {
                 let _ = tcp.set_nodelay(true);
                 (Transport::Plain(tcp), PeerCertificate::None, None)
             }
             Some(acceptor) => {
-                // A proxy of ours connects for many; of one behind the PROXY protocol the client counts, also one
-                // that claims the address of a proxy.
-                let client = named.map(|client| client.ip());
-                let from = client.or_else(|| transport.filter(|address| !is_proxy(*address)));
-                let handshake = handshakes.begin(from).hold(Handshake::accept(acceptor, tcp));
+                let handshake = bounds
+                    .handshakes
+                    .begin(from)
+                    .hold(Handshake::accept(acceptor, tcp));
                 let handshake = handshake.await??;
                 let session = session(&handshake.stream);
                 (
@@ -111,11 +131,15 @@ impl Connection {
                 )
             }
         };
+        let identified = matches!(certificate, PeerCertificate::Verified(..));
+        let place = bounds.connections.open(from, identified)?;
         let number = generation.number();
         let peer = Peer::new(address, transport, listener, certificate, number, session);
         Ok(Self {
             transport: stream,
             peer: Arc::new(peer),
+            place: Arc::new(place),
+            pace: Pace::new(bounds.write_timeout),
             closing: None,
         })
     }
@@ -123,6 +147,11 @@ impl Connection {
     /// The other side.
     pub fn peer(&self) -> &Arc<Peer> {
         &self.peer
+    }
+
+    /// Its place among the open connections.
+    pub fn place(&self) -> &Arc<OpenConnection> {
+        &self.place
     }
 
     fn tcp(&mut self) -> &mut TcpStream {
@@ -150,6 +179,9 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.place.has_to_close(cx.waker()) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
             Transport::Tls(tls) => {
@@ -162,13 +194,14 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.transport {
+        let written = match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_write(cx, data),
             Transport::Tls(tls) => {
                 forget_errors();
                 Pin::new(tls).poll_write(cx, data)
             }
-        }
+        };
+        self.pace.judge(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

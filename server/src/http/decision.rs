@@ -14,23 +14,21 @@ use actix_web::{
     },
 };
 use chrono::{DateTime, SecondsFormat, Utc};
-use tuf::Gun;
 use uuid::Uuid;
 
 use super::{
     connection::AcceptError,
     error::ApiError,
+    outcome::Outcome,
     routes::{Operation, Target},
 };
 use crate::{
-    access::{Right, policy::Action},
     app::State,
     audit::record::{Asked, Certificate, Connection, Decision, Revocation, Who},
     generation::{Ear, Generation},
-    identity::{ANONYMOUS, IdentityError, Peer, Principal},
+    identity::{ANONYMOUS, IdentityError, Method, Peer, Principal},
     publish::PublishError,
     revocation::Status,
-    store::Committed,
 };
 
 /// The header that names a request, in its answer too.
@@ -49,6 +47,14 @@ pub struct Seen {
     request_id: String,
     asked: Option<(Arc<Generation>, Target)>,
     principal: Option<Principal>,
+    rule: Option<String>,
+    not_identified: Option<NotIdentified>,
+}
+
+/// Somebody who is answered without an identity, though they tried to show one.
+struct NotIdentified {
+    who: Who,
+    reason: String,
 }
 
 impl Seen {
@@ -66,6 +72,8 @@ impl Seen {
             request_id: given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned),
             asked: None,
             principal: None,
+            rule: None,
+            not_identified: None,
         }
     }
 
@@ -79,6 +87,29 @@ impl Seen {
         let principal = principal.asking_with(&self.request_id);
         self.principal = Some(principal.clone());
         principal
+    }
+
+    /// Whoever asks is not known, which is no reason to refuse the request.
+    pub fn not_identified(&mut self, reason: &ApiError) {
+        let nothing_shown = match reason {
+            ApiError::Unidentified(reason) => matches!(
+                reason,
+                IdentityError::NoCertificate | IdentityError::NoCredentials(_)
+            ),
+            ApiError::Challenged { refusal, .. } => refusal.error.is_none(),
+            _ => false,
+        };
+        if !nothing_shown {
+            self.not_identified = Some(NotIdentified {
+                who: nobody(None, Some(reason)),
+                reason: reason.to_string(),
+            });
+        }
+    }
+
+    /// They may do it, by this rule.
+    pub fn granted(&mut self, rule: Option<&str>) {
+        self.rule = rule.map(str::to_owned);
     }
 
     /// Who asks; empty when nobody knows.
@@ -119,35 +150,51 @@ impl Seen {
         &self,
         state: &State,
         request: &HttpRequest,
-        answer: &Result<HttpResponse, ApiError>,
+        answer: &Result<Outcome, ApiError>,
         took: Duration,
     ) {
         let Some((generation, target)) = self.asked.as_ref().filter(|_| state.audit.any()) else {
             return;
         };
-        let denied = answer.as_ref().err().is_some_and(is_denial);
-        let is_read = !matches!(
-            target.operation,
-            Operation::Publish | Operation::Delete | Operation::RotateKey
-        );
-        if is_read && !denied && !state.config.audit.reads {
+        let (outcome, error) = (answer.as_ref().ok(), answer.as_ref().err());
+        let denied = error.is_some_and(is_denial) || self.not_identified.is_some();
+        let committed = outcome.and_then(|outcome| outcome.committed.as_ref());
+        let changes = committed.is_some()
+            || matches!(
+                target.operation,
+                Operation::Publish | Operation::Delete | Operation::RotateKey
+            );
+        // Load balancers ask how the server is, every second and as nobody.
+        let probe = target.operation == Operation::HealthInfo
+            && self
+                .principal
+                .as_ref()
+                .is_none_or(|principal| principal.method() == Method::Anonymous);
+        if !changes && !denied && (probe || !state.config.audit.reads) {
             return;
         }
-        let committed = answer
-            .as_ref()
-            .ok()
-            .and_then(|response| response.extensions().get::<Committed>().cloned());
-        let (documents, table) =
-            committed.map_or((Vec::new(), None), |stored| (stored.documents, stored.place));
+        let (documents, table) = committed.map_or((Vec::new(), None), |stored| {
+            (stored.documents.clone(), stored.place.clone())
+        });
         let peer = request.conn_data::<Arc<Peer>>();
         let principal = self.principal.as_ref();
         let user_agent = request.headers().get(USER_AGENT);
+        let who = match (&self.not_identified, principal) {
+            (Some(somebody), _) => Who {
+                real_addr: address(peer),
+                ..somebody.who.clone()
+            },
+            (None, Some(principal)) => principal.who(),
+            (None, None) => nobody(peer, error),
+        };
+        let reason = error.map(ToString::to_string);
+        let reason = reason.or_else(|| Some(self.not_identified.as_ref()?.reason.clone()));
         state.audit.write(&Decision {
             ts: state.clock.now(),
             kind: "request",
             request_id: Some(self.request_id.clone()),
             connection: peer.map(|peer| connection(generation, peer)).unwrap_or_default(),
-            who: Some(principal.map_or_else(|| nobody(peer, answer.as_ref().err()), Principal::who)),
+            who: Some(who),
             chain_len: principal
                 .and_then(Principal::certificate)
                 .map(|vouched| vouched.chain.len()),
@@ -157,12 +204,12 @@ impl Seen {
                 ..asked(target)
             },
             decision: if denied { "denied" } else { "allowed" },
-            policy_rule: self.rule(generation, target, answer.as_ref().err()),
-            reason: answer.as_ref().err().map(ToString::to_string),
+            policy_rule: self.deciding_rule(answer),
+            reason,
             http_status: Some(
                 answer
                     .as_ref()
-                    .map_or_else(ApiError::status, HttpResponse::status)
+                    .map_or_else(ApiError::status, |outcome| outcome.response.status())
                     .as_u16(),
             ),
             latency_ms: Some(took.as_secs_f64() * 1000.0),
@@ -175,24 +222,16 @@ impl Seen {
     }
 
     /// The rule that denied it, or that allowed it.
-    fn rule(&self, generation: &Generation, target: &Target, error: Option<&ApiError>) -> Option<String> {
-        if let Some(ApiError::Denied(denied) | ApiError::PublishDenied(denied)) = error {
-            return denied.rule.clone();
+    fn deciding_rule(&self, answer: &Result<Outcome, ApiError>) -> Option<String> {
+        match answer {
+            Err(
+                ApiError::Denied(denied)
+                | ApiError::PublishDenied(denied)
+                | ApiError::Publish(PublishError::Denied(denied)),
+            ) => denied.rule.clone(),
+            Ok(Outcome { rule: Some(rule), .. }) => Some(rule.clone()),
+            _ => self.rule.clone(),
         }
-        let right = match target.operation {
-            Operation::Publish | Operation::ReadKey => Right::PushSomething,
-            Operation::RotateKey => Right::To(Action::RotateKey),
-            Operation::Delete => Right::To(Action::Delete),
-            Operation::Changefeed => Right::To(Action::Changefeed),
-            Operation::ReadByChecksum | Operation::ReadByVersion | Operation::ReadCurrent => {
-                Right::To(Action::Pull)
-            }
-            _ => return None,
-        };
-        let gun = target.gun.as_deref().and_then(|gun| Gun::parse(gun).ok());
-        generation
-            .access
-            .deciding_rule(self.principal.as_ref()?, &right, gun.as_ref())
     }
 }
 
@@ -203,12 +242,21 @@ fn is_denial(error: &ApiError) -> bool {
         ApiError::Unidentified(_)
             | ApiError::Denied(_)
             | ApiError::PublishDenied(_)
-            | ApiError::Publish(PublishError::NotOwnKey { .. })
+            | ApiError::GunPrefix(_)
+            | ApiError::Publish(PublishError::Denied(_) | PublishError::NotOwnKey { .. })
     ) || matches!(error.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
-/// Somebody who could not be identified, with the certificate they showed.
+fn address(peer: Option<&Arc<Peer>>) -> Option<String> {
+    peer.and_then(|peer| peer.address)
+        .map(|address| address.to_string())
+}
+
+/// Somebody who is not let in: by name, if that is known, or with the certificate they showed.
 fn nobody(peer: Option<&Arc<Peer>>, error: Option<&ApiError>) -> Who {
+    if let Some(ApiError::Unidentified(IdentityError::Barred(principal))) = error {
+        return principal.who();
+    }
     let certificate = match error {
         Some(ApiError::Unidentified(
             IdentityError::Rejected(certificate, _)
@@ -220,9 +268,7 @@ fn nobody(peer: Option<&Arc<Peer>>, error: Option<&ApiError>) -> Who {
     };
     Who {
         principal: ANONYMOUS.to_owned(),
-        real_addr: peer
-            .and_then(|peer| peer.address)
-            .map(|address| address.to_string()),
+        real_addr: address(peer),
         cert: certificate,
         ..Who::default()
     }
@@ -276,6 +322,8 @@ fn asked(target: &Target) -> Asked {
             Operation::Delete => "delete",
             Operation::Changefeed => "changefeed",
             Operation::BasicInfo => "basic-info",
+            Operation::HealthInfo => "health",
+            Operation::Overview => "overview",
             Operation::Repositories | Operation::Repository | Operation::Tags => "list",
             Operation::Version => "version",
             Operation::Settings => "settings",

@@ -1,6 +1,6 @@
 //! The way of every request: route, prefix, identity, authorization, handler, answer.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -16,14 +16,25 @@ use tuf::Gun;
 use super::{
     api,
     authenticate::authenticate,
-    body, changefeed,
+    body,
+    browser::{self, OwnOrigins},
+    changefeed,
+    connections::OpenConnection,
     decision::Seen,
     error::ApiError,
-    keys, metadata, repository,
+    keys, metadata,
+    outcome::Outcome,
+    repository,
     routes::{self, Operation, Resolution, Target},
     status,
 };
-use crate::{app::State, telemetry};
+use crate::{
+    app::State,
+    generation::Generation,
+    identity::{Method, Peer, Principal},
+    revocation::Class,
+    telemetry,
+};
 
 /// Answers any request.
 pub async fn dispatch(
@@ -32,6 +43,9 @@ pub async fn dispatch(
     state: web::Data<State>,
 ) -> HttpResponse {
     let started = Instant::now();
+    let in_use = request
+        .conn_data::<Arc<OpenConnection>>()
+        .map(|connection| connection.begin());
     let resolution = routes::resolve(request.method(), request.uri().path(), request.query_string());
     let operation = match &resolution {
         Resolution::Target(target) => target.operation,
@@ -39,17 +53,19 @@ pub async fn dispatch(
     };
     let mut seen = Seen::new(&request);
     let answer = match resolution {
-        Resolution::MethodNotAllowed => Ok(HttpResponse::MethodNotAllowed().finish()),
+        Resolution::MethodNotAllowed => Ok(HttpResponse::MethodNotAllowed().finish().into()),
         Resolution::ReadOnly => Err(ApiError::ReadOnly),
         Resolution::Moved(location) => Ok(HttpResponse::MovedPermanently()
             .insert_header((LOCATION, location))
-            .finish()),
+            .finish()
+            .into()),
         Resolution::Target(target) => handle(&state, &request, &mut payload, &target, &mut seen).await,
     };
     if let Err(error) = &answer {
         report(&request, error, &seen);
     }
     seen.record(&state, &request, &answer, started.elapsed());
+    let answer = answer.map(|outcome| outcome.response);
     let mut response = answer.unwrap_or_else(|error| match (&error, operation) {
         (ApiError::Unidentified(reason), Operation::Overview) if wants_page(&request) => api::refused(reason),
         _ => error.to_response(operation.is_api()),
@@ -58,7 +74,7 @@ pub async fn dispatch(
     seen.warn(&mut response, state.clock.now());
     telemetry::metrics::record(
         operation.label(),
-        request.method().as_str(),
+        request.method(),
         response.status(),
         telemetry::metrics::Cost {
             duration: started.elapsed(),
@@ -79,7 +95,7 @@ pub async fn dispatch(
         peer.address = request.peer_addr().map(tracing::field::display),
         "answered"
     );
-    body::without_rest(response, payload)
+    body::without_rest(response, payload, in_use)
 }
 
 async fn handle(
@@ -88,27 +104,40 @@ async fn handle(
     payload: &mut web::Payload,
     target: &Target,
     seen: &mut Seen,
-) -> Result<HttpResponse, ApiError> {
-    match target.operation {
-        Operation::Health => return Ok(status::health(state)),
-        Operation::Metrics => return Ok(status::metrics(state)),
-        _ => {}
-    }
+) -> Result<Outcome, ApiError> {
     let generation = state.generation.load_full();
     match target.operation {
-        Operation::Ca => return api::ca(&generation, request),
-        Operation::SetupScript => return api::setup_script(state, &generation),
-        Operation::OpenApi => return api::description(),
+        Operation::Health => return Ok(status::health(state).into()),
+        Operation::Metrics => return Ok(status::metrics(state).into()),
+        Operation::Ca => return Ok(api::ca(&generation, request)?.into()),
+        Operation::SetupScript => return Ok(api::setup_script(state, &generation)?.into()),
+        Operation::OpenApi => return Ok(api::description()?.into()),
+        // Open to everybody; but whoever says who they are is taken at their word no more than elsewhere.
         Operation::HealthInfo => {
-            let caller = authenticate(state, &generation, request, target).await.ok();
-            return api::health(state, &generation, caller.as_ref());
+            seen.asked(&generation, target);
+            let caller = match authenticate(state, &generation, request, target).await {
+                Ok(principal) => Some(seen.identified(principal)),
+                Err(reason) => {
+                    seen.not_identified(&reason);
+                    None
+                }
+            };
+            return Ok(api::health(state, &generation, caller.as_ref())?.into());
         }
         _ => {}
     }
-    check_prefix(state, target)?;
     seen.asked(&generation, target);
+    check_prefix(state, target)?;
     let principal = authenticate(state, &generation, request, target).await?;
     let principal = seen.identified(principal);
+    if principal.method() != Method::Anonymous
+        && let Some(connection) = request.conn_data::<Arc<OpenConnection>>()
+    {
+        connection.identified();
+    }
+    if target.operation.class() == Class::Write {
+        browser::check(request, &own_origins(state, &generation, request))?;
+    }
     let access = &generation.access;
     if target.operation == Operation::Overview {
         access.identified(&principal)?;
@@ -116,23 +145,10 @@ async fn handle(
         if !wants_page(request) {
             return Err(ApiError::NoRoute);
         }
-        return api::overview(state, access, &principal).await;
+        return Ok(api::overview(state, access, &principal).await?.into());
     }
     if target.operation.is_api() {
-        accepts_json(request)?;
-        let (query, which) = (
-            request.query_string(),
-            target.which.as_deref().unwrap_or_default(),
-        );
-        return match target.operation {
-            Operation::BasicInfo => api::basic_info(state, access, &principal).await,
-            Operation::Repositories => api::list(state, access, &principal, query).await,
-            Operation::Tags => api::tags(state, access, &principal, which).await,
-            Operation::Repository => api::one(state, access, &principal, which).await,
-            Operation::Version => api::version(access, &principal),
-            Operation::Settings => api::settings(state, &generation, &principal),
-            _ => Err(ApiError::NoRoute),
-        };
+        return answer_api(state, &generation, request, &principal, target).await;
     }
     let gun = target.gun.as_deref().map(Gun::parse).transpose();
     let gun = match (gun, target.operation) {
@@ -150,12 +166,17 @@ async fn handle(
         return match target.operation {
             Operation::Ping => {
                 access.ping(&principal)?;
-                Ok(HttpResponse::Ok().content_type(ContentType::json()).body("{}"))
+                Ok(HttpResponse::Ok()
+                    .content_type(ContentType::json())
+                    .body("{}")
+                    .into())
             }
             Operation::Changefeed => {
                 let actors = access.may_see_actors(&principal, None);
-                let _grant = access.authorize_catalog(principal)?;
-                changefeed::read(state, None, request.query_string(), actors).await
+                seen.granted(access.authorize_catalog(&principal)?.rule());
+                changefeed::read(state, None, request.query_string(), actors)
+                    .await
+                    .map(Outcome::from)
             }
             _ => {
                 access.identified(&principal)?;
@@ -168,26 +189,78 @@ async fn handle(
             let grant = access
                 .authorize(principal, gun)
                 .map_err(ApiError::PublishDenied)?;
+            seen.granted(grant.rule());
             repository::publish(state, access, request, payload, grant).await
         }
-        Operation::Delete => repository::delete(state, access.authorize(principal, gun)?).await,
+        Operation::Delete => {
+            let grant = access.authorize(principal, gun)?;
+            seen.granted(grant.rule());
+            repository::delete(state, grant).await
+        }
         Operation::ReadByChecksum | Operation::ReadByVersion | Operation::ReadCurrent => {
-            metadata::read(state, request, access.authorize(principal, gun)?, target).await
+            let grant = access.authorize(principal, gun)?;
+            seen.granted(grant.rule());
+            metadata::read(state, access, request, grant, target)
+                .await
+                .map(Outcome::from)
         }
         Operation::ReadKey => {
             // The first step of a first publish, so it is refused in the words that its publisher gets to see.
             let grant = access
                 .authorize(principal, gun)
                 .map_err(ApiError::PublishDenied)?;
+            seen.granted(grant.rule());
             keys::read(state, grant, target).await
         }
-        Operation::RotateKey => keys::rotate(state, access.authorize(principal, gun)?, target).await,
+        Operation::RotateKey => {
+            let grant = access.authorize(principal, gun)?;
+            seen.granted(grant.rule());
+            keys::rotate(state, grant, target).await
+        }
         Operation::Changefeed => {
             let actors = access.may_see_actors(&principal, Some(&gun));
             let grant = access.authorize_changes(principal, gun)?;
-            changefeed::read(state, Some(grant.gun().clone()), request.query_string(), actors).await
+            seen.granted(grant.rule());
+            changefeed::read(state, Some(grant.gun().clone()), request.query_string(), actors)
+                .await
+                .map(Outcome::from)
         }
         _ => Err(ApiError::NoRoute),
+    }
+}
+
+async fn answer_api(
+    state: &State,
+    generation: &Generation,
+    request: &HttpRequest,
+    principal: &Principal,
+    target: &Target,
+) -> Result<Outcome, ApiError> {
+    accepts_json(request)?;
+    let access = &generation.access;
+    let (query, which) = (
+        request.query_string(),
+        target.which.as_deref().unwrap_or_default(),
+    );
+    let response = match target.operation {
+        Operation::BasicInfo => api::basic_info(state, access, principal).await,
+        Operation::Repositories => api::list(state, access, principal, query).await,
+        Operation::Tags => api::tags(state, access, principal, which).await,
+        Operation::Repository => api::one(state, access, principal, which).await,
+        Operation::Version => api::version(access, principal),
+        Operation::Settings => api::settings(state, generation, principal),
+        _ => Err(ApiError::NoRoute),
+    };
+    response.map(Outcome::from)
+}
+
+/// The origins of this server's own pages, for a request to one of its listeners.
+fn own_origins<'a>(state: &'a State, generation: &'a Generation, request: &HttpRequest) -> OwnOrigins<'a> {
+    let position = request.conn_data::<Arc<Peer>>().map(|peer| peer.listener);
+    OwnOrigins {
+        external_url: state.config.public.external_url.as_deref(),
+        listener: position.and_then(|position| state.config.listeners.get(position)),
+        ear: position.and_then(|position| generation.ear(position)),
     }
 }
 

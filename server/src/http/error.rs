@@ -12,6 +12,7 @@ use actix_web::{
 use serde_json::{Value, json};
 use tuf::{IntakeError, Rejection};
 
+use super::browser::CrossSite;
 use detail::{
     access_detail, clip, denied_detail, identity_detail, rejection_detail, shorten, validation_detail,
 };
@@ -73,6 +74,9 @@ pub enum ApiError {
     /// The client may not do this.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// A page of another site made a browser ask.
+    #[error(transparent)]
+    CrossSite(#[from] CrossSite),
     /// What is asked for is only read.
     #[error("this can only be read")]
     ReadOnly,
@@ -200,6 +204,16 @@ impl ApiError {
                 text("This can only be read, with GET."),
                 Value::Null,
             ),
+            Self::CrossSite(reason) => Answer(
+                StatusCode::FORBIDDEN,
+                "CROSS_SITE",
+                shorten(&reason.to_string()),
+                json!({
+                    "reason": "cross_site",
+                    "hint": "programs send neither Origin nor Sec-Fetch-Site; \
+                             for pages of this server's own, set server.external_url to its address",
+                }),
+            ),
             Self::NotAcceptable => Answer(
                 StatusCode::NOT_ACCEPTABLE,
                 "NOT_ACCEPTABLE",
@@ -233,6 +247,7 @@ impl ApiError {
                 validation_detail("ErrValidation", reason),
             ),
             Self::Intake(refusal) => intake_answer(refusal),
+            Self::Publish(PublishError::Denied(denied)) => Self::PublishDenied(denied.clone()).answer(),
             Self::Publish(error) => publish_answer(error),
             Self::GunPrefix(prefixes) => bad_request(
                 "INVALID_GUN",
@@ -396,7 +411,7 @@ fn publish_answer(error: &PublishError) -> Answer {
             "Update sent by the client is invalid.",
             rejection_detail(rejection),
         ),
-        PublishError::NotOwnKey { .. } => bad_request(
+        PublishError::NotOwnKey { .. } | PublishError::Denied(_) => bad_request(
             "INVALID_UPDATE",
             "Update sent by the client is invalid.",
             validation_detail("ErrValidation", &error.to_string()),

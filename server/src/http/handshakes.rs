@@ -11,16 +11,15 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use super::origin::origin;
 use crate::telemetry::metrics;
 
 /// How many handshakes may be in flight, if there are descriptors enough.
 const IN_FLIGHT: u64 = 8192;
-/// Of its descriptors a process may use this share for handshakes: half.
-const SHARE_OF_DESCRIPTORS: u64 = 2;
+/// Of its descriptors a process may use this share for handshakes: a quarter.
+const SHARE_OF_DESCRIPTORS: u64 = 4;
 /// A flood is warned about once in this time.
 const WARN_EVERY: Duration = Duration::from_secs(60);
-/// The bits of an IPv6 address that tell one subscriber from another (RFC 6177).
-const SUBSCRIBER_PREFIX: u32 = 64;
 
 /// Every handshake in flight.
 pub struct Handshakes {
@@ -148,17 +147,6 @@ impl Drop for Place {
     }
 }
 
-/// What counts as one address: with IPv6, a subscriber has 2^64 of them.
-fn origin(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let host_bits = u128::BITS - SUBSCRIBER_PREFIX;
-            IpAddr::V6((address.to_bits() >> host_bits << host_bits).into())
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,7 +183,7 @@ mod tests {
 
     #[test]
     fn when_all_places_are_taken_the_oldest_of_all_makes_room() {
-        let handshakes = Arc::new(Handshakes::new(10, 4));
+        let handshakes = Arc::new(Handshakes::new(10, 8));
         let mut first = handshakes.begin(Some(IpAddr::from([10, 0, 0, 1])));
         let _second = handshakes.begin(None);
         assert!(!given_up(&mut first));

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::header::ContentType};
 use tuf::{Gun, PublicKey, RoleName};
 
-use super::{error::ApiError, routes::Target};
+use super::{error::ApiError, outcome::Outcome, routes::Target};
 use crate::{
     access::{Grant, ReadKey, RotateKey},
     app::{ServiceError, State},
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The key that the GUN's root names for the role; a new one when the signer holds none of them.
-pub async fn read(state: &State, grant: Grant<ReadKey>, target: &Target) -> Result<HttpResponse, ApiError> {
+pub async fn read(state: &State, grant: Grant<ReadKey>, target: &Target) -> Result<Outcome, ApiError> {
     let role = role(target)?;
     let gun = grant.gun().clone();
     let root = state
@@ -26,19 +26,26 @@ pub async fn read(state: &State, grant: Grant<ReadKey>, target: &Target) -> Resu
             .map_err(|cause| ApiError::StoredState(format!("root of {gun}: {cause}")))?;
         for key in listed {
             if let Some(held) = state.keys.key_info(key.id()).await.map_err(ServiceError::from)? {
-                return Ok(answer(&held));
+                return Ok(answer(&held).into());
             }
         }
     }
-    Ok(answer(&create(state, &gun, &role).await?))
+    let key = create(state, &gun, &role).await?;
+    let detail = key.id().to_string();
+    // The key may have been made just now, or earlier for a publish that did not come: either way it is handed out.
+    let handed_out = Committed {
+        documents: Vec::new(),
+        place: None,
+    };
+    tracing::info!(
+        repo.gun = %gun, role.name = %role, key.id = detail, principal = grant.principal().name(),
+        "handed out a key that no root names yet"
+    );
+    Ok(Outcome::changed(answer(&key), handed_out))
 }
 
 /// A key that the GUN's root does not name yet; it takes effect when a root that names it is published.
-pub async fn rotate(
-    state: &State,
-    grant: Grant<RotateKey>,
-    target: &Target,
-) -> Result<HttpResponse, ApiError> {
+pub async fn rotate(state: &State, grant: Grant<RotateKey>, target: &Target) -> Result<Outcome, ApiError> {
     let role = role(target)?;
     tracing::info!(
         repo.gun = %grant.gun(), role.name = %role, principal = grant.principal().name(),
@@ -56,12 +63,11 @@ pub async fn rotate(
     let place = state
         .with_store(move |store| store.record_change(&gun, &actor, change, now))
         .await?;
-    let mut response = answer(&key);
-    response.extensions_mut().insert(Committed {
+    let committed = Committed {
         documents: Vec::new(),
         place,
-    });
-    Ok(response)
+    };
+    Ok(Outcome::changed(answer(&key), committed))
 }
 
 fn role(target: &Target) -> Result<RoleName, ApiError> {

@@ -9,7 +9,8 @@ use actix_web::{App, dev::AppConfig, web};
 use platform::{descriptors, tls::HandshakeError};
 
 use super::{
-    connection::{AcceptError, Connection},
+    connection::{AcceptError, Bounds, Connection},
+    connections::Connections,
     decision,
     dispatch::dispatch,
     handshakes::Handshakes,
@@ -19,6 +20,8 @@ use crate::{app::State, telemetry};
 
 /// How many connections the system keeps until they are accepted, in a burst.
 const BACKLOG: i32 = 4096;
+/// More than there can be of connections and handshakes together.
+const CONNECTIONS_PER_WORKER: usize = 65_536;
 /// A client has this long to send the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// An idle connection is kept this long.
@@ -44,9 +47,15 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
     let mut builder = Server::build()
         .workers(std::thread::available_parallelism().map_or(2, usize::from))
         .shutdown_timeout(config.shutdown_timeout.as_secs())
+        // Connections are bounded below; a worker that stops accepting would let nobody make room.
+        .max_concurrent_connections(CONNECTIONS_PER_WORKER)
         .disable_signals();
     let descriptors = descriptors::raise_limit();
-    let handshakes = Arc::new(Handshakes::new(config.handshakes_per_address, descriptors));
+    let bounds = Arc::new(Bounds {
+        handshakes: Arc::new(Handshakes::new(config.handshakes_per_address, descriptors)),
+        connections: Arc::new(Connections::new(config.connections_per_address, descriptors)),
+        write_timeout: config.write_timeout,
+    });
     // Hidden from actix' documentation, but what its own server uses: without it connections that nobody
     // uses are kept open, and hold up a stop, until they time out.
     let stopping = builder.graceful_shutdown_signal();
@@ -68,11 +77,10 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
         let listener = std::net::TcpListener::bind(address).map_err(bind_error)?;
         listener.set_nonblocking(true).map_err(bind_error)?;
         rustix::net::listen(&listener, BACKLOG).map_err(|cause| bind_error(cause.into()))?;
-        let (state, stopping, handshakes) = (state.clone(), stopping.clone(), Arc::clone(&handshakes));
+        let (state, stopping, bounds) = (state.clone(), stopping.clone(), Arc::clone(&bounds));
         builder = builder
             .listen("http", listener, move || {
-                let (state, stopping, handshakes) =
-                    (state.clone(), stopping.clone(), Arc::clone(&handshakes));
+                let (state, stopping, bounds) = (state.clone(), stopping.clone(), Arc::clone(&bounds));
                 let app = App::new()
                     .app_data(state.clone())
                     .default_service(web::to(dispatch));
@@ -86,11 +94,12 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
                     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
                     .on_connect_ext(|connection: &Connection, data| {
                         data.insert(connection.peer().clone());
+                        data.insert(connection.place().clone());
                     })
                     .h1(map_config(app.into_factory(), |_| AppConfig::default()));
                 let accept = fn_service(move |tcp: actix_rt::net::TcpStream| {
-                    let (state, handshakes) = (state.clone(), Arc::clone(&handshakes));
-                    async move { accept(tcp, &state, &handshakes, position, behind_proxy).await }
+                    let (state, bounds) = (state.clone(), Arc::clone(&bounds));
+                    async move { accept(tcp, &state, &bounds, position, behind_proxy).await }
                 });
                 accept.and_then(
                     http.map_err(|cause| tracing::debug!(reason = ?cause, "a connection ended early")),
@@ -104,13 +113,13 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
 async fn accept(
     tcp: actix_rt::net::TcpStream,
     state: &State,
-    handshakes: &Arc<Handshakes>,
+    bounds: &Bounds,
     listener: usize,
     behind_proxy: bool,
 ) -> Result<(Connection, Option<SocketAddr>), ()> {
     let address = tcp.peer_addr().ok();
     let generation = state.generation.load_full();
-    match Connection::accept(tcp, handshakes, &generation, listener, behind_proxy).await {
+    match Connection::accept(tcp, bounds, &generation, listener, behind_proxy).await {
         Ok(connection) => {
             let address = connection.peer().address;
             Ok((connection, address))
@@ -118,7 +127,8 @@ async fn accept(
         Err(
             AcceptError::Handshake(HandshakeError::Closed)
             | AcceptError::Proxy(ProxyProtocolError::Closed)
-            | AcceptError::Displaced(_),
+            | AcceptError::Displaced(_)
+            | AcceptError::TooMany(_),
         ) => Err(()),
         Err(reason) => {
             telemetry::metrics::handshake_refused();

@@ -14,7 +14,7 @@ use super::{
     routes::{Operation, Target},
 };
 use crate::{
-    access::{Grant, Pull},
+    access::{Access, Grant, Pull},
     app::State,
     refresh,
     store::Stored,
@@ -23,6 +23,7 @@ use crate::{
 /// Answers a read of metadata.
 pub async fn read(
     state: &State,
+    access: &Access,
     request: &HttpRequest,
     grant: Grant<Pull>,
     target: &Target,
@@ -50,12 +51,13 @@ pub async fn read(
     if target.operation == Operation::ReadCurrent && target.role.as_deref() == Some("timestamp") {
         state.pulls.count(grant.gun().as_str());
     }
-    Ok(answer(
-        request,
-        &stored,
+    let caching = Caching {
         max_age,
-        target.operation == Operation::ReadCurrent,
-    ))
+        current: target.operation == Operation::ReadCurrent,
+        public: access.is_public(grant.gun()),
+    };
+    let bytes = state.documents.share(&stored.document);
+    Ok(answer(request, &stored, bytes, &caching))
 }
 
 async fn by_version(
@@ -92,7 +94,32 @@ async fn by_checksum(
         .await?)
 }
 
-fn answer(request: &HttpRequest, stored: &Stored, max_age: u32, current: bool) -> HttpResponse {
+/// What caches are told of a document.
+struct Caching {
+    /// How long it may be kept, in seconds.
+    max_age: u32,
+    /// Whether another document may take its place.
+    current: bool,
+    /// Whether anybody may read it; otherwise only the client itself may keep it.
+    public: bool,
+}
+
+impl Caching {
+    /// The value of `Cache-Control` (RFC 9111, section 5.2.2); nothing if it must not be kept.
+    fn header(&self) -> Option<String> {
+        let max_age = self.max_age;
+        let revalidate = if self.current { ", must-revalidate" } else { "" };
+        match (max_age, self.public) {
+            (0, _) => None,
+            (_, true) => Some(format!(
+                "public, max-age={max_age}, s-maxage={max_age}{revalidate}"
+            )),
+            (_, false) => Some(format!("private, max-age={max_age}{revalidate}")),
+        }
+    }
+}
+
+fn answer(request: &HttpRequest, stored: &Stored, bytes: web::Bytes, caching: &Caching) -> HttpResponse {
     let tag = format!("\"{}\"", stored.document.sha256.as_hex());
     let known = request
         .headers()
@@ -108,13 +135,11 @@ fn answer(request: &HttpRequest, stored: &Stored, max_age: u32, current: bool) -
     } else {
         HttpResponse::Ok()
     };
-    if max_age == 0 {
+    if let Some(value) = caching.header() {
+        response.insert_header((CACHE_CONTROL, value));
+    } else {
         response.insert_header((CACHE_CONTROL, "max-age=0, no-cache, no-store"));
         response.insert_header((PRAGMA, "no-cache"));
-    } else {
-        let revalidate = if current { ", must-revalidate" } else { "" };
-        let value = format!("public, max-age={max_age}, s-maxage={max_age}{revalidate}");
-        response.insert_header((CACHE_CONTROL, value));
     }
     if let Some(stored_at) = stored.stored_at {
         response.insert_header((
@@ -127,5 +152,5 @@ fn answer(request: &HttpRequest, stored: &Stored, max_age: u32, current: bool) -
         return response.finish();
     }
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-    response.body(web::Bytes::clone(&stored.document.bytes))
+    response.body(bytes)
 }

@@ -3,8 +3,10 @@
 mod api;
 mod authenticate;
 mod body;
+mod browser;
 mod changefeed;
 mod connection;
+mod connections;
 mod decision;
 mod dispatch;
 mod error;
@@ -13,9 +15,14 @@ mod keys;
 mod listener;
 mod metadata;
 mod multipart;
+mod origin;
+mod outcome;
+mod pace;
 mod proxy_protocol;
 mod repository;
 mod routes;
+mod shared_documents;
 mod status;
 
 pub use listener::{ListenError, listen};
+pub use shared_documents::SharedDocuments;

@@ -187,7 +187,8 @@ static MATCHERS: LazyLock<Vec<(&str, Regex, Operation)>> = LazyLock::new(|| {
         .collect()
 });
 
-/// What has to be encoded in a path so that it means the same when it comes back.
+/// What has to be encoded in a path so that it means the same when it comes back. A browser reads `\` as `/`
+/// (WHATWG URL, "special" schemes), so a bare one would turn a path into the address of another host.
 const PATH: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -196,7 +197,14 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'<')
     .add(b'>')
     .add(b'?')
-    .add(b'`');
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// A matched route with its parameters, decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -421,6 +429,39 @@ mod tests {
         assert_eq!(
             resolve(&Method::GET, "/../../v2/", ""),
             Resolution::Moved("/v2/".into())
+        );
+    }
+
+    #[test]
+    fn redirects_stay_on_this_host() {
+        for path in [
+            "/%5cevil.example//",
+            "/%5C%5Cevil.example/./",
+            "/.//evil.example//x",
+            "/x/..//%5cevil.example//",
+            "/%2f%5cevil.example//",
+            "/%09/%5cevil.example/",
+            "/%0d%0a%5c//",
+            "\\\\evil.example//",
+        ] {
+            match resolve(&Method::GET, path, "") {
+                Resolution::Moved(location) => assert!(
+                    location.starts_with('/')
+                        && !location[1..].starts_with(['/', '\\'])
+                        && location
+                            .bytes()
+                            .all(|byte| byte.is_ascii_graphic() && byte != b'\\'),
+                    "{path} leads to {location}"
+                ),
+                other => assert!(
+                    matches!(other, Resolution::Target(_)),
+                    "{path} leads to {other:?}"
+                ),
+            }
+        }
+        assert_eq!(
+            resolve(&Method::GET, "/%5cevil.example//", ""),
+            Resolution::Moved("/%5Cevil.example/".into())
         );
     }
 

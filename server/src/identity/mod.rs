@@ -93,8 +93,8 @@ pub enum IdentityError {
     #[error("client certificate rejected: {1}")]
     Revoked(Box<ClientCertificate>, RevocationError),
     /// The principal is on our own list of who must not get in.
-    #[error("{0} is barred from this server")]
-    Barred(String),
+    #[error("{} is barred from this server", .0.name())]
+    Barred(Box<Principal>),
     /// A proxy of ours sent a header that cannot be used.
     #[error("forwarded client certificate rejected: {0}")]
     Forwarded(#[from] ForwardedError),

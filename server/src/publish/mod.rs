@@ -4,14 +4,14 @@ mod explain;
 mod sign;
 
 use actix_web::web;
-use tuf::{Gun, Rejection, RoleName, SignedUpdate, Upload, Version};
+use tuf::{CheckedUpdate, Document, Gun, PublicKey, Rejection, RoleName, SignedUpdate, Upload};
 
 pub use sign::{SignError, complete, complete_timestamp};
 
 use crate::{
-    access::{Grant, Publish},
+    access::{Access, Denied, Grant, Publish},
     app::{ServiceError, State},
-    store::{Actor, CommitError, Committed, TrustedState},
+    store::{Actor, Base, CommitError, Committed, TrustedState},
 };
 
 /// How often an update is checked and signed anew because the GUN moved on meanwhile without touching
@@ -27,7 +27,7 @@ pub enum PublishError {
     /// A version of an uploaded role, or a newer one, is already there.
     #[error("somebody else published first")]
     Conflict,
-    /// A delegation has to be signed by whoever publishes it, and is not.
+    /// A document has to be signed by whoever publishes it, and is not.
     #[error(
         "{principal} may publish {role} only if it is signed with a key of their own: one registered to their account, or that of their certificate"
     )]
@@ -37,6 +37,9 @@ pub enum PublishError {
         /// What.
         role: RoleName,
     },
+    /// The GUN is not there, or not any more, and the publisher may not make it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The database or the signing service failed.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -48,19 +51,25 @@ pub enum PublishError {
 /// When the upload is refused, comes too late, or cannot be signed or stored.
 pub async fn publish(
     state: &State,
+    access: &Access,
     grant: &Grant<Publish>,
     upload: Upload,
 ) -> Result<Committed, PublishError> {
     let gun = grant.gun();
     let roles = upload.roles();
     for _ in 0..ATTEMPTS {
-        let (checked, base) = check(state, gun, upload.clone()).await?;
-        check_own_keys(state, grant, &checked).await?;
+        let found = check(state, gun, upload.clone()).await?;
+        // Of the moment that the commit builds on: a GUN that was deleted since is made anew, which is another right.
+        if found.makes_the_gun {
+            access.check_init(grant)?;
+        }
+        let checked = found.checked?;
+        check_own_keys(state, grant, &checked, found.root.as_ref()).await?;
         let update = match complete(&state.keys, checked).await {
             Ok(update) => update,
             Err(error) => return Err(explain::explain(state, gun, error).await),
         };
-        match store(state, gun, base, update, grant.principal().actor()).await {
+        match store(state, gun, found.base, update, grant.principal().actor()).await {
             Ok(committed) => {
                 let roles: Vec<&str> = roles.iter().map(tuf::RoleName::as_str).collect();
                 tracing::info!(
@@ -75,30 +84,41 @@ pub async fn publish(
     Err(PublishError::Conflict)
 }
 
-/// Reads the trusted state and checks the upload against it; also returns the timestamp version it builds on.
-async fn check(
-    state: &State,
-    gun: &Gun,
-    upload: Upload,
-) -> Result<(tuf::CheckedUpdate, Option<Version>), PublishError> {
+/// What one look at the trusted state says about an upload.
+struct Found {
+    /// The update, if it may be stored.
+    checked: Result<CheckedUpdate, PublishError>,
+    /// Whether no root is stored, and the upload brings the first one.
+    makes_the_gun: bool,
+    /// The stored root.
+    root: Option<Document>,
+    /// The state that the update builds on.
+    base: Option<Base>,
+}
+
+/// Reads the trusted state and checks the upload against it.
+async fn check(state: &State, gun: &Gun, upload: Upload) -> Result<Found, PublishError> {
     let (store, gun, now) = (state.store.clone(), gun.clone(), state.clock.now());
     web::block(move || {
         let roles = upload.roles();
         let TrustedState { current, highest } = store
             .trusted_state(&gun, &roles, &upload.ancestors())
             .map_err(ServiceError::from)?;
-        let base = current.timestamp.as_ref().map(|timestamp| timestamp.version);
         let too_late = upload.versions().iter().any(|(role, version)| {
             highest
                 .get(role)
                 .is_some_and(|stored| i64::from(stored.get()) >= *version)
         });
-        let checked = tuf::check(&gun, upload, &current, now)?;
-        if too_late {
-            Err(PublishError::Conflict)
-        } else {
-            Ok((checked, base))
-        }
+        let checked = match tuf::check(&gun, upload, &current, now) {
+            Ok(_) if too_late => Err(PublishError::Conflict),
+            checked => checked.map_err(PublishError::from),
+        };
+        Ok(Found {
+            checked,
+            makes_the_gun: current.root.is_none() && roles.contains(&RoleName::Root),
+            base: current.timestamp.as_ref().map(Base::of),
+            root: current.root,
+        })
     })
     .await
     .map_err(|_| ServiceError::Stopping)?
@@ -109,7 +129,8 @@ async fn check(
 async fn check_own_keys(
     state: &State,
     grant: &Grant<Publish>,
-    checked: &tuf::CheckedUpdate,
+    checked: &CheckedUpdate,
+    stored_root: Option<&Document>,
 ) -> Result<(), PublishError> {
     if grant.own_key().is_empty() {
         return Ok(());
@@ -122,10 +143,9 @@ async fn check_own_keys(
         own.extend_from_slice(vouched.facts.key_hashes());
     }
     for role in grant.own_key() {
-        let signed = checked
-            .signers(role)
+        let signed = signers(checked, stored_root, role)
             .iter()
-            .filter_map(tuf::PublicKey::spki_sha256)
+            .filter_map(PublicKey::spki_sha256)
             .any(|signer| own.contains(&hex::encode(signer)));
         if !signed {
             return Err(PublishError::NotOwnKey {
@@ -137,15 +157,29 @@ async fn check_own_keys(
     Ok(())
 }
 
+/// The keys with a good signature on an uploaded document, among those that the document above it lists.
+fn signers(checked: &CheckedUpdate, stored_root: Option<&Document>, role: &RoleName) -> Vec<PublicKey> {
+    if matches!(role, RoleName::Delegation(_)) {
+        return checked.signers(role).to_vec();
+    }
+    let uploaded = |wanted: &RoleName| checked.uploaded().find(|document| document.role == *wanted);
+    let (Some(root), Some(document)) = (uploaded(&RoleName::Root).or(stored_root), uploaded(role)) else {
+        return Vec::new();
+    };
+    // Both were read a moment ago; what cannot be read is signed by nobody.
+    tuf::signers(&RoleName::Root, &root.bytes, role, &document.bytes).unwrap_or_default()
+}
+
 async fn store(
     state: &State,
     gun: &Gun,
-    base: Option<Version>,
+    base: Option<Base>,
     update: SignedUpdate,
     actor: Actor,
 ) -> Result<Committed, PublishError> {
     let (store, gun, now) = (state.store.clone(), gun.clone(), state.clock.now());
-    let outcome = web::block(move || store.commit(&gun, base, update.documents(), &actor, now)).await;
+    let outcome =
+        web::block(move || store.commit(&gun, base.as_ref(), update.documents(), &actor, now)).await;
     match outcome.map_err(|_| ServiceError::Stopping)? {
         Ok(committed) => Ok(committed),
         Err(CommitError::Conflict) => Err(PublishError::Conflict),

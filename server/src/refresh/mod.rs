@@ -10,7 +10,7 @@ use tuf::{CheckedUpdate, Gun, Refresh, RoleName, SignedUpdate};
 use crate::{
     app::{ServiceError, State},
     publish::{self, SignError},
-    store::{Actor, Chain, CommitError, Stored},
+    store::{Actor, Base, Chain, CommitError, Stored},
 };
 
 pub use background::run;
@@ -82,7 +82,7 @@ pub async fn renew(state: &State, gun: &Gun, before: TimeDelta) -> Result<Renewa
                 } = &chain;
                 (
                     tuf::plan_refresh(&wanted, root, snapshot, timestamp, now, before),
-                    timestamp.version,
+                    Base::of(timestamp),
                 )
             }))
         });
@@ -106,7 +106,7 @@ pub async fn renew(state: &State, gun: &Gun, before: TimeDelta) -> Result<Renewa
             ..Actor::default()
         };
         let outcome =
-            web::block(move || store.commit(&wanted, Some(base), update.documents(), &actor, now)).await;
+            web::block(move || store.commit(&wanted, Some(&base), update.documents(), &actor, now)).await;
         match outcome.map_err(|_| ServiceError::Stopping)? {
             Ok(_) => {
                 tracing::info!(repo.gun = %gun, "renewed a timestamp");

@@ -119,6 +119,11 @@ pub(super) fn find_account(connection: &mut DbConnection, name: &str) -> QueryRe
     row.map(Account::try_from).transpose()
 }
 
+/// The name of every account.
+pub(super) fn names(connection: &mut DbConnection) -> QueryResult<Vec<String>> {
+    accounts::table.select(accounts::name).load(connection)
+}
+
 impl Store {
     /// The account that a key is registered to. `key_hashes`: the hashes of the key in lower-case hexadecimal digits, that
     /// of today first; older entries may stand under another.

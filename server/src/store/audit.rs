@@ -2,17 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use platform::database::DbConnection;
+use platform::database::{DbConnection, exact};
 use tuf::Gun;
 
 use super::{
     Actor, Store, StoreError,
     commit::GUN_LOCK,
-    schema::{audit_log, change_actors, changefeed},
+    schema::{audit_log, change_actors, changefeed, tuf_files},
 };
 use crate::audit::{
     chain::{self, Chain},
-    record::{Change, ChangeRecord, Place},
+    record::{Change, ChangeRecord, Place, StoredDocument},
 };
 
 /// Writers of a chain that is not a repository's exclude each other under this name.
@@ -34,15 +34,37 @@ pub struct AuditRow {
     pub hash: String,
 }
 
-/// An entry of the changefeed that this program made.
+/// An entry of the changefeed.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 pub struct MadeChange {
     /// Its place in the feed.
     pub id: i32,
     /// The repository.
     pub gun: String,
-    /// Who is named as its maker.
-    pub principal: String,
+    /// Who is named as its maker; nobody for changes that other programs made.
+    pub principal: Option<String>,
+}
+
+/// What there is of one repository, and its records, of one moment.
+#[derive(Debug)]
+pub struct Accounted {
+    /// The records, in their order.
+    pub records: Vec<String>,
+    /// What is stored.
+    pub documents: Vec<StoredDocument>,
+    /// Whether the changefeed has entries that name nobody.
+    pub changed_by_others: bool,
+    /// Whether one of them is a deletion.
+    pub deleted_by_others: bool,
+}
+
+/// The entries of a list, and the records of its chain, of one moment.
+#[derive(Debug)]
+pub struct Listed {
+    /// The records, in their order.
+    pub records: Vec<String>,
+    /// Whom the entries are about, as records name them.
+    pub subjects: Vec<String>,
 }
 
 #[derive(Insertable)]
@@ -99,6 +121,15 @@ pub(super) fn append(
         sequence,
         hash,
     })
+}
+
+/// The records of a chain, in their order.
+fn records(connection: &mut DbConnection, chain: &Chain) -> QueryResult<Vec<String>> {
+    audit_log::table
+        .filter(audit_log::chain.eq(chain.name()))
+        .order(audit_log::sequence.asc())
+        .select(audit_log::record)
+        .load(connection)
 }
 
 impl Store {
@@ -211,20 +242,92 @@ impl Store {
         Ok(row.first(&mut *self.database.reader()?).optional()?)
     }
 
-    /// At most `count` entries after `after` of the changefeed that this program made.
+    /// Whether there is a row at a place in the table.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn has_audit_row(&self, id: i64) -> Result<bool, StoreError> {
+        let Ok(id) = i32::try_from(id) else {
+            return Ok(false);
+        };
+        let row = audit_log::table.find(id).select(audit_log::id);
+        let found: Option<i32> = row.first(&mut *self.database.reader()?).optional()?;
+        Ok(found.is_some())
+    }
+
+    /// The last row's place in the table; nothing if there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn last_audit_row(&self) -> Result<Option<i32>, StoreError> {
+        let last = audit_log::table.select(diesel::dsl::max(audit_log::id));
+        Ok(last.first(&mut *self.database.reader()?)?)
+    }
+
+    /// What there is of a repository, and what its records say.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn accounted(&self, gun: &Gun) -> Result<Accounted, StoreError> {
+        self.at_one_moment(|connection| {
+            let others: Vec<String> = changefeed::table
+                .left_join(change_actors::table.on(changefeed::id.eq(change_actors::change_id)))
+                .filter(exact(changefeed::gun, gun.as_str()))
+                .filter(change_actors::principal.nullable().is_null())
+                .select(changefeed::category)
+                .load(connection)?;
+            let stored: Vec<(String, i32, Option<String>)> = tuf_files::table
+                .filter(exact(tuf_files::gun, gun.as_str()))
+                .filter(tuf_files::deleted_at.is_null())
+                .select((tuf_files::role, tuf_files::version, tuf_files::sha256))
+                .load(connection)?;
+            let documents = stored.into_iter().map(|(role, version, sha256)| StoredDocument {
+                role,
+                version,
+                // Columns of other engines are padded with blanks.
+                sha256: sha256.unwrap_or_default().trim_end().to_owned(),
+            });
+            Ok(Accounted {
+                records: records(connection, &Chain::Gun(gun.clone()))?,
+                documents: documents.collect(),
+                changed_by_others: !others.is_empty(),
+                deleted_by_others: others.iter().any(|category| category == "deletion"),
+            })
+        })
+    }
+
+    /// The accounts or the denials, and what their chain says of them; nothing of a repository's chain.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn listed(&self, chain: &Chain) -> Result<Listed, StoreError> {
+        self.at_one_moment(|connection| {
+            let subjects = match chain {
+                Chain::Accounts => super::accounts::names(connection)?,
+                Chain::Denials => super::denials::subjects(connection)?,
+                Chain::Gun(_) => Vec::new(),
+            };
+            Ok(Listed {
+                records: records(connection, chain)?,
+                subjects,
+            })
+        })
+    }
+
+    /// At most `count` entries after `after` of the changefeed, with who made them.
     ///
     /// # Errors
     /// When the database fails.
     pub fn made_changes(&self, after: i32, count: u32) -> Result<Vec<MadeChange>, StoreError> {
-        let changes = change_actors::table
-            .inner_join(changefeed::table.on(changefeed::id.eq(change_actors::change_id)))
-            .filter(change_actors::change_id.gt(after))
-            .order(change_actors::change_id.asc())
+        let changes = changefeed::table
+            .left_join(change_actors::table.on(changefeed::id.eq(change_actors::change_id)))
+            .filter(changefeed::id.gt(after))
+            .order(changefeed::id.asc())
             .limit(i64::from(count))
             .select((
-                change_actors::change_id,
+                changefeed::id,
                 changefeed::gun,
-                change_actors::principal,
+                change_actors::principal.nullable(),
             ));
         Ok(changes.load(&mut *self.database.reader()?)?)
     }

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::MetadataExt};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::{prelude::*, sql_types::BigInt};
 use platform::database::{DbConnection, exact, is_conflict, locked};
-use tuf::{Document, Gun, RoleName, Version};
+use tuf::{Checksum, Document, Gun, RoleName, Version};
 
 use super::{
     Store, StoreError,
@@ -69,6 +69,24 @@ pub struct Committed {
     pub documents: Vec<StoredDocument>,
     /// Where the table of changes holds the record, if it is kept.
     pub place: Option<Place>,
+}
+
+/// The state of a GUN that an update was made from: its newest timestamp, which names everything else. The checksum is
+/// part of it because a GUN that was deleted and made anew has the same versions again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    version: Version,
+    sha256: Checksum,
+}
+
+impl Base {
+    /// The state with this timestamp.
+    pub fn of(timestamp: &Document) -> Self {
+        Self {
+            version: timestamp.version,
+            sha256: timestamp.sha256,
+        }
+    }
 }
 
 /// Why nothing was stored.
@@ -141,16 +159,35 @@ pub(super) fn highest_version(
     locked(newest).get_result(connection).optional()
 }
 
+/// Whether the newest timestamp is still that of `base`. Nobody changes it until the transaction ends.
+fn is_newest(connection: &mut DbConnection, gun: &Gun, base: Option<&Base>) -> QueryResult<bool> {
+    let newest = tuf_files::table
+        .filter(exact(tuf_files::gun, gun.as_str()))
+        .filter(exact(tuf_files::role, RoleName::Timestamp.as_str()))
+        .filter(tuf_files::deleted_at.is_null())
+        .select((tuf_files::version, tuf_files::data))
+        .order(tuf_files::version.desc())
+        .limit(1);
+    let newest: Option<(i32, Vec<u8>)> = locked(newest).get_result(connection).optional()?;
+    Ok(match (newest, base) {
+        (None, None) => true,
+        (Some((version, data)), Some(base)) => {
+            version == base.version.get() && Checksum::of(&data) == base.sha256
+        }
+        _ => false,
+    })
+}
+
 /// On MySQL, keeps a server of Notary's from deleting or replacing what the update was made from. Updating a
 /// row to what it is locks it there; see [`locked`] for why it is not read with a lock.
-fn hold_base(connection: &mut DbConnection, gun: &Gun, base: Option<Version>) -> QueryResult<()> {
+fn hold_base(connection: &mut DbConnection, gun: &Gun, base: Option<&Base>) -> QueryResult<()> {
     let Some(base) = base.filter(|_| matches!(connection, DbConnection::Mysql(_))) else {
         return Ok(());
     };
     let row = tuf_files::table
         .filter(exact(tuf_files::gun, gun.as_str()))
         .filter(exact(tuf_files::role, RoleName::Timestamp.as_str()))
-        .filter(tuf_files::version.eq(base.get()));
+        .filter(tuf_files::version.eq(base.version.get()));
     diesel::update(row)
         .set(tuf_files::version.eq(tuf_files::version))
         .execute(connection)
@@ -209,7 +246,7 @@ pub(super) fn record_timestamp(
 impl Store {
     /// Stores the documents of one update together.
     ///
-    /// `base` is the version of the timestamp that the update was made from, `None` for a new GUN. If the
+    /// `base` is the state that the update was made from, `None` for a new GUN. If the
     /// GUN has moved on since (also if it was deleted), or a role already has such a version, nothing is
     /// stored.
     ///
@@ -218,7 +255,7 @@ impl Store {
     pub fn commit(
         &self,
         gun: &Gun,
-        base: Option<Version>,
+        base: Option<&Base>,
         documents: &[Document],
         actor: &Actor,
         at: DateTime<Utc>,
@@ -227,8 +264,7 @@ impl Store {
         let now = connection.storable(at);
         connection.write_transaction_for(GUN_LOCK, gun.as_str(), |connection| {
             hold_base(connection, gun, base)?;
-            let newest = highest_version(connection, gun, &RoleName::Timestamp)?;
-            if newest != base.map(Version::get) {
+            if !is_newest(connection, gun, base)? {
                 return Err(CommitError::Conflict);
             }
             let mut stored = Vec::with_capacity(documents.len());

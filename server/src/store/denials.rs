@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
-use platform::database::exact;
+use platform::database::{DbConnection, exact};
 
 use super::{
     Actor, Registered, Store, StoreError,
@@ -56,6 +56,11 @@ struct NewRow<'a> {
     shown: &'a str,
     reason: Option<&'a str>,
     created_at: NaiveDateTime,
+}
+
+/// Whom every denial is about, as its record names them.
+pub(super) fn subjects(connection: &mut DbConnection) -> QueryResult<Vec<String>> {
+    denials::table.select(denials::shown).load(connection)
 }
 
 impl Store {

@@ -3,10 +3,13 @@
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use platform::database::{DbConnection, exact, is_conflict};
-use tuf::{Document, Finding, Gun, RoleName, Severity, Version};
+use tuf::{Document, Finding, Gun, MetadataError, RoleName, Severity, Version};
 
 use super::{Actor, Store, StoreError, Stored, commit, inventory, schema::tuf_files};
-use crate::audit::{chain::Chain, record::Change};
+use crate::audit::{
+    chain::Chain,
+    record::{Change, StoredDocument},
+};
 
 /// What became of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,16 @@ pub enum ImportError {
          published to, or the other is older"
     )]
     Diverged(Version),
+    /// A document, current or not, that two readers may read differently.
+    #[error("{role} version {version} can be read in more than one way: {reason}")]
+    Ambiguous {
+        /// The role.
+        role: RoleName,
+        /// The version.
+        version: Version,
+        /// Where.
+        reason: MetadataError,
+    },
     /// Documents without a timestamp are stored, and the import does not hold all of them.
     #[error("what is stored here is damaged and not part of it; delete the repository here first")]
     Remains,
@@ -104,11 +117,17 @@ impl Store {
             let stored: i64 = inventory::rows_of(gun).count().get_result(connection)?;
             let before = inventory::newest_timestamp(connection, gun)?;
             let mut imported = Imported { added: 0, known: 0 };
+            let mut added = Vec::new();
             let mut follows = false;
             for item in documents {
                 let item = item?;
                 if insert(connection, gun, &item)? {
                     imported.added += 1;
+                    added.push(StoredDocument {
+                        role: item.document.role.to_string(),
+                        version: item.document.version.get(),
+                        sha256: item.document.sha256.as_hex(),
+                    });
                 } else {
                     imported.known += 1;
                     follows |= before.as_ref() == Some(&item.document);
@@ -139,6 +158,7 @@ impl Store {
                 gun: Some(gun.to_string()),
                 detail: Some(format!("{} new documents", imported.added)),
                 change_id,
+                documents: added,
                 ..Change::default()
             };
             self.note(connection, &Chain::Gun(gun.clone()), actor, change, now)?;
@@ -171,6 +191,11 @@ fn insert(connection: &mut DbConnection, gun: &Gun, item: &Stored) -> Result<boo
         }
         None => {}
     }
+    tuf::has_one_meaning(role, bytes).map_err(|reason| ImportError::Ambiguous {
+        role: role.clone(),
+        version: *version,
+        reason,
+    })?;
     let stored_at = item.stored_at.map(|time| connection.storable(time));
     diesel::insert_into(tuf_files::table)
         .values(NewRow {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::{dsl::count, helper_types::IntoBoxed, prelude::*};
 use platform::database::{Database, DbConnection, Location, MultiBackend, exact, padded};
-use tuf::{Checksum, Document, Finding, Gun, RoleName, Version};
+use tuf::{Checksum, Document, Finding, Gun, RoleName, Severity, Version};
 
 use super::{Store, StoreError, Stored, schema::tuf_files};
 
@@ -154,6 +154,30 @@ impl Store {
             }
             Ok(())
         })
+    }
+
+    /// Every document of a GUN, current or not, that two readers may read differently, and where.
+    ///
+    /// # Errors
+    /// When the database fails, or a row holds what is no document.
+    pub fn ambiguous(&self, gun: &Gun) -> Result<Vec<Finding>, StoreError> {
+        let mut found = Vec::new();
+        self.each_document(
+            gun,
+            |_| Ok(()),
+            |Stored { document, .. }| {
+                if let Err(reason) = tuf::has_one_meaning(&document.role, &document.bytes) {
+                    found.push(Finding {
+                        role: document.role,
+                        version: Some(document.version),
+                        severity: Severity::Broken,
+                        sentence: format!("it can be read in more than one way: {reason}"),
+                    });
+                }
+                Ok::<_, StoreError>(())
+            },
+        )?;
+        Ok(found)
     }
 
     /// The timestamp with the highest version.

@@ -21,9 +21,9 @@ use platform::database::{
 
 pub use account_keys::{AccountKey, KeyAdded};
 pub use accounts::{ADMINS, Account, AccountAdded, Registered};
-pub use audit::{AuditRow, MadeChange};
+pub use audit::{Accounted, AuditRow, Listed, MadeChange};
 pub use changes::{Change, ChangeQuery, RecordedActor};
-pub use commit::{Actor, CommitError, Committed};
+pub use commit::{Actor, Base, CommitError, Committed};
 pub use denials::{Denial, Standing};
 pub use import::{ImportError, Imported};
 pub use inventory::Audited;

@@ -144,7 +144,7 @@ fn current(
 
 impl Store {
     /// Runs reads that belong together at one moment of the database.
-    fn at_one_moment<T>(
+    pub(super) fn at_one_moment<T>(
         &self,
         read: impl FnOnce(&mut DbConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::{sync::OnceLock, time::Duration};
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
@@ -34,13 +34,29 @@ pub struct Cost {
     pub response_bytes: u64,
 }
 
+/// The label of a request's method. A client may send any token as a method, and every label is kept for as long as
+/// the server runs, so only known methods are named.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "get",
+        Method::HEAD => "head",
+        Method::POST => "post",
+        Method::PUT => "put",
+        Method::DELETE => "delete",
+        Method::OPTIONS => "options",
+        Method::PATCH => "patch",
+        Method::CONNECT => "connect",
+        Method::TRACE => "trace",
+        _ => "other",
+    }
+}
+
 /// Records one answered request.
-pub fn record(operation: &'static str, method: &str, status: StatusCode, cost: Cost) {
-    let (method, code) = (method.to_ascii_lowercase(), status.as_str().to_owned());
+pub fn record(operation: &'static str, method: &Method, status: StatusCode, cost: Cost) {
     let labels = [
         ("operation", operation.to_owned()),
-        ("method", method),
-        ("code", code),
+        ("method", method_label(method).to_owned()),
+        ("code", status.as_str().to_owned()),
     ];
     metrics::counter!("notary_server_http_requests_total", &labels).increment(1);
     let microseconds = u64::try_from(cost.duration.as_micros()).unwrap_or(u64::MAX);
@@ -65,6 +81,11 @@ pub fn handshake_refused() {
 /// Records a handshake that had to make room for newer ones.
 pub fn handshake_displaced() {
     metrics::counter!("countersign_tls_handshakes_displaced_total").increment(1);
+}
+
+/// Records a connection that had to make room for newer ones, or found none.
+pub fn connection_displaced() {
+    metrics::counter!("countersign_connections_displaced_total").increment(1);
 }
 
 /// Records a header with a client certificate from somebody who is no proxy of ours.

@@ -27,6 +27,7 @@ pub struct Builder {
     with_signer: bool,
     place: Place,
     days_ago: u32,
+    descriptors: Option<u32>,
     databases: Option<Databases>,
     programs: Programs,
     signer_programs: Option<Programs>,
@@ -47,6 +48,7 @@ impl Builder {
             signer_programs: None,
             pki: None,
             days_ago: 0,
+            descriptors: None,
             turns: false,
             tells_its_url: false,
         };
@@ -166,6 +168,13 @@ impl Builder {
         self
     }
 
+    /// Lets the trust server have so many files and connections open.
+    #[must_use]
+    pub fn descriptors(mut self, count: u32) -> Self {
+        self.descriptors = Some(count);
+        self
+    }
+
     /// Writes the files without starting anything; for tests of what happens at start.
     pub fn prepare(self) -> Prepared {
         if let (Place::Inside(namespace), Some(databases)) = (&self.place, &self.databases) {
@@ -203,6 +212,7 @@ impl Builder {
             programs: self.programs,
             signer_programs: self.signer_programs.unwrap_or(self.programs),
             days_ago: self.days_ago,
+            descriptors: self.descriptors,
             turns: self.turns,
         }
     }
@@ -225,6 +235,7 @@ pub struct Prepared {
     programs: Programs,
     signer_programs: Programs,
     days_ago: u32,
+    descriptors: Option<u32>,
     turns: bool,
 }
 
@@ -262,11 +273,12 @@ impl Prepared {
             programs,
             signer_programs,
             days_ago,
+            descriptors,
             turns,
         } = self;
         let signer =
             with_signer.then(|| start_signer(signer_programs, &place, directory.path(), signer_port));
-        let server = start_server(programs, &place, directory.path(), port, days_ago);
+        let server = start_server(programs, &place, directory.path(), port, days_ago, descriptors);
         let mut started = TestServer {
             server,
             signer,
@@ -278,6 +290,7 @@ impl Prepared {
             programs,
             signer_programs,
             days_ago,
+            descriptors,
             turns: None,
             directory,
         };

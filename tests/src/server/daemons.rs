@@ -37,8 +37,18 @@ pub(super) fn start_server(
     directory: &Path,
     port: u16,
     days_ago: u32,
+    descriptors: Option<u32>,
 ) -> Daemon {
-    let mut command = place.command(&programs.program("server"));
+    let program = programs.program("server");
+    let mut command = match descriptors {
+        None => place.command(&program),
+        // It becomes the program that it is given.
+        Some(count) => {
+            let mut command = place.command(Path::new("prlimit"));
+            command.arg(format!("--nofile={count}")).arg(program);
+            command
+        }
+    };
     command.arg("-config").arg(directory.join("server.json"));
     if days_ago > 0 {
         // Not through the program of the same name: that would be the one to be stopped.

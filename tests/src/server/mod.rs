@@ -36,6 +36,7 @@ pub struct TestServer {
     programs: Programs,
     signer_programs: Programs,
     days_ago: u32,
+    descriptors: Option<u32>,
     turns: Option<Box<Turns>>,
     // Last, so that the daemons are gone, and their logs read, before it is removed.
     directory: TempDir,
@@ -165,6 +166,7 @@ impl TestServer {
             self.directory.path(),
             self.port,
             self.days_ago,
+            self.descriptors,
         );
     }
 
@@ -218,6 +220,24 @@ impl TestServer {
     pub fn restart_signer(&mut self, how: Stop) {
         self.stop_signer(how);
         self.start_signer();
+    }
+
+    /// The signer's process id.
+    pub fn signer_id(&self) -> u32 {
+        self.signer.as_ref().unwrap().id()
+    }
+
+    /// Bytes that somebody has sent to the signer and that it has not read.
+    pub fn waits_at_the_signer(&self) -> u64 {
+        let port = format!(":{:04X}", self.signer_port);
+        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let queues = sockets.lines().skip(1).filter_map(|socket| {
+            let fields: Vec<&str> = socket.split_whitespace().collect();
+            let (_, received) = fields[4].split_once(':')?;
+            // State 01 is an established connection.
+            (fields[1].ends_with(&port) && fields[3] == "01").then_some(received)
+        });
+        queues.map(|queue| u64::from_str_radix(queue, 16).unwrap()).sum()
     }
 
     /// The server's process id.

@@ -1,7 +1,9 @@
-//! JSON as Go reads it: a document model that keeps the order of members and every repetition.
+//! JSON that has one meaning for every reader: a value is made only from a text that all readers read alike.
 //!
-//! Notary's clients read metadata with Go's JSON reader. Where it is more tolerant than the JSON standard, so
-//! is this one, because a document must mean the same to the server as to the clients it is served to.
+//! Signatures are made over the canonical form of what a reader sees, and readers differ in what they see: of repeated
+//! members one keeps the first, another the last, a third merges them; numbers are doubles to one and 64-bit
+//! integers to another; invalid UTF-8 is replaced here and refused there. Whatever leaves room for that is no
+//! document here. The reasons are in `docs/decisions/0001-one-meaning.md`.
 
 mod text;
 mod value;
@@ -13,7 +15,11 @@ pub(crate) use value::{Json, Object};
 /// Deepest nesting of arrays and objects that is read. Real metadata has six levels.
 pub const MAX_DEPTH: usize = 1_000;
 
-/// Why bytes are not a JSON text.
+/// Largest magnitude of a number. Beyond it IEEE doubles, through which the canonical form goes, do not tell
+/// neighbours apart.
+pub(crate) const MAX_NUMBER: i64 = 1 << 53;
+
+/// Why bytes are not a JSON text with one meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum JsonError {
     /// Not the grammar of JSON, or something follows the value.
@@ -22,13 +28,23 @@ pub enum JsonError {
     /// Nested deeper than [`MAX_DEPTH`].
     #[error("arrays and objects are nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
+    /// A byte that belongs to no character; some readers replace it. Counted from the start.
+    #[error("byte {0} is not UTF-8")]
+    Encoding(usize),
+    /// A number with a fraction or an exponent, or beyond 2^53.
+    #[error("the number {0} is not written as an integer of at most 2^53")]
+    Number(String),
 }
 
 /// Reads one JSON value with nothing but blanks around it.
+///
+/// No object in it has two members of one name, however they are escaped; numbers are integers without fraction,
+/// exponent or negative zero, of at most 2^53; all text is Unicode.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Json, JsonError> {
-    let text = text::normalize(bytes)?;
-    let mut reader = serde_json::Deserializer::from_str(&text);
-    // The depth is limited by `normalize`; the stack grows as needed below that.
+    let text = std::str::from_utf8(bytes).map_err(|e| JsonError::Encoding(e.valid_up_to()))?;
+    text::check_depth(text)?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    // The depth is known to be limited; the stack grows as needed below that.
     reader.disable_recursion_limit();
     let value = serde::Deserialize::deserialize(serde_stacker::Deserializer::new(&mut reader))
         .and_then(|value: Json| reader.end().map(|()| value));
@@ -68,13 +84,23 @@ mod tests {
         assert!(parse(text.as_bytes()).is_ok());
     }
 
+    fn refused(text: &[u8], reason: &str) {
+        let error = parse(text).unwrap_err().to_string();
+        assert!(
+            error.contains(reason),
+            "{}: {error}",
+            String::from_utf8_lossy(text)
+        );
+    }
+
     #[test]
-    fn what_go_refuses_is_refused() {
+    fn what_is_not_json_is_refused() {
         for text in [
             &b""[..],
             b" ",
             b"{\"a\":1}x",
             b"{\"a\":1}{}",
+            b"{\"a\":1}\0",
             b"\xef\xbb\xbf{}",
             b"{\"a\":01}",
             b"{\"a\":1E400}",
@@ -84,10 +110,11 @@ mod tests {
             b"[\"\\u00zz\"]",
             b"{a:1}",
             b"[1,]",
-            b"\xff",
             b"[\"a",
             b"[\"\\",
             b"nul",
+            b"[NaN]",
+            b"[1]//",
         ] {
             assert!(
                 matches!(parse(text), Err(JsonError::Syntax(_))),
@@ -95,5 +122,70 @@ mod tests {
                 String::from_utf8_lossy(text)
             );
         }
+    }
+
+    #[test]
+    fn a_repeated_member_is_refused_at_any_depth_and_however_it_is_escaped() {
+        for text in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":1,"b":2,"\u0061":1}"#,
+            r#"{"x":[{"y":{"targets":{},"t\u0061rgets":{}}}]}"#,
+            r#"{"😀":1,"\ud83d\ude00":2}"#,
+            r#"{"/":1,"\/":2}"#,
+            r#"{"":1,"":2}"#,
+        ] {
+            refused(text.as_bytes(), "twice");
+        }
+        // Names that are merely alike are two names: which of them a reader takes for its field is not known here.
+        assert!(parse("{\"a\":1,\"A\":2,\"é\":3,\"e\u{301}\":4}".as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn numbers_are_plain_integers_that_every_reader_has() {
+        for number in ["0", "-1", "7", "9007199254740992", "-9007199254740992"] {
+            assert_eq!(
+                parse(number.as_bytes()),
+                Ok(Json::Number(number.parse().unwrap()))
+            );
+        }
+        for number in [
+            "2.0",
+            "2e0",
+            "20E-1",
+            "1.5",
+            "-0",
+            "-0.0",
+            "9007199254740993",
+            "-9007199254740993",
+            "9223372036854775808",
+            "18446744073709551616",
+            "1e3",
+        ] {
+            refused(number.as_bytes(), "2^53");
+            refused(format!("{{\"a\":[{number}]}}").as_bytes(), "2^53");
+        }
+    }
+
+    #[test]
+    fn text_that_some_readers_replace_is_refused() {
+        for text in [
+            &b"\xff"[..],
+            b"\"\xe2\x82\"",
+            b"{\"\xc0\x80\":1}",
+            b"\"\xed\xa0\xbd\"",
+        ] {
+            assert!(matches!(parse(text), Err(JsonError::Encoding(_))));
+        }
+        for text in [
+            r#""\ud83d""#,
+            r#""\ude00""#,
+            r#""\ud83d\n""#,
+            r#""\ud83d\ud83d\ude00""#,
+            r#"{"\udc00":1}"#,
+        ] {
+            refused(text.as_bytes(), "at line 1");
+        }
+        // A replacement character that was written as one means itself.
+        assert!(parse("\"\u{fffd}\\ufffd\\ud83d\\ude00\"".as_bytes()).is_ok());
     }
 }

@@ -1,65 +1,53 @@
-//! The JSON value: members in the order of the text, repetitions included.
+//! The JSON value.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::{JsonError, MAX_NUMBER};
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Json {
     Null,
     Bool(bool),
-    /// A number that fits 64 bits, as written.
-    Integer(i64),
-    /// Any other number: with fraction or exponent, `-0`, or beyond 64 bits.
-    Float(f64),
-    String(String),
+    /// Of at most [`MAX_NUMBER`].
+    Number(i64),
+    String(Text),
     Array(Vec<Json>),
     Object(Object),
 }
 
-/// The members of an object as they stand in the text.
+/// A text, and whether it was written with escapes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) text: String,
+    /// To most readers it makes no difference; Go reads times without undoing escapes.
+    pub(crate) escaped: bool,
+}
+
+/// The members of an object, in the order of the bytes of their names, which is that of the canonical form.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Object(pub(crate) Vec<(String, Json)>);
+pub(crate) struct Object(pub(crate) BTreeMap<String, Json>);
 
 impl Object {
-    /// The members sorted by the bytes of their names; of members with the same name only the last.
-    pub(crate) fn sorted(&self) -> Vec<(&str, &Json)> {
-        let mut members: Vec<(&str, &Json)> = self.0.iter().map(|(k, v)| (k.as_str(), v)).collect();
-        // The sort is stable: among equals the order of the text survives, reversed so that `dedup` keeps the
-        // last one.
-        members.reverse();
-        members.sort_by_key(|(name, _)| *name);
-        members.dedup_by_key(|(name, _)| *name);
-        members
-    }
-
-    /// The value Go's reader puts into a field of this name: the last member whose name is equal up to case.
-    /// A `null` counts as absent.
+    /// The member of this name. A `null` counts as absent, as it does for Go.
     pub(crate) fn field(&self, name: &str) -> Option<&Json> {
-        let (_, value) = self.0.iter().rfind(|(k, _)| folds_to(k, name))?;
-        (*value != Json::Null).then_some(value)
+        self.0.get(name).filter(|value| **value != Json::Null)
     }
 
     /// Like [`field`](Self::field), taking the value out; `null` if there is none.
-    pub(crate) fn into_field(self, name: &str) -> Json {
-        let last = self.0.into_iter().rfind(|(k, _)| folds_to(k, name));
-        last.map_or(Json::Null, |(_, value)| value)
+    pub(crate) fn into_field(mut self, name: &str) -> Json {
+        self.0.remove(name).unwrap_or(Json::Null)
     }
 }
 
-/// Whether Go takes `text` for the field `name`, which is lower case ASCII: besides upper case, the long s and
-/// the Kelvin sign fold to `s` and `k`.
-fn folds_to(text: &str, name: &str) -> bool {
-    if text.is_ascii() {
-        return text.eq_ignore_ascii_case(name);
+impl Json {
+    fn number(number: i64) -> Option<Self> {
+        (-MAX_NUMBER..=MAX_NUMBER)
+            .contains(&number)
+            .then_some(Self::Number(number))
     }
-    let fold = |c| match c {
-        '\u{17f}' => 's',
-        '\u{212a}' => 'k',
-        c => c.to_ascii_lowercase(),
-    };
-    text.chars().map(fold).eq(name.chars())
 }
 
 impl<'de> Deserialize<'de> for Json {
@@ -69,6 +57,10 @@ impl<'de> Deserialize<'de> for Json {
 }
 
 struct JsonVisitor;
+
+fn not_an_integer<E: Error>(number: impl fmt::Display) -> E {
+    E::custom(JsonError::Number(number.to_string()))
+}
 
 impl<'de> Visitor<'de> for JsonVisitor {
     type Value = Json;
@@ -85,25 +77,33 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Json::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
-        Ok(Json::Integer(value))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Json, E> {
+        Json::number(value).ok_or_else(|| not_an_integer(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
-        // Beyond 64 signed bits only the double survives in the canonical form anyway.
-        Ok(i64::try_from(value).map_or(Json::Float(value as f64), Json::Integer))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Json, E> {
+        let number = i64::try_from(value).ok().and_then(Json::number);
+        number.ok_or_else(|| not_an_integer(value))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
-        Ok(Json::Float(value))
+    /// Every number with a fraction or an exponent comes here, and so does `-0`.
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
+        Err(not_an_integer(format_args!("{value:?}")))
+    }
+
+    /// The reader borrows what stands in the text as it is, and nothing else.
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Json, E> {
+        Ok(Json::String(Text {
+            text: value.to_owned(),
+            escaped: false,
+        }))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Json, E> {
-        Ok(Json::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Json, E> {
-        Ok(Json::String(value))
+        Ok(Json::String(Text {
+            text: value.to_owned(),
+            escaped: true,
+        }))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Json, A::Error> {
@@ -115,30 +115,45 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
-        let mut object = Vec::new();
-        while let Some(member) = members.next_entry()? {
-            object.push(member);
+        let mut object = BTreeMap::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if object.contains_key(&name) {
+                return Err(A::Error::custom(format_args!(
+                    "the member {name:?} is there twice, and readers differ in which of them counts"
+                )));
+            }
+            object.insert(name, members.next_value()?);
         }
         Ok(Json::Object(Object(object)))
     }
 }
 
-impl From<&serde_json::Value> for Json {
-    fn from(value: &serde_json::Value) -> Self {
+impl TryFrom<&serde_json::Value> for Json {
+    type Error = JsonError;
+
+    fn try_from(value: &serde_json::Value) -> Result<Self, JsonError> {
         use serde_json::Value;
-        match value {
+        Ok(match value {
             Value::Null => Self::Null,
             Value::Bool(b) => Self::Bool(*b),
-            Value::Number(n) => match n.as_i64() {
-                Some(integer) => Self::Integer(integer),
-                None => Self::Float(n.as_f64().unwrap_or(f64::NAN)),
-            },
-            Value::String(s) => Self::String(s.clone()),
-            Value::Array(elements) => Self::Array(elements.iter().map(Self::from).collect()),
-            Value::Object(members) => Self::Object(Object(
-                members.iter().map(|(k, v)| (k.clone(), Self::from(v))).collect(),
-            )),
-        }
+            Value::Number(n) => n
+                .as_i64()
+                .and_then(Self::number)
+                .ok_or_else(|| JsonError::Number(n.to_string()))?,
+            Value::String(s) => Self::String(Text {
+                text: s.clone(),
+                escaped: false,
+            }),
+            Value::Array(elements) => {
+                Self::Array(elements.iter().map(Self::try_from).collect::<Result<_, _>>()?)
+            }
+            Value::Object(members) => {
+                let members = members
+                    .iter()
+                    .map(|(name, value)| Ok((name.clone(), Self::try_from(value)?)));
+                Self::Object(Object(members.collect::<Result<_, JsonError>>()?))
+            }
+        })
     }
 }
 
@@ -155,17 +170,9 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_the_last_member_of_that_name_in_any_case() {
-        let o = object(r#"{"version":1,"VERSION":2,"Version":3,"version ":4}"#);
-        assert_eq!(o.field("version"), Some(&Json::Integer(3)));
-        assert_eq!(
-            object("{\"ver\u{17f}ion\":7}").field("version"),
-            Some(&Json::Integer(7))
-        );
-        assert_eq!(
-            object("{\"\u{212a}eyid\":7}").field("keyid"),
-            Some(&Json::Integer(7))
-        );
+    fn a_field_is_the_member_of_exactly_that_name() {
+        let o = object(r#"{"VERSION":2,"version":1,"Version":3,"version ":4}"#);
+        assert_eq!(o.field("version"), Some(&Json::Number(1)));
         assert_eq!(o.field("expires"), None);
     }
 
@@ -175,13 +182,22 @@ mod tests {
     }
 
     #[test]
-    fn sorting_is_by_bytes_and_keeps_the_last_of_equals() {
-        let o = object("{\"b\":1,\"a\":2,\"\u{fb2e}\":3,\"\u{10000}\":4,\"a\":5}");
-        let names: Vec<_> = o.sorted().into_iter().collect();
-        let expected = [("a", 5), ("b", 1), ("\u{fb2e}", 3), ("\u{10000}", 4)];
-        assert_eq!(names.len(), expected.len());
-        for ((name, value), (want, number)) in names.into_iter().zip(expected) {
-            assert_eq!((name, value), (want, &Json::Integer(number)));
-        }
+    fn members_are_in_the_order_of_the_bytes_of_their_names() {
+        let o = object("{\"b\":1,\"\u{10000}\":4,\"\u{fb2e}\":3,\"a\":2}");
+        let names: Vec<&str> = o.0.keys().map(String::as_str).collect();
+        assert_eq!(names, ["a", "b", "\u{fb2e}", "\u{10000}"]);
+    }
+
+    #[test]
+    fn a_text_knows_whether_it_was_written_with_escapes() {
+        let o = object(r#"{"a":"é/","b":"\u00e9/"}"#);
+        let texts = ["a", "b"].map(|name| o.field(name));
+        let expected = |escaped| {
+            Json::String(Text {
+                text: "é/".to_owned(),
+                escaped,
+            })
+        };
+        assert_eq!(texts, [Some(&expected(false)), Some(&expected(true))]);
     }
 }

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-use crate::canonical::CanonicalError;
 use crate::json::JsonError;
 use crate::role::RoleName;
 use crate::time;
@@ -30,9 +29,18 @@ pub enum MetadataError {
         /// What is wrong.
         problem: String,
     },
-    /// The signed part cannot be turned into the message that signatures are made over.
-    #[error(transparent)]
-    Canonical(#[from] CanonicalError),
+    /// Readers that ignore case, as Go's do, take a member for another one.
+    #[error(
+        "json: the member {member:?} of {object} is taken for {known:?} by some readers and not by others"
+    )]
+    Lookalike {
+        /// The object, such as `document.signed`.
+        object: &'static str,
+        /// The member as written.
+        member: String,
+        /// What it is taken for.
+        known: String,
+    },
     /// The list of signatures is empty.
     #[error("tuf: data has no signatures")]
     NoSignatures,
@@ -111,6 +119,12 @@ pub enum MetadataError {
 }
 
 impl MetadataError {
+    /// Whether it is about how the text is written, before anything that it says: two readers may read it differently,
+    /// or it is no document at all.
+    pub(crate) fn is_about_the_text(&self) -> bool {
+        matches!(self, Self::Json(_) | Self::Lookalike { .. } | Self::Field { .. })
+    }
+
     /// The fields do not make up a document of `role`.
     pub(crate) fn structure(role: &RoleName, problem: impl Into<String>) -> Self {
         Self::Structure {

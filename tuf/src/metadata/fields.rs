@@ -1,8 +1,43 @@
 //! Reads known fields of a JSON object. A field that is missing or `null` has its zero value, as in Go.
+//!
+//! Go finds fields in any case, other readers by their exact names. So an object with a member that Go would take for
+//! a field which it is not called like is not read at all.
+
+use std::collections::BTreeMap;
 
 use super::MetadataError;
 use crate::encoding::decode_base64;
 use crate::json::{Json, Object};
+
+/// Every field of every object in metadata, sorted. One list for all of them: a name that is known in one place has no
+/// business in another case elsewhere.
+const KNOWN: [&str; 25] = [
+    "_type",
+    "consistent_snapshot",
+    "custom",
+    "delegations",
+    "expires",
+    "hashes",
+    "keyid",
+    "keyids",
+    "keys",
+    "keytype",
+    "keyval",
+    "length",
+    "meta",
+    "method",
+    "name",
+    "paths",
+    "private",
+    "public",
+    "roles",
+    "sig",
+    "signatures",
+    "signed",
+    "targets",
+    "threshold",
+    "version",
+];
 
 /// An object and where it stands in the document, for messages.
 #[derive(Debug, Clone)]
@@ -15,7 +50,10 @@ impl<'a> Fields<'a> {
     /// The fields of a value that must be an object; `path` is where it stands.
     pub(crate) fn of(value: &'a Json, path: &'static str) -> Result<Self, MetadataError> {
         match value {
-            Json::Object(object) => Ok(Self { object, path }),
+            Json::Object(object) => {
+                check_names(object, path)?;
+                Ok(Self { object, path })
+            }
             _ => Err(MetadataError::Field {
                 field: path.to_owned(),
                 expected: "an object",
@@ -27,17 +65,25 @@ impl<'a> Fields<'a> {
     pub(crate) fn string(&self, name: &str) -> Result<&'a str, MetadataError> {
         match self.object.field(name) {
             None => Ok(""),
-            Some(Json::String(text)) => Ok(text),
+            Some(Json::String(string)) => Ok(&string.text),
             Some(_) => Err(self.wrong(name, "a string")),
         }
     }
 
-    /// An integer written without fraction or exponent, or 0.
+    /// A text that is written without escapes, which clients do not undo here, or the empty one.
+    pub(crate) fn plain_string(&self, name: &str) -> Result<&'a str, MetadataError> {
+        match self.object.field(name) {
+            Some(Json::String(string)) if string.escaped => Err(self.wrong(name, "a string without escapes")),
+            _ => self.string(name),
+        }
+    }
+
+    /// An integer, or 0.
     pub(crate) fn integer(&self, name: &str) -> Result<i64, MetadataError> {
         match self.object.field(name) {
             None => Ok(0),
-            Some(Json::Integer(number)) => Ok(*number),
-            Some(_) => Err(self.wrong(name, "a 64-bit integer")),
+            Some(Json::Number(number)) => Ok(*number),
+            Some(_) => Err(self.wrong(name, "an integer")),
         }
     }
 
@@ -54,7 +100,9 @@ impl<'a> Fields<'a> {
     pub(crate) fn bytes(&self, name: &str) -> Result<Vec<u8>, MetadataError> {
         match self.object.field(name) {
             None => Ok(Vec::new()),
-            Some(Json::String(text)) => decode_base64(text).ok_or_else(|| self.wrong(name, "base64")),
+            Some(Json::String(string)) => {
+                decode_base64(&string.text).ok_or_else(|| self.wrong(name, "base64"))
+            }
             Some(_) => Err(self.wrong(name, "base64")),
         }
     }
@@ -71,8 +119,7 @@ impl<'a> Fields<'a> {
     /// A list of texts, or none.
     pub(crate) fn strings(&self, name: &str) -> Result<Vec<&'a str>, MetadataError> {
         let text = |element: &'a Json| match element {
-            Json::String(text) => Ok(text.as_str()),
-            Json::Null => Ok(""),
+            Json::String(string) => Ok(string.text.as_str()),
             _ => Err(self.wrong(name, "a list of strings")),
         };
         self.list(name)?.iter().map(text).collect()
@@ -86,20 +133,21 @@ impl<'a> Fields<'a> {
             .transpose()
     }
 
-    /// The members of an object used as a map, the last of each name.
-    pub(crate) fn members(&self, name: &str) -> Result<Vec<(&'a str, &'a Json)>, MetadataError> {
+    /// The members of an object used as a map. A `null` among them would be an entry to one reader and none to
+    /// another.
+    pub(crate) fn map(&self, name: &str) -> Result<Vec<(&'a str, &'a Json)>, MetadataError> {
         match self.object.field(name) {
             None => Ok(Vec::new()),
-            Some(Json::Object(object)) => Ok(object.sorted()),
+            Some(Json::Object(object)) => {
+                let null = || self.wrong(name, "a map without null");
+                let members = object.0.iter().map(|(name, value)| match value {
+                    Json::Null => Err(null()),
+                    value => Ok((name.as_str(), value)),
+                });
+                members.collect()
+            }
             Some(_) => Err(self.wrong(name, "an object")),
         }
-    }
-
-    /// The same, without the members that are `null`.
-    pub(crate) fn map(&self, name: &str) -> Result<Vec<(&'a str, &'a Json)>, MetadataError> {
-        let mut members = self.members(name)?;
-        members.retain(|(_, value)| **value != Json::Null);
-        Ok(members)
     }
 
     /// The value as it stands, if there is one.
@@ -113,5 +161,50 @@ impl<'a> Fields<'a> {
             field: format!("{}.{name}", self.path),
             expected,
         }
+    }
+}
+
+/// Checks that no member is another than a known field, or than another member, in nothing but case.
+fn check_names(object: &Object, path: &'static str) -> Result<(), MetadataError> {
+    let known = |name: &str| KNOWN.binary_search(&name).is_ok();
+    if object.0.keys().all(|name| known(name)) {
+        return Ok(());
+    }
+    let mut seen = BTreeMap::new();
+    for member in object.0.keys() {
+        let folded = fold(member);
+        let taken_for = match seen.insert(folded.clone(), member) {
+            Some(other) => Some(other.clone()),
+            None => (folded != *member && known(&folded)).then_some(folded),
+        };
+        if let Some(known) = taken_for {
+            return Err(MetadataError::Lookalike {
+                object: path,
+                member: member.clone(),
+                known,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The name as Go's reader compares it: in lower case, where the long s and the Kelvin sign count as `s` and `k`.
+fn fold(name: &str) -> String {
+    let fold = |c| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
+    };
+    name.chars().map(fold).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_known_names_are_sorted_and_folded() {
+        assert!(KNOWN.is_sorted());
+        assert!(KNOWN.iter().all(|name| fold(name) == *name));
     }
 }

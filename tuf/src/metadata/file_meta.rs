@@ -15,9 +15,6 @@ use crate::role::RoleName;
 use crate::time;
 use crate::version::Version;
 
-/// Largest length that an IEEE double holds exactly, so that it has the same canonical form everywhere.
-const MAX_LENGTH: i64 = 1 << 53;
-
 /// Hashes and length of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FileMeta {
@@ -47,22 +44,22 @@ impl FileMeta {
         self.length
     }
 
-    /// Reads an entry. Hashes may be missing or of any length, and one that is `null` is there and empty, as it
-    /// is for clients; fields other than hashes and length are left out.
+    /// Reads an entry. Hashes may be missing or of any length; fields other than hashes and length are left out.
     pub(crate) fn read(value: &Json, path: &'static str) -> Result<Self, MetadataError> {
         let fields = Fields::of(value, path)?;
         let mut hashes = BTreeMap::new();
-        for (algorithm, hash) in fields.members("hashes")? {
+        for (algorithm, hash) in fields.map("hashes")? {
             let digest = match hash {
-                Json::Null => Some(Vec::new()),
-                Json::String(text) => decode_base64(text),
+                Json::String(string) => decode_base64(&string.text),
                 _ => None,
             };
             let digest = digest.ok_or_else(|| fields.wrong("hashes", "a map of base64"))?;
             hashes.insert(algorithm.to_owned(), digest);
         }
-        let length = fields.integer("length")?.clamp(-MAX_LENGTH, MAX_LENGTH);
-        Ok(Self { hashes, length })
+        Ok(Self {
+            hashes,
+            length: fields.integer("length")?,
+        })
     }
 
     /// Reads the `meta` of a snapshot or timestamp.

@@ -57,7 +57,7 @@ impl RoleKeys {
     /// A signature by an unknown key or with an unknown method does not count, and neither does a wrong one; but
     /// one by a key that is listed under another ID than its own spoils the whole.
     pub(crate) fn verify(&self, role: &RoleName, document: &Envelope) -> Result<(), MetadataError> {
-        self.verify_signatures(role, &document.message()?, document.signatures())
+        self.verify_signatures(role, &document.message(), document.signatures())
     }
 
     fn verify_signatures(
@@ -99,7 +99,7 @@ impl RoleKeys {
 
     /// Every one of these keys with a good signature on the document.
     pub(crate) fn signers(&self, document: &Envelope) -> Result<Vec<PublicKey>, MetadataError> {
-        let message = document.message()?;
+        let message = document.message();
         let good = |signature: &&RawSignature| {
             let method = SignatureMethod::parse(&signature.method);
             self.keys.get(&signature.key_id).is_some_and(|key| {

@@ -1,9 +1,10 @@
 //! Targets documents: `targets` itself and every delegation.
 
+use std::collections::BTreeSet;
+
 use super::fields::Fields;
 use super::role_keys::read_keys;
 use super::{Envelope, FileMeta, MetadataError, RoleKeys};
-use crate::json::Json;
 use crate::role::{DelegationName, RoleName};
 
 /// What a targets document says, as far as the server needs it: whom it delegates to, and the names of targets.
@@ -35,14 +36,16 @@ impl TargetsBody {
         }
         if let Some(fields) = signed.object("delegations", "document.signed.delegations")? {
             let keys = read_keys(&fields)?;
+            let mut names = BTreeSet::new();
             for element in fields.list("roles")? {
-                if *element == Json::Null {
-                    return Err(MetadataError::structure(role, "delegation role null invalid"));
-                }
                 let entry = Fields::of(element, "document.signed.delegations.roles")?;
                 body.names
                     .extend(entry.strings("paths")?.into_iter().map(str::to_owned));
                 let name = entry.string("name")?.to_owned();
+                // Of two with one name some readers take the first, some the last, and some follow both.
+                if !names.insert(name.clone()) {
+                    return Err(fields.wrong("roles", "a list that declares each role once"));
+                }
                 body.delegations.push(Delegation {
                     name,
                     keys: RoleKeys::read(&entry, &keys)?,
@@ -69,7 +72,7 @@ impl TargetsBody {
         Ok(())
     }
 
-    /// The keys of the first delegation declared with this name.
+    /// The keys of the delegation with this name.
     pub(crate) fn delegation(&self, name: &RoleName) -> Option<&RoleKeys> {
         let declared = self
             .delegations

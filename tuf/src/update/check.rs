@@ -132,7 +132,7 @@ fn load_ancestors(
         if let Some(stored) = current.targets.get(&ancestor) {
             hierarchy
                 .load_stored(stored)
-                .map_err(|e| unusable_ancestor(&ancestor, &e))?;
+                .map_err(|e| unusable_ancestor(stored, &e))?;
         }
     }
     Ok(())
@@ -140,7 +140,8 @@ fn load_ancestors(
 
 /// A stored document that is no longer trusted is the publisher's to replace: keys were rotated without it. One that
 /// cannot be read is a fault of the server.
-fn unusable_ancestor(role: &RoleName, error: &MetadataError) -> Rejection {
+fn unusable_ancestor(stored: &Document, error: &MetadataError) -> Rejection {
+    let role = &stored.role;
     match error {
         MetadataError::Threshold(_)
         | MetadataError::KeyId
@@ -149,8 +150,17 @@ fn unusable_ancestor(role: &RoleName, error: &MetadataError) -> Rejection {
         | MetadataError::WeakCertificate(_) => Rejection::Validation(format!(
             "the stored {role} is no longer trusted, publish it again: {error}"
         )),
+        // Stored before such texts were refused. What it says is not carried on.
+        error if error.is_about_the_text() && is_json(&stored.bytes) => Rejection::Validation(format!(
+            "the stored {role} can be read in more than one way, publish it again: {error}"
+        )),
         _ => Rejection::stored(role, error),
     }
+}
+
+/// Whether it is JSON to some reader, which a damaged row is to none.
+fn is_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
 }
 
 /// The uploaded snapshot must be signed and must name every document loaded in this update by its hash.

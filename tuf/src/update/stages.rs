@@ -60,6 +60,15 @@ impl CheckedUpdate {
         }
     }
 
+    /// The uploaded documents, a snapshot among them.
+    pub fn uploaded(&self) -> impl Iterator<Item = &Document> {
+        let snapshot = match &self.snapshot {
+            SnapshotSource::Uploaded(snapshot) => Some(snapshot),
+            SnapshotSource::Made { .. } => None,
+        };
+        self.documents.iter().chain(snapshot)
+    }
+
     /// The keys with a good signature on an uploaded delegation; none for anything else.
     pub fn signers(&self, role: &RoleName) -> &[PublicKey] {
         self.signers.get(role).map(Vec::as_slice).unwrap_or_default()

@@ -83,11 +83,6 @@ fn the_structure_is_checked() {
     for (path, value, problem) in [
         ("/_type", json!("root"), "expected type Root, not root"),
         (
-            "/roles/snapshot",
-            json!(null),
-            "missing snapshot role specification",
-        ),
-        (
             "/roles/targets/threshold",
             json!(0),
             "invalid threshold specified for targets: 0 ",

@@ -2,7 +2,7 @@
 
 use openssl::hash::MessageDigest;
 use serde_json::{Value, json};
-use tuf::RoleName;
+use tuf::{RoleName, Upload};
 
 use crate::support::{
     Certificate, Key, Repository, delegation, part, rejected, sign, stored, targets_body, write,
@@ -51,7 +51,7 @@ fn enough_keys_of_the_role_must_sign() {
     );
     let unknown = json!({ "keyid": repository.targets.id(), "method": "hmac", "sig": "" });
     assert_eq!(
-        refused(&repository, "targets", write(&body, vec![unknown, Value::Null])),
+        refused(&repository, "targets", write(&body, vec![unknown, json!({})])),
         expected
     );
 }
@@ -124,11 +124,6 @@ fn the_structure_is_checked() {
             "invalid threshold specified for targets/a: 0 ",
         ),
         ("/delegations/roles/0/keyids", json!(["x"]), unknown),
-        (
-            "/delegations/roles/0",
-            json!(null),
-            "delegation role null invalid",
-        ),
     ] {
         let expected = bad(&format!("targets type metadata invalid: {problem}"));
         assert_eq!(
@@ -158,8 +153,7 @@ fn targets_themselves_may_hold_anything() {
     body["targets"] = json!({
         "no hashes": { "length": 5 },
         "short hash": { "hashes": { "sha256": "YQ==" }, "length": -1 },
-        "null": null,
-        "nulls": { "hashes": { "sha256": null }, "length": null },
+        "nulls": { "hashes": null, "length": null },
         "custom": { "hashes": {}, "length": 1, "custom": [1, { "z": "é\u{7f}" }] },
     });
     assert!(
@@ -167,12 +161,27 @@ fn targets_themselves_may_hold_anything() {
             .check([part("targets", sign(&body, &[&repository.targets]))])
             .is_ok()
     );
-    body["targets"] = json!({ "x": { "length": "5" } });
-    let expected = bad("json: document.signed.targets.length is not a 64-bit integer");
-    assert_eq!(
-        refused(&repository, "targets", sign(&body, &[&repository.targets])),
-        expected
-    );
+    for (wrong, reason) in [
+        (
+            json!({ "length": "5" }),
+            "json: document.signed.targets.length is not an integer",
+        ),
+        // An entry to one reader and none to another.
+        (
+            json!(null),
+            "json: document.signed.targets is not a map without null",
+        ),
+        (
+            json!({ "hashes": { "sha256": null } }),
+            "json: document.signed.targets.hashes is not a map without null",
+        ),
+    ] {
+        body["targets"] = json!({ "x": wrong });
+        assert_eq!(
+            refused(&repository, "targets", sign(&body, &[&repository.targets])),
+            bad(reason)
+        );
+    }
 }
 
 #[test]
@@ -295,21 +304,52 @@ fn a_delegation_is_signed_by_the_keys_its_parent_gives() {
 }
 
 #[test]
-fn the_first_declaration_of_a_name_counts() {
+fn a_delegation_is_declared_once() {
     let (first, second) = (Key::ecdsa(), Key::ecdsa());
-    let mut repository = Repository::published();
+    let repository = Repository::published();
     let mut body = targets_body(2, &[("targets/a", &[&first]), ("targets/b", &[&second])]);
     body["delegations"]["roles"][1] = delegation("targets/a", &[&second]);
-    repository.publish([part("targets", sign(&body, &[&repository.targets]))]);
-    assert!(
-        repository
-            .check([part("targets/a", sign(&targets_body(1, &[]), &[&first]))])
-            .is_ok()
+    assert_eq!(
+        refused(&repository, "targets", sign(&body, &[&repository.targets])),
+        bad("json: document.signed.delegations.roles is not a list that declares each role once")
     );
+}
+
+#[test]
+fn a_field_that_some_readers_take_for_another_is_refused_wherever_it_stands() {
+    let key = Key::ecdsa();
+    let repository = Repository::published();
+    let body = targets_body(2, &[("targets/a", &[&key])]);
+    let id = key.id().to_string();
+    for (place, member) in [
+        ("".to_owned(), "Targets"),
+        ("/delegations".to_owned(), "Roles"),
+        (format!("/delegations/keys/{id}"), "keyType"),
+        (format!("/delegations/keys/{id}/keyval"), "PUBLIC"),
+        ("/delegations/roles/0".to_owned(), "Threshold"),
+        ("/delegations/roles/0".to_owned(), "path\u{17f}"),
+        ("/delegations/roles/0".to_owned(), "\u{212a}eyids"),
+        ("/targets/x".to_owned(), "Hashes"),
+        ("/targets/x".to_owned(), "Custom"),
+    ] {
+        let mut body = body.clone();
+        body["targets"] = json!({ "x": { "hashes": {}, "length": 1 } });
+        body.pointer_mut(&place).unwrap()[member] = json!(null);
+        let file = sign(&body, &[&repository.targets]);
+        let upload = Upload::from_parts([(Some("targets".to_owned()), file.into())]);
+        let refused = match upload {
+            Err(error) => error.to_string(),
+            Ok(_) => refused(&repository, "targets", sign(&body, &[&repository.targets])).1,
+        };
+        assert!(refused.contains(&format!("{member:?}")), "{place}: {refused}");
+    }
+    // Names of targets, hashes and keys are not fields: case tells them apart everywhere.
+    let mut body = body.clone();
+    body["targets"] = json!({ "Targets": { "hashes": { "SHA256": "", "sha256": "" } }, "targets": {} });
     assert!(
         repository
-            .check([part("targets/a", sign(&targets_body(1, &[]), &[&second]))])
-            .is_err()
+            .check([part("targets", sign(&body, &[&repository.targets]))])
+            .is_ok()
     );
 }
 

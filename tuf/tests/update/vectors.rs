@@ -62,10 +62,23 @@ fn publish(vector: &Vector) -> Result<Checksum, Refusal> {
     Ok(tuf::named_in_snapshot(&snapshot, &role).unwrap().unwrap())
 }
 
+/// What the reference takes although two readers may read it differently; no client writes it.
+const AMBIGUOUS: [&str; 5] = [
+    "custom-float-integral",
+    "custom-exponent",
+    "custom-neg-zero",
+    "length-2^53+1-signed-as-2^53",
+    "duplicate-keys-last-wins",
+];
+
 /// Publishes every vector.
 fn replay(vectors: Vec<Vector>) {
     for vector in vectors {
         let published = publish(&vector);
+        if AMBIGUOUS.contains(&vector.name.as_str()) {
+            assert!(vector.accepted && published.is_err(), "{}", vector.name);
+            continue;
+        }
         assert_eq!(
             published.is_ok(),
             vector.accepted,
@@ -152,10 +165,8 @@ fn refusals_have_the_kind_and_text_of_the_reference() {
         text("rsa-x509-1024"),
         ("ErrBadTargets", "RSA bit length is too short".into())
     );
-    assert_eq!(
-        text("custom-float-fraction"),
-        ("ErrBadTargets", "json: unsupported value: 1.5".into())
-    );
+    // There only when the message is made.
+    assert_eq!(text("custom-float-fraction").0, "intake");
     assert_eq!(text("sig-base64-no-padding").0, "intake");
     // The reference has only an internal error to show here.
     assert_eq!(text("control-chars-in-name").0, "ErrValidation");

@@ -9,7 +9,9 @@ pub mod test_command;
 mod verdict;
 
 use platform::config::{ConfigError, Settings};
+use tuf::RoleName;
 
+use action::Covered;
 use rule::{Effect, Rule};
 use subject::Subject;
 
@@ -76,7 +78,8 @@ impl Policy {
             .iter()
             .filter(|rule| rule.effect == Effect::Allow)
             .collect();
-        let own_key = !allowing.is_empty() && allowing.iter().all(|rule| rule.require_own_key);
+        let own_key =
+            !allowing.is_empty() && allowing.iter().all(|rule| rule.requires_own_key(asking.action));
         let enforced = self.mode == Mode::Enforce;
         let denied = |rule: Option<String>, enforced: bool| Verdict {
             allowed: false,
@@ -93,7 +96,7 @@ impl Policy {
             return denied(on_trial, false);
         }
         // Of rules that allow the same, one that asks for less says why it is enough.
-        let free = allowing.iter().find(|rule| !rule.require_own_key);
+        let free = allowing.iter().find(|rule| !rule.requires_own_key(asking.action));
         match free.or(allowing.first()) {
             None => denied(None, enforced),
             Some(rule) => Verdict {
@@ -116,15 +119,42 @@ impl Policy {
             gun: Some(gun),
         };
         let push = self.decide(&asking(&Action::Push(None)));
-        if push.allowed || self.decide(&asking(&Action::Init)).allowed {
-            return true;
-        }
         // A rule that denies every push has decided already; one that denies some roles leaves others.
-        push.rule.is_none()
-            && self.rules.iter().any(|rule| {
-                let allows = rule.effect == Effect::Allow && rule.actions.iter().any(|a| a.is_push());
-                allows && rule.concerns(&asking(&Action::Push(None))).is_ok()
-            })
+        if push.allowed || push.rule.is_some() {
+            return push.allowed;
+        }
+        self.decide(&asking(&Action::Init)).allowed
+            || self.pushing_rules(&asking(&Action::Push(None))).next().is_some()
+    }
+
+    /// Whether every rule that lets somebody publish anything to a repository asks for keys of their own for `role`.
+    /// Decides about a snapshot, which whoever publishes anything may send along.
+    pub fn always_requires_own_key(
+        &self,
+        principal: Option<&str>,
+        groups: &[String],
+        gun: &str,
+        role: &RoleName,
+    ) -> bool {
+        let action = Action::Push(None);
+        let asking = Asking {
+            principal,
+            groups,
+            action: &action,
+            gun: Some(gun),
+        };
+        let of_role = Action::Push(Some(role.clone()));
+        let mut rules = self.pushing_rules(&asking).peekable();
+        rules.peek().is_some() && rules.all(|rule| rule.requires_own_key(&of_role))
+    }
+
+    /// The rules that allow somebody to publish some role to a repository.
+    fn pushing_rules(&self, asking: &Asking<'_>) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(|rule| {
+            rule.effect == Effect::Allow
+                && rule.actions.iter().any(Covered::is_push)
+                && rule.concerns(asking).is_ok()
+        })
     }
 
     /// Whether any rule allows something to somebody without an identity.
@@ -132,19 +162,6 @@ impl Policy {
         self.rules
             .iter()
             .any(|rule| rule.effect == Effect::Allow && rule.principals.contains(&Subject::Anonymous))
-    }
-
-    /// Whether somebody may know that a repository is there.
-    pub fn visible(&self, principal: Option<&str>, groups: &[String], gun: &str) -> bool {
-        [Action::Pull, Action::List].iter().any(|action| {
-            let asking = Asking {
-                principal,
-                groups,
-                action,
-                gun: Some(gun),
-            };
-            self.decide(&asking).permits()
-        })
     }
 
     /// What every rule has to do with a question, in their order.

@@ -8,7 +8,7 @@ use super::{
     Policy,
     action::Covered,
     glob::Glob,
-    rule::{Effect, Mode, Rule},
+    rule::{Effect, Mode, OwnKey, Rule},
     subject::Subject,
 };
 
@@ -53,8 +53,10 @@ fn rule(mut table: Table, default_mode: Mode) -> Result<Rule, ConfigError> {
         return Err(table.invalid("guns", glob.as_str(), why));
     }
     let unless = parsed(&mut table, "unless", Subject::parse)?.unwrap_or_default();
-    let require_own_key = table.flag("require_own_key")?;
-    if require_own_key && (effect == Effect::Deny || !actions.iter().any(Covered::is_push)) {
+    let own_key = own_key(&mut table)?;
+    if !matches!(own_key, OwnKey::NotRequired)
+        && (effect == Effect::Deny || !actions.iter().any(Covered::is_push))
+    {
         let why = "only a rule that allows push can require it";
         return Err(table.invalid("require_own_key", "true", why));
     }
@@ -73,8 +75,32 @@ fn rule(mut table: Table, default_mode: Mode) -> Result<Rule, ConfigError> {
         unless,
         actions,
         guns,
-        require_own_key,
+        own_key,
     })
+}
+
+/// `true` for every role, or the names of roles, with stars as in `push:<role>`.
+fn own_key(table: &mut Table) -> Result<OwnKey, ConfigError> {
+    const KEY: &str = "require_own_key";
+    if !table.holds_list(KEY) {
+        return Ok(match table.flag(KEY)? {
+            true => OwnKey::EveryRole,
+            false => OwnKey::NotRequired,
+        });
+    }
+    let roles = parsed(table, KEY, |role| {
+        match Covered::parse(&format!("push:{role}"))? {
+            Covered::PushOf(glob) => Ok(glob),
+            Covered::Every | Covered::One(_) => Err("a role such as targets or targets/*".to_owned()),
+        }
+    })?;
+    let roles = roles.unwrap_or_default();
+    // Nobody uploads a timestamp: the server makes each of them, so this would never be asked for.
+    if let Some(timestamp) = roles.iter().find(|glob| glob.as_str() == "timestamp") {
+        let why = "publishers sign root, targets, snapshot and delegations; the server signs timestamps";
+        return Err(table.invalid(KEY, timestamp.as_str(), why));
+    }
+    Ok(OwnKey::Roles(roles))
 }
 
 /// The entries of a list; nothing if there is no such key. An empty one is refused: it looks like all, and is none.

@@ -34,10 +34,40 @@ pub(super) struct Rule {
     pub(super) actions: Vec<Covered>,
     /// The repositories it is about; nothing for all.
     pub(super) guns: Option<Vec<Glob>>,
-    pub(super) require_own_key: bool,
+    pub(super) own_key: OwnKey,
+}
+
+/// Which of the published roles have to be signed with a key of their publisher.
+#[derive(Debug, Clone)]
+pub(super) enum OwnKey {
+    /// None.
+    NotRequired,
+    /// All of them.
+    EveryRole,
+    /// Those with such names.
+    Roles(Vec<Glob>),
+}
+
+impl OwnKey {
+    /// Whether it is required for an action; for a push of nobody knows what, whether it may be.
+    fn required_for(&self, action: &Action) -> bool {
+        match (self, action) {
+            (Self::NotRequired, _) => false,
+            (Self::EveryRole, _) => true,
+            (Self::Roles(roles), Action::Push(Some(role))) => {
+                roles.iter().any(|glob| glob.matches(role.as_str(), None))
+            }
+            (Self::Roles(_), _) => true,
+        }
+    }
 }
 
 impl Rule {
+    /// Whether it allows an action only for what its publisher signed with a key of their own.
+    pub(super) fn requires_own_key(&self, action: &Action) -> bool {
+        self.own_key.required_for(action)
+    }
+
     /// Why it does not apply, if it does not.
     pub(super) fn applies(&self, asking: &Asking<'_>) -> Result<(), String> {
         if !self.actions.iter().any(|action| action.covers(asking.action)) {

@@ -170,7 +170,42 @@ fn whoever_may_push_anything_may_have_the_keys() {
     assert!(may("bob", "b/x") && !may("bob", "a"));
     assert!(!may("carol", "a") && may("dave", "a") && !may("dave", "frozen/a"));
     assert!(!policy.may_push_something(None, &[], "a"));
-    assert!(policy.visible(Some("carol"), &[], "a") && !policy.visible(Some("alice"), &[], "a"));
+}
+
+#[test]
+fn a_denied_push_is_not_opened_by_the_right_to_make_the_repository() {
+    let policy = policy(json!([
+        {"effect": "allow", "principals": ["alice"], "actions": ["push", "init"]},
+        {"effect": "deny", "principals": ["alice"], "actions": ["push"], "guns": ["frozen"]}
+    ]));
+    assert!(policy.may_push_something(Some("alice"), &[], "a"));
+    assert!(!policy.may_push_something(Some("alice"), &[], "frozen"));
+}
+
+#[test]
+fn an_own_key_can_be_asked_for_by_role() {
+    let policy = policy(json!([
+        {"effect": "allow", "principals": ["alice"], "actions": ["push"], "require_own_key": ["root", "targets/*"]},
+        {"effect": "allow", "principals": ["bob"], "actions": ["push:targets/b"], "require_own_key": true}
+    ]));
+    let own_key = |action| ask(&policy, Some("alice"), action, Some("a")).own_key;
+    assert!(own_key("push:root") && own_key("push:targets/a"));
+    assert!(!own_key("push:targets") && !own_key("push:snapshot") && !own_key("push:targets/a/b"));
+    assert!(own_key("push"), "what is pushed is not known yet");
+    // Whoever publishes something may send the snapshot along, under the same condition.
+    let snapshot = |who| policy.always_requires_own_key(Some(who), &[], "a", &RoleName::Snapshot);
+    assert!(snapshot("bob") && !snapshot("alice") && !snapshot("carol"));
+    for (wrong, reason) in [
+        (json!(["timestamp"]), "the server signs timestamps"),
+        (json!(["Targets"]), "require_own_key"),
+        (json!([]), "at least one entry"),
+        (json!("yes"), "true, false"),
+    ] {
+        let rule =
+            json!({"effect": "allow", "principals": ["*"], "actions": ["push"], "require_own_key": wrong});
+        let refused = read(json!({"policy": [rule]})).unwrap_err().to_string();
+        assert!(refused.contains(reason), "{refused}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{
     repositories::{Found, find},
 };
 use crate::{
-    access::Access,
+    access::{Access, Right, policy::Action},
     app::State,
     http::error::ApiError,
     identity::Principal,
@@ -67,6 +67,7 @@ pub struct Signer {
     params(("namespace" = String, Path, description = "Everything between the host and the name; _ for none"),
            ("name" = String, Path, description = "The last part of the name")),
     responses((status = 200, description = "The signed tags", body = Vec<Tag>),
+              (status = 403, description = "The caller may list the repository, but not read it", body = super::openapi::Errors),
               (status = 404, description = "No such repository, for this caller", body = super::openapi::Errors)))]
 pub async fn tags(
     state: &State,
@@ -79,6 +80,8 @@ pub async fn tags(
         return Err(ApiError::NotFound);
     };
     let gun = Gun::parse(&gun).map_err(|_| ApiError::NotFound)?;
+    // Whoever may list it knows that it is there; what is signed in it is for whoever may read it.
+    access.check(principal, &Right::To(Action::Pull), Some(&gun))?;
     let tags = state.with_store(move |store| read(store, &gun)).await?;
     json(&tags)
 }

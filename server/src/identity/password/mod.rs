@@ -147,6 +147,10 @@ impl Passwords {
     ) -> Result<(), PasswordRefusal> {
         let Credentials { user, password } = credentials;
         let proof = self.hash(&[user, password]).ok_or(PasswordRefusal::Busy)?;
+        // Before a remembered password is recognised: guesses must not go on while its owner is logged in.
+        if self.throttle.is_used_up(user, address) {
+            return Err(PasswordRefusal::TooMany(user.clone()));
+        }
         if self.right.get(&proof).is_some() {
             return Ok(());
         }

@@ -42,12 +42,14 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Throttle {
+    /// Whether there have been so many attempts that another one would be refused.
+    pub(super) fn is_used_up(&self, user: &str, address: Option<IpAddr>) -> bool {
+        let count = self.attempts.get(&name(user, address));
+        count.is_some_and(|count| count.load(Ordering::Relaxed) >= ATTEMPTS)
+    }
+
     pub(super) fn attempt(&self, user: &str, address: Option<IpAddr>) -> Attempt<'_> {
-        let network = address.map(|address| match address.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & IPV6_NETWORK)),
-            v4 => v4,
-        });
-        let name = (user.to_owned(), network);
+        let name = name(user, address);
         let count = self.attempts.get_with_by_ref(&name, Arc::default);
         Attempt {
             throttle: self,
@@ -55,6 +57,14 @@ impl Throttle {
             allowed: count.fetch_add(1, Ordering::Relaxed) < ATTEMPTS,
         }
     }
+}
+
+fn name(user: &str, address: Option<IpAddr>) -> Name {
+    let network = address.map(|address| match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & IPV6_NETWORK)),
+        v4 => v4,
+    });
+    (user.to_owned(), network)
 }
 
 impl Attempt<'_> {

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 /// How far the clocks of the token service and this server may be apart, in seconds.
 const LEEWAY: i64 = 60;
+/// The longest subject, in characters: it stands in every record of what its holder does.
+const SUBJECT_LIMIT: usize = 255;
 
 /// One action on one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +66,14 @@ impl Claims {
             Value::Array(grants) => grants.iter().map(grant).collect::<Result<Vec<_>, _>>()?,
             _ => return Err("the token's access is no list".into()),
         };
+        let subject = text(claims, "sub")?;
+        if subject.chars().count() > SUBJECT_LIMIT || subject.chars().any(char::is_control) {
+            return Err(format!(
+                "sub in the token is longer than {SUBJECT_LIMIT} characters, or holds control characters"
+            ));
+        }
         Ok(Self {
-            subject: text(claims, "sub")?,
+            subject,
             issuer: text(claims, "iss")?,
             audience: text(claims, "aud")?,
             expires: seconds(claims, "exp")?,

@@ -116,6 +116,18 @@ fn good(changes: &[(&str, Value)]) -> String {
 }
 
 #[test]
+fn a_subject_is_bounded() {
+    for (subject, taken) in [
+        ("a".repeat(255), true),
+        ("a".repeat(256), false),
+        ("a\nb".to_owned(), false),
+    ] {
+        let claims = json!({"iss": "i", "aud": "a", "sub": subject, "exp": 1, "nbf": 0});
+        assert_eq!(super::claims::Claims::parse(&claims).is_ok(), taken);
+    }
+}
+
+#[test]
 fn key_ids_are_those_of_libtrust() {
     for line in String::from_utf8(file("kids.txt")).unwrap().lines() {
         let (name, expected) = line.split_once(' ').unwrap();

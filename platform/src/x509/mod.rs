@@ -2,6 +2,7 @@
 
 mod key_hash;
 mod name;
+pub mod ocsp_nonce;
 pub mod text;
 
 pub use key_hash::{hash_of_key, hashes_of_key};

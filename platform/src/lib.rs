@@ -10,3 +10,4 @@ pub mod progress;
 pub mod report;
 pub mod signals;
 pub mod tls;
+pub mod watch;

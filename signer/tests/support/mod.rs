@@ -12,7 +12,7 @@ use platform::{
     tls::{CaSet, ClientAuth, ClientTls, ClientTrust, PemSource, ServerTls},
 };
 use signer::{
-    grpc::{Admission, GrpcServer},
+    grpc::{Admission, Generation, Generations, GrpcServer},
     keyring::Keyring,
     passphrase::{Alias, Passphrases},
     policy::SigningPolicy,
@@ -137,8 +137,11 @@ impl Signer {
         let addresses = [([127, 0, 0, 1], setup.port).into()];
         let server = GrpcServer::bind(
             &addresses,
-            tls.acceptor(clients.as_ref(), None).unwrap(),
-            setup.admission,
+            Generations::new(Generation::new(
+                tls.acceptor(clients.as_ref(), None).unwrap(),
+                clients,
+                setup.admission,
+            )),
             keyring,
         )
         .await

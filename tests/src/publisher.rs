@@ -2,10 +2,15 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::{
+    asn1::Asn1Time,
+    bn::{BigNum, MsbOption},
     ec::EcKey,
     ecdsa::EcdsaSig,
+    hash::MessageDigest,
+    nid::Nid,
     pkey::{PKey, Private},
     sha::{sha256, sha512},
+    x509::{X509Builder, X509NameBuilder},
 };
 use platform::pki::{Issued, KeyKind, Template, Usage};
 use serde_json::{Map, Value, json};
@@ -42,6 +47,33 @@ impl Key {
     pub fn with_template(template: &Template) -> Self {
         let issued = Issued::self_signed(template).unwrap();
         Self::new(&issued.key, "ecdsa-x509", &issued.certificate_pem().unwrap())
+    }
+
+    /// The same private key, listed by a new certificate.
+    #[must_use]
+    pub fn in_a_certificate(&self, name: &str) -> Self {
+        let private = PKey::from_ec_key(self.private.clone()).unwrap();
+        let mut subject = X509NameBuilder::new().unwrap();
+        subject.append_entry_by_nid(Nid::COMMONNAME, name).unwrap();
+        let subject = subject.build();
+        let mut serial = BigNum::new().unwrap();
+        serial.rand(64, MsbOption::ONE, false).unwrap();
+        let mut builder = X509Builder::new().unwrap();
+        builder.set_version(2).unwrap();
+        builder
+            .set_serial_number(&serial.to_asn1_integer().unwrap())
+            .unwrap();
+        builder.set_subject_name(&subject).unwrap();
+        builder.set_issuer_name(&subject).unwrap();
+        builder
+            .set_not_before(&Asn1Time::days_from_now(0).unwrap())
+            .unwrap();
+        builder
+            .set_not_after(&Asn1Time::days_from_now(365).unwrap())
+            .unwrap();
+        builder.set_pubkey(&private).unwrap();
+        builder.sign(&private, MessageDigest::sha256()).unwrap();
+        Self::new(&private, "ecdsa-x509", &builder.build().to_pem().unwrap())
     }
 
     fn new(key: &PKey<Private>, kind: &str, public: &[u8]) -> Self {

@@ -1,10 +1,11 @@
 //! A root names snapshot and timestamp keys that are its publisher's, or that the signer made for this repository and
-//! this role. With anybody else's key a publisher could keep its owner from ever publishing again.
+//! this role. With anybody else's key a publisher could keep its owner from ever publishing again. And one private key is
+//! one key, in however many forms a root lists it.
 
 use serde_json::{Value, json};
 use tests::{
     Client, Programs, SERVED, TestServer, Whose,
-    publisher::{Publisher, SnapshotKey, sign},
+    publisher::{Key, Publisher, SnapshotKey, sign},
 };
 
 const VICTIM: &str = "alice/app";
@@ -191,5 +192,73 @@ fn where_a_notary_server_took_such_a_root_the_repository_goes_on_and_is_reported
         let rotated = with_keys(&publisher, &right, &publisher.timestamp);
         bob.publish(GUN, &[("root", &rotated.root_file(3))]).ok();
         server.operate("check", ["--all"]).ok();
+    }
+}
+
+/// A root whose targets need three signatures, which one private key in three forms can give.
+fn counted_three_times(publisher: &Publisher, gun: &str, version: i64) -> (Vec<u8>, [Key; 3]) {
+    let bare = publisher.targets.clone();
+    let forms = [
+        bare.clone(),
+        bare.in_a_certificate(gun),
+        bare.in_a_certificate(gun),
+    ];
+    let mut root = publisher.root(version);
+    for form in &forms {
+        root["keys"][&form.id] = form.public.clone();
+    }
+    let ids = forms.each_ref().map(|form| form.id.clone());
+    root["roles"]["targets"] = json!({"keyids": ids, "threshold": 3});
+    (sign(&root, &[&publisher.root]), forms)
+}
+
+#[test]
+fn one_private_key_counts_once_towards_a_threshold() {
+    let server = TestServer::start();
+    let client = server.client("alice");
+    let publisher = Publisher::new(&client, GUN, GUN);
+    let (root, [bare, one, other]) = counted_three_times(&publisher, GUN, 1);
+    let targets = sign(&Publisher::targets(1), &[&bare, &one, &other]);
+    client
+        .publish(GUN, &[("root", &root), ("targets", &targets)])
+        .rejects("ErrBadRoot", "are one private key, which counts once");
+    assert_eq!(server.stored(), []);
+    publisher.publish_first(&client, GUN);
+}
+
+#[test]
+fn where_a_notary_server_counted_it_three_times_the_repository_goes_on_and_is_reported() {
+    for engine in SERVED {
+        let databases = engine.databases();
+        databases.load(Whose::Server, &format!("server-{}-schema.sql", engine.name()));
+        databases.load(Whose::Signer, &format!("signer-{}.sql", engine.name()));
+        let mut server = TestServer::builder()
+            .databases(databases)
+            .programs(Programs::Notarys)
+            .start();
+        let client = server.client("alice");
+        let publisher = Publisher::new(&client, GUN, GUN);
+        let (root, forms) = counted_three_times(&publisher, GUN, 1);
+        let all = forms.each_ref();
+        let targets = |version| sign(&Publisher::targets(version), &all);
+        client
+            .publish(GUN, &[("root", &root), ("targets", &targets(1))])
+            .ok();
+
+        server.change_programs(Programs::Ours);
+        server.operate("check", [GUN]).ok().says(&format!(
+            "weak: {GUN}: root version 1: targets: its threshold can be met only because"
+        ));
+        client.publish(GUN, &[("targets", &targets(2))]).ok();
+        // Two signatures of the three were too few before, and are.
+        let two = sign(&Publisher::targets(3), &[&forms[0], &forms[1]]);
+        client
+            .publish(GUN, &[("targets", &two)])
+            .rejects("ErrBadTargets", "did not meet threshold");
+        let next = publisher.root_file(2);
+        client
+            .publish(GUN, &[("root", &next), ("targets", &targets(3))])
+            .ok();
+        server.operate("check", [GUN]).ok().does_not_say("weak");
     }
 }

@@ -25,6 +25,8 @@ use crate::version::Version;
 pub enum Severity {
     /// Readers and publishers do not notice.
     Harmless,
+    /// It works, but protects less than it says.
+    Weak,
     /// It will expire soon.
     Expiring,
     /// It has expired.
@@ -92,6 +94,9 @@ pub fn audit<E>(
     Ok(audit.findings)
 }
 
+const COUNTED_TWICE: &str = "its threshold can be met only because one private key is listed in several forms; a new \
+                             document has to list as many different ones";
+
 struct Audit<'a, F> {
     gun: &'a Gun,
     now: DateTime<Utc>,
@@ -154,6 +159,10 @@ impl<F> Audit<'_, F> {
             previous = Some((root, self.root(root, before, predecessor)));
         }
         let trusted = previous.and_then(|(_, trusted)| trusted)?;
+        for name in trusted.counting_twice() {
+            let sentence = format!("{name}: {COUNTED_TWICE}");
+            self.about(highest, Severity::Weak, sentence);
+        }
         if let Ok(document) = Envelope::parse(&highest.bytes) {
             self.dates(highest, &document);
             self.certificates(highest, &document);
@@ -294,6 +303,11 @@ where
         }
         let all_read = !parents.is_empty();
         while let Some(parent) = parents.pop_front() {
+            for name in parent.counting_twice() {
+                if let Ok(role) = RoleName::parse(name) {
+                    self.report(&role, None, Severity::Weak, COUNTED_TWICE);
+                }
+            }
             let declared = parent.delegations().filter_map(|name| RoleName::parse(name).ok());
             for role in declared {
                 // Names and parents belong together, so no delegation comes twice but by a repeated entry.
@@ -405,7 +419,7 @@ where
 
 fn read_targets(role: &RoleName, document: &Envelope) -> Result<TargetsBody, MetadataError> {
     let body = TargetsBody::read(role, document)?;
-    body.check(role, document).map(|()| body)
+    body.check(role, document).map(|()| body.tolerate())
 }
 
 impl Severity {
@@ -413,6 +427,7 @@ impl Severity {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Harmless => "harmless",
+            Self::Weak => "weak",
             Self::Expiring => "expiring",
             Self::Expired => "expired",
             Self::Broken => "broken",

@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::canonical::push_string;
 use crate::certificate::first_public_key;
 use crate::encoding::encode_base64;
+use crate::spki::{rsa_key, rsa_key_from_pem};
 
 /// The ID of a key: the SHA-256 of its canonical form, as 64 lower case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,6 +128,25 @@ impl PublicKey {
         Some(openssl::sha::sha256(&info))
     }
 
+    /// What is the same for every form in which one private key may be listed: bare, in any certificate, in any
+    /// encoding that verifies signatures; `None` for what is no usable key.
+    pub(crate) fn identity(&self) -> Option<[u8; 32]> {
+        let info = match self.key_type {
+            KeyType::Rsa => {
+                let key = rsa_key(&self.public).or_else(|_| rsa_key_from_pem(&self.public));
+                key.ok()?.public_key_to_der().ok()?
+            }
+            KeyType::Ed25519 => {
+                let public = self.public.as_slice().try_into().ok()?;
+                let key = ed25519_dalek::VerifyingKey::from_bytes(public).ok()?;
+                // Adding a point of small order gives another public key for which the same private key signs.
+                key.to_edwards().mul_by_cofactor().compress().to_bytes().to_vec()
+            }
+            _ => return self.spki_sha256(),
+        };
+        Some(openssl::sha::sha256(&info))
+    }
+
     /// The answer of the key endpoints: one line of JSON, `public` before `private`.
     pub fn to_endpoint_json(&self) -> String {
         let key_type = serde_json::Value::from(self.key_type.as_str());
@@ -191,6 +211,26 @@ mod tests {
             assert_eq!(KeyType::parse(text).as_str(), text);
         }
         assert_eq!(KeyType::parse("ECDSA"), KeyType::Other("ECDSA".into()));
+    }
+
+    #[test]
+    fn ed25519_keys_that_differ_in_a_point_of_small_order_are_one() {
+        let point = |bytes: &[u8]| {
+            let key = ed25519_dalek::VerifyingKey::from_bytes(bytes.try_into().unwrap()).unwrap();
+            key.to_edwards()
+        };
+        let public = decode_base64(PUBLIC).unwrap();
+        let order_eight =
+            hex::decode("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa").unwrap();
+        let shifted = (point(&public) + point(&order_eight))
+            .compress()
+            .to_bytes()
+            .to_vec();
+        let key = |public: &[u8]| PublicKey::new(KeyType::Ed25519, public.to_vec());
+        assert_ne!(key(&public).id(), key(&shifted).id());
+        assert_eq!(key(&public).identity(), key(&shifted).identity());
+        assert_ne!(key(&public).identity(), key(&order_eight).identity());
+        assert_eq!(key(&[0xff; 31]).identity(), None);
     }
 
     #[test]

@@ -94,7 +94,8 @@ impl SigningRequest {
                     reason,
                 }
             })?;
-            signers.insert(key_id);
+            // A signature that verifies is by a key with an identity.
+            signers.insert(key.identity());
         }
         if signers.len() < self.threshold {
             return Err(SealError::TooFew {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::certificate::{self, Dates};
 use crate::gun::Gun;
-use crate::metadata::{Envelope, KeyMap, MetadataError, RoleKeys, RootBody};
+use crate::metadata::{Counting, Envelope, KeyMap, MetadataError, RoleKeys, RootBody};
 use crate::role::RoleName;
 
 /// A root document whose structure, certificates and signatures have been checked.
@@ -19,7 +19,10 @@ impl TrustedRoot {
     /// Takes up a stored root again. It was validated before it was stored, so its signatures are not verified once
     /// more, and neither its own expiry nor that of its certificates matters: they must not block its replacement.
     pub(crate) fn of_stored(gun: &Gun, document: &Envelope) -> Result<Self, MetadataError> {
-        Self::read(gun, document, Dates::Ignored)
+        let mut root = Self::read(gun, document, Dates::Ignored)?;
+        root.body.tolerate();
+        root.signers.tolerate();
+        Ok(root)
     }
 
     /// Validates a root to be published: structure, certificates, signatures by the previous root's certificates,
@@ -32,7 +35,11 @@ impl TrustedRoot {
         previous: Option<&Self>,
         now: DateTime<Utc>,
     ) -> Result<Self, MetadataError> {
-        let root = Self::read(gun, document, Dates::CheckedAt(now))?;
+        let mut root = Self::read(gun, document, Dates::CheckedAt(now))?;
+        root.body.check_forms(previous.map(|previous| &previous.body))?;
+        let before = previous.map(|previous| &previous.signers);
+        root.signers
+            .check_forms(&RoleName::Root, RoleName::Root.as_str(), before)?;
         if let Some(previous) = previous {
             let verified = previous.signers.verify(&RoleName::Root, document);
             verified.map_err(|_| MetadataError::PreviousRoot)?;
@@ -64,8 +71,14 @@ impl TrustedRoot {
             key_ids: listed.key_ids.clone(),
             threshold: listed.threshold,
             keys,
+            counting: Counting::Keys,
         };
         Ok(Self { body, signers })
+    }
+
+    /// The roles whose thresholds can be met only by counting a private key more than once.
+    pub(crate) fn counting_twice(&self) -> impl Iterator<Item = &RoleName> {
+        self.body.counting_twice()
     }
 
     /// The keys of a base role.

@@ -13,7 +13,7 @@ mod timestamp;
 pub(crate) use envelope::{Envelope, RawSignature};
 pub use error::MetadataError;
 pub(crate) use file_meta::{FileMeta, write_meta};
-pub(crate) use role_keys::{KeyMap, RoleKeys};
+pub(crate) use role_keys::{Counting, KeyMap, RoleKeys};
 pub(crate) use root::RootBody;
 pub(crate) use snapshot::SnapshotBody;
 pub(crate) use targets::TargetsBody;

@@ -19,6 +19,18 @@ pub(crate) struct RoleKeys {
     pub(crate) threshold: i64,
     /// The listed keys, by listed ID.
     pub(crate) keys: KeyMap,
+    /// What counts towards the threshold.
+    pub(crate) counting: Counting,
+}
+
+/// What counts towards a threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// Private keys, however many of their forms are listed.
+    Keys,
+    /// Listed IDs, as for Notary: for what was stored before private keys were counted, and that could not be
+    /// satisfied by them.
+    Ids,
 }
 
 impl RoleKeys {
@@ -32,6 +44,7 @@ impl RoleKeys {
             threshold: fields.integer("threshold")?,
             keys,
             key_ids,
+            counting: Counting::Keys,
         })
     }
 
@@ -52,9 +65,57 @@ impl RoleKeys {
         }
     }
 
+    /// How many listed IDs, and how many different keys of them, can count; nothing where that is no question.
+    fn usable_forms(&self) -> Option<(usize, usize)> {
+        if self.threshold < 2 {
+            return None;
+        }
+        let usable: Vec<_> = self.usable().iter().filter_map(PublicKey::identity).collect();
+        let different: BTreeSet<_> = usable.iter().collect();
+        Some((usable.len(), different.len()))
+    }
+
+    /// Whether the threshold can be met only by counting a private key more than once.
+    pub(crate) fn counts_twice(&self) -> bool {
+        self.usable_forms().is_some_and(|(listed, different)| {
+            let threshold = usize::try_from(self.threshold).unwrap_or(usize::MAX);
+            different < threshold && different < listed
+        })
+    }
+
+    /// Takes the keys as they stand in a stored document.
+    pub(crate) fn tolerate(&mut self) {
+        if self.counts_twice() {
+            self.counting = Counting::Ids;
+        }
+    }
+
+    /// Checks that the threshold of a new document can be met by counting each private key once, unless the same was
+    /// declared before. `document` is the role of the document, `name` the role they are for.
+    pub(crate) fn check_forms(
+        &mut self,
+        document: &RoleName,
+        name: &str,
+        before: Option<&Self>,
+    ) -> Result<(), MetadataError> {
+        if !self.counts_twice() {
+            return Ok(());
+        }
+        let same = |before: &Self| before.threshold == self.threshold && before.key_ids == self.key_ids;
+        if before.is_some_and(same) {
+            self.counting = Counting::Ids;
+            return Ok(());
+        }
+        let problem = format!(
+            "{name} needs {} keys, but several of those listed are one private key, which counts once",
+            self.threshold
+        );
+        Err(MetadataError::structure(document, problem))
+    }
+
     /// Checks that enough of these keys signed the document.
     ///
-    /// A signature by an unknown key or with an unknown method does not count, and neither does a wrong one; but
+    /// A private key counts once, in however many forms it is listed. A signature by an unknown key or with an unknown method does not count, and neither does a wrong one; but
     /// one by a key that is listed under another ID than its own spoils the whole.
     pub(crate) fn verify(&self, role: &RoleName, document: &Envelope) -> Result<(), MetadataError> {
         self.verify_signatures(role, &document.message(), document.signatures())
@@ -73,6 +134,7 @@ impl RoleKeys {
             return Err(MetadataError::NoThreshold(role.clone()));
         };
         let mut signers = BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for signature in signatures {
             let Some((id, key)) = self.keys.get_key_value(&signature.key_id) else {
                 continue;
@@ -81,13 +143,18 @@ impl RoleKeys {
                 return Err(MetadataError::KeyId);
             }
             // More than enough is no better, so the rest need not be verified.
-            if signers.len() >= threshold || signers.contains(id) {
+            if signers.len() >= threshold || seen.contains(id) {
                 continue;
             }
             if let Some(method) = SignatureMethod::parse(&signature.method)
                 && verify_signature(key, method, message, &signature.bytes).is_ok()
             {
-                signers.insert(id);
+                seen.insert(id);
+                signers.insert(match self.counting {
+                    // One signer is enough, or it has an identity: its signature was verified.
+                    Counting::Keys if threshold > 1 => Signer::Key(key.identity()),
+                    _ => Signer::Id(id),
+                });
             }
         }
         if signers.len() < threshold {
@@ -123,6 +190,13 @@ impl RoleKeys {
             .map(|(_, key)| key.clone())
             .collect()
     }
+}
+
+/// Who counts towards a threshold.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Signer<'a> {
+    Key(Option<[u8; 32]>),
+    Id(&'a String),
 }
 
 /// Reads the `keys` of a root or of delegations. A private value, should there be one, is left alone; but one

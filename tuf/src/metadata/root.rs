@@ -41,6 +41,27 @@ impl RootBody {
         Ok(Self { roles })
     }
 
+    /// Takes the keys of every role as they stand in a stored root.
+    pub(crate) fn tolerate(&mut self) {
+        self.roles.values_mut().for_each(RoleKeys::tolerate);
+    }
+
+    /// Checks that the thresholds of a new root can be met by counting each private key once, unless `before` declares
+    /// the same.
+    pub(crate) fn check_forms(&mut self, before: Option<&Self>) -> Result<(), MetadataError> {
+        for (name, role) in &mut self.roles {
+            let before = before.and_then(|before| before.roles.get(name));
+            role.check_forms(&RoleName::Root, name.as_str(), before)?;
+        }
+        Ok(())
+    }
+
+    /// The roles whose thresholds can be met only by counting a private key more than once.
+    pub(crate) fn counting_twice(&self) -> impl Iterator<Item = &RoleName> {
+        let roles = self.roles.iter().filter(|(_, role)| role.counts_twice());
+        roles.map(|(name, _)| name)
+    }
+
     /// The keys of a base role.
     pub(crate) fn role(&self, name: &RoleName) -> Result<&RoleKeys, MetadataError> {
         self.roles

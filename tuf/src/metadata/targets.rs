@@ -72,6 +72,39 @@ impl TargetsBody {
         Ok(())
     }
 
+    /// Takes the keys of every delegation as they stand in a stored document.
+    pub(crate) fn tolerate(mut self) -> Self {
+        for delegation in &mut self.delegations {
+            delegation.keys.tolerate();
+        }
+        self
+    }
+
+    /// Checks that the thresholds of a new document can be met by counting each private key once, unless `before`, the
+    /// stored one, declares the same.
+    pub(crate) fn check_forms(
+        &mut self,
+        role: &RoleName,
+        before: Option<&Self>,
+    ) -> Result<(), MetadataError> {
+        for delegation in &mut self.delegations {
+            let same_name = |other: &&Delegation| other.name == delegation.name;
+            let before = before.and_then(|before| before.delegations.iter().find(same_name));
+            let before = before.map(|before| &before.keys);
+            delegation.keys.check_forms(role, &delegation.name, before)?;
+        }
+        Ok(())
+    }
+
+    /// The delegations whose thresholds can be met only by counting a private key more than once.
+    pub(crate) fn counting_twice(&self) -> impl Iterator<Item = &str> {
+        let twice = self
+            .delegations
+            .iter()
+            .filter(|delegation| delegation.keys.counts_twice());
+        twice.map(|delegation| delegation.name.as_str())
+    }
+
     /// The keys of the delegation with this name.
     pub(crate) fn delegation(&self, name: &RoleName) -> Option<&RoleKeys> {
         let declared = self

@@ -47,7 +47,7 @@ pub fn check(
     for (role, part) in targets {
         load_ancestors(&mut hierarchy, &role, current)?;
         hierarchy
-            .load_uploaded(&role, part, now)
+            .load_uploaded(&role, part, current.targets.get(&role), now)
             .map_err(|e| Rejection::uploaded(&role, &e))?;
     }
 

@@ -49,14 +49,22 @@ impl<'a> Hierarchy<'a> {
         self.loaded.values().map(|loaded| &loaded.document)
     }
 
-    /// Verifies an uploaded document: keys, structure, version, signatures, expiry, names.
+    /// Verifies an uploaded document: keys, structure, version, signatures, expiry, names. `stored` is the current
+    /// document of its role.
     pub(super) fn load_uploaded(
         &mut self,
         role: &RoleName,
         part: Part,
+        stored: Option<&Document>,
         now: DateTime<Utc>,
     ) -> Result<(), MetadataError> {
-        let body = self.verify(role, &part.document)?;
+        let mut body = self.verify(role, &part.document)?;
+        // What cannot be read declares nothing.
+        let stored = stored.and_then(|stored| {
+            let document = Envelope::parse(&stored.bytes).ok()?;
+            TargetsBody::read(role, &document).ok()
+        });
+        body.check_forms(role, stored.as_ref())?;
         let version = part.document.version(role)?;
         part.document.check_expiry(role, now)?;
         body.check_names(role)?;
@@ -71,7 +79,7 @@ impl<'a> Hierarchy<'a> {
     /// Verifies a stored document. That it has expired does not matter.
     pub(super) fn load_stored(&mut self, stored: &Document) -> Result<(), MetadataError> {
         let body = self.verify(&stored.role, &Envelope::parse(&stored.bytes)?)?;
-        self.insert(body, stored.clone());
+        self.insert(body.tolerate(), stored.clone());
         Ok(())
     }
 

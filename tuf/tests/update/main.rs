@@ -15,4 +15,5 @@ mod snapshot_entries;
 mod stored;
 mod support;
 mod targets;
+mod thresholds;
 mod vectors;

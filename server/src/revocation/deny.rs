@@ -10,7 +10,7 @@ use openssl::{
     x509::{X509, X509Ref},
 };
 use platform::{
-    config::{ConfigError, Settings},
+    config::{ConfigError, Sections, Settings},
     x509::{hashes_of_key, name_text, older_name_text, read_name},
 };
 use serde::Deserialize;
@@ -110,7 +110,12 @@ impl DenyList {
         };
         let settings = Settings::load(path, "COUNTERSIGN_DENY_LIST").map_err(refuse)?;
         let entries: Vec<Entry> = settings.typed("denied").map_err(refuse)?.unwrap_or_default();
-        if let Some(unknown) = settings.unknown_keys().first() {
+        let sections = Sections {
+            ours: &["denied"],
+            security: &["denied"],
+            other_variables: true,
+        };
+        if let Some(unknown) = settings.unknown_keys(&sections).first() {
             // A misspelt key would leave somebody in.
             return Err(DenyError::File {
                 path: path.to_path_buf(),

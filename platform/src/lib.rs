@@ -10,4 +10,5 @@ pub mod progress;
 pub mod report;
 pub mod signals;
 pub mod tls;
+pub mod watch;
 pub mod x509;

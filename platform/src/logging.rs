@@ -1,6 +1,9 @@
 //! Log lines on standard error, at a level that can be changed while running.
 
-use std::str::FromStr;
+use std::{
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
@@ -123,6 +126,7 @@ impl FromStr for Format {
 #[derive(Clone)]
 pub struct LevelControl {
     handle: reload::Handle<Targets, Registry>,
+    level: Arc<Mutex<Level>>,
 }
 
 /// Starts logging; to be called once, before anything is logged.
@@ -144,15 +148,37 @@ pub fn start(level: Level, format: Format) -> LevelControl {
         Format::Json => registry.with(json()).try_init(),
         Format::Logfmt => registry.with(logfmt()).try_init(),
     };
-    LevelControl { handle }
+    LevelControl {
+        handle,
+        level: Arc::new(Mutex::new(level)),
+    }
 }
 
 impl LevelControl {
+    /// Logs at this level from now on.
+    pub fn set(&self, level: Level) {
+        let mut now = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now != level && self.handle.reload(level.filter()).is_ok() {
+            *now = level;
+        }
+    }
+
+    fn step(&self, by: isize) -> Result<Level, Level> {
+        let mut now = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        match now.shifted(by) {
+            Some(next) if self.handle.reload(next.filter()).is_ok() => {
+                *now = next;
+                Ok(next)
+            }
+            _ => Err(*now),
+        }
+    }
+
     /// SIGUSR1 makes the log more verbose, SIGUSR2 less, one step each, for as long as the process runs.
     ///
     /// # Errors
     /// When the handlers cannot be installed.
-    pub async fn follow_signals(self, mut level: Level) -> std::io::Result<()> {
+    pub async fn follow_signals(self) -> std::io::Result<()> {
         let mut more = signal(SignalKind::user_defined1())?;
         let mut less = signal(SignalKind::user_defined2())?;
         loop {
@@ -160,12 +186,9 @@ impl LevelControl {
                 _ = more.recv() => (1, "more"),
                 _ = less.recv() => (-1, "less"),
             };
-            match level.shifted(step) {
-                Some(next) if self.handle.reload(next.filter()).is_ok() => {
-                    level = next;
-                    println!("Successfully setting log level to {}", level.name());
-                }
-                _ => println!(
+            match self.step(step) {
+                Ok(level) => println!("Successfully setting log level to {}", level.name()),
+                Err(level) => println!(
                     "The log level stays at {}: it cannot be {direction} verbose",
                     level.name()
                 ),

@@ -13,6 +13,7 @@ use platform::{
     logging::{self, Format, Level},
     signals,
     tls::{ClientAuth, TlsError},
+    watch::{self, Watched},
 };
 use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 
@@ -20,11 +21,11 @@ use crate::{
     audit::{SinkError, Sinks, checkpoint},
     clock::Clock,
     config::{Config, Listener, TokenSettings, TrustService},
-    generation::{Generation, GenerationError},
+    generation::{self, Generation, GenerationError},
     http::{self, ListenError, SharedDocuments},
     identity::token::{BundleError, TokenAuth},
     refresh,
-    reload::{self, LastReload, Watched},
+    reload::{self, LastReload},
     revocation,
     store::{Store, StoreError},
     telemetry::{health::Health, metrics, pulls::Pulls},
@@ -85,6 +86,18 @@ pub enum ServiceError {
     /// This server, which is stopping.
     #[error("the server is stopping")]
     Stopping,
+}
+
+impl ServiceError {
+    /// Whether it concerns everything that is asked at this moment, and not only what was asked.
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::Stopping
+                | Self::Store(StoreError::Connection(_))
+                | Self::Signing(signing::SigningError::Unavailable(_))
+        )
+    }
 }
 
 /// What every request handler has at hand.
@@ -203,10 +216,12 @@ pub fn token_auth(settings: &TokenSettings) -> Result<TokenAuth, StartError> {
 /// # Errors
 /// When it cannot start.
 pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<(), StartError> {
-    let as_read = reload::mark(path);
+    let as_read = watch::mark(path);
     let (config, unknown_keys) = Config::load(path)?;
-    let level = level.unwrap_or(config.log_level);
-    tokio::spawn(logging::start(level, format).follow_signals(level));
+    let control = logging::start(level.unwrap_or(config.log_level), format);
+    tokio::spawn(control.clone().follow_signals());
+    // What the command line says is not the file's to change.
+    let control = level.is_none().then_some(control);
     for unknown in unknown_keys {
         let nearest = unknown.nearest.unwrap_or_default();
         tracing::warn!(
@@ -216,7 +231,7 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
         );
     }
     warn_about_openness(&config);
-    let watched = Watched::new(path, as_read, &config);
+    let watched = Watched::new(path, as_read, generation::files(&config));
     let state = web::Data::new(State::open(config, Clock::System)?);
     // Before anybody can know that the server is there, and tell it to stop or to reload.
     let (stop, hangups) = (signals::stop()?, signals::hangups()?);
@@ -230,7 +245,13 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(revocation::follow(state.clone()));
     tokio::spawn(checkpoint::run(state.clone()));
-    tokio::spawn(reload::run(state.clone(), path.to_path_buf(), watched, hangups));
+    tokio::spawn(reload::run(
+        state.clone(),
+        path.to_path_buf(),
+        watched,
+        hangups,
+        control,
+    ));
     let listeners = state.config.listeners.iter();
     let addresses: Vec<String> = listeners
         .flat_map(|listener| listener.addresses.iter().map(ToString::to_string))

@@ -1,15 +1,16 @@
 //! Taking up changed files without dropping a connection: on SIGHUP, when a file changes, and by the clock.
 
 use std::{
-    fs,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use actix_web::web;
 use chrono::{DateTime, Utc};
+use platform::{
+    logging::LevelControl,
+    watch::{LOOK, Watched, mark},
+};
 use tokio::{
     signal::unix::Signal,
     time::{Instant, interval},
@@ -21,10 +22,6 @@ use crate::{
     generation::{self, Generation, GenerationError},
     telemetry::metrics,
 };
-
-/// How often files are looked at. A change is taken up when nothing changed between two looks, so that a
-/// certificate and its key, written one after the other, are read together.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// What became of the last reload.
 #[derive(Debug, Clone)]
@@ -62,7 +59,7 @@ fn reload(state: &State, path: &Path, watched: &mut Watched) -> Result<Config, S
     let as_read = mark(path);
     let (config, _) = Config::load(path)?;
     // As they are before they are read: what changes while they are read has to be seen afterwards.
-    *watched = Watched::new(path, as_read, &config);
+    *watched = Watched::new(path, as_read, generation::files(&config));
     same_listeners(&state.config, &config)?;
     let number = state.generation.load().number() + 1;
     let generation = Generation::load(&config, number)?;
@@ -97,71 +94,15 @@ fn same_listeners(now: &Config, then: &Config) -> Result<(), GenerationError> {
     }
 }
 
-/// What tells one state of a file from another: where it is, when it changed, how long it is.
-pub type Mark = Option<(u64, i64, i64, u64)>;
-
-/// The files that a generation is made of, and how they were.
-pub struct Watched {
-    files: Vec<PathBuf>,
-    seen: Vec<Mark>,
-    /// How they were at the last look, if that was not as when they were read.
-    changed: Option<Vec<Mark>>,
-}
-
-impl Watched {
-    /// The files of a configuration, which was itself read when it was `as_read`.
-    pub fn new(path: &Path, as_read: Mark, config: &Config) -> Self {
-        let mut files = generation::files(config);
-        let mut seen = marks(&files);
-        files.push(path.to_path_buf());
-        seen.push(as_read);
-        Self {
-            files,
-            seen,
-            changed: None,
-        }
-    }
-
-    /// Whether the files are others than when they were read, and rest.
-    fn has_settled(&mut self) -> bool {
-        let now = marks(&self.files);
-        if now == self.seen {
-            self.changed = None;
-            return false;
-        }
-        let settled = self.changed.as_ref() == Some(&now);
-        if settled {
-            self.seen = now;
-            self.changed = None;
-        } else {
-            self.changed = Some(now);
-        }
-        settled
-    }
-}
-
-/// How a file is now; nothing if it is not there.
-pub fn mark(path: &Path) -> Mark {
-    let found = fs::metadata(path).ok()?;
-    Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
-}
-
-/// For a directory, the marks of what is in it count too.
-fn marks(files: &[PathBuf]) -> Vec<Mark> {
-    let mut marks = Vec::with_capacity(files.len());
-    for path in files {
-        marks.push(mark(path));
-        if let Ok(entries) = fs::read_dir(path) {
-            let mut inside: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-            inside.sort();
-            marks.extend(inside.iter().map(|path| mark(path)));
-        }
-    }
-    marks
-}
-
 /// Reloads whenever there is a reason to, for as long as the server runs.
-pub async fn run(state: web::Data<State>, path: PathBuf, mut watched: Watched, mut hangups: Signal) {
+/// `level` is how the log follows the file; nothing if the command line has decided.
+pub async fn run(
+    state: web::Data<State>,
+    path: PathBuf,
+    mut watched: Watched,
+    mut hangups: Signal,
+    level: Option<LevelControl>,
+) {
     let mut settings = state.config.reload;
     let mut looks = interval(LOOK);
     let mut last = Instant::now();
@@ -193,6 +134,9 @@ pub async fn run(state: web::Data<State>, path: PathBuf, mut watched: Watched, m
                     generation = state.generation.load().number(),
                     "reloaded certificates, client CAs, identity rules and policy"
                 );
+                if let Some(control) = &level {
+                    control.set(config.log_level);
+                }
                 None
             }
             Err(cause) => {

@@ -4,7 +4,7 @@ use std::{future::Future, io};
 
 use crate::{
     config::{Config, Storage},
-    grpc::{GrpcServer, ServeError},
+    grpc::{Generations, GrpcServer, ServeError},
     keyring::Keyring,
     passphrase::{Alias, InvalidAlias, Passphrases},
     store::{Store, StoreError},
@@ -33,16 +33,16 @@ pub enum AppError {
     Serve(#[from] ServeError),
 }
 
-/// Opens the database and takes the socket.
+/// Opens the database and takes the socket. Also returns what it judges callers by, which a reload replaces.
 ///
 /// # Errors
 /// When either cannot be had. A missing passphrase is no reason not to start, as in Notary: health
 /// reports it, and setting it needs a restart anyway.
-pub async fn start(config: Config) -> Result<GrpcServer, AppError> {
+pub async fn start(config: Config) -> Result<(GrpcServer, Generations), AppError> {
     for remark in &config.remarks {
         tracing::warn!("{remark}");
     }
-    if !config.transport.clients_verified {
+    if !config.transport.clients_verified() {
         tracing::warn!(
             "server.client_ca_file is not set: ANYBODY who reaches this port can have anything signed"
         );
@@ -51,13 +51,12 @@ pub async fn start(config: Config) -> Result<GrpcServer, AppError> {
         .await
         .map_err(io::Error::other)??;
     let transport = config.transport;
-    Ok(GrpcServer::bind(
-        &transport.addresses,
-        transport.acceptor,
-        transport.admission,
-        keyring,
-    )
-    .await?)
+    for warning in transport.generation.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let generations = Generations::new(transport.generation);
+    let server = GrpcServer::bind(&transport.addresses, generations.clone(), keyring).await?;
+    Ok((server, generations))
 }
 
 /// Serves until `stop` completes and the calls under way are answered.

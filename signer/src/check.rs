@@ -48,7 +48,7 @@ pub fn run(options: &Options) -> Result<bool, CheckError> {
     let mut report = Report::default();
     config.remarks.iter().for_each(|remark| report.note(remark));
     report.fine("the configuration and the files that it names");
-    if !config.transport.clients_verified {
+    if !config.transport.clients_verified() {
         report
             .note("server.client_ca_file is not set: anybody who reaches the port can have anything signed");
     }

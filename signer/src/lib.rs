@@ -14,6 +14,7 @@ pub mod grpc;
 pub mod keyring;
 pub mod passphrase;
 pub mod policy;
+pub mod reload;
 pub mod seal;
 pub mod store;
 

@@ -7,10 +7,10 @@ use platform::{
     args::with_double_dashes,
     database::Migrate,
     logging::{self, Format, Level},
-    signals,
+    signals, watch,
 };
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use signer::{app, check, config, store};
+use signer::{app, check, config, reload::Reload, store};
 
 /// Holds the snapshot and timestamp keys of a trust server and signs with them.
 #[derive(Parser)]
@@ -94,21 +94,26 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if !arguments.debug {
         keep_memory_private()?;
     }
-    let settings = config::load(path)?;
-    let configured = config::log_level(&settings)?;
-    let level = if arguments.debug { Level::Debug } else { configured };
-    let control = logging::start(level, arguments.logf);
-    let config = config::Config::read(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        // Before anybody can know that the signer is there, and tell it to stop or to reload.
+        let (stop, hangups) = (signals::stop()?, signals::hangups()?);
+        let as_read = watch::mark(path);
+        let settings = config::load(path)?;
+        let configured = config::log_level(&settings)?;
+        let level = if arguments.debug { Level::Debug } else { configured };
+        let control = logging::start(level, arguments.logf);
+        let config = config::Config::read(&settings)?;
+        // What the command line says is not the file's to change.
+        let follows = (!arguments.debug).then(|| control.clone());
         tokio::spawn(async move {
-            if let Err(cause) = control.follow_signals(level).await {
+            if let Err(cause) = control.follow_signals().await {
                 tracing::warn!("SIGUSR1 and SIGUSR2 will not change the log level: {cause}");
             }
         });
-        // Before anybody can know that the signer is there, and tell it to stop.
-        let stop = signals::stop()?;
-        let server = app::start(config).await?;
+        let reload = Reload::new(path, as_read, &config, follows);
+        let (server, generations) = app::start(config).await?;
+        tokio::spawn(reload.run(generations, hangups));
         app::run(server, async {
             let signal = stop.requested().await;
             tracing::info!("stopping because of {signal}");

@@ -44,6 +44,14 @@ pub enum Refusal {
         /// The role of the content.
         content: RoleName,
     },
+    /// The key was made for another repository.
+    #[error("the key was made for the repository {key:?}, the signature is for {wanted:?}")]
+    OtherRepository {
+        /// The GUN the key was made for.
+        key: String,
+        /// The GUN that the caller wants a signature for.
+        wanted: String,
+    },
     /// The key has signed a higher version.
     #[error("the content has version {version}, the key has already signed version {signed}")]
     LowerVersion {
@@ -78,6 +86,24 @@ struct FileMeta {
 }
 
 impl SigningPolicy {
+    /// Judges the GUN that a signature is for, if the caller says, by the one that the key was made for.
+    ///
+    /// Notary servers do not say; and a key made by a Notary signer before version 0.4 has no GUN.
+    ///
+    /// # Errors
+    /// When the key was made for another.
+    pub fn judge_gun(self, key_gun: &str, wanted: Option<&str>) -> Result<(), Refusal> {
+        match wanted {
+            Some(wanted) if self == Self::Metadata && !key_gun.is_empty() && key_gun != wanted => {
+                Err(Refusal::OtherRepository {
+                    key: key_gun.to_owned(),
+                    wanted: wanted.to_owned(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Judges `content` for a key made for `key_role`. Nothing is returned when anything may be
     /// signed. The version still has to be compared with those signed before.
     ///
@@ -210,6 +236,18 @@ mod tests {
     fn refusals_do_not_repeat_the_content() {
         let refused = judge("snapshot", r#"{"_type":"Secret","secret":"plum"}"#).unwrap_err();
         assert!(!refused.to_string().contains("plum"));
+    }
+
+    #[test]
+    fn a_key_signs_for_the_repository_that_it_was_made_for() {
+        let policy = SigningPolicy::Metadata;
+        for (key, wanted) in [("a", Some("a")), ("a", None), ("", Some("a"))] {
+            assert_eq!(policy.judge_gun(key, wanted), Ok(()));
+        }
+        for wanted in ["b", "A", "a ", ""] {
+            assert!(policy.judge_gun("a", Some(wanted)).is_err());
+            assert_eq!(SigningPolicy::Any.judge_gun("a", Some(wanted)), Ok(()));
+        }
     }
 
     #[test]

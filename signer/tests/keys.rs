@@ -23,9 +23,12 @@ async fn keys_of_both_algorithms_are_made_and_sign() {
             .await
             .unwrap();
         assert_eq!(*key.key_type(), algorithm.key_type());
-        assert_eq!(client.key_info(key.id()).await.unwrap(), Some(key.clone()));
+        let held = client.key_info(key.id()).await.unwrap().unwrap();
+        assert_eq!(held.public, key);
+        assert_eq!(held.made_for(&gun(), &RoleName::Timestamp), Some(true));
+        assert_eq!(held.made_for(&gun(), &RoleName::Snapshot), Some(false));
         // The client verifies the signature.
-        let signature = client.sign(&key, &timestamp(1)).await.unwrap();
+        let signature = client.sign(None, &key, &timestamp(1)).await.unwrap();
         assert_eq!(signature.key_id, *key.id());
     }
     signer.stop().await;
@@ -44,7 +47,7 @@ async fn a_key_is_handed_out_again_until_it_has_signed() {
     };
     let first = create().await;
     assert_eq!(create().await, first);
-    client.sign(&first, &timestamp(1)).await.unwrap();
+    client.sign(None, &first, &timestamp(1)).await.unwrap();
     assert_ne!(create().await, first);
     signer.stop().await;
 }
@@ -58,19 +61,19 @@ async fn keys_and_versions_survive_a_restart() {
         .create_key(&gun(), &RoleName::Timestamp, KeyAlgorithm::Ed25519)
         .await
         .unwrap();
-    client.sign(&key, &timestamp(3)).await.unwrap();
+    client.sign(None, &key, &timestamp(3)).await.unwrap();
     signer.stop().await;
 
     let signer = Signer::start(&pki, Setup::default()).await;
     let client = pki.client(signer.port, Some("notary-server"));
-    assert_eq!(client.key_info(key.id()).await.unwrap(), Some(key.clone()));
-    let refused = client.sign(&key, &timestamp(2)).await.unwrap_err();
+    assert_eq!(client.key_info(key.id()).await.unwrap().unwrap().public, key);
+    let refused = client.sign(None, &key, &timestamp(2)).await.unwrap_err();
     assert!(
         matches!(&refused, SigningError::Refused(reason) if reason.contains("version 3")),
         "{refused}"
     );
-    client.sign(&key, &timestamp(3)).await.unwrap();
-    client.sign(&key, &timestamp(4)).await.unwrap();
+    client.sign(None, &key, &timestamp(3)).await.unwrap();
+    client.sign(None, &key, &timestamp(4)).await.unwrap();
     signer.stop().await;
 }
 
@@ -83,12 +86,15 @@ async fn only_metadata_of_the_keys_role_is_signed_unless_the_policy_is_any() {
         .create_key(&gun(), &RoleName::Snapshot, KeyAlgorithm::Ecdsa)
         .await
         .unwrap();
-    for content in [timestamp(1), b"{}".to_vec(), Vec::new()] {
+    for content in [b"{}".to_vec(), Vec::new()] {
         assert!(matches!(
-            client.sign(&key, &content).await,
+            client.sign(None, &key, &content).await,
             Err(SigningError::Refused(_))
         ));
     }
+    // Callers have to know that it is not the content alone.
+    let refused = client.sign(None, &key, &timestamp(1)).await;
+    assert!(matches!(refused, Err(SigningError::OtherPurpose(_))));
     signer.stop().await;
 
     let any = Setup {
@@ -98,7 +104,38 @@ async fn only_metadata_of_the_keys_role_is_signed_unless_the_policy_is_any() {
     let signer = Signer::start(&pki, any).await;
     let client = pki.client(signer.port, Some("notary-server"));
     for content in [timestamp(1), b"{}".to_vec(), Vec::new()] {
-        client.sign(&key, &content).await.unwrap();
+        client.sign(None, &key, &content).await.unwrap();
+    }
+    signer.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_signs_for_the_repository_that_it_was_made_for_unless_nobody_says_which() {
+    let pki = Pki::new();
+    let signer = Signer::start(&pki, Setup::default()).await;
+    let client = pki.client(signer.port, Some("notary-server"));
+    for name in ["example.com/app", "example.com/länge"] {
+        let gun = Gun::parse(name).unwrap();
+        let key = client
+            .create_key(&gun, &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
+            .await
+            .unwrap();
+        for other in ["example.com/APP", "example.com/app/", "example.com/lange"] {
+            let other = Gun::parse(other).unwrap();
+            let refused = client.sign(Some(&other), &key, &timestamp(7)).await;
+            assert!(
+                matches!(refused, Err(SigningError::OtherPurpose(_))),
+                "{refused:?}"
+            );
+        }
+        // What was refused did not count: a lower version is still signed, and the key still waits.
+        let again = client
+            .create_key(&gun, &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
+            .await;
+        assert_eq!(again.unwrap(), key);
+        client.sign(Some(&gun), &key, &timestamp(1)).await.unwrap();
+        // A Notary server does not say for which repository it asks.
+        client.sign(None, &key, &timestamp(2)).await.unwrap();
     }
     signer.stop().await;
 }
@@ -113,9 +150,9 @@ async fn unknown_keys_are_told_apart_from_failures() {
         .await
         .unwrap();
     let unknown = KeyId::parse(&"0".repeat(64)).unwrap();
-    assert_eq!(client.key_info(&unknown).await.unwrap(), None);
+    assert!(client.key_info(&unknown).await.unwrap().is_none());
     signer.store.delete(key.id().as_str()).unwrap();
-    let refused = client.sign(&key, &timestamp(1)).await.unwrap_err();
+    let refused = client.sign(None, &key, &timestamp(1)).await.unwrap_err();
     assert!(matches!(refused, SigningError::KeyUnknown(id) if id == *key.id()));
     signer.stop().await;
 }
@@ -143,7 +180,7 @@ async fn with_another_passphrase_keys_are_refused_and_health_says_so() {
         Err(SigningError::Refused(_))
     ));
     assert!(matches!(
-        client.sign(&key, &timestamp(1)).await,
+        client.sign(None, &key, &timestamp(1)).await,
         Err(SigningError::Refused(_))
     ));
     assert!(matches!(client.health().await, Err(SigningError::Unavailable(_))));
@@ -192,7 +229,7 @@ async fn deleting_is_repeatable_and_never_deletes_another_key() {
         .await
         .unwrap();
     }
-    assert_eq!(client.key_info(one.id()).await.unwrap(), None);
-    assert_eq!(client.key_info(other.id()).await.unwrap(), Some(other));
+    assert!(client.key_info(one.id()).await.unwrap().is_none());
+    assert_eq!(client.key_info(other.id()).await.unwrap().unwrap().public, other);
     signer.stop().await;
 }

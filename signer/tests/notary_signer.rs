@@ -71,11 +71,18 @@ async fn the_client_works_against_a_notary_signer() {
             .create_key(&gun, &RoleName::Timestamp, algorithm)
             .await
             .unwrap();
-        assert_eq!(client.key_info(key.id()).await.unwrap(), Some(key.clone()));
-        client.sign(&key, &timestamp(1)).await.unwrap();
+        let held = client.key_info(key.id()).await.unwrap().unwrap();
+        assert_eq!(held.public, key);
+        assert_eq!(
+            held.made_for(&gun, &RoleName::Timestamp),
+            None,
+            "it does not say for whom"
+        );
+        assert_eq!(held.made_for(&gun, &RoleName::Snapshot), Some(false));
+        client.sign(Some(&gun), &key, &timestamp(1)).await.unwrap();
     }
     let unknown = KeyId::parse(&"0".repeat(64)).unwrap();
-    assert_eq!(client.key_info(&unknown).await.unwrap(), None);
+    assert!(client.key_info(&unknown).await.unwrap().is_none());
     let refused = pki.client(port, None).health().await.unwrap_err();
     assert!(matches!(refused, SigningError::Unavailable(_)), "{refused}");
 }

@@ -104,7 +104,7 @@ async fn acknowledged_keys_and_versions_survive_sigkill() {
         .create_key(&gun, &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
         .await
         .unwrap();
-    client.sign(&key, &timestamp(7)).await.unwrap();
+    client.sign(None, &key, &timestamp(7)).await.unwrap();
     let waiting = client
         .create_key(&gun, &RoleName::Snapshot, KeyAlgorithm::Ed25519)
         .await
@@ -114,12 +114,15 @@ async fn acknowledged_keys_and_versions_survive_sigkill() {
 
     let mut program = Program::start(&pki, CONFIGURATION, Some("testpassword"));
     let client = pki.client(program.port(), Some("notary-server"));
-    assert_eq!(client.key_info(waiting.id()).await.unwrap(), Some(waiting));
+    assert_eq!(
+        client.key_info(waiting.id()).await.unwrap().unwrap().public,
+        waiting
+    );
     assert!(matches!(
-        client.sign(&key, &timestamp(6)).await,
+        client.sign(None, &key, &timestamp(6)).await,
         Err(SigningError::Refused(_))
     ));
-    client.sign(&key, &timestamp(7)).await.unwrap();
+    client.sign(None, &key, &timestamp(7)).await.unwrap();
 }
 
 // The client must be able to answer the signer's good-bye while this test waits for the log.
@@ -176,7 +179,7 @@ async fn the_audit_line_names_the_caller_and_not_the_content() {
         .create_key(&gun, &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
         .await
         .unwrap();
-    client.sign(&key, &timestamp(7)).await.unwrap();
+    client.sign(None, &key, &timestamp(7)).await.unwrap();
     let line = program.wait_for("Sign granted");
     for expected in [
         "\"peer.cn\":\"notary-server\"",
@@ -200,4 +203,94 @@ fn version_and_wrong_arguments_are_answered_in_the_notary_style() {
             .contains(env!("CARGO_PKG_VERSION"))
     );
     assert!(!Command::new(program).output().unwrap().status.success());
+}
+
+/// Changes the configuration, or the files it names, and waits until the running signer has taken it up.
+fn reload(program: &mut Program, outcome: &str) -> String {
+    program.signal(Signal::HUP);
+    program.wait_for(outcome)
+}
+
+#[tokio::test]
+async fn a_hangup_takes_up_certificates_cas_and_allowed_clients() {
+    let pki = Pki::new();
+    let (gun, role) = (Gun::parse("example.com/app").unwrap(), RoleName::Timestamp);
+    let mut program = Program::start(&pki, CONFIGURATION, Some("testpassword"));
+    let port = program.port();
+    let client = pki.client(port, Some("notary-server"));
+    let make = async || client.create_key(&gun, &role, KeyAlgorithm::Ecdsa).await;
+    let key = make().await.unwrap();
+
+    // The connection stays, and its next call is judged by the new list.
+    let file = pki.path("signer.json");
+    let allowing = |names: &str| {
+        let list = format!("\"client_ca_file\": \"./ca.crt\", \"allowed_clients\": [{names}]");
+        CONFIGURATION.replace("\"client_ca_file\": \"./ca.crt\"", &list)
+    };
+    std::fs::write(&file, allowing("\"somebody-else\"")).unwrap();
+    reload(&mut program, "\"reloaded");
+    assert!(
+        matches!(make().await, Err(SigningError::Refused(_))),
+        "{:?}",
+        make().await
+    );
+    std::fs::write(&file, allowing("\"notary-server\"")).unwrap();
+    reload(&mut program, "\"reloaded");
+    assert_eq!(make().await.unwrap(), key);
+
+    // A mistake changes nothing, and is named.
+    std::fs::write(&file, "{\"server\": {\"grpc_addr\": \"nonsense\"}}").unwrap();
+    assert!(reload(&mut program, "the reload was refused").contains("server."));
+    let without_ca = CONFIGURATION.replace("\"client_ca_file\": \"./ca.crt\"", "\"client_ca_file\": \"\"");
+    std::fs::write(&file, without_ca).unwrap();
+    assert!(reload(&mut program, "the reload was refused").contains("client_ca_file"));
+    assert_eq!(make().await.unwrap(), key);
+
+    // Another CA: who was let in by the old one is not any more, on the open connection either.
+    let other = Pki::new();
+    std::fs::write(&file, CONFIGURATION).unwrap();
+    std::fs::copy(other.path("ca.crt"), pki.path("ca.crt")).unwrap();
+    reload(&mut program, "\"reloaded");
+    assert!(make().await.is_err());
+    // The server's own certificate is taken up likewise, for whoever trusts the new CA.
+    for name in ["signer.crt", "signer.key"] {
+        std::fs::copy(other.path(name), pki.path(name)).unwrap();
+    }
+    reload(&mut program, "\"reloaded");
+    let newcomer = other.client(port, Some("notary-server"));
+    assert_eq!(
+        newcomer
+            .create_key(&gun, &role, KeyAlgorithm::Ecdsa)
+            .await
+            .unwrap(),
+        key
+    );
+    program.signal(Signal::TERM);
+    assert_eq!(program.exit_code(), Some(0));
+}
+
+#[tokio::test]
+async fn changed_files_and_the_log_level_are_taken_up_without_a_signal() {
+    let pki = Pki::new();
+    let mut program = Program::start(&pki, CONFIGURATION, Some("testpassword"));
+    program.port();
+    // The key's file alone is not the certificate's.
+    let other = Pki::new();
+    std::fs::copy(other.path("signer.key"), pki.path("signer.key")).unwrap();
+    assert!(
+        program
+            .wait_for("the reload was refused")
+            .contains("a file changed")
+    );
+    std::fs::copy(other.path("signer.crt"), pki.path("signer.crt")).unwrap();
+    assert!(program.wait_for("\"reloaded").contains("a file changed"));
+    let quieter = CONFIGURATION.replace("\"level\": \"info\"", "\"level\": \"error\"");
+    std::fs::write(pki.path("signer.json"), &quieter).unwrap();
+    program.wait_for("\"reloaded");
+    std::fs::write(pki.path("signer.json"), "{").unwrap();
+    program.wait_for("the reload was refused");
+    program.signal(Signal::TERM);
+    assert_eq!(program.exit_code(), Some(0));
+    let rest: Vec<String> = program.log.by_ref().lines().map(Result::unwrap).collect();
+    assert!(!rest.iter().any(|line| line.contains("\"INFO\"")), "{rest:?}");
 }

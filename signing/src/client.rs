@@ -4,16 +4,16 @@ use std::{future::Future, time::Duration};
 
 use openssl::ssl::SslConnector;
 use tokio::time::timeout;
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{Request, Response, Status, metadata::MetadataValue, transport::Channel};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 use tuf::{Gun, KeyId, PublicKey, RoleName, Signature};
 
 use crate::{
-    KeyAlgorithm, SigningError, connection,
+    HeldKey, KeyAlgorithm, SigningError, connection,
     error::{connection_broke, from_status},
-    health, reply,
+    health, metadata, reply,
     wire::{self, key_management_client::KeyManagementClient, signer_client::SignerClient as SignClient},
 };
 
@@ -71,11 +71,11 @@ impl SignerClient {
         }
     }
 
-    /// The public half of a key; nothing when the signer says it does not have it.
+    /// A key by its ID; nothing when the signer says it does not have it.
     ///
     /// # Errors
     /// As [`SigningError`] describes them.
-    pub async fn key_info(&self, id: &KeyId) -> Result<Option<PublicKey>, SigningError> {
+    pub async fn key_info(&self, id: &KeyId) -> Result<Option<HeldKey>, SigningError> {
         let request = wire::KeyId { id: id.to_string() };
         let answer = self
             .call(Some(id), |channel| {
@@ -86,18 +86,29 @@ impl SignerClient {
         match answer {
             Ok(answer) => {
                 let key = reply::public_key(answer.key_info, answer.public_key)?;
-                reply::expected_key(id, key).map(Some)
+                let said = |text: String| (!text.is_empty()).then_some(text);
+                Ok(Some(HeldKey {
+                    public: reply::expected_key(id, key)?,
+                    role: said(answer.role),
+                    gun: said(answer.gun),
+                }))
             }
             Err(SigningError::KeyUnknown(_)) => Ok(None),
             Err(other) => Err(other),
         }
     }
 
-    /// A signature by `key` over `message`, verified.
+    /// A signature by `key` over `message`, verified. With `gun`, signers of ours sign only with a key that was made
+    /// for it.
     ///
     /// # Errors
     /// As [`SigningError`] describes them.
-    pub async fn sign(&self, key: &PublicKey, message: &[u8]) -> Result<Signature, SigningError> {
+    pub async fn sign(
+        &self,
+        gun: Option<&Gun>,
+        key: &PublicKey,
+        message: &[u8],
+    ) -> Result<Signature, SigningError> {
         let request = wire::SignatureRequest {
             key_id: Some(wire::KeyId {
                 id: key.id().to_string(),
@@ -106,7 +117,11 @@ impl SignerClient {
         };
         let answer = self
             .call(Some(key.id()), |channel| {
-                let request = bounded(request.clone());
+                let mut request = bounded(request.clone());
+                if let Some(gun) = gun {
+                    let gun = MetadataValue::from_bytes(gun.as_str().as_bytes());
+                    request.metadata_mut().insert_bin(metadata::GUN, gun);
+                }
                 async move { SignClient::new(channel).sign(request).await }
             })
             .await?;

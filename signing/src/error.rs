@@ -5,6 +5,8 @@ use std::error::Error;
 use tonic::{Code, Status};
 use tuf::KeyId;
 
+use crate::metadata;
+
 /// The longest text taken over from a signer's message, in characters.
 const MESSAGE_LIMIT: usize = 200;
 
@@ -18,6 +20,9 @@ pub enum SigningError {
     /// The signer cannot be reached, did not answer in time, or says it cannot work now.
     #[error("the signer cannot be used now: {0}")]
     Unavailable(String),
+    /// The key was made for another repository or another role.
+    #[error("the signer refused: {0}")]
+    OtherPurpose(String),
     /// The signer answered that it will not do this.
     #[error("the signer refused: {0}")]
     Refused(String),
@@ -30,6 +35,10 @@ pub enum SigningError {
 pub(crate) fn from_status(status: &Status, key: Option<&KeyId>) -> SigningError {
     if let Some(reason) = transport_reason(status) {
         return SigningError::Unavailable(reason);
+    }
+    let refusal = status.metadata().get(metadata::REFUSAL);
+    if refusal.is_some_and(|kind| kind == metadata::PURPOSE) {
+        return SigningError::OtherPurpose(printable(status.message()));
     }
     match (status.code(), key) {
         (Code::NotFound, Some(key)) => SigningError::KeyUnknown(key.clone()),

@@ -10,6 +10,7 @@ mod algorithm;
 mod client;
 mod connection;
 mod error;
+mod held;
 mod local;
 mod reply;
 mod service;
@@ -17,6 +18,7 @@ mod service;
 pub use algorithm::{KeyAlgorithm, UnknownAlgorithm};
 pub use client::SignerClient;
 pub use error::SigningError;
+pub use held::HeldKey;
 pub use local::LocalSigner;
 pub use service::KeyService;
 
@@ -35,6 +37,16 @@ pub mod health {
     pub const KEY_MANAGEMENT: &str = "grpc.health.v1.Health.KeyManagement";
     /// Signing.
     pub const SIGNER: &str = "grpc.health.v1.Health.Signer";
+}
+
+/// Metadata of calls and answers that Notary programs do not know, and do not mind.
+pub mod metadata {
+    /// Of Sign: the GUN that the signature is for, in UTF-8.
+    pub const GUN: &str = "countersign-gun-bin";
+    /// Of a refusal: what kind it is, if callers have to know.
+    pub const REFUSAL: &str = "countersign-refusal";
+    /// The key was made for another GUN or role.
+    pub const PURPOSE: &str = "purpose";
 }
 
 #[cfg(test)]

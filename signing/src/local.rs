@@ -8,7 +8,7 @@ use std::{
 use ed25519_dalek::{Signer, SigningKey};
 use tuf::{Gun, KeyId, KeyType, PublicKey, RoleName, Signature, SignatureMethod};
 
-use crate::SigningError;
+use crate::{HeldKey, SigningError};
 
 /// Ed25519 keys in memory, wiped when dropped.
 #[derive(Default)]
@@ -59,21 +59,36 @@ impl LocalSigner {
         Ok(public)
     }
 
-    /// The public half of a key, if it is here.
-    pub fn key_info(&self, id: &KeyId) -> Option<PublicKey> {
-        self.lock().by_id.get(id).map(|key| key.public.clone())
+    /// A key by its ID, if it is here.
+    pub fn key_info(&self, id: &KeyId) -> Option<HeldKey> {
+        self.lock().by_id.get(id).map(|key| HeldKey {
+            public: key.public.clone(),
+            role: Some(key.made_for.1.to_string()),
+            gun: Some(key.made_for.0.to_string()),
+        })
     }
 
     /// A signature by `key` over `message`. The key counts as used from then on.
     ///
     /// # Errors
-    /// [`SigningError::KeyUnknown`] when the key is not here.
-    pub fn sign(&self, key: &PublicKey, message: &[u8]) -> Result<Signature, SigningError> {
+    /// [`SigningError::KeyUnknown`] when the key is not here, [`SigningError::OtherPurpose`] when it was made for
+    /// another GUN than `gun`.
+    pub fn sign(
+        &self,
+        gun: Option<&Gun>,
+        key: &PublicKey,
+        message: &[u8],
+    ) -> Result<Signature, SigningError> {
         let mut keys = self.lock();
         let Keys { by_id, pending } = &mut *keys;
         let found = by_id
             .get(key.id())
             .ok_or_else(|| SigningError::KeyUnknown(key.id().clone()))?;
+        if gun.is_some_and(|gun| *gun != found.made_for.0) {
+            return Err(SigningError::OtherPurpose(
+                "the key was made for another repository".to_owned(),
+            ));
+        }
         if pending.get(&found.made_for) == Some(key.id()) {
             pending.remove(&found.made_for);
         }
@@ -111,11 +126,11 @@ mod tests {
         let (gun, role) = repository("example.com/app");
         let first = signer.create_key(&gun, &role).unwrap();
         assert_eq!(signer.create_key(&gun, &role).unwrap().id(), first.id());
-        signer.sign(&first, b"message").unwrap();
+        signer.sign(Some(&gun), &first, b"message").unwrap();
         let second = signer.create_key(&gun, &role).unwrap();
         assert_ne!(second.id(), first.id());
         assert_eq!(
-            signer.key_info(first.id()).map(|key| key.id().clone()),
+            signer.key_info(first.id()).map(|key| key.public.id().clone()),
             Some(first.id().clone())
         );
     }
@@ -127,6 +142,10 @@ mod tests {
         let (other, _) = repository("example.com/other");
         let key = signer.create_key(&one, &role).unwrap();
         assert_ne!(signer.create_key(&other, &role).unwrap().id(), key.id());
+        assert!(matches!(
+            signer.sign(Some(&other), &key, b"message"),
+            Err(SigningError::OtherPurpose(_))
+        ));
     }
 
     #[test]
@@ -134,7 +153,7 @@ mod tests {
         let signer = LocalSigner::new();
         let (gun, role) = repository("example.com/app");
         let key = signer.create_key(&gun, &role).unwrap();
-        let signature = signer.sign(&key, b"message").unwrap();
+        let signature = signer.sign(None, &key, b"message").unwrap();
         assert!(tuf::verify_signature(&key, signature.method, b"message", &signature.bytes).is_ok());
         assert!(tuf::verify_signature(&key, signature.method, b"another", &signature.bytes).is_err());
     }
@@ -143,7 +162,7 @@ mod tests {
     fn a_key_made_elsewhere_is_unknown() {
         let (gun, role) = repository("example.com/app");
         let elsewhere = LocalSigner::new().create_key(&gun, &role).unwrap();
-        let refused = LocalSigner::new().sign(&elsewhere, b"message");
+        let refused = LocalSigner::new().sign(Some(&gun), &elsewhere, b"message");
         assert!(matches!(refused, Err(SigningError::KeyUnknown(id)) if id == *elsewhere.id()));
     }
 }

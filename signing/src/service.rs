@@ -2,7 +2,7 @@
 
 use tuf::{Gun, KeyId, PublicKey, RoleName, Signature};
 
-use crate::{KeyAlgorithm, LocalSigner, SignerClient, SigningError};
+use crate::{HeldKey, KeyAlgorithm, LocalSigner, SignerClient, SigningError};
 
 /// The holder of snapshot and timestamp keys.
 pub enum KeyService {
@@ -30,25 +30,31 @@ impl KeyService {
         }
     }
 
-    /// The public half of a key; nothing when it is not there.
+    /// A key by its ID; nothing when it is not there.
     ///
     /// # Errors
     /// As [`SigningError`] describes them.
-    pub async fn key_info(&self, id: &KeyId) -> Result<Option<PublicKey>, SigningError> {
+    pub async fn key_info(&self, id: &KeyId) -> Result<Option<HeldKey>, SigningError> {
         match self {
             Self::Remote(client) => client.key_info(id).await,
             Self::Local(signer) => Ok(signer.key_info(id)),
         }
     }
 
-    /// A signature by `key` over `message`.
+    /// A signature by `key` over `message`; with `gun`, only if the key was made for it, as far as the signer looks
+    /// at that.
     ///
     /// # Errors
     /// As [`SigningError`] describes them.
-    pub async fn sign(&self, key: &PublicKey, message: &[u8]) -> Result<Signature, SigningError> {
+    pub async fn sign(
+        &self,
+        gun: Option<&Gun>,
+        key: &PublicKey,
+        message: &[u8],
+    ) -> Result<Signature, SigningError> {
         match self {
-            Self::Remote(client) => client.sign(key, message).await,
-            Self::Local(signer) => signer.sign(key, message),
+            Self::Remote(client) => client.sign(gun, key, message).await,
+            Self::Local(signer) => signer.sign(gun, key, message),
         }
     }
 

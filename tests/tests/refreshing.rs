@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 use tests::{
-    Finished, TestServer,
+    Finished, TestServer, Whose,
     process::{built_programs, wait_until},
     publisher::{Publisher, SnapshotKey, in_days, sign},
 };
@@ -48,6 +48,34 @@ fn timestamps_are_renewed_in_the_background_and_nobody_else_is_needed() {
         metrics.contains("countersign_refresh_total{outcome=\"renewed\"}"),
         "{metrics}"
     );
+}
+
+#[test]
+fn one_repository_that_cannot_be_renewed_does_not_keep_the_others_from_it() {
+    let server = eager().start();
+    let client = server.client("alice");
+    for gun in ["a/broken", "b/old", "c/last"] {
+        Publisher::new(&client, gun, gun).publish_first(&client, gun);
+    }
+    // A row that is no document, and one of a database that did not record when it was made.
+    server.execute(
+        Whose::Server,
+        "UPDATE tuf_files SET version = -7 WHERE gun = 'a/broken' AND role = 'root'; \
+         UPDATE tuf_files SET created_at = NULL WHERE gun = 'b/old'",
+    );
+    for gun in ["b/old", "c/last"] {
+        wait_until("the next timestamp is there", || {
+            client
+                .get(&format!("/v2/{gun}/_trust/tuf/3.timestamp.json"))
+                .status
+                == 200
+        });
+    }
+    wait_until("the failure is counted", || {
+        let figures = client.get("/metrics").ok().text();
+        figures.contains("countersign_refresh_total{outcome=\"failed\"}")
+    });
+    assert!(server.log().contains("a timestamp could not be renewed"));
 }
 
 #[test]

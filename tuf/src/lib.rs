@@ -47,6 +47,7 @@ pub use signature::{Signature, SignatureError, SignatureMethod, verify_signature
 pub use signing::{SealError, SigningRequest};
 pub use update::{
     CheckedUpdate, Current, SNAPSHOT_LIFETIME, SignedUpdate, SnapshottedUpdate, TIMESTAMP_LIFETIME, check,
+    check_steps,
 };
 pub use upload::{IntakeError, Upload};
 pub use version::{Version, VersionError};

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::metadata::{Envelope, MetadataError};
+use crate::document::Document;
+use crate::metadata::{Envelope, FileMeta, MetadataError, SnapshotBody};
 use crate::role::RoleName;
 
 /// The documents of one publish: one for each role, decoded. May be empty.
@@ -79,13 +80,42 @@ impl Upload {
             .collect()
     }
 
-    /// The stored documents that [`check`](crate::check) needs beside root, snapshot and timestamp: the current ones
-    /// of every role above an uploaded delegation that is not itself uploaded.
-    pub fn ancestors(&self) -> Vec<RoleName> {
-        let above: BTreeSet<RoleName> = self.parts.keys().flat_map(RoleName::ancestors).collect();
-        above
-            .into_iter()
-            .filter(|role| !self.parts.contains_key(role))
+    /// The roles whose current documents [`check`](crate::check) needs beside root, snapshot and timestamp. `snapshot`
+    /// is the stored one.
+    ///
+    /// Those are targets and delegations that are uploaded, everything above them, targets for a new root to be
+    /// satisfied by, and what an uploaded snapshot says otherwise than the stored one, with everything above it.
+    pub fn needed(&self, snapshot: Option<&Document>) -> Vec<RoleName> {
+        let uploaded = self.parts.keys().filter(|role| role.is_targets_type());
+        let mut needed: BTreeSet<RoleName> = uploaded.cloned().collect();
+        if self.parts.contains_key(&RoleName::Root) {
+            needed.insert(RoleName::Targets);
+        }
+        needed.extend(self.named_otherwise(snapshot));
+        let above: Vec<RoleName> = needed.iter().flat_map(RoleName::ancestors).collect();
+        needed.extend(above);
+        needed.into_iter().collect()
+    }
+
+    /// The roles that the stored snapshot names, and an uploaded one does not, or otherwise.
+    fn named_otherwise(&self, stored: Option<&Document>) -> Vec<RoleName> {
+        let named = |document: &Envelope| SnapshotBody::read(document).map(|body| body.meta);
+        let uploaded = self
+            .parts
+            .get(&RoleName::Snapshot)
+            .map(|part| named(&part.document));
+        let stored =
+            stored.map(|stored| Envelope::parse(&stored.bytes).and_then(|document| named(&document)));
+        // What cannot be read names nothing; the check says so.
+        let (Some(Ok(uploaded)), Some(Ok(stored))) = (uploaded, stored) else {
+            return Vec::new();
+        };
+        let differs = |(name, meta): &(&String, &FileMeta)| uploaded.get(*name) != Some(*meta);
+        stored
+            .iter()
+            .filter(differs)
+            .filter_map(|(name, _)| RoleName::parse(name).ok())
+            .filter(RoleName::is_targets_type)
             .collect()
     }
 
@@ -126,7 +156,7 @@ mod tests {
     #[test]
     fn an_empty_form_is_an_upload() {
         let upload = upload(&[]).unwrap();
-        assert!(upload.roles().is_empty() && upload.ancestors().is_empty());
+        assert!(upload.roles().is_empty() && upload.needed(None).is_empty());
     }
 
     #[test]
@@ -206,9 +236,18 @@ mod tests {
     }
 
     #[test]
-    fn ancestors_are_the_roles_above_that_are_not_uploaded() {
+    fn what_is_uploaded_and_the_roles_above_it_are_needed() {
         let upload = upload(&[("targets/a/b/c", "{}"), ("targets/a", "{}"), ("targets/x", "{}")]).unwrap();
-        let names: Vec<String> = upload.ancestors().iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["targets", "targets/a/b"]);
+        let names: Vec<String> = upload.needed(None).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            names,
+            [
+                "targets",
+                "targets/a",
+                "targets/x",
+                "targets/a/b",
+                "targets/a/b/c"
+            ]
+        );
     }
 }

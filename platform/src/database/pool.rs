@@ -141,7 +141,12 @@ impl Pools {
                 (only.clone(), only)
             }
             // One writer, so that writers of this process queue here and not in SQLite.
-            Location::Sqlite(_) => (pool(Purpose::Read, SQLITE_READERS), pool(Purpose::Write, 1)),
+            Location::Sqlite(_) => {
+                let writers = pool(Purpose::Write, 1);
+                // The writer sets the file up before any reader opens it.
+                drop(writers.get_timeout(POOL_TIMEOUT));
+                (pool(Purpose::Read, SQLITE_READERS), writers)
+            }
             Location::Postgres(_) | Location::Mysql(_) => {
                 let writers = (options.connections / 2).max(1);
                 let readers = options.connections.saturating_sub(writers).max(1);
@@ -266,11 +271,26 @@ impl<E: fmt::Debug> HandleError<E> for AlreadyLogged {
 /// Connects to the configured engine, and to no other.
 pub(super) fn connect(location: &Location, purpose: Purpose) -> Result<DbConnection, DatabaseError> {
     let connected = match location {
-        Location::Memory => sqlite::connect(sqlite::MEMORY).map(DbConnection::Sqlite),
+        Location::Memory => {
+            let connected = sqlite::connect(sqlite::MEMORY).and_then(|mut connection| {
+                sqlite::set_journal(&mut connection, sqlite::MEMORY)?;
+                Ok(connection)
+            });
+            connected.map(DbConnection::Sqlite)
+        }
         Location::Sqlite(path) if purpose == Purpose::Look => {
             sqlite::connect_read_only(path).map(DbConnection::Sqlite)
         }
-        Location::Sqlite(path) => sqlite::connect(&sqlite::file(path)?).map(DbConnection::Sqlite),
+        Location::Sqlite(path) => {
+            let name = sqlite::file(path)?;
+            let connected = sqlite::connect(&name).and_then(|mut connection| {
+                if purpose == Purpose::Write {
+                    sqlite::set_journal(&mut connection, &name)?;
+                }
+                Ok(connection)
+            });
+            connected.map(DbConnection::Sqlite)
+        }
         Location::Postgres(url) => PgConnection::establish(url.for_libpq())
             .map_err(|cause| cause.to_string())
             .and_then(|connection| set_up_postgres(connection, purpose)),
@@ -369,6 +389,32 @@ mod tests {
         );
         assert!(!error.contains("geheim"));
         assert!(started.elapsed() < POOL_TIMEOUT / 2);
+    }
+
+    #[test]
+    fn programs_that_make_the_same_file_at_once_wait_for_each_other() {
+        for _ in 0..20 {
+            let directory = tempfile::tempdir().unwrap();
+            let location = Location::Sqlite(directory.path().join("new.db"));
+            let together = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                let opened: Vec<_> = (0..4)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            together.wait();
+                            let pools = Pools::new(&location, Options::default()).unwrap();
+                            let writer = connect(&location, Purpose::Write);
+                            let reader = connect(&location, Purpose::Read);
+                            (writer.map(drop), reader.map(drop), pools.reader().map(drop))
+                        })
+                    })
+                    .collect();
+                for opened in opened {
+                    let (writer, reader, pooled) = opened.join().unwrap();
+                    writer.and(reader).and(pooled).unwrap();
+                }
+            });
+        }
     }
 
     #[test]

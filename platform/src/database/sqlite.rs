@@ -1,6 +1,11 @@
 //! The embedded engine: its file and its settings.
 
-use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
+use std::{
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 
@@ -8,6 +13,8 @@ use super::DatabaseError;
 
 /// How long a statement waits for another process's lock before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The pause between two attempts to get the file alone.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// The name under which SQLite keeps a database in memory.
 pub(super) const MEMORY: &str = ":memory:";
 
@@ -48,14 +55,12 @@ pub(super) fn connect_read_only(path: &Path) -> Result<SqliteConnection, String>
     Ok(connection)
 }
 
-/// Opens a database by its name.
+/// Opens a database by its name, for reading and writing.
 pub(super) fn connect(name: &str) -> Result<SqliteConnection, String> {
     let mut connection = SqliteConnection::establish(name).map_err(|cause| cause.to_string())?;
-    let journal = if name == MEMORY { "MEMORY" } else { "WAL" };
     // FULL: an acknowledged publish survives a power cut, not only a crash of this process.
     let pragmas = format!(
         "PRAGMA busy_timeout = {};
-         PRAGMA journal_mode = {journal};
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA secure_delete = ON;",
@@ -65,4 +70,21 @@ pub(super) fn connect(name: &str) -> Result<SqliteConnection, String> {
         .batch_execute(&pragmas)
         .map_err(|cause| cause.to_string())?;
     Ok(connection)
+}
+
+/// Sets how changes are kept until they are in the file, which the file remembers. Only the first writer does it, before
+/// anybody else opens the file: the change needs the file alone and, unlike a statement, does not wait for it.
+pub(super) fn set_journal(connection: &mut SqliteConnection, name: &str) -> Result<(), String> {
+    let journal = if name == MEMORY { "MEMORY" } else { "WAL" };
+    let end = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match connection.batch_execute(&format!("PRAGMA journal_mode = {journal}")) {
+            Ok(()) => return Ok(()),
+            // Another process has just made the same file.
+            Err(cause) if Instant::now() < end && cause.to_string().contains("locked") => {
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            Err(cause) => return Err(cause.to_string()),
+        }
+    }
 }

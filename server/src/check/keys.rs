@@ -1,8 +1,10 @@
 //! Whether the signer is there and has the keys that the stored repositories need.
 
+use std::collections::BTreeMap;
+
 use platform::report::Report;
 use signing::{KeyService, SigningError};
-use tuf::{Gun, RoleName, Severity};
+use tuf::{Gun, KeyId, RoleName, Severity};
 
 use crate::{
     app::{self, StartError},
@@ -23,6 +25,10 @@ pub(super) struct Held {
     pub(super) timestamp: bool,
     /// A key of the snapshot; if not, it is the publisher's.
     pub(super) snapshot: bool,
+    /// Keys that the signer made for another repository or another role.
+    others: Vec<(RoleName, KeyId)>,
+    /// Keys of which it does not say for which repository it made them.
+    unsaid: Vec<KeyId>,
     /// Why it could not be found out.
     failure: Option<SigningError>,
     missing: Vec<String>,
@@ -35,6 +41,8 @@ pub(super) struct ServerKeys {
     snapshots: u64,
     without_timestamp: u64,
     expired: u64,
+    /// Which repository was seen to name a key, where the signer does not say whose it is.
+    named: BTreeMap<KeyId, Gun>,
     unanswered: bool,
 }
 
@@ -50,10 +58,12 @@ impl Signer {
     }
 
     /// Asks for the keys that a root lists for the roles which a server may sign.
-    pub(super) async fn held(&self, root: &[u8]) -> Held {
+    pub(super) async fn held(&self, gun: &Gun, root: &[u8]) -> Held {
         let mut held = Held {
             timestamp: false,
             snapshot: false,
+            others: Vec::new(),
+            unsaid: Vec::new(),
             failure: None,
             missing: Vec::new(),
         };
@@ -61,8 +71,17 @@ impl Signer {
             // A root that cannot be read is a finding already.
             for key in tuf::role_keys(root, &role).unwrap_or_default() {
                 match self.keys.key_info(key.id()).await {
-                    Ok(Some(_)) if role == RoleName::Timestamp => held.timestamp = true,
-                    Ok(Some(_)) => held.snapshot = true,
+                    Ok(Some(found)) => {
+                        match role {
+                            RoleName::Timestamp => held.timestamp = true,
+                            _ => held.snapshot = true,
+                        }
+                        match found.made_for(gun, &role) {
+                            Some(true) => {}
+                            Some(false) => held.others.push((role.clone(), key.id().clone())),
+                            None => held.unsaid.push(key.id().clone()),
+                        }
+                    }
                     Ok(None) if role == RoleName::Timestamp => held.missing.push(key.id().to_string()),
                     Ok(None) => {}
                     Err(failure) => {
@@ -126,6 +145,21 @@ impl ServerKeys {
             return;
         }
         self.asked += 1;
+        for (role, id) in &held.others {
+            report.broken(format_args!(
+                "{gun}: its root names a {role} key that was made for another repository or another role ({id}). It goes \
+                 on, but can keep the other's owner from publishing: its owner runs \"notary key rotate {gun} {role} -r\""
+            ));
+        }
+        for id in &held.unsaid {
+            match self.named.get(id) {
+                Some(other) => report.broken(format_args!(
+                    "{gun}: its root names a key of the signer's that {other} names too ({id}), so that either can keep \
+                     the other's owner from publishing; whose it is not runs \"notary key rotate\""
+                )),
+                None => drop(self.named.insert(id.clone(), gun.clone())),
+            }
+        }
         self.snapshots += u64::from(held.snapshot);
         if !held.timestamp {
             self.without_timestamp += 1;

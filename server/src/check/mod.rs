@@ -228,7 +228,10 @@ impl Check {
                         audited.findings.push(finding);
                     }
                 }
-                let held = audited.root.as_ref().and_then(|root| self.held(&root.bytes));
+                let held = audited
+                    .root
+                    .as_ref()
+                    .and_then(|root| self.held(&gun, &root.bytes));
                 self.tell(&gun, &audited, held);
             }
             Err(damaged @ StoreError::Damaged { .. }) => self.report.broken(damaged),
@@ -239,10 +242,10 @@ impl Check {
     }
 
     /// The keys that the signer has, unless this repository is not of the sample.
-    fn held(&self, root: &[u8]) -> Option<Held> {
+    fn held(&self, gun: &Gun, root: &[u8]) -> Option<Held> {
         let of_sample = self.progress.done().is_multiple_of(self.asked_every);
         let signer = self.signer.as_ref().filter(|_| of_sample)?;
-        Some(self.runtime.block_on(signer.held(root)))
+        Some(self.runtime.block_on(signer.held(gun, root)))
     }
 
     fn tell(&mut self, gun: &Gun, audited: &Audited, held: Option<Held>) {

@@ -35,6 +35,8 @@ pub use trust_service::TrustService;
 
 /// The start of the names of environment variables that override keys.
 pub const ENVIRONMENT_PREFIX: &str = "NOTARY_SERVER";
+/// Far more than anybody publishes between two looks at what is stored.
+const VERSION_STEP: i64 = 1_000;
 /// The client's own download limit, in bytes: nobody could read back more.
 const PUBLISH_LIMIT: i64 = 100 * 1024 * 1024;
 /// Handshakes in flight from one address: many more than those of a build farm behind one.
@@ -89,6 +91,8 @@ pub struct Config {
     pub reload: ReloadSettings,
     /// The largest publish, in bytes.
     pub publish_limit: usize,
+    /// How far a document's version may go beyond the last one.
+    pub version_step: u32,
     /// How many handshakes may be in flight from one address.
     pub handshakes_per_address: usize,
     /// How many connections may be open from one address.
@@ -151,6 +155,9 @@ impl Config {
         let publish_limit = settings
             .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
             .unwrap_or(PUBLISH_LIMIT);
+        let version_step = settings
+            .integer("limits.version_step", 1..=i64::from(i32::MAX))?
+            .unwrap_or(VERSION_STEP);
         let handshakes_per_address = settings
             .integer("limits.handshakes_per_address", 1..=i64::from(u16::MAX))?
             .unwrap_or(HANDSHAKES_PER_ADDRESS);
@@ -181,6 +188,7 @@ impl Config {
             refresh,
             reload,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
+            version_step: u32::try_from(version_step).unwrap_or(u32::MAX),
             handshakes_per_address: usize::try_from(handshakes_per_address).unwrap_or(usize::MAX),
             connections_per_address: usize::try_from(connections_per_address).unwrap_or(usize::MAX),
             write_timeout: Duration::from_secs(write_timeout.unsigned_abs()),

@@ -25,8 +25,10 @@ pub async fn read(state: &State, grant: Grant<ReadKey>, target: &Target) -> Resu
         let listed = tuf::role_keys(&root.bytes, &role)
             .map_err(|cause| ApiError::StoredState(format!("root of {gun}: {cause}")))?;
         for key in listed {
-            if let Some(held) = state.keys.key_info(key.id()).await.map_err(ServiceError::from)? {
-                return Ok(answer(&held).into());
+            let held = state.keys.key_info(key.id()).await.map_err(ServiceError::from)?;
+            // One that was made for something else is not to be named by any further root.
+            if let Some(held) = held.filter(|held| held.made_for(&gun, &role) != Some(false)) {
+                return Ok(answer(&held.public).into());
             }
         }
     }
@@ -75,8 +77,16 @@ fn role(target: &Target) -> Result<RoleName, ApiError> {
 }
 
 async fn create(state: &State, gun: &Gun, role: &RoleName) -> Result<PublicKey, ServiceError> {
-    let created = state.keys.create_key(gun, role, state.key_algorithm);
-    Ok(created.await?)
+    let key = state.keys.create_key(gun, role, state.key_algorithm).await?;
+    // Where the signer does not say later what it made a key for, we have to know.
+    let held = state.keys.key_info(key.id()).await?;
+    if held.is_none_or(|held| held.made_for(gun, role).is_none()) {
+        let (id, gun, role, now) = (key.id().clone(), gun.clone(), role.clone(), state.clock.now());
+        state
+            .with_store(move |store| store.remember_server_key(&id, &gun, &role, now))
+            .await?;
+    }
+    Ok(key)
 }
 
 fn answer(key: &PublicKey) -> HttpResponse {

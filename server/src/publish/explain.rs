@@ -2,7 +2,7 @@
 
 use tuf::{Gun, Rejection, RoleName};
 
-use super::{PublishError, SignError};
+use super::{PublishError, SignError, server_keys};
 use crate::app::{ServiceError, State};
 
 /// Tells the command that helps. Which one does not depend on the refused update alone: a new root counts only with
@@ -10,6 +10,7 @@ use crate::app::{ServiceError, State};
 pub(super) async fn explain(state: &State, gun: &Gun, error: SignError) -> PublishError {
     let role = match error {
         SignError::KeyNotHeld(role) => role,
+        SignError::OtherPurpose(role, id) => return server_keys::refusal(gun, &role, &id, false).into(),
         SignError::Service(cause) => return ServiceError::from(cause).into(),
     };
     if role != RoleName::Snapshot {

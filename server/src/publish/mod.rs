@@ -1,12 +1,14 @@
 //! Publishing: check the upload against the trusted state, sign what the server signs, store it whole.
 
 mod explain;
+mod server_keys;
 mod sign;
 
 use actix_web::web;
 use tuf::{CheckedUpdate, Document, Gun, PublicKey, Rejection, RoleName, SignedUpdate, Upload};
 
-pub use sign::{SignError, complete, complete_timestamp};
+pub use server_keys::Standing;
+pub use sign::{SignError, Signatory};
 
 use crate::{
     access::{Access, Denied, Grant, Publish},
@@ -65,7 +67,10 @@ pub async fn publish(
         }
         let checked = found.checked?;
         check_own_keys(state, grant, &checked, found.root.as_ref()).await?;
-        let update = match complete(&state.keys, checked).await {
+        let standing = Standing::of(found.root.as_ref());
+        server_keys::check(state, gun, &checked, &standing, found.makes_the_gun).await?;
+        let signatory = Signatory::new(&state.keys, gun, standing);
+        let update = match signatory.complete(checked).await {
             Ok(update) => update,
             Err(error) => return Err(explain::explain(state, gun, error).await),
         };
@@ -99,17 +104,19 @@ struct Found {
 /// Reads the trusted state and checks the upload against it.
 async fn check(state: &State, gun: &Gun, upload: Upload) -> Result<Found, PublishError> {
     let (store, gun, now) = (state.store.clone(), gun.clone(), state.clock.now());
+    let version_step = state.config.version_step;
     web::block(move || {
         let roles = upload.roles();
-        let TrustedState { current, highest } = store
-            .trusted_state(&gun, &roles, &upload.ancestors())
-            .map_err(ServiceError::from)?;
+        let TrustedState { current, highest } =
+            store.trusted_state(&gun, &upload).map_err(ServiceError::from)?;
         let too_late = upload.versions().iter().any(|(role, version)| {
             highest
                 .get(role)
                 .is_some_and(|stored| i64::from(stored.get()) >= *version)
         });
-        let checked = match tuf::check(&gun, upload, &current, now) {
+        let steps = tuf::check_steps(&upload, &highest, version_step);
+        let checked = tuf::check(&gun, upload, &current, now).and_then(|checked| steps.map(|()| checked));
+        let checked = match checked {
             Ok(_) if too_late => Err(PublishError::Conflict),
             checked => checked.map_err(PublishError::from),
         };

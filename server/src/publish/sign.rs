@@ -1,7 +1,12 @@
 //! Having the signer sign what the server makes.
 
 use signing::{KeyService, SigningError};
-use tuf::{CheckedUpdate, RoleName, SealError, Signature, SignedUpdate, SigningRequest, SnapshottedUpdate};
+use tuf::{
+    CheckedUpdate, Gun, KeyId, PublicKey, RoleName, SealError, Signature, SignedUpdate, SigningRequest,
+    SnapshottedUpdate,
+};
+
+use super::server_keys::Standing;
 
 /// Why an update cannot be signed.
 #[derive(Debug, thiserror::Error)]
@@ -9,38 +14,86 @@ pub enum SignError {
     /// The signer holds too few of the role's keys: somebody else does.
     #[error("the server does not hold the {0} key")]
     KeyNotHeld(RoleName),
+    /// The root names a key that the signer made for another repository or role.
+    #[error("the {0} key {1} was made for another repository or another role")]
+    OtherPurpose(RoleName, KeyId),
     /// The signing service failed.
     #[error(transparent)]
     Service(SigningError),
 }
 
-/// Signs the snapshot, if the update came without one, and the timestamp.
-///
-/// # Errors
-/// When a key is not held here or the signer fails.
-pub async fn complete(keys: &KeyService, update: CheckedUpdate) -> Result<SignedUpdate, SignError> {
-    let signatures = match update.snapshot_request() {
-        None => Vec::new(),
-        Some(request) => signatures(keys, request).await?,
-    };
-    let update = update
-        .seal_snapshot(signatures)
-        .map_err(|e| unsealed(RoleName::Snapshot, &e))?;
-    complete_timestamp(keys, update).await
+/// Has updates of one repository signed.
+pub struct Signatory<'a> {
+    keys: &'a KeyService,
+    gun: &'a Gun,
+    standing: Standing,
 }
 
-/// Signs the timestamp.
-///
-/// # Errors
-/// When the key is not held here or the signer fails.
-pub async fn complete_timestamp(
-    keys: &KeyService,
-    update: SnapshottedUpdate,
-) -> Result<SignedUpdate, SignError> {
-    let signatures = signatures(keys, update.timestamp_request()).await?;
-    update
-        .seal_timestamp(signatures)
-        .map_err(|e| unsealed(RoleName::Timestamp, &e))
+impl<'a> Signatory<'a> {
+    /// For the repository `gun`, whose stored root names the keys in `standing`.
+    pub fn new(keys: &'a KeyService, gun: &'a Gun, standing: Standing) -> Self {
+        Self { keys, gun, standing }
+    }
+
+    /// Signs the snapshot, if the update came without one, and the timestamp.
+    ///
+    /// # Errors
+    /// When a key is not held here or the signer fails.
+    pub async fn complete(&self, update: CheckedUpdate) -> Result<SignedUpdate, SignError> {
+        let signatures = match update.snapshot_request() {
+            None => Vec::new(),
+            Some(request) => self.signatures(request).await?,
+        };
+        let update = update
+            .seal_snapshot(signatures)
+            .map_err(|e| unsealed(RoleName::Snapshot, &e))?;
+        self.complete_timestamp(update).await
+    }
+
+    /// Signs the timestamp.
+    ///
+    /// # Errors
+    /// When the key is not held here or the signer fails.
+    pub async fn complete_timestamp(&self, update: SnapshottedUpdate) -> Result<SignedUpdate, SignError> {
+        let signatures = self.signatures(update.timestamp_request()).await?;
+        update
+            .seal_timestamp(signatures)
+            .map_err(|e| unsealed(RoleName::Timestamp, &e))
+    }
+
+    /// One signature of each of the role's keys that the signer holds.
+    async fn signatures(&self, request: &SigningRequest) -> Result<Vec<Signature>, SignError> {
+        let mut signatures = Vec::new();
+        for key in &request.keys {
+            match self.signature(request, key).await {
+                Ok(signature) => signatures.push(signature),
+                Err(SigningError::KeyUnknown(_)) => {}
+                Err(SigningError::OtherPurpose(_)) => {
+                    return Err(SignError::OtherPurpose(request.role.clone(), key.id().clone()));
+                }
+                Err(other) => return Err(SignError::Service(other)),
+            }
+        }
+        if signatures.len() < request.threshold {
+            return Err(SignError::KeyNotHeld(request.role.clone()));
+        }
+        Ok(signatures)
+    }
+
+    /// The signer signs with keys that it made for this repository. One that was made for another, and that the
+    /// stored root names all the same, was named before that was refused: its repository goes on.
+    async fn signature(&self, request: &SigningRequest, key: &PublicKey) -> Result<Signature, SigningError> {
+        match self.keys.sign(Some(self.gun), key, &request.message).await {
+            Err(SigningError::OtherPurpose(reason)) if self.standing.names(&request.role, key.id()) => {
+                tracing::warn!(
+                    repo.gun = %self.gun, role.name = %request.role, key.id = %key.id(), reason,
+                    "the root names a key of another repository; run notary key rotate"
+                );
+                self.keys.sign(None, key, &request.message).await
+            }
+            answer => answer,
+        }
+    }
 }
 
 /// Too few signatures mean that somebody else holds the keys; wrong ones, that the signer is at fault.
@@ -49,20 +102,4 @@ fn unsealed(role: RoleName, error: &SealError) -> SignError {
         SealError::TooFew { .. } => SignError::KeyNotHeld(role),
         other => SignError::Service(SigningError::BadReply(other.to_string())),
     }
-}
-
-/// One signature of each of the role's keys that the signer holds.
-async fn signatures(keys: &KeyService, request: &SigningRequest) -> Result<Vec<Signature>, SignError> {
-    let mut signatures = Vec::new();
-    for key in &request.keys {
-        match keys.sign(key, &request.message).await {
-            Ok(signature) => signatures.push(signature),
-            Err(SigningError::KeyUnknown(_)) => {}
-            Err(other) => return Err(SignError::Service(other)),
-        }
-    }
-    if signatures.len() < request.threshold {
-        return Err(SignError::KeyNotHeld(request.role.clone()));
-    }
-    Ok(signatures)
 }

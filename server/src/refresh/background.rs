@@ -22,6 +22,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 const ZONE_SLACK: TimeDelta = TimeDelta::hours(15);
 /// How much a round may be early or late, so that several servers do not start theirs together.
 const JITTER: f64 = 0.2;
+/// A round ends when the database or the signer did not answer for so many GUNs in a row.
+const OUTAGES_IN_A_ROW: u32 = 3;
 /// The nearest expiries are looked up every so many rounds: that reads every current document.
 const ROUNDS_PER_SURVEY: u32 = 36;
 
@@ -54,6 +56,7 @@ async fn renew_due(state: &State, holder: &str) -> Result<(), ServiceError> {
     }
     let mut after = String::new();
     let mut outcomes: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut outages = 0;
     loop {
         let made_before = state.clock.now() + before + ZONE_SLACK - tuf::TIMESTAMP_LIFETIME;
         let from = after.clone();
@@ -65,7 +68,21 @@ async fn renew_due(state: &State, holder: &str) -> Result<(), ServiceError> {
         for gun in page {
             // A GUN that this server would not take is not this server's to renew.
             let Ok(gun) = Gun::parse(&gun) else { continue };
-            let outcome = renew_leased(state, &gun, holder, before).await?;
+            let outcome = match renew_leased(state, &gun, holder, before).await {
+                Ok(outcome) => {
+                    outages = 0;
+                    outcome
+                }
+                // The others may still be renewed, unless nothing answers.
+                Err(reason) => {
+                    tracing::warn!(repo.gun = %gun, %reason, "a timestamp could not be renewed");
+                    outages = if reason.is_outage() { outages + 1 } else { 0 };
+                    if outages == OUTAGES_IN_A_ROW {
+                        return Err(reason);
+                    }
+                    "failed"
+                }
+            };
             *outcomes.entry(outcome).or_default() += 1;
         }
     }

@@ -9,7 +9,7 @@ use tuf::{CheckedUpdate, Gun, Refresh, RoleName, SignedUpdate};
 
 use crate::{
     app::{ServiceError, State},
-    publish::{self, SignError},
+    publish::{SignError, Signatory, Standing},
     store::{Actor, Base, Chain, CommitError, Stored},
 };
 
@@ -83,21 +83,25 @@ pub async fn renew(state: &State, gun: &Gun, before: TimeDelta) -> Result<Renewa
                 (
                     tuf::plan_refresh(&wanted, root, snapshot, timestamp, now, before),
                     Base::of(timestamp),
+                    Standing::of(Some(root)),
                 )
             }))
         });
-        let Some((plan, base)) = plan.await? else {
+        let Some((plan, base, standing)) = plan.await? else {
             return Ok(Renewal::NotNeeded);
         };
+        let signatory = Signatory::new(&state.keys, gun, standing);
         let update = match plan {
             Ok(Refresh::Fresh) => return Ok(Renewal::NotNeeded),
-            Ok(Refresh::Timestamp(update)) => publish::complete_timestamp(&state.keys, update).await,
-            Ok(Refresh::Both(update)) => renew_both(state, *update).await,
+            Ok(Refresh::Timestamp(update)) => signatory.complete_timestamp(update).await,
+            Ok(Refresh::Both(update)) => renew_both(&signatory, *update).await,
             Err(reason) => return Ok(not_possible(gun, &reason)),
         };
         let update = match update {
             Ok(update) => update,
-            Err(reason @ SignError::KeyNotHeld(_)) => return Ok(not_possible(gun, &reason)),
+            Err(reason @ (SignError::KeyNotHeld(_) | SignError::OtherPurpose(..))) => {
+                return Ok(not_possible(gun, &reason));
+            }
             Err(SignError::Service(cause)) => return Err(cause.into()),
         };
         let (store, wanted) = (state.store.clone(), gun.clone());
@@ -127,10 +131,10 @@ fn not_possible(gun: &Gun, reason: &dyn std::fmt::Display) -> Renewal {
 
 /// Snapshot and timestamp, or the timestamp alone where the snapshot is still good and its key is the
 /// publisher's.
-async fn renew_both(state: &State, update: CheckedUpdate) -> Result<SignedUpdate, SignError> {
-    match publish::complete(&state.keys, update.clone()).await {
+async fn renew_both(signatory: &Signatory<'_>, update: CheckedUpdate) -> Result<SignedUpdate, SignError> {
+    match signatory.complete(update.clone()).await {
         Err(SignError::KeyNotHeld(RoleName::Snapshot)) => match update.keep_snapshot() {
-            Some(update) => publish::complete_timestamp(&state.keys, update).await,
+            Some(update) => signatory.complete_timestamp(update).await,
             None => Err(SignError::KeyNotHeld(RoleName::Snapshot)),
         },
         outcome => outcome,

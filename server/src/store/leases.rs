@@ -56,7 +56,12 @@ impl Store {
             .filter(tuf_files::role.eq(RoleName::Timestamp.as_str()))
             .filter(tuf_files::deleted_at.is_null())
             .filter(tuf_files::gun.gt(after))
-            .filter(tuf_files::created_at.lt(made_before))
+            // Rows of old databases may not say when they were made.
+            .filter(
+                tuf_files::created_at
+                    .lt(made_before)
+                    .or(tuf_files::created_at.is_null()),
+            )
             .filter(diesel::dsl::not(diesel::dsl::exists(newer_of_same)))
             .select(tuf_files::gun)
             .distinct()

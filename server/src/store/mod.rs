@@ -12,6 +12,7 @@ mod inventory;
 mod leases;
 mod read;
 mod schema;
+mod server_keys;
 
 use diesel_migrations::embed_migrations;
 use platform::database::{

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
 use platform::database::{DbConnection, exact, padded};
-use tuf::{Checksum, Current, Document, Gun, RoleName, Version};
+use tuf::{Checksum, Current, Document, Gun, RoleName, Upload, Version};
 
 use super::{Store, StoreError, schema::tuf_files};
 
@@ -233,29 +233,23 @@ impl Store {
         })
     }
 
-    /// Everything that a publish of `uploaded` is checked against; `ancestors` are the stored documents
-    /// that the check of delegations needs.
+    /// Everything that a publish of `upload` is checked against.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn trusted_state(
-        &self,
-        gun: &Gun,
-        uploaded: &[RoleName],
-        ancestors: &[RoleName],
-    ) -> Result<TrustedState, StoreError> {
+    pub fn trusted_state(&self, gun: &Gun, upload: &Upload) -> Result<TrustedState, StoreError> {
         self.at_one_moment(|connection| {
             let snapshot = current_snapshot(connection, gun)?;
             let mut targets = BTreeMap::new();
-            for role in ancestors {
-                if let Some(found) = current(connection, gun, role, snapshot.as_ref())? {
-                    targets.insert(role.clone(), found.document);
+            for role in upload.needed(snapshot.as_ref().map(|found| &found.document)) {
+                if let Some(found) = current(connection, gun, &role, snapshot.as_ref())? {
+                    targets.insert(role, found.document);
                 }
             }
             let mut highest = BTreeMap::new();
-            for role in uploaded {
-                if let Some(found) = find(connection, gun, role, &Which::Highest)? {
-                    highest.insert(role.clone(), found.document.version);
+            for role in upload.roles() {
+                if let Some(found) = find(connection, gun, &role, &Which::Highest)? {
+                    highest.insert(role, found.document.version);
                 }
             }
             let highest_of = |connection: &mut DbConnection, role| {

@@ -45,6 +45,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    server_keys (key_id) {
+        key_id -> Text,
+        gun -> Text,
+        role -> Text,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
     accounts (name) {
         name -> Text,
         full_name -> Nullable<Text>,

@@ -41,6 +41,11 @@ pub enum RefusedConfig {
     /// A certificate or key file cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A running signer would begin to serve everybody.
+    #[error(
+        "server.client_ca_file is not set any more: a signer that asked for certificates goes on asking until it is restarted"
+    )]
+    NoClientCa,
 }
 
 /// The file's values with the environment's overrides.

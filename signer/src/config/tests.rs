@@ -72,7 +72,7 @@ fn a_notary_file_is_taken_as_it_is() {
     let fixture = Fixture::new();
     let config = fixture.read(notary_file()).unwrap();
     assert_eq!(config.transport.addresses, ["127.0.0.1:7899".parse().unwrap()]);
-    assert!(config.transport.clients_verified);
+    assert!(config.transport.clients_verified());
     assert_eq!(
         config.storage,
         Storage::Database {
@@ -89,7 +89,7 @@ fn without_client_cas_clients_are_not_verified() {
     let config = Fixture::new()
         .read(with("/server/client_ca_file", Value::Null))
         .unwrap();
-    assert!(!config.transport.clients_verified);
+    assert!(!config.transport.clients_verified());
 }
 
 #[test]

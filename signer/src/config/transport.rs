@@ -1,26 +1,23 @@
 //! The `server` section.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use openssl::ssl::SslAcceptor;
 use platform::{
     config::{ConfigError, Settings},
     tls::{CaSet, ClientAuth, ClientTrust, PemSource, ServerTls},
 };
 
 use super::RefusedConfig;
-use crate::grpc::Admission;
+use crate::grpc::{Admission, Generation};
 
 /// Where and to whom to listen.
 pub struct Transport {
     /// The first of these that can be had.
     pub addresses: Vec<SocketAddr>,
-    /// TLS, its files already read.
-    pub acceptor: SslAcceptor,
-    /// Whether clients must show a certificate.
-    pub clients_verified: bool,
-    /// Which of them may call.
-    pub admission: Admission,
+    /// TLS, its files already read, and which clients may call.
+    pub generation: Generation,
+    /// The files that it was made of.
+    pub files: Vec<PathBuf>,
 }
 
 impl Transport {
@@ -38,9 +35,12 @@ impl Transport {
             "server.tls_key_file",
             "the PEM file of the server certificate's private key",
         )?;
-        let clients = settings
+        let source = settings
             .text("server.client_ca_file")?
-            .map(|text| PemSource::parse(&text, |path| settings.resolve(path)))
+            .map(|text| PemSource::parse(&text, |path| settings.resolve(path)));
+        let mut files = vec![certificate.clone(), key.clone()];
+        files.extend(source.as_ref().and_then(PemSource::file).cloned());
+        let clients = source
             .map(|source| {
                 let name = "default".to_owned();
                 ClientTrust::load(&[CaSet { name, source }])
@@ -59,15 +59,20 @@ impl Transport {
             advertise_cas: true,
             http2: true,
         };
-        let acceptor = tls.acceptor(clients.map(std::sync::Arc::new).as_ref(), None)?;
+        let clients = clients.map(Arc::new);
+        let acceptor = tls.acceptor(clients.as_ref(), None)?;
         let admission = admission(settings, clients_verified)?;
         let addresses = settings.listen_addresses("server.grpc_addr")?;
         Ok(Self {
             addresses,
-            acceptor,
-            clients_verified,
-            admission,
+            generation: Generation::new(acceptor, clients, admission),
+            files,
         })
+    }
+
+    /// Whether clients must show a certificate.
+    pub fn clients_verified(&self) -> bool {
+        self.generation.trust().is_some()
     }
 }
 
@@ -89,8 +94,7 @@ impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport")
             .field("addresses", &self.addresses)
-            .field("clients_verified", &self.clients_verified)
-            .field("admission", &self.admission)
+            .field("clients_verified", &self.clients_verified())
             .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use tonic::{Request, Status, service::Interceptor};
+use tonic::Status;
 
 use super::Peer;
 
@@ -27,7 +27,7 @@ impl Admission {
         }
     }
 
-    fn admit(&self, peer: &Peer, now: DateTime<Utc>) -> Result<(), Status> {
+    pub(super) fn admit(&self, peer: &Peer, now: DateTime<Utc>) -> Result<(), Status> {
         // The handshake checked this too, but connections are kept for weeks.
         if peer.expired(now) {
             return Err(Status::unauthenticated("the client certificate has expired"));
@@ -37,23 +37,6 @@ impl Admission {
                 "the client certificate's common name is not in server.allowed_clients",
             )),
             _ => Ok(()),
-        }
-    }
-}
-
-impl Interceptor for Admission {
-    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        let peer = Peer::of(request.extensions());
-        match self.admit(&peer, Utc::now()) {
-            Ok(()) => Ok(request),
-            Err(status) => {
-                let call = crate::audit::Request {
-                    action: "Call",
-                    ..Default::default()
-                };
-                crate::audit::refused(&peer, &call, status.code(), &status.message());
-                Err(status)
-            }
         }
     }
 }

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use openssl::ssl::SslAcceptor;
 use platform::tls::{Handshake, TlsStream, forget_errors};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -18,7 +17,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
-use super::Peer;
+use super::{Generation, Generations, Peer};
 
 /// The most connections open or shaking hands at once; one server needs one.
 const CONNECTION_LIMIT: usize = 1024;
@@ -36,16 +35,16 @@ pub(super) struct Connection {
 /// client holds up nobody.
 pub(super) fn incoming(
     listener: TcpListener,
-    acceptor: SslAcceptor,
+    generations: Generations,
 ) -> ReceiverStream<io::Result<Connection>> {
     let (ready, connections) = mpsc::channel(1);
-    tokio::spawn(accept(listener, Arc::new(acceptor), ready));
+    tokio::spawn(accept(listener, generations, ready));
     ReceiverStream::new(connections)
 }
 
 async fn accept(
     listener: TcpListener,
-    acceptor: Arc<SslAcceptor>,
+    generations: Generations,
     ready: mpsc::Sender<io::Result<Connection>>,
 ) {
     let slots = Arc::new(Semaphore::new(CONNECTION_LIMIT));
@@ -59,7 +58,7 @@ async fn accept(
         };
         match accepted {
             Ok((tcp, _)) => {
-                tokio::spawn(shake_hands(acceptor.clone(), tcp, slot, ready.clone()));
+                tokio::spawn(shake_hands(generations.now(), tcp, slot, ready.clone()));
             }
             Err(cause) => {
                 tracing::warn!("cannot accept a connection: {cause}");
@@ -70,15 +69,15 @@ async fn accept(
 }
 
 async fn shake_hands(
-    acceptor: Arc<SslAcceptor>,
+    generation: Arc<Generation>,
     tcp: TcpStream,
     slot: OwnedSemaphorePermit,
     ready: mpsc::Sender<io::Result<Connection>>,
 ) {
     let address = tcp.peer_addr().ok();
-    match Handshake::accept(&acceptor, tcp).await {
+    match Handshake::accept(generation.acceptor(), tcp).await {
         Ok(Handshake { stream, certificate }) => {
-            let peer = Peer::new(address, &certificate);
+            let peer = Peer::new(address, certificate, generation.number());
             let _ = ready
                 .send(Ok(Connection {
                     stream,

@@ -127,6 +127,7 @@ impl KeyManagement for KeyManagementService {
                 key_info: Some(key_info(&key)),
                 public_key: key.public().public().to_vec(),
                 role: key.role().to_owned(),
+                gun: key.gun().to_owned(),
             })),
             Err(status) => {
                 let action = Method::GetKeyInfo.name();

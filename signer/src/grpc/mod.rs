@@ -1,6 +1,7 @@
 //! The network interface: TLS connections in, gRPC calls to the keyring, answers out.
 
 mod admission;
+mod generation;
 mod health;
 mod incoming;
 mod key_management;
@@ -10,5 +11,6 @@ mod signing;
 mod status;
 
 pub use admission::Admission;
+pub use generation::{Generation, Generations};
 pub use peer::Peer;
 pub use server::{GrpcServer, ServeError};

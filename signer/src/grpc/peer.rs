@@ -1,10 +1,15 @@
 //! Who is at the other end of a connection.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use chrono::{DateTime, Utc};
 use platform::tls::{ClientCertificate, PeerCertificate};
 use tonic::Extensions;
+
+use super::Generation;
 
 /// A caller, as its connection showed it. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +21,9 @@ pub struct Peer {
 /// What a verified certificate says; read once for each connection.
 #[derive(Debug)]
 struct Identity {
+    certificate: ClientCertificate,
+    /// The newest generation that has judged it, and why it does not trust it.
+    judged: Mutex<(u64, Result<(), String>)>,
     subject: String,
     serial: String,
     common_names: Vec<String>,
@@ -23,10 +31,12 @@ struct Identity {
 }
 
 impl Peer {
-    /// The peer of a finished handshake. A certificate that was refused identifies nobody.
-    pub(super) fn new(address: Option<SocketAddr>, certificate: &PeerCertificate) -> Self {
+    /// The peer of a handshake that was made with a generation. A certificate that was refused identifies nobody.
+    pub(super) fn new(address: Option<SocketAddr>, certificate: PeerCertificate, generation: u64) -> Self {
         let identity = match certificate {
-            PeerCertificate::Verified(certificate, _) => Some(Arc::new(Identity::of(certificate))),
+            PeerCertificate::Verified(certificate, _) => {
+                Some(Arc::new(Identity::of(*certificate, generation)))
+            }
             PeerCertificate::None | PeerCertificate::Refused(..) => None,
         };
         Self {
@@ -67,6 +77,25 @@ impl Peer {
         self.identity.as_ref().map_or("", |identity| &identity.serial)
     }
 
+    /// Whether the CAs of a generation newer than the handshake's still vouch for the certificate.
+    ///
+    /// # Errors
+    /// When they do not, or ask for one and there is none.
+    pub(super) fn verify_again(&self, generation: &Generation) -> Result<(), String> {
+        let Some(trust) = generation.trust() else {
+            return Ok(());
+        };
+        let identity = self.identity.as_ref().ok_or("there is none")?;
+        let mut judged = identity.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        if judged.0 != generation.number() {
+            let certificate = &identity.certificate;
+            let verified = trust.verify(certificate.x509(), certificate.presented());
+            let outcome = verified.map(drop).map_err(|fault| fault.explanation);
+            *judged = (generation.number(), outcome);
+        }
+        judged.1.clone()
+    }
+
     /// Whether there is a certificate whose time is over.
     pub(super) fn expired(&self, now: DateTime<Utc>) -> bool {
         self.identity
@@ -76,12 +105,14 @@ impl Peer {
 }
 
 impl Identity {
-    fn of(certificate: &ClientCertificate) -> Self {
+    fn of(certificate: ClientCertificate, generation: u64) -> Self {
         Self {
             subject: certificate.subject(),
             serial: certificate.serial(),
             common_names: certificate.common_names(),
             not_after: certificate.not_after(),
+            judged: Mutex::new((generation, Ok(()))),
+            certificate,
         }
     }
 }
@@ -99,7 +130,8 @@ pub(super) mod tests {
         let certificate = ClientCertificate::new(x509).unwrap();
         Peer::new(
             None,
-            &PeerCertificate::Verified(Box::new(certificate), Vec::new()),
+            PeerCertificate::Verified(Box::new(certificate), Vec::new()),
+            1,
         )
     }
 
@@ -115,7 +147,7 @@ pub(super) mod tests {
 
     #[test]
     fn without_a_certificate_nobody_is_named() {
-        let peer = Peer::new(None, &PeerCertificate::None);
+        let peer = Peer::new(None, PeerCertificate::None, 1);
         assert_eq!(
             (peer.common_name(), peer.subject(), peer.expired(Utc::now())),
             ("", "", false)

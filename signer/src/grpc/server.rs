@@ -7,13 +7,12 @@ use std::{
     time::Duration,
 };
 
-use openssl::ssl::SslAcceptor;
 use signing::wire::{key_management_server::KeyManagementServer, signer_server::SignerServer};
 use tokio::{net::TcpListener, sync::oneshot};
 use tonic::{service::InterceptorLayer, transport::Server};
 
 use super::{
-    Admission, health, incoming::incoming, key_management::KeyManagementService, signing::SigningService,
+    Generations, health, incoming::incoming, key_management::KeyManagementService, signing::SigningService,
 };
 use crate::keyring::Keyring;
 
@@ -29,8 +28,7 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from
 /// A server that has its socket and is ready to accept.
 pub struct GrpcServer {
     listener: TcpListener,
-    acceptor: SslAcceptor,
-    admission: Admission,
+    generations: Generations,
     keyring: Keyring,
 }
 
@@ -58,8 +56,7 @@ impl GrpcServer {
     /// When none can.
     pub async fn bind(
         addresses: &[SocketAddr],
-        acceptor: SslAcceptor,
-        admission: Admission,
+        generations: Generations,
         keyring: Keyring,
     ) -> Result<Self, ServeError> {
         let listener =
@@ -75,8 +72,7 @@ impl GrpcServer {
                 })?;
         Ok(Self {
             listener,
-            acceptor,
-            admission,
+            generations,
             keyring,
         })
     }
@@ -106,13 +102,13 @@ impl GrpcServer {
             .max_concurrent_streams(Some(STREAM_LIMIT))
             .http2_keepalive_interval(Some(KEEPALIVE.0))
             .http2_keepalive_timeout(Some(KEEPALIVE.1))
-            .layer(InterceptorLayer::new(self.admission))
+            .layer(InterceptorLayer::new(self.generations.clone()))
             .add_service(health_service)
             .add_service(KeyManagementServer::new(KeyManagementService::new(
                 self.keyring.clone(),
             )))
             .add_service(SignerServer::new(SigningService::new(self.keyring.clone())))
-            .serve_with_incoming_shutdown(incoming(self.listener, self.acceptor), async {
+            .serve_with_incoming_shutdown(incoming(self.listener, self.generations), async {
                 let _ = stopped.await;
             });
         tokio::pin!(serving);

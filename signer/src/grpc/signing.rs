@@ -1,6 +1,9 @@
 //! The service `proto.Signer`.
 
-use signing::wire::{self, signer_server::Signer};
+use signing::{
+    metadata,
+    wire::{self, signer_server::Signer},
+};
 use tonic::{Request, Response, Status};
 
 use super::{Peer, key_management::key_info, status::Method};
@@ -19,10 +22,12 @@ impl SigningService {
         Self { keyring }
     }
 
-    async fn sign(&self, id: Option<&str>, content: &[u8]) -> Result<Signed, Status> {
+    async fn sign(&self, gun: Option<&[u8]>, id: Option<&str>, content: &[u8]) -> Result<Signed, Status> {
         let id = Method::Sign.key_id(id)?;
+        let gun = gun.map(std::str::from_utf8).transpose();
+        let gun = gun.map_err(|_| Status::invalid_argument("the GUN is not UTF-8"))?;
         self.keyring
-            .sign(&id, content)
+            .sign(gun, &id, content)
             .await
             .map_err(|cause| Method::Sign.failed(&id, &cause))
     }
@@ -35,9 +40,18 @@ impl Signer for SigningService {
         request: Request<wire::SignatureRequest>,
     ) -> Result<Response<wire::Signature>, Status> {
         let peer = Peer::of(request.extensions());
+        let gun = match request
+            .metadata()
+            .get_bin(metadata::GUN)
+            .map(|gun| gun.to_bytes())
+        {
+            None => None,
+            Some(Ok(gun)) => Some(gun),
+            Some(Err(_)) => return Err(Status::invalid_argument("the GUN is not base64")),
+        };
         let wire::SignatureRequest { key_id, content } = request.into_inner();
         let id = key_id.as_ref().map(|key| key.id.as_str());
-        match self.sign(id, &content).await {
+        match self.sign(gun.as_deref(), id, &content).await {
             Ok(Signed {
                 key,
                 document,

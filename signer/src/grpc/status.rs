@@ -2,10 +2,11 @@
 //!
 //! The codes for unknown keys and algorithms, and their texts, are those of the Notary signer.
 
-use tonic::{Code, Status};
+use signing::metadata;
+use tonic::{Code, Status, metadata::MetadataValue};
 use tuf::KeyId;
 
-use crate::keyring::KeyringError;
+use crate::{keyring::KeyringError, policy::Refusal};
 
 /// The longest text of a caller that is repeated in a message, in characters.
 const ECHO_LIMIT: usize = 64;
@@ -62,7 +63,17 @@ impl Method {
             KeyringError::Shared(inner) => self.status(inner),
             KeyringError::Unknown(id) => self.not_found(id),
             KeyringError::Purpose(_) => Status::invalid_argument(message),
-            KeyringError::Refused(_) => Status::failed_precondition(message),
+            KeyringError::Refused(refusal) => {
+                let mut status = Status::failed_precondition(message);
+                if matches!(
+                    refusal,
+                    Refusal::OtherRole { .. } | Refusal::OtherRepository { .. }
+                ) {
+                    let purpose = MetadataValue::from_static(metadata::PURPOSE);
+                    status.metadata_mut().insert(metadata::REFUSAL, purpose);
+                }
+                status
+            }
             KeyringError::Store(_) => Status::unavailable("the key database cannot be used now"),
             KeyringError::Interrupted(_) => Status::unavailable("the signer is stopping"),
             KeyringError::Unopenable { .. } => Status::internal(message),
@@ -92,7 +103,7 @@ fn echo(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{policy::Refusal, store::StoreError};
+    use crate::store::StoreError;
 
     #[test]
     fn unknown_keys_are_reported_in_the_notary_signers_words() {

@@ -127,12 +127,14 @@ impl Keyring {
         spawn_blocking(move || shared.find(&id)).await?
     }
 
-    /// A signature over `content`. What the key was used for is on disk before it is returned.
+    /// A signature over `content`, for a repository if the caller says for which. What the key was used for is on
+    /// disk before it is returned.
     ///
     /// # Errors
     /// As [`KeyringError`] describes them.
-    pub async fn sign(&self, id: &KeyId, content: &[u8]) -> Result<Signed, KeyringError> {
+    pub async fn sign(&self, gun: Option<&str>, id: &KeyId, content: &[u8]) -> Result<Signed, KeyringError> {
         let key = self.find(id).await?;
+        self.shared.policy.judge_gun(key.gun(), gun)?;
         let document = self.shared.policy.judge(key.role(), content)?;
         let digest = sha256(content);
         match key.record_needed(document.as_ref(), &digest, Utc::now()) {

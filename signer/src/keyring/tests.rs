@@ -58,7 +58,7 @@ async fn a_key_is_handed_out_until_it_has_signed() {
         id_of(&keyring.create(purpose("gun"), KeyAlgorithm::Ecdsa).await.unwrap()),
         first
     );
-    keyring.sign(&first, &timestamp(1)).await.unwrap();
+    keyring.sign(None, &first, &timestamp(1)).await.unwrap();
     assert_ne!(
         id_of(&keyring.create(purpose("gun"), KeyAlgorithm::Ecdsa).await.unwrap()),
         first
@@ -110,7 +110,7 @@ async fn keys_of_the_notary_signer_are_opened_and_sign() {
     let keyring = Keyring::new(store, fixed("testpassword"), alias(), SigningPolicy::Any).unwrap();
     for row in &rows {
         let signed = keyring
-            .sign(&KeyId::parse(&row.key_id).unwrap(), b"content")
+            .sign(None, &KeyId::parse(&row.key_id).unwrap(), b"content")
             .await
             .unwrap();
         assert_eq!(signed.signature.len(), 64);
@@ -123,17 +123,17 @@ async fn lower_versions_are_refused_also_by_a_new_process() {
     let store = Store::in_memory().unwrap();
     let first = keyring(&store);
     let key = id_of(&first.create(purpose("gun"), KeyAlgorithm::Ecdsa).await.unwrap());
-    first.sign(&key, &timestamp(5)).await.unwrap();
-    first.sign(&key, &timestamp(5)).await.unwrap();
+    first.sign(None, &key, &timestamp(5)).await.unwrap();
+    first.sign(None, &key, &timestamp(5)).await.unwrap();
     drop(first);
     let second = keyring(&store);
-    let refused = second.sign(&key, &timestamp(4)).await.unwrap_err();
+    let refused = second.sign(None, &key, &timestamp(4)).await.unwrap_err();
     let expected = Refusal::LowerVersion {
         version: 4,
         signed: 5,
     };
     assert!(matches!(refused, KeyringError::Refused(refusal) if refusal == expected));
-    second.sign(&key, &timestamp(6)).await.unwrap();
+    second.sign(None, &key, &timestamp(6)).await.unwrap();
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn a_deleted_key_neither_signs_nor_comes_back() {
     let key = id_of(&keyring.create(purpose("gun"), KeyAlgorithm::Ecdsa).await.unwrap());
     keyring.delete(&key).await.unwrap();
     assert!(matches!(
-        keyring.sign(&key, &timestamp(1)).await,
+        keyring.sign(None, &key, &timestamp(1)).await,
         Err(KeyringError::Unknown(_))
     ));
     assert_ne!(
@@ -157,10 +157,10 @@ async fn a_key_deleted_by_another_process_signs_nothing_new() {
     let store = Store::in_memory().unwrap();
     let keyring = keyring(&store);
     let key = id_of(&keyring.create(purpose("gun"), KeyAlgorithm::Ecdsa).await.unwrap());
-    keyring.sign(&key, &timestamp(1)).await.unwrap();
+    keyring.sign(None, &key, &timestamp(1)).await.unwrap();
     store.delete(key.as_str()).unwrap();
     assert!(matches!(
-        keyring.sign(&key, &timestamp(2)).await,
+        keyring.sign(None, &key, &timestamp(2)).await,
         Err(KeyringError::Unknown(_))
     ));
     assert!(matches!(keyring.find(&key).await, Err(KeyringError::Unknown(_))));

@@ -12,7 +12,7 @@ use platform::{
     tls::{CaSet, ClientAuth, ClientTls, ClientTrust, PemSource, ServerTls},
 };
 use signer::{
-    grpc::{Admission, GrpcServer},
+    grpc::{Admission, Generation, Generations, GrpcServer},
     keyring::Keyring,
     passphrase::{Alias, Passphrases},
     policy::SigningPolicy,
@@ -135,11 +135,14 @@ impl Signer {
         let alias = Alias::new("timestamp_1").unwrap();
         let keyring = Keyring::new(store.clone(), setup.passphrases, alias, setup.policy).unwrap();
         let addresses = [([127, 0, 0, 1], setup.port).into()];
+        let clients = clients.map(std::sync::Arc::new);
         let server = GrpcServer::bind(
             &addresses,
-            tls.acceptor(clients.map(std::sync::Arc::new).as_ref(), None)
-                .unwrap(),
-            setup.admission,
+            Generations::new(Generation::new(
+                tls.acceptor(clients.as_ref(), None).unwrap(),
+                clients,
+                setup.admission,
+            )),
             keyring,
         )
         .await

@@ -94,6 +94,22 @@ pub enum MetadataError {
     /// The snapshot names no hash of a document, or none that is known.
     #[error("no checksums for supported algorithms were provided for {0}")]
     NoChecksum(RoleName),
+    /// The snapshot states another length of a document than it has.
+    #[error("length of {role} did not match: expected {stated}, it has {actual} bytes")]
+    Length {
+        /// The role of the document.
+        role: RoleName,
+        /// The length that the snapshot states.
+        stated: i64,
+        /// Its length in bytes.
+        actual: usize,
+    },
+    /// The snapshot names a document that is neither in the update nor the current one of its role.
+    #[error("the snapshot names a {0} that is neither part of this update nor the current one")]
+    NotCurrent(String),
+    /// The snapshot does not name a delegation that readers follow.
+    #[error("the snapshot leaves out {0}, which is delegated to and published")]
+    LeftOut(RoleName),
     /// The version does not fit the storage column.
     #[error(
         "{role} version {version} is higher than the highest that can be stored, {}",
@@ -104,6 +120,21 @@ pub enum MetadataError {
         role: RoleName,
         /// Its version.
         version: i64,
+    },
+    /// The version is far beyond the last one.
+    #[error(
+        "{role} version {version} is too far beyond {last}, the last one: at most {limit} (the server's \
+         limits.version_step)"
+    )]
+    VersionStep {
+        /// The role of the document.
+        role: RoleName,
+        /// Its version.
+        version: i64,
+        /// The highest stored one; 0 if there is none.
+        last: i64,
+        /// How far it may go beyond.
+        limit: u32,
     },
     /// The name of a target or the path of a delegation holds a control character.
     #[error("the name {name:?} in {role} holds a control character")]

@@ -119,6 +119,24 @@ impl FileMeta {
         Ok(())
     }
 
+    /// Like [`verify`](Self::verify), but the SHA-256, by which documents are found, must be among the hashes, and the
+    /// length must be right.
+    pub(crate) fn verify_exactly(meta: Option<&Self>, document: &Document) -> Result<(), MetadataError> {
+        Self::verify(meta, document)?;
+        let role = || document.role.clone();
+        let meta = meta
+            .filter(|meta| meta.hashes.contains_key("sha256"))
+            .ok_or_else(|| MetadataError::NoChecksum(role()))?;
+        if i64::try_from(document.bytes.len()).ok() == Some(meta.length) {
+            return Ok(());
+        }
+        Err(MetadataError::Length {
+            role: role(),
+            stated: meta.length,
+            actual: document.bytes.len(),
+        })
+    }
+
     /// Appends the canonical form.
     fn push(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"hashes":{"#);

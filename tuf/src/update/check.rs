@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 
 use super::draft::DraftError;
 use super::hierarchy::Hierarchy;
+use super::snapshot::check_snapshot;
 use super::stages::SnapshotSource;
 use super::{CheckedUpdate, Current, TimestampDraft, snapshot_request};
 use crate::document::Document;
 use crate::gun::Gun;
-use crate::metadata::{Envelope, FileMeta, MetadataError, SnapshotBody};
+use crate::metadata::{Envelope, MetadataError};
 use crate::rejection::Rejection;
 use crate::role::RoleName;
 use crate::trusted_root::TrustedRoot;
@@ -34,7 +35,11 @@ pub fn check(
 ) -> Result<CheckedUpdate, Rejection> {
     let new_root = upload.take(&RoleName::Root);
     let root_is_new = new_root.is_some();
-    let (root, root_document) = load_root(gun, new_root, current.root.as_ref(), now)?;
+    let Roots {
+        root,
+        document: root_document,
+        previous,
+    } = load_root(gun, new_root, current.root.as_ref(), now)?;
 
     let mut hierarchy = Hierarchy::new(&root);
     let targets = upload.take_targets();
@@ -46,12 +51,16 @@ pub fn check(
             .map_err(|e| Rejection::uploaded(&role, &e))?;
     }
 
+    if root_is_new && !new_roles.contains(&RoleName::Targets) {
+        check_stored_targets(&hierarchy, previous.as_ref(), current)?;
+    }
+
     let loaded: Vec<&Document> = std::iter::once(&root_document)
         .chain(hierarchy.loaded())
         .collect();
     let snapshot = match upload.take(&RoleName::Snapshot) {
         Some(part) => {
-            let checked = check_snapshot(&root, part, &loaded, now);
+            let checked = check_snapshot(&hierarchy, &root, part, &loaded, current, now);
             SnapshotSource::Uploaded(checked.map_err(|e| Rejection::uploaded(&RoleName::Snapshot, &e))?)
         }
         None => {
@@ -79,13 +88,49 @@ pub fn check(
     })
 }
 
-/// The root from which this update is trusted: the uploaded one, or else the stored one.
+/// The root from which an update is trusted.
+struct Roots {
+    root: TrustedRoot,
+    document: Document,
+    /// The stored root, if `root` is to follow it.
+    previous: Option<TrustedRoot>,
+}
+
+/// A root that the stored targets do not satisfy would make the repository unreadable until somebody publishes others.
+/// Where they do not satisfy the stored root either, nothing gets worse.
+fn check_stored_targets(
+    hierarchy: &Hierarchy<'_>,
+    previous: Option<&TrustedRoot>,
+    current: &Current,
+) -> Result<(), Rejection> {
+    let targets = RoleName::Targets;
+    let Some(stored) = current
+        .targets
+        .get(&targets)
+        .filter(|_| !hierarchy.is_loaded(&targets))
+    else {
+        return Ok(());
+    };
+    let Err(reason) = hierarchy.verify_stored(stored) else {
+        return Ok(());
+    };
+    let stood = previous.is_some_and(|previous| Hierarchy::new(previous).verify_stored(stored).is_ok());
+    if !stood {
+        return Ok(());
+    }
+    Err(Rejection::BadRoot(format!(
+        "the stored targets are not signed as this root demands, so nobody could read them ({reason}); publish targets \
+         that are, together with it"
+    )))
+}
+
+/// The uploaded root, or else the stored one.
 fn load_root(
     gun: &Gun,
     new: Option<Part>,
     stored: Option<&Document>,
     now: DateTime<Utc>,
-) -> Result<(TrustedRoot, Document), Rejection> {
+) -> Result<Roots, Rejection> {
     let trusted = |stored: &Document| {
         Envelope::parse(&stored.bytes)
             .and_then(|document| TrustedRoot::of_stored(gun, &document))
@@ -96,7 +141,11 @@ fn load_root(
             let msg = "no pre-existing root and no root provided in update.";
             return Err(Rejection::Validation(msg.to_owned()));
         };
-        return Ok((trusted(stored)?, stored.clone()));
+        return Ok(Roots {
+            root: trusted(stored)?,
+            document: stored.clone(),
+            previous: None,
+        });
     };
     let previous = stored.map(trusted).transpose()?;
 
@@ -115,7 +164,12 @@ fn load_root(
         part.document.check_expiry(&role, now)?;
         Ok((root, Document::new(role, version, part.bytes.clone())))
     };
-    validate().map_err(|e| Rejection::uploaded(&RoleName::Root, &e))
+    let (root, document) = validate().map_err(|e| Rejection::uploaded(&RoleName::Root, &e))?;
+    Ok(Roots {
+        root,
+        document,
+        previous,
+    })
 }
 
 /// Loads the stored documents above a delegation that the update does not bring. Those that are not stored are
@@ -161,35 +215,6 @@ fn unusable_ancestor(stored: &Document, error: &MetadataError) -> Rejection {
 /// Whether it is JSON to some reader, which a damaged row is to none.
 fn is_json(bytes: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
-}
-
-/// The uploaded snapshot must be signed and must name every document loaded in this update by its hash.
-fn check_snapshot(
-    root: &TrustedRoot,
-    part: Part,
-    loaded: &[&Document],
-    now: DateTime<Utc>,
-) -> Result<Document, MetadataError> {
-    let (body, version) = load_snapshot(root, &part.document, now)?;
-    for document in loaded {
-        FileMeta::verify(body.meta(&document.role), document)?;
-    }
-    Ok(Document::new(RoleName::Snapshot, version, part.bytes))
-}
-
-/// Verifies a snapshot: signatures, structure, version, expiry.
-pub(crate) fn load_snapshot(
-    root: &TrustedRoot,
-    document: &Envelope,
-    now: DateTime<Utc>,
-) -> Result<(SnapshotBody, Version), MetadataError> {
-    let role = RoleName::Snapshot;
-    let body = SnapshotBody::read(document)?;
-    root.role(&role)?.verify(&role, document)?;
-    body.check(document)?;
-    let version = document.version(&role)?;
-    document.check_expiry(&role, now)?;
-    Ok((body, version))
 }
 
 fn cannot_make(role: &RoleName, error: DraftError) -> Rejection {

@@ -12,6 +12,8 @@ use crate::role::RoleName;
 use crate::trusted_root::TrustedRoot;
 use crate::upload::Part;
 
+use super::Current;
+
 /// The targets documents that have been verified while checking one update.
 pub(super) struct Hierarchy<'a> {
     root: &'a TrustedRoot,
@@ -71,6 +73,29 @@ impl<'a> Hierarchy<'a> {
         let body = self.verify(&stored.role, &Envelope::parse(&stored.bytes)?)?;
         self.insert(body, stored.clone());
         Ok(())
+    }
+
+    /// Whether a stored document verifies, without loading it.
+    pub(super) fn verify_stored(&self, stored: &Document) -> Result<(), MetadataError> {
+        self.verify(&stored.role, &Envelope::parse(&stored.bytes)?)
+            .map(drop)
+    }
+
+    /// Whether the current document of a role is stored, and readers of this update find and verify it.
+    pub(super) fn trusts_current(&self, role: &RoleName, current: &Current) -> bool {
+        let mut line = Self::new(self.root);
+        let mut above = role.ancestors();
+        above.push(role.clone());
+        above.into_iter().all(|role| match self.loaded.get(&role) {
+            Some(loaded) => {
+                line.insert(loaded.body.clone(), loaded.document.clone());
+                true
+            }
+            None => {
+                let stored = current.targets.get(&role);
+                stored.is_some_and(|stored| line.load_stored(stored).is_ok())
+            }
+        })
     }
 
     fn verify(&self, role: &RoleName, document: &Envelope) -> Result<TargetsBody, MetadataError> {

@@ -7,11 +7,14 @@ mod check;
 mod current;
 mod draft;
 mod hierarchy;
+mod snapshot;
 mod stages;
+mod steps;
 
 pub use check::check;
-pub(crate) use check::load_snapshot;
 pub use current::Current;
 pub(crate) use draft::{DraftError, TimestampDraft, snapshot_request};
 pub use draft::{SNAPSHOT_LIFETIME, TIMESTAMP_LIFETIME};
+pub(crate) use snapshot::load_snapshot;
 pub use stages::{CheckedUpdate, SignedUpdate, SnapshottedUpdate};
+pub use steps::check_steps;

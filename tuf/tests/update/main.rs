@@ -11,6 +11,7 @@ mod root;
 mod root_certificates;
 mod sealing;
 mod snapshot;
+mod snapshot_entries;
 mod stored;
 mod support;
 mod targets;

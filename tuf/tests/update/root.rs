@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use tuf::{Current, RoleName};
 
-use crate::support::{Certificate, Key, Repository, part, rejected, root_body, sign, write};
+use crate::support::{
+    Certificate, Key, Repository, part, rejected, root_body, sign, stored, targets_body, write,
+};
 
 pub(super) const NO_INTEGRITY: &str =
     "could not validate the path to a trusted root: failed to validate integrity of roots";
@@ -183,6 +185,7 @@ fn a_new_root_key_needs_signatures_by_the_old_and_the_new() {
     let old = Repository::published();
     let new = Repository {
         root: Key::certificate(old.gun.as_str()),
+        targets: old.targets.clone(),
         ..Repository::published()
     };
     let body = new.root_body(2);
@@ -300,7 +303,6 @@ fn a_stored_root_that_cannot_be_used_is_a_fault_of_the_server() {
 #[test]
 fn a_root_alone_is_published_with_a_new_snapshot() {
     let mut repository = Repository::published();
-    repository.targets = Key::ecdsa();
     let documents = repository.publish([part("root", repository.root_document(2))]);
     let roles: Vec<_> = documents
         .iter()
@@ -314,4 +316,53 @@ fn a_root_alone_is_published_with_a_new_snapshot() {
             (RoleName::Timestamp, 2)
         ]
     );
+}
+
+#[test]
+fn a_root_that_the_stored_targets_do_not_satisfy_comes_with_targets_that_do() {
+    let mut repository = Repository::published();
+    let old = std::mem::replace(&mut repository.targets, Key::ecdsa());
+    let (kind, text) = rejected(repository.check([part("root", repository.root_document(2))]));
+    assert_eq!(kind, "ErrBadRoot");
+    assert!(
+        text.starts_with("the stored targets are not signed as this root demands"),
+        "{text}"
+    );
+    let with = |targets| {
+        repository.check([
+            part("root", repository.root_document(2)),
+            part("targets", targets),
+        ])
+    };
+    assert!(with(repository.targets_document(2, &[])).is_ok());
+    assert!(with(sign(&targets_body(2, &[]), &[&old])).is_err());
+
+    // The same for a raised threshold.
+    let mut raised = root_body(
+        2,
+        [
+            &[&repository.root],
+            &[&old, &repository.targets],
+            &[&repository.snapshot],
+            &[&repository.timestamp],
+        ],
+    );
+    raised["roles"]["targets"]["threshold"] = json!(2);
+    let root = sign(&raised, &[&repository.root]);
+    let (kind, _) = rejected(repository.check([part("root", root.clone())]));
+    assert_eq!(kind, "ErrBadRoot");
+    let both = sign(&targets_body(2, &[]), &[&old, &repository.targets]);
+    assert!(
+        repository
+            .check([part("root", root), part("targets", both)])
+            .is_ok()
+    );
+}
+
+#[test]
+fn where_the_stored_targets_satisfied_no_root_before_the_next_root_may_come_alone() {
+    let mut repository = Repository::published();
+    repository.targets = Key::ecdsa();
+    repository.store(stored("root", 2, repository.root_document(2)));
+    repository.publish([part("root", repository.root_document(3))]);
 }

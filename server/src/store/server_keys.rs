@@ -1,0 +1,62 @@
+//! For which repository and role keys of the server's were handed out, where the signer does not say.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::prelude::*;
+use platform::database::is_conflict;
+use tuf::{Gun, KeyId, RoleName};
+
+use super::{Store, StoreError, schema::server_keys};
+
+#[derive(Insertable)]
+#[diesel(table_name = server_keys)]
+struct NewRow<'a> {
+    key_id: &'a str,
+    gun: &'a str,
+    role: &'a str,
+    created_at: NaiveDateTime,
+}
+
+impl Store {
+    /// Remembers for what a key was handed out. What was remembered first stays.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn remember_server_key(
+        &self,
+        id: &KeyId,
+        gun: &Gun,
+        role: &RoleName,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        if self.server_key(id)?.is_some() {
+            return Ok(());
+        }
+        let mut connection = self.database.writer()?;
+        let row = NewRow {
+            key_id: id.as_str(),
+            gun: gun.as_str(),
+            role: role.as_str(),
+            created_at: connection.storable(now),
+        };
+        match diesel::insert_into(server_keys::table)
+            .values(&row)
+            .execute(&mut *connection)
+        {
+            // Somebody else asked for it at the same moment.
+            Err(cause) if is_conflict(&cause) => Ok(()),
+            outcome => Ok(outcome.map(drop)?),
+        }
+    }
+
+    /// The GUN and role that a key was handed out for, if that is known.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn server_key(&self, id: &KeyId) -> Result<Option<(String, String)>, StoreError> {
+        Ok(server_keys::table
+            .find(id.as_str())
+            .select((server_keys::gun, server_keys::role))
+            .first(&mut *self.database.reader()?)
+            .optional()?)
+    }
+}

@@ -1,0 +1,106 @@
+//! What connections are accepted with and callers are judged by: made whole, swapped whole.
+
+use std::{fmt, sync::Arc};
+
+use arc_swap::ArcSwap;
+use openssl::ssl::SslAcceptor;
+use platform::tls::ClientTrust;
+use tonic::{Request, Status, service::Interceptor};
+
+use super::{Admission, Peer};
+
+/// One set of certificates, client CAs and allowed callers. Never changed, only replaced.
+pub struct Generation {
+    number: u64,
+    acceptor: SslAcceptor,
+    trust: Option<Arc<ClientTrust>>,
+    admission: Admission,
+}
+
+/// The generation of the moment; every copy sees the same.
+#[derive(Clone)]
+pub struct Generations(Arc<ArcSwap<Generation>>);
+
+impl Generation {
+    /// The first generation: TLS, the CAs of clients (none if clients need no certificate), and which of them may call.
+    pub fn new(acceptor: SslAcceptor, trust: Option<Arc<ClientTrust>>, admission: Admission) -> Self {
+        Self {
+            number: 1,
+            acceptor,
+            trust,
+            admission,
+        }
+    }
+
+    /// Which generation of this process it is, from 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// For handshakes.
+    pub fn acceptor(&self) -> &SslAcceptor {
+        &self.acceptor
+    }
+
+    /// Who may issue the certificates of clients; nothing if clients need none.
+    pub fn trust(&self) -> Option<&ClientTrust> {
+        self.trust.as_deref()
+    }
+
+    /// What an operator should know of the CAs, in sentences.
+    pub fn warnings(&self) -> Vec<String> {
+        let trust = self.trust.iter();
+        trust
+            .flat_map(|trust| trust.warnings(chrono::Utc::now()))
+            .collect()
+    }
+}
+
+impl Generations {
+    /// Begins with this one.
+    pub fn new(first: Generation) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(first)))
+    }
+
+    /// The one of now.
+    pub fn now(&self) -> Arc<Generation> {
+        self.0.load_full()
+    }
+
+    /// Takes up another; returns its number. Calls on open connections are judged by it from now on.
+    pub fn take_up(&self, mut next: Generation) -> u64 {
+        next.number = self.now().number + 1;
+        let number = next.number;
+        self.0.store(Arc::new(next));
+        number
+    }
+}
+
+impl fmt::Debug for Generations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Generations").field(&self.now().number).finish()
+    }
+}
+
+/// Judges every call by the certificate of its connection.
+impl Interceptor for Generations {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        let generation = self.now();
+        let peer = Peer::of(request.extensions());
+        let verified = peer.verify_again(&generation).map_err(|fault| {
+            Status::unauthenticated(format!("the client certificate is not trusted any more: {fault}"))
+        });
+        let admitted = verified.and_then(|()| generation.admission.admit(&peer, chrono::Utc::now()));
+        match admitted {
+            Ok(()) => Ok(request),
+            Err(status) => {
+                let call = crate::audit::Request {
+                    action: "Call",
+                    ..Default::default()
+                };
+                crate::audit::refused(&peer, &call, status.code(), &status.message());
+                Err(status)
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! A snapshot that is uploaded alone takes readers nowhere: neither back, nor to what nobody has, nor away from a role.
+//! Nor does one publish use up the versions.
+
+use serde_json::{Value, json};
+use tests::{
+    Client, TestServer,
+    publisher::{Key, Publisher, SnapshotKey, hashes, sign},
+};
+
+const GUN: &str = "reg/snapshots";
+
+/// A repository whose publisher holds the snapshot key: targets version 2, and a delegation that is published.
+struct World {
+    server: TestServer,
+    client: Client,
+    publisher: Publisher,
+    snapshot_key: Key,
+    delegate: Key,
+}
+
+impl World {
+    fn start() -> Self {
+        let server = TestServer::start();
+        let client = server.client("alice");
+        let publisher = Publisher::new(&client, GUN, GUN).with_own_snapshot_key();
+        let SnapshotKey::Own(snapshot_key) = publisher.snapshot.clone() else {
+            unreachable!("the publisher holds the snapshot key")
+        };
+        let world = Self {
+            server,
+            client,
+            publisher,
+            snapshot_key,
+            delegate: Key::generate(),
+        };
+        world.publish(
+            1,
+            &[
+                ("root", world.publisher.root_file(1)),
+                ("targets", world.targets(1)),
+            ],
+        );
+        world.publish(
+            2,
+            &[("targets", world.targets(2)), ("targets/a", world.delegated(1))],
+        );
+        world
+    }
+
+    fn targets(&self, version: i64) -> Vec<u8> {
+        let signed = Publisher::delegating(version, "targets/a", &self.delegate);
+        sign(&signed, &[&self.publisher.targets])
+    }
+
+    fn delegated(&self, version: i64) -> Vec<u8> {
+        sign(&Publisher::targets(version), &[&self.delegate])
+    }
+
+    fn current(&self, role: &str) -> Vec<u8> {
+        self.client.get(&format!("/v2/{GUN}/_trust/tuf/{role}.json")).body
+    }
+
+    /// The signed part of the snapshot of what is current, and of these files.
+    fn snapshot(&self, version: i64, files: &[(&str, Vec<u8>)]) -> Value {
+        let mut meta = match serde_json::from_slice::<Value>(&self.current("snapshot")) {
+            Ok(stored) => stored["signed"]["meta"].clone(),
+            Err(_) => json!({}),
+        };
+        if meta.is_null() {
+            meta = json!({});
+        }
+        for (role, file) in files {
+            meta[*role] = hashes(file);
+        }
+        let mut signed = Publisher::snapshot(version, &[]);
+        signed["meta"] = meta;
+        signed
+    }
+
+    /// Publishes files with the snapshot that fits.
+    fn publish(&self, version: i64, files: &[(&str, Vec<u8>)]) {
+        let snapshot = sign(&self.snapshot(version, files), &[&self.snapshot_key]);
+        let mut parts: Vec<(&str, &[u8])> = files.iter().map(|(role, file)| (*role, &file[..])).collect();
+        parts.push(("snapshot", &snapshot));
+        self.client.publish(GUN, &parts).ok();
+    }
+
+    /// Uploads a snapshot, changed, alone; it must be refused.
+    fn refused(&self, reason: &str, change: impl FnOnce(&mut Value)) {
+        let mut signed = self.snapshot(3, &[]);
+        change(&mut signed);
+        let file = sign(&signed, &[&self.snapshot_key]);
+        let answer = self.client.publish(GUN, &[("snapshot", &file)]);
+        answer.rejects("ErrBadSnapshot", reason);
+    }
+}
+
+#[test]
+fn an_uploaded_snapshot_names_what_is_current_exactly_or_is_refused() {
+    let world = World::start();
+    let before = world.server.stored();
+    let roles = ["root", "targets", "targets/a", "snapshot", "timestamp"];
+    let served = roles.map(|role| world.current(role));
+    let older = hashes(&world.targets(1));
+    world.refused("sha256 checksum for targets did not match", |signed| {
+        signed["meta"]["targets"] = older;
+    });
+    for role in ["targets", "targets/a"] {
+        world.refused("did not match", |signed| {
+            signed["meta"][role] = hashes(b"never stored")
+        });
+        world.refused(&format!("length of {role} did not match"), |signed| {
+            signed["meta"][role]["length"] = json!(1);
+        });
+    }
+    world.refused("leaves out targets/a", |signed| {
+        signed["meta"].as_object_mut().unwrap().remove("targets/a");
+    });
+    world.refused("names a targets/b that is neither", |signed| {
+        signed["meta"]["targets/b"] = hashes(b"never stored");
+    });
+    assert_eq!(world.server.stored(), before);
+    assert_eq!(roles.map(|role| world.current(role)), served);
+
+    // What it may do: say the same again, and name what comes with it.
+    world.publish(3, &[]);
+    world.publish(4, &[("targets/a", world.delegated(2))]);
+    world.server.operate("check", [GUN]).ok();
+}
+
+#[test]
+fn a_version_far_beyond_the_last_is_refused_for_every_role() {
+    let world = World::start();
+    let before = world.server.stored();
+    world.refused("too far beyond 2, the last one: at most 1000", |signed| {
+        signed["version"] = json!(1003);
+    });
+    for version in [1003, i64::from(i32::MAX)] {
+        let targets = world.targets(version);
+        let snapshot = sign(
+            &world.snapshot(3, &[("targets", targets.clone())]),
+            &[&world.snapshot_key],
+        );
+        let answer = world
+            .client
+            .publish(GUN, &[("targets", &targets), ("snapshot", &snapshot)]);
+        answer.rejects("ErrBadTargets", "limits.version_step");
+    }
+    assert_eq!(world.server.stored(), before);
+    world.publish(
+        1002,
+        &[
+            ("targets", world.targets(1002)),
+            ("targets/a", world.delegated(1001)),
+        ],
+    );
+
+    // A first publish begins where it likes, within the same limit.
+    let other = "reg/snapshots-first";
+    let publisher = Publisher::new(&world.client, other, other);
+    let first = |version| {
+        let files = [
+            ("root", publisher.root_file(1)),
+            ("targets", publisher.targets_file(version)),
+        ];
+        world
+            .client
+            .publish(other, &files.each_ref().map(|(role, file)| (*role, &file[..])))
+    };
+    first(1001).rejects("ErrBadTargets", "too far beyond 0");
+    first(1000).ok();
+}
+
+#[test]
+fn how_far_versions_go_is_for_the_configuration_to_say() {
+    let server = TestServer::builder().set("limits.version_step", json!(2)).start();
+    let client = server.client("alice");
+    let publisher = Publisher::new(&client, GUN, GUN);
+    publisher.publish_first(&client, GUN);
+    let publish = |version| client.publish(GUN, &[("targets", &publisher.targets_file(version))]);
+    publish(4).rejects("ErrBadTargets", "at most 2");
+    publish(3).ok();
+}
+
+#[test]
+fn a_root_that_the_stored_targets_do_not_satisfy_comes_with_others() {
+    let server = TestServer::start();
+    let client = server.client("alice");
+    let mut publisher = Publisher::new(&client, GUN, GUN);
+    publisher.publish_first(&client, GUN);
+    let before = server.stored();
+    let mut raised = publisher.root(2);
+    raised["roles"]["targets"]["threshold"] = json!(2);
+    publisher.targets = Key::generate();
+    for root in [publisher.root(2), raised] {
+        let file = sign(&root, &[&publisher.root]);
+        client
+            .publish(GUN, &[("root", &file)])
+            .rejects("ErrBadRoot", "are not signed as this root demands");
+    }
+    assert_eq!(server.stored(), before);
+    let (root, targets) = (publisher.root_file(2), publisher.targets_file(2));
+    client
+        .publish(GUN, &[("root", &root), ("targets", &targets)])
+        .ok();
+    server.notary("reader").run(["list", GUN]).ok().says("v1");
+}

@@ -308,7 +308,7 @@ fn what_an_unprotected_address_answers_does_not_bring_anybody_back() {
     authority.revoke(&alice);
     let newer = authority.list_with(&dates("20260201000000Z"), "");
     published.set(newer.clone());
-    let server = prepared.start();
+    let mut server = prepared.start();
     wait_until("the list is fetched", || {
         reason(&server, &alice) == "certificate_revoked"
     });
@@ -317,7 +317,7 @@ fn what_an_unprotected_address_answers_does_not_bring_anybody_back() {
     let middle = broken.len() / 2;
     broken[middle] ^= 1;
     for (what, body) in [
-        ("older", older),
+        ("older", older.clone()),
         ("foreign", foreign),
         ("broken", broken),
         ("empty", b"-----BEGIN".to_vec()),
@@ -334,6 +334,13 @@ fn what_an_unprotected_address_answers_does_not_bring_anybody_back() {
         assert_eq!(kept(&server.path().join("fetched")), newer, "{what}");
         assert_eq!(reason(&server, &alice), "certificate_revoked", "{what}");
     }
+    // After a restart what is kept still counts.
+    published.set(older);
+    let asked = web.asked();
+    server.restart_server(Stop::Politely);
+    wait_until("it asks twice", || web.asked() > asked + 1);
+    assert_eq!(kept(&server.path().join("fetched")), newer);
+    assert_eq!(reason(&server, &alice), "certificate_revoked");
 }
 
 #[test]

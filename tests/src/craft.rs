@@ -233,6 +233,14 @@ impl Made {
         }
     }
 
+    /// Signs what is wanted, and calls itself otherwise in it.
+    pub fn issue_as(&self, wanted: &Wanted, issuer: &X509Name) -> Made {
+        Made {
+            certificate: wanted.build(issuer, &self.key),
+            key: wanted.key.clone(),
+        }
+    }
+
     /// The same with the first occurrence of some bytes replaced, the signature left as it is.
     pub fn with_bytes(&self, bytes: &[u8], by: &[u8]) -> Made {
         let mut der = self.certificate.to_der().unwrap();

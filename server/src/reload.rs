@@ -72,6 +72,11 @@ fn reload(state: &State, file: &File, watched: &mut Watched) -> Result<Config, S
     same_listeners(&state.config, &config)?;
     let number = state.generation.load().number() + 1;
     let generation = Generation::load(&config, number)?;
+    let before = state.generation.load();
+    generation
+        .revocation
+        .succeed(&before.revocation, state.clock.now())
+        .map_err(|cause| GenerationError::Revocation(cause.into()))?;
     for warning in generation.warnings(state.clock.now()) {
         tracing::warn!("{warning}");
     }

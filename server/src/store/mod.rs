@@ -13,6 +13,7 @@ mod leases;
 mod read;
 mod schema;
 mod server_keys;
+mod set_aside;
 
 use diesel_migrations::embed_migrations;
 use platform::database::{

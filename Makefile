@@ -3,9 +3,10 @@
 #   make test   every test, with the real clients
 
 # What runs on every engine; the other tests choose theirs, or have nothing to do with one.
-SUITE = $(addprefix --test ,api attacks audit checking client_certificates damage docker_content_trust issuing \
-	keys_and_changes keys_of_others limits moving notary_flows one_meaning open_connections passwords policy policy_routes publish_mutations publish_races publish_refusals \
-	reading refreshing reloading replaced_delegates requirements slow_clients starting stopping tokens uploaded_snapshots)
+SUITE = $(addprefix --test ,api attacks audit checking client_certificates damage denials docker_content_trust issuing \
+	keys_and_changes keys_of_others limits moving notary_flows one_meaning open_connections passwords pending_keys \
+	policy policy_routes publish_mutations publish_races publish_refusals reading refreshing reloading \
+	replaced_delegates requirements slow_clients starting stopping tokens uploaded_snapshots)
 
 .PHONY: demo test lint requirements
 

@@ -11,3 +11,4 @@ pub mod report;
 pub mod signals;
 pub mod tls;
 pub mod watch;
+pub mod x509;

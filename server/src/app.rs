@@ -28,6 +28,7 @@ use crate::{
     reload::{self, LastReload},
     revocation,
     store::{Store, StoreError},
+    sweeping,
     telemetry::{health::Health, metrics, pulls::Pulls},
 };
 
@@ -245,6 +246,7 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     tokio::spawn(refresh::run(state.clone()));
     tokio::spawn(revocation::follow(state.clone()));
     tokio::spawn(checkpoint::run(state.clone()));
+    tokio::spawn(sweeping::run(state.clone()));
     tokio::spawn(reload::run(
         state.clone(),
         path.to_path_buf(),

@@ -44,7 +44,7 @@ pub struct Ear {
     name: String,
     host_names: Vec<String>,
     acceptor: Option<SslAcceptor>,
-    trust: Option<ClientTrust>,
+    trust: Option<Arc<ClientTrust>>,
     asks: bool,
     takes_passwords: bool,
     vouching: Vouching,
@@ -79,18 +79,18 @@ impl Generation {
     /// # Errors
     /// When one of them cannot be used.
     pub fn load(config: &Config, number: u64) -> Result<Self, GenerationError> {
-        let trusts: Vec<Option<ClientTrust>> = config
+        let trusts: Vec<Option<Arc<ClientTrust>>> = config
             .listeners
             .iter()
             .map(|listener| Some(&listener.client_cas).filter(|sets| !sets.is_empty()))
-            .map(|sets| sets.map(|sets| ClientTrust::load(sets)).transpose())
+            .map(|sets| sets.map(|sets| ClientTrust::load(sets).map(Arc::new)).transpose())
             .collect::<Result<_, TlsError>>()?;
         let issuers = trusts
             .iter()
             .flatten()
             .flat_map(|trust| trust.certificates().cloned());
         let revocation = Arc::new(Revocation::load(&config.revocation, issuers.collect())?);
-        let clients: Vec<&ClientTrust> = trusts.iter().flatten().collect();
+        let clients: Vec<&ClientTrust> = trusts.iter().flatten().map(Arc::as_ref).collect();
         let server_ca = ServerCa::load(config, &clients)?;
         let ears: Vec<Ear> = config
             .listeners
@@ -222,7 +222,7 @@ fn check_pins(config: &Config) -> Result<(), ConfigError> {
 impl Ear {
     fn new(
         listener: &Listener,
-        trust: Option<ClientTrust>,
+        trust: Option<Arc<ClientTrust>>,
         revocation: &Arc<Revocation>,
         takes_passwords: bool,
     ) -> Result<Self, TlsError> {
@@ -264,7 +264,7 @@ impl Ear {
 
     /// The CAs that may issue its clients' certificates.
     pub fn trust(&self) -> Option<&ClientTrust> {
-        self.trust.as_ref()
+        self.trust.as_deref()
     }
 
     /// Whether clients are asked for a certificate, in the handshake or by proxies.

@@ -27,4 +27,5 @@ pub mod reload;
 pub mod revocation;
 pub mod server_ca;
 pub mod store;
+pub mod sweeping;
 pub mod telemetry;

@@ -98,6 +98,24 @@ impl SignerClient {
         }
     }
 
+    /// Makes a key unusable; one that the signer does not have is no error.
+    ///
+    /// # Errors
+    /// As [`SigningError`] describes them.
+    pub async fn delete_key(&self, id: &KeyId) -> Result<(), SigningError> {
+        let request = wire::KeyId { id: id.to_string() };
+        let answer = self
+            .call(Some(id), |channel| {
+                let request = bounded(request.clone());
+                async move { KeyManagementClient::new(channel).delete_key(request).await }
+            })
+            .await;
+        match answer {
+            Ok(_) | Err(SigningError::KeyUnknown(_)) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+
     /// A signature by `key` over `message`, verified. With `gun`, signers of ours sign only with a key that was made
     /// for it.
     ///

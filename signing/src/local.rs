@@ -68,6 +68,13 @@ impl LocalSigner {
         })
     }
 
+    /// Makes a key unusable.
+    pub fn delete_key(&self, id: &KeyId) {
+        let mut keys = self.lock();
+        keys.by_id.remove(id);
+        keys.pending.retain(|_, waiting| waiting != id);
+    }
+
     /// A signature by `key` over `message`. The key counts as used from then on.
     ///
     /// # Errors

@@ -58,6 +58,20 @@ impl KeyService {
         }
     }
 
+    /// Makes a key unusable; one that is not there is no error.
+    ///
+    /// # Errors
+    /// As [`SigningError`] describes them.
+    pub async fn delete_key(&self, id: &KeyId) -> Result<(), SigningError> {
+        match self {
+            Self::Remote(client) => client.delete_key(id).await,
+            Self::Local(signer) => {
+                signer.delete_key(id);
+                Ok(())
+            }
+        }
+    }
+
     /// Whether keys and signatures can be had now.
     ///
     /// # Errors

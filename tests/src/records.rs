@@ -118,7 +118,8 @@ impl TestServer {
         })
     }
 
-    fn rows(&self, columns: &[&str], from: &str) -> Vec<Vec<String>> {
+    /// The values of these columns, or of expressions that are never NULL, of every row of a table of the server's.
+    pub fn rows(&self, columns: &[&str], from: &str) -> Vec<Vec<String>> {
         let lines = match self.engine() {
             Engine::Sqlite => {
                 #[derive(QueryableByName)]

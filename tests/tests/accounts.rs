@@ -278,6 +278,8 @@ fn renewed(authority: &Issued, key: &[u8]) -> X509 {
     builder.set_not_before(model.not_before()).unwrap();
     builder.set_not_after(model.not_after()).unwrap();
     builder.set_pubkey(&key).unwrap();
+    // Without a positive number nobody could tell whether it was revoked.
+    builder.set_serial_number(model.serial_number()).unwrap();
     builder
         .sign(&authority.key, openssl::hash::MessageDigest::sha256())
         .unwrap();

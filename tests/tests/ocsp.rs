@@ -326,3 +326,119 @@ fn a_reload_forgets_what_responders_said() {
     assert_eq!(refused.error()["detail"]["reason"], "certificate_revoked");
     drop(responder);
 }
+
+/// What an authority answers to a question without a nonce, made so many days ago, with openssl's options.
+fn answer_of(authority: &Authority, question: &[u8], days_ago: u32, more: &[&str]) -> Vec<u8> {
+    let directory = authority.certificate().parent().unwrap().to_path_buf();
+    std::fs::write(directory.join("asked.der"), question).unwrap();
+    let mut command = std::process::Command::new(tests::process::installed_program("openssl", "openssl"));
+    command
+        .current_dir(&directory)
+        .env("LD_PRELOAD", tests::process::fake_time_library())
+        .env("FAKETIME", format!("-{days_ago}d"))
+        .args([
+            "ocsp",
+            "-index",
+            "index.txt",
+            "-CA",
+            "ca.pem",
+            "-rsigner",
+            "ca.pem",
+            "-rkey",
+            "ca-key.pem",
+        ])
+        .args(["-reqin", "asked.der", "-respout", "answer.der"])
+        .args(more);
+    tests::Finished::run(&mut command, "").ok();
+    std::fs::read(directory.join("answer.der")).unwrap()
+}
+
+/// The question about a certificate, with a nonce or without.
+fn question(authority: &Authority, files: &ClientFiles, nonce: bool) -> Vec<u8> {
+    let certificate = files.certificate.display().to_string();
+    let with = if nonce { "-nonce" } else { "-no_nonce" };
+    authority.openssl(&[
+        "ocsp",
+        with,
+        "-issuer",
+        "ca.pem",
+        "-cert",
+        &certificate,
+        "-reqout",
+        "question.der",
+    ]);
+    std::fs::read(authority.certificate().with_file_name("question.der")).unwrap()
+}
+
+#[test]
+fn an_answer_without_an_end_is_too_old_some_time_after_it_was_made() {
+    for (days_ago, ends, max_age, taken) in [
+        (0, false, None, true),
+        (2, false, None, false),
+        (2, false, Some("3d"), true),
+        (4, false, Some("3d"), false),
+        // What says itself when it runs out is bound by that.
+        (2, true, None, true),
+    ] {
+        let web_answer: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let said = web_answer.clone();
+        let web = Web::start(move |_| Said::ok(said.lock().unwrap().clone()));
+        let prepared = asking(&["127.0.0.0/8"])
+            .set("revocation.ocsp.max_age", json!(max_age))
+            .prepare();
+        let authority = authority(&prepared);
+        let alice = naming(&authority, "alice", &web.url("/"));
+        let question = question(&authority, &alice, false);
+        let ends = if ends { &["-ndays", "7"][..] } else { &[] };
+        *web_answer.lock().unwrap() = answer_of(&authority, &question, days_ago, ends);
+        let server = prepared.start();
+        if taken {
+            server.client_with(&alice).get("/v2/").ok();
+        } else {
+            unavailable(&server, &alice, "older than revocation.ocsp.max_age");
+        }
+    }
+}
+
+#[test]
+fn an_answer_with_the_nonce_of_another_question_is_refused() {
+    for (nonce, [same, other, missing]) in [
+        ("ask", [true, false, true]),
+        ("require", [true, false, false]),
+        ("off", [true, true, true]),
+    ] {
+        let port = tests::process::free_port();
+        let canned: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+        let kept = canned.clone();
+        let web = Web::start(move |asked| match asked.path.as_str() {
+            "/same" => Said::ok(ask(port, &asked.body)),
+            "/other" => Said::ok(kept.lock().unwrap()[0].clone()),
+            _ => Said::ok(kept.lock().unwrap()[1].clone()),
+        });
+        let prepared = asking(&["127.0.0.0/8"])
+            .set("revocation.ocsp.nonce", json!(nonce))
+            .prepare();
+        let authority = authority(&prepared);
+        let files =
+            ["same", "other", "missing"].map(|name| naming(&authority, name, &web.url(&format!("/{name}"))));
+        for (files, with) in [(&files[1], true), (&files[2], false)] {
+            let asked = question(&authority, files, with);
+            let answer = answer_of(&authority, &asked, 0, &["-ndays", "1"]);
+            canned.lock().unwrap().push(answer);
+        }
+        let responder = authority.responder_at(port, None);
+        let server = prepared.start();
+        for (files, (taken, why)) in files.iter().zip([
+            (same, ""),
+            (other, "its nonce is not the one that was sent"),
+            (missing, "does not have the nonce that was sent"),
+        ]) {
+            if taken {
+                server.client_with(files).get("/v2/").ok();
+            } else {
+                unavailable(&server, files, why);
+            }
+        }
+        drop(responder);
+    }
+}

@@ -11,8 +11,8 @@ use tokio::{
 use tokio_openssl::SslStream;
 
 use super::{
-    CertificateFault, ClientCertificate, PeerCertificate,
-    server::{FaultCell, fault_index},
+    CertificateFault, ClientCertificate, PeerCertificate, forget_errors,
+    server::{Cell, Judgement, cell_index},
     trust::owned,
 };
 
@@ -81,23 +81,27 @@ impl Handshake {
             }
             Ok(Ok(_)) => {}
         }
-        let index = fault_index().map_err(|cause| tls_error(&cause))?;
+        let index = cell_index().map_err(|cause| tls_error(&cause))?;
         let mut ssl = Ssl::new(acceptor.context()).map_err(|cause| tls_error(&cause))?;
-        ssl.set_ex_data::<FaultCell>(index, Mutex::new(None));
+        ssl.set_ex_data::<Cell>(index, Mutex::new(None));
         let mut stream = SslStream::new(ssl, tcp).map_err(|cause| tls_error(&cause))?;
         let outcome = timeout(HANDSHAKE_TIMEOUT, Pin::new(&mut stream).accept()).await;
-        let fault = stream
+        forget_errors();
+        let judgement = stream
             .ssl()
             .ex_data(index)
             .and_then(|cell| cell.lock().ok()?.take());
         match outcome {
             Ok(Ok(())) => {
-                let certificate = presented(&stream, fault).map_err(HandshakeError::Tls)?;
+                let certificate = presented(&stream, judgement);
                 Ok(Self { stream, certificate })
             }
             Ok(Err(cause)) => {
                 close_politely(stream.get_mut()).await;
-                Err(fault.map_or_else(|| tls_error(&cause), HandshakeError::Certificate))
+                Err(match judgement {
+                    Some(Err(fault)) => HandshakeError::Certificate(fault),
+                    _ => tls_error(&cause),
+                })
             }
             Err(_) => Err(HandshakeError::Timeout),
         }
@@ -109,28 +113,26 @@ impl Handshake {
     }
 }
 
-fn presented(stream: &TlsStream, fault: Option<CertificateFault>) -> Result<PeerCertificate, String> {
+fn presented(stream: &TlsStream, judgement: Option<Judgement>) -> PeerCertificate {
     let Some(x509) = stream.ssl().peer_certificate() else {
-        return Ok(PeerCertificate::None);
+        return PeerCertificate::None;
     };
     // On the server's side this holds the issuers only.
     let issuers = stream.ssl().peer_cert_chain().map(owned).unwrap_or_default();
-    let certificate = ClientCertificate::new(x509)
-        .ok_or("the certificate's dates cannot be read")?
-        .with_presented(issuers);
-    // Belt and braces: what the callback forgave is still in the verification result.
-    let result = stream.ssl().verify_result();
-    let fault = fault.or_else(|| {
-        (result != openssl::x509::X509VerifyResult::OK).then(|| CertificateFault::new(result, 0))
-    });
-    let chain = stream.ssl().verified_chain().map(owned).unwrap_or_default();
-    Ok(match fault {
-        Some(fault) => PeerCertificate::Refused(Box::new(certificate), fault),
-        None if chain.is_empty() => {
-            PeerCertificate::Refused(Box::new(certificate), CertificateFault::unverified())
+    let refused =
+        |certificate: ClientCertificate, fault| PeerCertificate::Refused(Box::new(certificate), fault);
+    let Some(certificate) = ClientCertificate::new(x509.clone()) else {
+        return refused(ClientCertificate::undated(x509), CertificateFault::undated());
+    };
+    let certificate = certificate.with_presented(issuers);
+    match judgement {
+        // Belt and braces: the judgement is about the certificate whose key the client has.
+        Some(Ok(verified)) if verified.chain.first() == Some(&x509) => {
+            PeerCertificate::Verified(Box::new(certificate), verified.chain)
         }
-        None => PeerCertificate::Verified(Box::new(certificate), chain),
-    })
+        Some(Err(fault)) => refused(certificate, fault),
+        Some(Ok(_)) | None => refused(certificate, CertificateFault::unverified()),
+    }
 }
 
 /// Ends the sending side, then reads and forgets what the other side still sends, within limits.

@@ -4,113 +4,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use openssl::{
     asn1::{Asn1Time, Asn1TimeRef},
     nid::Nid,
-    x509::{X509, X509NameRef, X509VerifyResult},
+    x509::X509,
 };
 
-/// Why a certificate gives no identity; the name is the machine-readable reason in answers and logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultReason {
-    /// Its time is over.
-    Expired,
-    /// Its time has not begun.
-    NotYetValid,
-    /// No configured client CA issued it.
-    UnknownCa,
-    /// It was withdrawn.
-    Revoked,
-    /// It may not be used by a TLS client.
-    WrongPurpose,
-    /// Its key or signature algorithm is too weak.
-    TooWeak,
-    /// A certificate of its chain is not allowed to issue it.
-    BadChain,
-    /// Anything else OpenSSL objects to.
-    Invalid,
-}
-
-impl FaultReason {
-    /// From OpenSSL's verification result (`X509_V_ERR_…`).
-    fn from_verification(result: X509VerifyResult) -> Self {
-        match result.as_raw() {
-            openssl_sys::X509_V_ERR_CERT_HAS_EXPIRED => Self::Expired,
-            openssl_sys::X509_V_ERR_CERT_NOT_YET_VALID => Self::NotYetValid,
-            openssl_sys::X509_V_ERR_CERT_REVOKED => Self::Revoked,
-            openssl_sys::X509_V_ERR_INVALID_PURPOSE => Self::WrongPurpose,
-            openssl_sys::X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT
-            | openssl_sys::X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
-            | openssl_sys::X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
-            | openssl_sys::X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN
-            | openssl_sys::X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE
-            | openssl_sys::X509_V_ERR_CERT_UNTRUSTED => Self::UnknownCa,
-            openssl_sys::X509_V_ERR_EE_KEY_TOO_SMALL
-            | openssl_sys::X509_V_ERR_CA_KEY_TOO_SMALL
-            | openssl_sys::X509_V_ERR_CA_MD_TOO_WEAK => Self::TooWeak,
-            openssl_sys::X509_V_ERR_INVALID_CA
-            | openssl_sys::X509_V_ERR_PATH_LENGTH_EXCEEDED
-            | openssl_sys::X509_V_ERR_KEYUSAGE_NO_CERTSIGN => Self::BadChain,
-            _ => Self::Invalid,
-        }
-    }
-
-    /// The reason as answers and logs carry it.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Expired => "certificate_expired",
-            Self::NotYetValid => "certificate_not_yet_valid",
-            Self::UnknownCa => "unknown_ca",
-            Self::Revoked => "certificate_revoked",
-            Self::WrongPurpose => "wrong_purpose",
-            Self::TooWeak => "key_too_weak",
-            Self::BadChain => "bad_chain",
-            Self::Invalid => "certificate_invalid",
-        }
-    }
-
-    /// What the owner of the certificate can do about it.
-    pub fn hint(self) -> &'static str {
-        match self {
-            Self::Expired => "renew the certificate",
-            Self::NotYetValid => "wait, or check the clocks of both machines",
-            Self::UnknownCa => {
-                "use a certificate issued by a CA of the server's client_ca_file, with its intermediates"
-            }
-            Self::Revoked => "ask for a new certificate",
-            Self::WrongPurpose => "use a certificate whose extended key usage includes clientAuth",
-            Self::TooWeak => "use an ECDSA P-256 or RSA 2048 key (or stronger), signed with SHA-256",
-            Self::BadChain | Self::Invalid => "ask whoever issued the certificate for a correct one",
-        }
-    }
-}
-
-/// A certificate that was presented and refused.
-#[derive(Debug, Clone)]
-pub struct CertificateFault {
-    /// The reason, for programs.
-    pub reason: FaultReason,
-    /// OpenSSL's words for it.
-    pub explanation: String,
-    /// 0 for the client's own certificate, more for its issuers.
-    pub depth: u32,
-}
-
-impl CertificateFault {
-    pub(super) fn new(result: X509VerifyResult, depth: u32) -> Self {
-        Self {
-            reason: FaultReason::from_verification(result),
-            explanation: result.error_string().to_owned(),
-            depth,
-        }
-    }
-
-    /// For a certificate whose verification could not even be tried.
-    pub(super) fn unverified() -> Self {
-        Self {
-            reason: FaultReason::Invalid,
-            explanation: "it could not be verified".into(),
-            depth: 0,
-        }
-    }
-}
+use super::CertificateFault;
+use crate::x509::name_text;
 
 /// What is known about a certificate, verified or not.
 #[derive(Debug, Clone)]
@@ -134,6 +32,16 @@ impl ClientCertificate {
         })
     }
 
+    /// One whose dates cannot be read: such a certificate is only ever refused.
+    pub(super) fn undated(x509: X509) -> Self {
+        Self {
+            x509,
+            presented: Vec::new(),
+            not_before: DateTime::UNIX_EPOCH,
+            not_after: DateTime::UNIX_EPOCH,
+        }
+    }
+
     /// With the issuers that the client sent along, which nobody has verified.
     #[must_use]
     pub fn with_presented(mut self, issuers: Vec<X509>) -> Self {
@@ -151,7 +59,7 @@ impl ClientCertificate {
         &self.x509
     }
 
-    /// The subject as one line, most general part last (RFC 2253 order), for people and logs.
+    /// The subject as one line (RFC 4514), for people, records and logs.
     pub fn subject(&self) -> String {
         name_text(self.x509.subject_name())
     }
@@ -199,20 +107,6 @@ pub enum PeerCertificate {
     Refused(Box<ClientCertificate>, CertificateFault),
     /// A certificate whose chain was verified in the handshake: from itself to the CA that vouches for it.
     Verified(Box<ClientCertificate>, Vec<X509>),
-}
-
-/// A name as one line, most general part last (RFC 2253 order), for people and logs.
-pub fn name_text(name: &X509NameRef) -> String {
-    let mut parts: Vec<String> = name
-        .entries()
-        .map(|entry| {
-            let field = entry.object().nid().short_name().unwrap_or("?");
-            let value = entry.data().to_string().unwrap_or_default();
-            format!("{field}={}", value.replace(|c: char| c.is_control(), "?"))
-        })
-        .collect();
-    parts.reverse();
-    parts.join(",")
 }
 
 /// OpenSSL gives no timestamp of an ASN.1 time, only its distance from another.

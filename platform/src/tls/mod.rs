@@ -2,14 +2,18 @@
 
 mod accept;
 mod certificate;
+mod chain;
 mod client;
+mod fault;
 mod files;
+mod purpose;
 mod server;
 mod trust;
 
 pub use accept::{Handshake, HandshakeError, TlsStream, close_politely};
-pub use certificate::{CertificateFault, ClientCertificate, FaultReason, PeerCertificate, name_text, utc};
+pub use certificate::{ClientCertificate, PeerCertificate, utc};
 pub use client::{ClientTls, connect};
+pub use fault::{CertificateFault, FaultReason};
 pub use files::certificates as read_certificates;
 pub use server::{ClientAuth, IsRevoked, ServerTls};
 pub use trust::{CaSet, ClientTrust, PemSource, Verified};
@@ -38,4 +42,10 @@ pub enum TlsError {
     /// OpenSSL refuses the settings.
     #[error("OpenSSL refuses the TLS settings: {0}")]
     OpenSsl(#[from] openssl::error::ErrorStack),
+}
+
+/// Empties OpenSSL's queue of errors, which belongs to the thread: one that an operation left there is taken for
+/// the failure of the next read or write of any connection (`SSL_get_error`).
+pub fn forget_errors() {
+    drop(openssl::error::ErrorStack::get());
 }

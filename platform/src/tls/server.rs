@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
+use foreign_types::ForeignTypeRef;
 use openssl::{
     error::ErrorStack,
     ex_data::Index,
@@ -12,11 +13,12 @@ use openssl::{
         AlpnError, Ssl, SslAcceptor, SslMethod, SslOptions, SslSessionCacheMode, SslVerifyMode, SslVersion,
         select_next_proto,
     },
-    x509::{X509, X509StoreContext, X509StoreContextRef, X509VerifyResult},
+    stack::StackRef,
+    x509::{X509, X509StoreContext, X509StoreContextRef, X509VerifyResult, store::X509StoreBuilder},
 };
 
 use super::{
-    CertificateFault, ClientTrust, TlsError, files,
+    CertificateFault, ClientTrust, TlsError, Verified, files, forget_errors,
     trust::{SECURITY_LEVEL, owned},
 };
 
@@ -51,11 +53,14 @@ pub struct ServerTls {
 /// handshake, so it must not wait for anything.
 pub type IsRevoked = Arc<dyn Fn(&[X509]) -> bool + Send + Sync>;
 
-/// Where the verify callback leaves what it found; the handshake takes it from there.
-pub(super) type FaultCell = Mutex<Option<CertificateFault>>;
+/// What became of a client's certificate.
+pub(super) type Judgement = Result<Verified, CertificateFault>;
 
-pub(super) fn fault_index() -> Result<Index<Ssl, FaultCell>, ErrorStack> {
-    static INDEX: OnceLock<Index<Ssl, FaultCell>> = OnceLock::new();
+/// Where the verify callback leaves its judgement; the handshake takes it from there.
+pub(super) type Cell = Mutex<Option<Judgement>>;
+
+pub(super) fn cell_index() -> Result<Index<Ssl, Cell>, ErrorStack> {
+    static INDEX: OnceLock<Index<Ssl, Cell>> = OnceLock::new();
     match INDEX.get() {
         Some(index) => Ok(*index),
         None => {
@@ -74,7 +79,7 @@ impl ServerTls {
     /// When a file is missing or wrong, or key and certificate do not belong together.
     pub fn acceptor(
         &self,
-        clients: Option<&ClientTrust>,
+        clients: Option<&Arc<ClientTrust>>,
         is_revoked: Option<IsRevoked>,
     ) -> Result<SslAcceptor, TlsError> {
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
@@ -109,7 +114,7 @@ impl ServerTls {
     fn verify_clients(
         &self,
         builder: &mut openssl::ssl::SslAcceptorBuilder,
-        clients: Option<&ClientTrust>,
+        clients: Option<&Arc<ClientTrust>>,
         is_revoked: Option<IsRevoked>,
     ) -> Result<(), TlsError> {
         let Some(clients) = clients.filter(|_| self.client_auth != ClientAuth::Off) else {
@@ -119,52 +124,74 @@ impl ServerTls {
         if self.advertise_cas {
             builder.set_client_ca_list(clients.names()?);
         }
-        builder.set_verify_cert_store(clients.handshake_store()?)?;
-        let index = fault_index()?;
+        // An empty store: OpenSSL's own verification stops at the first complaint that matters here, tries one chain
+        // alone, and leaves errors behind. What counts is the judgement of `clients`, made at its first question.
+        builder.set_verify_cert_store(X509StoreBuilder::new()?.build())?;
+        let index = cell_index()?;
         let (mode, forgive) = match self.client_auth {
             ClientAuth::Require => (SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT, false),
             ClientAuth::Request | ClientAuth::Off => (SslVerifyMode::PEER, true),
         };
-        builder.set_verify_callback(mode, move |good, context| {
-            let revoked = good && chain_is_revoked(is_revoked.as_ref(), context);
-            if revoked {
-                context.set_error(revoked_result());
+        let clients = Arc::clone(clients);
+        builder.set_verify_callback(mode, move |_, context| {
+            let outcome = judged(context, index, &clients, is_revoked.as_ref());
+            forget_errors();
+            match outcome {
+                Some(Ok(())) => true,
+                Some(Err(_)) if forgive => true,
+                Some(Err(result)) => {
+                    context.set_error(result);
+                    false
+                }
+                // A judgement that nobody can read later forgives nothing.
+                None => false,
             }
-            let good = good && !revoked;
-            good || (record(context, index) && forgive)
         });
         Ok(())
     }
 }
 
-/// Asked once for each chain: when its last certificate to be verified, the client's, was found good.
-fn chain_is_revoked(is_revoked: Option<&IsRevoked>, context: &X509StoreContextRef) -> bool {
-    match (is_revoked, context.chain()) {
-        (Some(is_revoked), Some(chain)) if context.error_depth() == 0 => is_revoked(&owned(chain)),
-        _ => false,
+/// The judgement about the certificate of a handshake, which is made once; its failure as the alert names it.
+fn judged(
+    context: &X509StoreContextRef,
+    index: Index<Ssl, Cell>,
+    clients: &ClientTrust,
+    is_revoked: Option<&IsRevoked>,
+) -> Option<Result<(), X509VerifyResult>> {
+    let ssl = context.ex_data(X509StoreContext::ssl_idx().ok()?)?;
+    let mut slot = ssl.ex_data(index)?.lock().ok()?;
+    let judgement = slot.get_or_insert_with(|| judge(&presented(context), clients, is_revoked));
+    Some(judgement.as_ref().map(drop).map_err(CertificateFault::result))
+}
+
+fn judge(presented: &[X509], clients: &ClientTrust, is_revoked: Option<&IsRevoked>) -> Judgement {
+    let Some((leaf, issuers)) = presented.split_first() else {
+        return Err(CertificateFault::unverified());
+    };
+    let verified = clients.verify(leaf, issuers)?;
+    match is_revoked {
+        Some(is_revoked) if is_revoked(&verified.chain) => Err(CertificateFault::revoked()),
+        _ => Ok(verified),
     }
 }
 
-/// The result that makes OpenSSL send the alert certificate_revoked.
-#[expect(
-    unsafe_code,
-    reason = "the crate has no safe way to name a verification result"
-)]
-fn revoked_result() -> X509VerifyResult {
-    // SAFETY: any of OpenSSL's X509_V_ERR_ constants is a result; this is one.
-    unsafe { X509VerifyResult::from_raw(openssl_sys::X509_V_ERR_CERT_REVOKED) }
+#[expect(unsafe_code, reason = "the crate does not bind it")]
+unsafe extern "C" {
+    /// <https://docs.openssl.org/3.0/man3/X509_STORE_CTX_new/>: an internal pointer, or null.
+    fn X509_STORE_CTX_get0_untrusted(
+        context: *const openssl_sys::X509_STORE_CTX,
+    ) -> *mut openssl_sys::stack_st_X509;
 }
 
-/// Keeps the first fault; true if it was kept. A fault that nobody can read later must not be forgiven.
-fn record(context: &mut X509StoreContextRef, index: Index<Ssl, FaultCell>) -> bool {
-    let fault = CertificateFault::new(context.error(), context.error_depth());
-    let Ok(ssl_index) = X509StoreContext::ssl_idx() else {
-        return false;
-    };
-    let Some(cell) = context.ex_data(ssl_index).and_then(|ssl| ssl.ex_data(index)) else {
-        return false;
-    };
-    let Ok(mut slot) = cell.lock() else { return false };
-    slot.get_or_insert(fault);
-    true
+/// What a client sent in the handshake, its own certificate first.
+#[expect(unsafe_code, reason = "the crate does not bind X509_STORE_CTX_get0_untrusted")]
+fn presented(context: &X509StoreContextRef) -> Vec<X509> {
+    // SAFETY: the context is alive, and so is its stack of certificates while `owned` takes its own references.
+    unsafe {
+        let stack = X509_STORE_CTX_get0_untrusted(context.as_ptr());
+        if stack.is_null() {
+            return Vec::new();
+        }
+        owned(StackRef::<X509>::from_ptr(stack))
+    }
 }

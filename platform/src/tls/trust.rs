@@ -5,15 +5,11 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use openssl::{
     stack::{Stack, StackRef},
-    x509::{
-        X509, X509Name, X509PurposeId, X509Ref, X509StoreContext, X509VerifyResult,
-        store::{X509Store, X509StoreBuilder},
-        verify::{X509VerifyFlags, X509VerifyParam},
-    },
+    x509::{X509, X509Name, X509Ref, X509VerifyResult},
 };
 use x509_parser::x509::X509Version;
 
-use super::{CertificateFault, ClientCertificate, TlsError, files};
+use super::{CertificateFault, ClientCertificate, TlsError, chain::Anchors, files};
 
 /// At least 112 bits: refuses RSA keys below 2048 bits and signatures with SHA-1.
 pub(super) const SECURITY_LEVEL: u8 = 2;
@@ -59,14 +55,13 @@ pub struct CaSet {
 
 struct LoadedSet {
     name: String,
-    certificates: Vec<X509>,
-    store: X509Store,
+    anchors: Anchors,
 }
 
 /// The client CAs of a listener, read.
 pub struct ClientTrust {
     sets: Vec<LoadedSet>,
-    all: X509Store,
+    all: Anchors,
 }
 
 /// A certificate's chain as it was verified.
@@ -92,20 +87,19 @@ impl ClientTrust {
             };
             loaded.push(LoadedSet {
                 name: set.name.clone(),
-                store: store(&certificates)?,
-                certificates,
+                anchors: Anchors::new(certificates)?,
             });
         }
-        let everything: Vec<X509> = loaded.iter().flat_map(|set| set.certificates.clone()).collect();
+        let everything = loaded.iter().flat_map(|set| set.anchors.certificates().to_vec());
         Ok(Self {
-            all: store(&everything)?,
+            all: Anchors::new(everything.collect())?,
             sets: loaded,
         })
     }
 
     /// Every certificate of every set.
     pub fn certificates(&self) -> impl Iterator<Item = &X509> {
-        self.sets.iter().flat_map(|set| &set.certificates)
+        self.sets.iter().flat_map(|set| set.anchors.certificates())
     }
 
     /// Verifies a client certificate as it is now; `presented` are the issuers that came with it.
@@ -113,7 +107,7 @@ impl ClientTrust {
     /// # Errors
     /// When no configured CA vouches for it, or it may not be used by a TLS client now.
     pub fn verify(&self, leaf: &X509Ref, presented: &[X509]) -> Result<Verified, CertificateFault> {
-        let chain = verify(&self.all, leaf, presented)?;
+        let chain = self.all.verify(leaf, presented)?;
         Ok(Verified {
             sets: self.vouching(leaf, presented),
             chain,
@@ -127,7 +121,7 @@ impl ClientTrust {
             [only] => vec![names(only)],
             sets => sets
                 .iter()
-                .filter(|set| verify(&set.store, leaf, presented).is_ok())
+                .filter(|set| set.anchors.verify(leaf, presented).is_ok())
                 .map(names)
                 .collect(),
         }
@@ -147,19 +141,14 @@ impl ClientTrust {
         Ok(names)
     }
 
-    /// The same certificates, for the handshake to verify against.
-    pub(super) fn handshake_store(&self) -> Result<X509Store, TlsError> {
-        let certificates: Vec<X509> = self.certificates().cloned().collect();
-        store(&certificates)
-    }
-
     /// What an operator should know about the sets, in sentences.
     pub fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
         let mut found = Vec::new();
         let mut seen: Vec<(Vec<u8>, &str)> = Vec::new();
         for set in &self.sets {
             let described = set
-                .certificates
+                .anchors
+                .certificates()
                 .iter()
                 .filter_map(|x509| ClientCertificate::new(x509.clone()));
             for certificate in described {
@@ -193,7 +182,8 @@ impl ClientTrust {
                 }
             }
             let rooted = set
-                .certificates
+                .anchors
+                .certificates()
                 .iter()
                 .any(|certificate| is_self_issued(certificate));
             if !rooted {
@@ -223,46 +213,6 @@ fn is_authority(certificate: &X509Ref) -> bool {
                 .basic_constraints()
                 .is_ok_and(|found| found.is_some_and(|constraints| constraints.value.ca))
     })
-}
-
-fn store(certificates: &[X509]) -> Result<X509Store, TlsError> {
-    let mut store = X509StoreBuilder::new()?;
-    let mut known: Vec<&X509> = Vec::new();
-    for certificate in certificates {
-        if !known.contains(&certificate) {
-            store.add_cert(certificate.clone())?;
-            known.push(certificate);
-        }
-    }
-    let mut parameters = X509VerifyParam::new()?;
-    // As in Go, every certificate of the file is an anchor, an intermediate without its root too.
-    parameters.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
-    parameters.set_purpose(X509PurposeId::SSL_CLIENT)?;
-    parameters.set_auth_level(i32::from(SECURITY_LEVEL));
-    store.set_param(&parameters)?;
-    Ok(store.build())
-}
-
-fn verify(store: &X509Store, leaf: &X509Ref, presented: &[X509]) -> Result<Vec<X509>, CertificateFault> {
-    let outcome = (|| {
-        let mut untrusted = Stack::new()?;
-        for issuer in presented {
-            untrusted.push(issuer.clone())?;
-        }
-        X509StoreContext::new()?.init(store, leaf, &untrusted, |context| {
-            let good = context.verify_cert()?;
-            Ok(if good {
-                Ok(context.chain().map(owned).unwrap_or_default())
-            } else {
-                Err(CertificateFault::new(context.error(), context.error_depth()))
-            })
-        })
-    })();
-    match outcome {
-        Ok(Ok(chain)) if chain.is_empty() => Err(CertificateFault::unverified()),
-        Ok(verified) => verified,
-        Err(_) => Err(CertificateFault::unverified()),
-    }
 }
 
 /// The certificates of a stack.

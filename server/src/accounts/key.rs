@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use openssl::{
     error::ErrorStack,
     pkey::{Id, PKey, Public},
-    sha::sha256,
     x509::X509,
 };
+use platform::x509::hash_of_key;
 use tuf::{KeyType, PublicKey};
 
 use crate::store::AccountKey;
@@ -112,7 +112,7 @@ fn account_key(
         key.id().to_string()
     });
     Ok(AccountKey {
-        spki_sha256: hex::encode(sha256(&spki)),
+        spki_sha256: hash_of_key(key)?,
         label: label.map(str::to_owned),
         public_key: String::from_utf8_lossy(&key.public_key_to_pem()?).into_owned(),
         certificate: pem.map(|pem| String::from_utf8_lossy(&pem).into_owned()),

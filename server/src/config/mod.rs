@@ -45,6 +45,10 @@ const HANDSHAKES_PER_ADDRESS: i64 = 256;
 const CONNECTIONS_PER_ADDRESS: i64 = 512;
 /// Seconds for which a client may leave an answer unread.
 const WRITE_TIMEOUT: i64 = 30;
+/// Keys that may wait for one principal: those of many repositories that are made at once.
+const PENDING_KEYS: i64 = 256;
+/// A root may be signed at a ceremony long after its keys were asked for.
+const PENDING_KEYS_KEPT: Duration = Duration::from_secs(60 * 86_400);
 /// Seconds for which caches may keep current metadata; the Notary default.
 const CURRENT_MAX_AGE: i64 = 300;
 /// Seconds for which caches may keep metadata named by version or checksum; the Notary default.
@@ -99,8 +103,19 @@ pub struct Config {
     pub connections_per_address: usize,
     /// How long a client may leave an answer unread.
     pub write_timeout: Duration,
+    /// Keys that nobody uses.
+    pub pending_keys: PendingKeys,
     /// How long requests in flight get at a stop.
     pub shutdown_timeout: Duration,
+}
+
+/// Keys that were asked for and that no root names yet.
+#[derive(Debug, Clone, Copy)]
+pub struct PendingKeys {
+    /// How many may wait for one principal.
+    pub most: i64,
+    /// How long they wait before they are deleted.
+    pub kept: Duration,
 }
 
 /// How long caches may keep answers, in seconds; 0 forbids it.
@@ -167,6 +182,12 @@ impl Config {
         let write_timeout = settings
             .integer("limits.write_timeout", 1..=3600)?
             .unwrap_or(WRITE_TIMEOUT);
+        let pending_keys = PendingKeys {
+            most: settings
+                .integer("limits.pending_keys", 2..=1_000_000)?
+                .unwrap_or(PENDING_KEYS),
+            kept: duration(settings, "limits.pending_keys_kept")?.unwrap_or(PENDING_KEYS_KEPT),
+        };
         let shutdown_timeout = settings
             .integer("server.shutdown_timeout", 0..=3600)?
             .unwrap_or(SHUTDOWN_TIMEOUT);
@@ -192,6 +213,7 @@ impl Config {
             handshakes_per_address: usize::try_from(handshakes_per_address).unwrap_or(usize::MAX),
             connections_per_address: usize::try_from(connections_per_address).unwrap_or(usize::MAX),
             write_timeout: Duration::from_secs(write_timeout.unsigned_abs()),
+            pending_keys,
             shutdown_timeout: Duration::from_secs(shutdown_timeout.unsigned_abs()),
         })
     }

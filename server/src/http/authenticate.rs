@@ -19,7 +19,7 @@ use crate::{
         token::{Access, TokenRefusal},
         verify,
     },
-    revocation::{RevocationError, subjects},
+    revocation::{RevocationError, Subject},
     store::Standing,
     telemetry::metrics,
 };
@@ -95,11 +95,20 @@ async fn by_certificate(
     let (vouched, method) = vouched(state, generation, peer, request)?;
     let revocation = &generation.revocation;
     let revoked = |reason| IdentityError::Revoked(Box::new(vouched.certificate.clone()), reason);
+    let denied_as = vouched
+        .denied_as
+        .as_ref()
+        .map_err(|reason| revoked(reason.clone()))?;
     let status = revocation
-        .check(&vouched.chain, target.operation.class(), state.clock.now())
+        .check(
+            &vouched.chain,
+            denied_as,
+            target.operation.class(),
+            state.clock.now(),
+        )
         .await
         .map_err(revoked)?;
-    let standing = standing(state, &vouched).await?;
+    let standing = standing(state, &vouched, denied_as).await?;
     if standing.denied {
         return Err(revoked(RevocationError::denied()).into());
     }
@@ -176,21 +185,11 @@ fn passwords_at<'a>(generation: &'a Generation, peer: &Peer) -> Option<&'a Arc<P
 }
 
 /// What the database knows of the certificate.
-async fn standing(state: &State, vouched: &Vouched) -> Result<Standing, ApiError> {
-    let key = vouched.facts.spki_sha256().to_owned();
-    let mut denied_as = Vec::new();
-    for certificate in &vouched.chain {
-        let Some(subjects) = subjects(certificate) else {
-            // What cannot be compared cannot be cleared.
-            return Ok(Standing {
-                registered: None,
-                denied: true,
-            });
-        };
-        denied_as.extend(subjects);
-    }
+async fn standing(state: &State, vouched: &Vouched, denied_as: &[Subject]) -> Result<Standing, ApiError> {
+    let keys = vouched.facts.key_hashes().to_vec();
+    let denied_as = denied_as.to_vec();
     Ok(state
-        .with_store(move |store| store.standing(&key, &denied_as))
+        .with_store(move |store| store.standing(&keys, &denied_as))
         .await?)
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use actix_rt::net::{ActixStream, Ready, TcpStream};
 use openssl::ssl::NameType;
-use platform::tls::{Handshake, HandshakeError, PeerCertificate, TlsStream};
+use platform::tls::{Handshake, HandshakeError, PeerCertificate, TlsStream, forget_errors};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Sleep,
@@ -184,7 +184,10 @@ impl AsyncRead for Connection {
         }
         match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
-            Transport::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
+            Transport::Tls(tls) => {
+                forget_errors();
+                Pin::new(tls).poll_read(cx, buffer)
+            }
         }
     }
 }
@@ -193,7 +196,10 @@ impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let written = match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_write(cx, data),
-            Transport::Tls(tls) => Pin::new(tls).poll_write(cx, data),
+            Transport::Tls(tls) => {
+                forget_errors();
+                Pin::new(tls).poll_write(cx, data)
+            }
         };
         self.pace.judge(cx, written)
     }
@@ -201,7 +207,10 @@ impl AsyncWrite for Connection {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Transport::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            Transport::Tls(tls) => {
+                forget_errors();
+                Pin::new(tls).poll_flush(cx)
+            }
         }
     }
 
@@ -212,7 +221,10 @@ impl AsyncWrite for Connection {
         if self.closing.is_none() {
             match &mut self.transport {
                 Transport::Plain(tcp) => ready!(Pin::new(tcp).poll_shutdown(cx))?,
-                Transport::Tls(tls) => ready!(Pin::new(tls).poll_shutdown(cx))?,
+                Transport::Tls(tls) => {
+                    forget_errors();
+                    ready!(Pin::new(tls).poll_shutdown(cx))?
+                }
             }
             self.closing = Some(Closing {
                 deadline: Box::pin(tokio::time::sleep(DRAIN_TIMEOUT)),

@@ -243,6 +243,7 @@ fn is_denial(error: &ApiError) -> bool {
             | ApiError::Denied(_)
             | ApiError::PublishDenied(_)
             | ApiError::GunPrefix(_)
+            | ApiError::TooManyKeys(_)
             | ApiError::Publish(PublishError::Denied(_) | PublishError::NotOwnKey { .. })
     ) || matches!(error.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }

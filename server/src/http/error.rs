@@ -74,6 +74,9 @@ pub enum ApiError {
     /// The client may not do this.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// So many keys were made for the client that no root names.
+    #[error("{0} keys that were made for the client wait for a root that names them")]
+    TooManyKeys(i64),
     /// A page of another site made a browser ask.
     #[error(transparent)]
     CrossSite(#[from] CrossSite),
@@ -203,6 +206,18 @@ impl ApiError {
                 "NOT_ALLOWED",
                 text("This can only be read, with GET."),
                 Value::Null,
+            ),
+            // Of a 429 the stock clients show the number alone; of this, the sentence.
+            Self::TooManyKeys(waiting) => bad_request(
+                "INVALID_UPDATE",
+                "Update sent by the client is invalid.",
+                validation_detail(
+                    "ErrValidation",
+                    &format!(
+                        "{waiting} keys that you asked for are in no repository yet: publish what they are for, \
+                         or wait until the server deletes them (limits.pending_keys, limits.pending_keys_kept)"
+                    ),
+                ),
             ),
             Self::CrossSite(reason) => Answer(
                 StatusCode::FORBIDDEN,

@@ -1,14 +1,16 @@
 //! The server's public keys for a GUN.
 
 use actix_web::{HttpResponse, http::header::ContentType};
+use signing::SigningError;
 use tuf::{Gun, PublicKey, RoleName};
 
-use super::{error::ApiError, outcome::Outcome, routes::Target};
+use super::{error::ApiError, origin::origin, outcome::Outcome, routes::Target};
 use crate::{
     access::{Grant, ReadKey, RotateKey},
     app::{ServiceError, State},
     audit::record::Change,
-    store::Committed,
+    identity::{Method, Principal},
+    store::{Committed, KeyQuota},
 };
 
 /// The key that the GUN's root names for the role; a new one when the signer holds none of them.
@@ -32,7 +34,7 @@ pub async fn read(state: &State, grant: Grant<ReadKey>, target: &Target) -> Resu
             }
         }
     }
-    let key = create(state, &gun, &role).await?;
+    let key = create(state, grant.principal(), &gun, &role).await?;
     let detail = key.id().to_string();
     // The key may have been made just now, or earlier for a publish that did not come: either way it is handed out.
     let handed_out = Committed {
@@ -53,7 +55,7 @@ pub async fn rotate(state: &State, grant: Grant<RotateKey>, target: &Target) -> 
         repo.gun = %grant.gun(), role.name = %role, principal = grant.principal().name(),
         "a key was asked for, for a rotation"
     );
-    let key = create(state, grant.gun(), &role).await?;
+    let key = create(state, grant.principal(), grant.gun(), &role).await?;
     let change = Change {
         action: "rotate-key".to_owned(),
         gun: Some(grant.gun().to_string()),
@@ -76,10 +78,39 @@ fn role(target: &Target) -> Result<RoleName, ApiError> {
     RoleName::parse(target.role.as_deref().unwrap_or_default()).map_err(|_| ApiError::NoRoute)
 }
 
-async fn create(state: &State, gun: &Gun, role: &RoleName) -> Result<PublicKey, ServiceError> {
-    let key = state.keys.create_key(gun, role, state.key_algorithm).await?;
+/// Has the signer make a key, or give again the one that waits for its first use, within what one principal may have
+/// waiting.
+async fn create(
+    state: &State,
+    principal: &Principal,
+    gun: &Gun,
+    role: &RoleName,
+) -> Result<PublicKey, ApiError> {
+    let most = state.config.pending_keys.most;
+    let requester = requester(principal);
+    let quota = {
+        let (gun, role, requester) = (gun.clone(), role.clone(), requester.clone());
+        state
+            .with_store(move |store| store.key_quota(&gun, &role, &requester, most))
+            .await?
+    };
+    if let KeyQuota::UsedUp(waiting) = quota {
+        return Err(ApiError::TooManyKeys(waiting));
+    }
+    let created = state.keys.create_key(gun, role, state.key_algorithm).await;
+    let key = created.map_err(ServiceError::from)?;
+    let stays = {
+        let (id, gun, role, now) = (key.id().clone(), gun.clone(), role.clone(), state.clock.now());
+        state
+            .with_store(move |store| store.add_pending_key(&id, &gun, &role, &requester, now))
+            .await?
+    };
+    if !stays {
+        let reason = "a key that nobody used is being deleted".to_owned();
+        return Err(ServiceError::from(SigningError::Unavailable(reason)).into());
+    }
     // Where the signer does not say later what it made a key for, we have to know.
-    let held = state.keys.key_info(key.id()).await?;
+    let held = state.keys.key_info(key.id()).await.map_err(ServiceError::from)?;
     if held.is_none_or(|held| held.made_for(gun, role).is_none()) {
         let (id, gun, role, now) = (key.id().clone(), gun.clone(), role.clone(), state.clock.now());
         state
@@ -87,6 +118,14 @@ async fn create(state: &State, gun: &Gun, role: &RoleName) -> Result<PublicKey, 
             .await?;
     }
     Ok(key)
+}
+
+/// Whose keys are counted together: a principal's or, of clients without an identity, an address's.
+fn requester(principal: &Principal) -> String {
+    match (principal.method(), principal.address()) {
+        (Method::Anonymous, Some(address)) => format!("address {}", origin(address.ip())),
+        _ => format!("principal {}", principal.name()),
+    }
 }
 
 fn answer(key: &PublicKey) -> HttpResponse {

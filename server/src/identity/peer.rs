@@ -10,7 +10,10 @@ use openssl::x509::X509;
 use platform::tls::{CertificateFault, ClientCertificate, ClientTrust, PeerCertificate, Verified};
 
 use super::{IdentityError, facts::CertificateFacts};
-use crate::generation::{Ear, Generation};
+use crate::{
+    generation::{Ear, Generation},
+    revocation::{RevocationError, Subject, subjects},
+};
 
 /// A connection's other side, as the listener left it.
 #[derive(Debug)]
@@ -54,6 +57,8 @@ pub struct Vouched {
     pub sets: Vec<String>,
     /// What it says.
     pub facts: CertificateFacts,
+    /// What the chain can be denied as, or why that cannot be told.
+    pub denied_as: Result<Vec<Subject>, RevocationError>,
     /// When the first certificate of the chain expires.
     until: DateTime<Utc>,
 }
@@ -75,6 +80,7 @@ impl Vouched {
             .fold(certificate.not_after(), Ord::min);
         Ok(Self {
             certificate,
+            denied_as: subjects(&verified.chain),
             chain: verified.chain,
             sets: verified.sets,
             facts,

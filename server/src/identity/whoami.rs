@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     config::{ENVIRONMENT_PREFIX, client_cas},
+    revocation::subjects,
     store::{Store, StoreError},
 };
 
@@ -75,9 +76,17 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
         .as_ref()
         .map(|path| Settings::load(path, ENVIRONMENT_PREFIX));
     let settings = settings.transpose()?;
-    let (trusted, verified_by) = verify(settings.as_ref(), &leaf, &chain)?;
+    let (verified, verified_by, whole) = verify(settings.as_ref(), &leaf, &chain)?;
     let facts = CertificateFacts::new(&leaf, &chain, verified_by)?;
     describe(&facts);
+    // The server answers the same.
+    let trusted = match subjects(&whole) {
+        Ok(_) => verified,
+        Err(reason) => {
+            println!("revocation: {reason} ({}); {}", reason.code(), reason.hint());
+            false
+        }
+    };
     let configured = settings.as_ref().map(IdentityRules::read).transpose()?.flatten();
     let rules = configured.unwrap_or_else(IdentityRules::built_in);
     let registered = match &settings {
@@ -91,7 +100,8 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
             println!("groups: {}", list(&found.groups));
             println!("rule: {}", found.rule);
         }
-        Ok(_) => println!("not identified: no client CA verifies the certificate"),
+        Ok(_) if !verified => println!("not identified: no client CA verifies the certificate"),
+        Ok(_) => println!("not identified: whether the certificate was revoked cannot be told"),
         Err(refused) => println!(
             "not identified: {refused} ({}); {}",
             refused.reason.code(),
@@ -106,26 +116,36 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
     Ok(trusted && identified.is_ok())
 }
 
-/// Whether the certificate can be trusted, and the sets of client CAs that verify it; says so.
+/// Whether the certificate can be trusted, the sets of client CAs that verify it, and its chain as far as it is
+/// verified; says so.
 fn verify(
     settings: Option<&Settings>,
     leaf: &X509,
     chain: &[X509],
-) -> Result<(bool, Vec<String>), WhoamiError> {
+) -> Result<(bool, Vec<String>, Vec<X509>), WhoamiError> {
+    let mut whole = vec![leaf.clone()];
     let Some(settings) = settings else {
         println!("verified by: no CA was checked, for there is no --config");
-        return Ok((true, Vec::new()));
+        return Ok((true, Vec::new(), whole));
     };
     let mut verified_by = Vec::new();
     for set in client_cas(settings)? {
         let name = set.name.clone();
         match ClientTrust::load(&[set])?.verify(leaf, chain) {
-            Ok(_) => verified_by.push(name),
-            Err(fault) => println!("CA set {name}: {} ({})", fault.explanation, fault.reason.code()),
+            Ok(verified) => {
+                verified_by.push(name);
+                whole = verified.chain;
+            }
+            Err(fault) => println!(
+                "CA set {name}: {} ({}); {}",
+                fault.explanation,
+                fault.reason.code(),
+                fault.hint()
+            ),
         }
     }
     println!("verified by: {}", list(&verified_by));
-    Ok((!verified_by.is_empty(), verified_by))
+    Ok((!verified_by.is_empty(), verified_by, whole))
 }
 
 /// The account of the certificate's key, without changing the database.
@@ -135,7 +155,7 @@ fn account(settings: &Settings, facts: &CertificateFacts) -> Result<Option<Regis
         println!("account: not known, because storage.backend is memory");
         return Ok(None);
     }
-    let found = Store::open_read_only(&location)?.account_by_key(facts.spki_sha256())?;
+    let found = Store::open_read_only(&location)?.account_by_key(facts.key_hashes())?;
     let shown = found.as_ref().map_or("none", |account| &account.name);
     println!("account: {shown}");
     Ok(found)

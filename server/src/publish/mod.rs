@@ -153,11 +153,9 @@ async fn check_own_keys(
     let name = principal.name().to_owned();
     let registered = state.with_store(move |store| store.account_keys(&name)).await?;
     let mut own: Vec<String> = registered.into_iter().map(|key| key.spki_sha256).collect();
-    own.extend(
-        principal
-            .certificate()
-            .map(|vouched| vouched.facts.spki_sha256().to_owned()),
-    );
+    if let Some(vouched) = principal.certificate() {
+        own.extend_from_slice(vouched.facts.key_hashes());
+    }
     for role in grant.own_key() {
         let signed = signers(checked, stored_root, role)
             .iter()

@@ -1,15 +1,20 @@
 //! `deny`: who must not get in, for every server on the database, from the next request on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use openssl::x509::X509;
 use platform::{
     config::{ConfigError, Settings},
     database::{Location, Options},
+    x509::hashes_of_key,
 };
 
-use super::deny::{Subject, normal_serial, subjects};
+use super::{
+    RevocationError,
+    deny::{Subject, certificate_subjects, normal_issuer, normal_serial},
+    known,
+};
 use crate::{
     config::{AuditSettings, ENVIRONMENT_PREFIX},
     store::{Actor, Store, StoreError},
@@ -37,8 +42,11 @@ pub enum DenyCommandError {
         "say who: --principal NAME, --cert FILE (with --key for every certificate of its key), --spki-sha256 HEX, or --serial HEX with --issuer NAME"
     )]
     Nobody,
+    /// Nothing could be compared with such an entry.
+    #[error("{0}; deny its key instead: --cert FILE with --key, or --spki-sha256 HEX")]
+    CannotBeTold(RevocationError),
     /// A number is none.
-    #[error("--serial {0}: a number in hex, as \"openssl x509 -serial\" prints it")]
+    #[error("--serial {0}: a number above zero in hex, as \"openssl x509 -serial\" prints it")]
     Serial(String),
     /// A hash is none.
     #[error("--spki-sha256 {0}: 64 hex digits")]
@@ -61,7 +69,7 @@ pub struct Who {
     #[arg(long, value_name = "HEX", conflicts_with = "serial")]
     spki_sha256: Option<String>,
     /// The serial number of a certificate, in hex.
-    #[arg(long, value_name = "HEX", requires = "issuer")]
+    #[arg(long, value_name = "HEX", requires = "issuer", allow_hyphen_values = true)]
     serial: Option<String>,
     /// The issuer of the certificate, as "whoami" prints it.
     #[arg(long, value_name = "NAME", requires = "serial")]
@@ -105,14 +113,19 @@ pub enum DenyCommand {
 pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
     match command {
         DenyCommand::Add { config, who, reason } => {
-            let subject = who.subject()?;
-            let new = open(config)?.deny(&subject, reason.as_deref(), &actor(), Utc::now())?;
+            let named = who.named()?;
+            let store = open(config)?;
+            let subject = &named.subject;
+            let new = store.deny(subject, reason.as_deref(), &actor(), Utc::now())?;
             let already = if new { "" } else { " already" };
             println!("{subject} is{already} refused, by every server on this database");
+            if let Some(warning) = known::warning(config, &store, &named)? {
+                println!("warning: {warning}");
+            }
         }
         DenyCommand::Remove { config, who } => {
-            let subject = who.subject()?;
-            if open(config)?.admit(&subject, &actor(), Utc::now())? {
+            let Named { subject, older, .. } = who.named()?;
+            if open(config)?.admit(&subject, &older, &actor(), Utc::now())? {
                 println!("{subject} is no longer refused by this list");
             } else {
                 println!("{subject} is not on the list; nothing to do");
@@ -137,7 +150,7 @@ pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
 /// # Errors
 /// When the database that the configuration names does not take them.
 pub fn deny_certificates(
-    config: &std::path::Path,
+    config: &Path,
     issuer: &str,
     serials: &[String],
     reason: Option<&str>,
@@ -154,7 +167,7 @@ pub fn deny_certificates(
     Ok(())
 }
 
-fn open(config: &std::path::Path) -> Result<Store, DenyCommandError> {
+fn open(config: &Path) -> Result<Store, DenyCommandError> {
     let settings = Settings::load(config, ENVIRONMENT_PREFIX)?;
     let location = Location::read(&settings)?;
     let store = Store::open_for_command(&location, Options::read(&settings)?)?;
@@ -165,42 +178,91 @@ fn actor() -> Actor {
     Actor::command("(deny)")
 }
 
+/// Whom a command line means.
+pub(super) struct Named {
+    pub(super) subject: Subject,
+    /// Other forms in which older versions wrote the same.
+    older: Vec<Subject>,
+    /// The certificate that was given, and what followed it.
+    pub(super) certificates: Vec<X509>,
+}
+
 impl Who {
-    fn subject(&self) -> Result<Subject, DenyCommandError> {
+    fn named(&self) -> Result<Named, DenyCommandError> {
+        let alone = |subject| Named {
+            subject,
+            older: Vec::new(),
+            certificates: Vec::new(),
+        };
         match self {
             Self {
                 principal: Some(name),
                 ..
-            } => Ok(Subject::Principal(name.clone())),
-            Self { cert: Some(path), .. } => {
-                let refuse = |reason: String| DenyCommandError::Certificate {
-                    path: path.clone(),
-                    reason,
-                };
-                let pem = std::fs::read(path).map_err(|cause| refuse(cause.to_string()))?;
-                let certificate =
-                    X509::from_pem(&pem).map_err(|_| refuse("it holds no PEM certificate".to_owned()))?;
-                let [by_serial, by_key] = subjects(&certificate)
-                    .ok_or_else(|| refuse("the certificate cannot be read".to_owned()))?;
-                Ok(if self.key { by_key } else { by_serial })
-            }
+            } => Ok(alone(Subject::Principal(name.clone()))),
+            Self { cert: Some(path), .. } => self.certificate(path),
             Self {
                 spki_sha256: Some(hash),
                 ..
             } => {
                 let good = hash.len() == 64 && hash.chars().all(|c| c.is_ascii_hexdigit());
-                good.then(|| Subject::Key(hash.to_lowercase()))
+                good.then(|| alone(Subject::Key(hash.to_lowercase())))
                     .ok_or_else(|| DenyCommandError::Hash(hash.clone()))
             }
             Self {
-                serial: Some(serial),
+                serial: Some(text),
                 issuer: Some(issuer),
                 ..
-            } => Ok(Subject::Certificate {
-                issuer: issuer.clone(),
-                serial: normal_serial(serial).ok_or_else(|| DenyCommandError::Serial(serial.clone()))?,
-            }),
+            } => {
+                let Some(serial) = normal_serial(text) else {
+                    return Err(cannot_be_named(text));
+                };
+                // An older version took the issuer as it was written.
+                let subject = |issuer: String| Subject::Certificate {
+                    issuer,
+                    serial: serial.clone(),
+                };
+                Ok(Named {
+                    older: vec![subject(issuer.clone())],
+                    ..alone(subject(normal_issuer(issuer)))
+                })
+            }
             _ => Err(DenyCommandError::Nobody),
         }
     }
+
+    fn certificate(&self, path: &Path) -> Result<Named, DenyCommandError> {
+        let refuse = |reason: &str| DenyCommandError::Certificate {
+            path: path.to_path_buf(),
+            reason: reason.to_owned(),
+        };
+        let pem = std::fs::read(path).map_err(|cause| refuse(&cause.to_string()))?;
+        let certificates = X509::stack_from_pem(&pem).unwrap_or_default();
+        let certificate = certificates
+            .first()
+            .ok_or_else(|| refuse("it holds no PEM certificate"))?;
+        let mut forms = if self.key {
+            let hashes = hashes_of_key(certificate).ok_or_else(|| refuse("its key cannot be read"))?;
+            hashes.into_iter().map(Subject::Key).collect()
+        } else {
+            certificate_subjects(certificate).map_err(DenyCommandError::CannotBeTold)?
+        };
+        if forms.is_empty() {
+            return Err(refuse("the certificate cannot be read"));
+        }
+        Ok(Named {
+            subject: forms.remove(0),
+            older: forms,
+            certificates,
+        })
+    }
+}
+
+/// A serial number that is zero or negative, or no number at all.
+fn cannot_be_named(text: &str) -> DenyCommandError {
+    let digits: String = text.chars().filter(|c| *c != ':').collect();
+    let digits = digits.trim_start_matches('-').trim_start_matches("0x");
+    if !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit()) {
+        return DenyCommandError::CannotBeTold(RevocationError::unnamed_serial());
+    }
+    DenyCommandError::Serial(text.to_owned())
 }

@@ -12,7 +12,10 @@ use openssl::{
     sha::sha256,
     x509::{CrlStatus, X509, X509Crl, X509NameRef, X509Ref},
 };
-use platform::tls::{ClientCertificate, name_text, utc};
+use platform::{
+    tls::{ClientCertificate, utc},
+    x509::name_text,
+};
 use x509_parser::{
     extensions::{GeneralName, ParsedExtension},
     prelude::{CertificateRevocationList, FromDer, X509Certificate},

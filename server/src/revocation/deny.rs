@@ -5,17 +5,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use openssl::{sha::sha256, x509::X509Ref};
+use openssl::{
+    sha::sha256,
+    x509::{X509, X509Ref},
+};
 use platform::{
     config::{ConfigError, Settings},
-    tls::ClientCertificate,
+    x509::{hashes_of_key, name_text, older_name_text, read_name},
 };
 use serde::Deserialize;
+
+use super::RevocationError;
 
 /// One entry: a certificate, a key, or a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// A certificate, by its issuer (RFC 4514 text) and serial number (upper-case hex).
+    /// A certificate, by its issuer (`platform::x509::name_text`) and serial number (upper-case hex).
     Certificate {
         /// The issuer.
         issuer: String,
@@ -77,6 +82,9 @@ pub enum DenyError {
 #[derive(Debug, Default)]
 pub struct DenyList {
     entries: Vec<Subject>,
+    /// The issuers of entries as they were written, where that is not how names are written: older versions compared
+    /// these.
+    as_written: Vec<Subject>,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +117,7 @@ impl DenyList {
                 reason: format!("unknown key {}; entries stand under \"denied\"", unknown.key),
             });
         }
+        let as_written = entries.iter().filter_map(Entry::as_written).collect();
         let entries = entries.into_iter().enumerate().map(|(position, entry)| {
             entry.subject().map_err(|reason| DenyError::File {
                 path: path.to_path_buf(),
@@ -117,17 +126,35 @@ impl DenyList {
         });
         Ok(Self {
             entries: entries.collect::<Result<_, _>>()?,
+            as_written,
         })
     }
 
-    /// Whether a certificate, or its key, is on the list.
-    pub fn has_certificate(&self, certificate: &X509Ref) -> bool {
-        if self.entries.is_empty() {
-            return false;
-        }
-        let subjects = subjects(certificate);
-        // What cannot be compared cannot be cleared.
-        subjects.is_none_or(|subjects| subjects.iter().any(|subject| self.entries.contains(subject)))
+    /// Whether the list names any of what a chain can be denied as ([`subjects`]).
+    pub fn has_any(&self, subjects: &[Subject]) -> bool {
+        let named = |subject| self.entries.contains(subject) || self.as_written.contains(subject);
+        subjects.iter().any(named)
+    }
+
+    /// Whether nobody is on the list.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The issuers that entries name and that no certificate of `issuers` is called.
+    pub fn unknown_issuers(&self, issuers: &[X509]) -> Vec<&str> {
+        let known: Vec<String> = issuers
+            .iter()
+            .map(|issuer| issuer.subject_name())
+            .flat_map(|name| [name_text(name), older_name_text(name)])
+            .collect();
+        let named = self.entries.iter().filter_map(|entry| match entry {
+            Subject::Certificate { issuer, .. } => Some(issuer.as_str()),
+            _ => None,
+        });
+        named
+            .filter(|issuer| !known.iter().any(|name| name == issuer))
+            .collect()
     }
 
     /// Whether a principal is on the list.
@@ -138,38 +165,98 @@ impl DenyList {
     }
 }
 
-/// What entries could name a certificate by; nothing if it cannot be read.
-pub fn subjects(certificate: &X509Ref) -> Option<[Subject; 2]> {
-    let described = ClientCertificate::new(certificate.to_owned())?;
-    let key = certificate
-        .public_key()
-        .and_then(|key| key.public_key_to_der())
-        .ok()?;
-    Some([
-        Subject::Certificate {
-            issuer: described.issuer(),
-            serial: normal_serial(&described.serial())?,
-        },
-        Subject::Key(hex::encode(sha256(&key))),
-    ])
+/// What entries could name a verified chain by: each certificate by its issuer and serial number, and by its key, also
+/// in the forms that older versions wrote. The last of several is trusted by configuration, so it is no matter if its
+/// serial number names nothing.
+///
+/// # Errors
+/// When a certificate has no serial number that an entry, or a revocation list, could name.
+pub fn subjects(chain: &[X509]) -> Result<Vec<Subject>, RevocationError> {
+    let mut found = Vec::new();
+    for (place, certificate) in chain.iter().enumerate() {
+        let cannot = |why: String| RevocationError::CannotBeTold(why);
+        let whose = |what: &str| match place {
+            0 => format!("its {what}"),
+            _ => format!(
+                "the {what} of its issuer {}",
+                name_text(certificate.subject_name())
+            ),
+        };
+        let keys =
+            hashes_of_key(certificate).ok_or_else(|| cannot(format!("{} cannot be read", whose("key"))))?;
+        found.extend(keys.into_iter().map(Subject::Key));
+        match serial(certificate) {
+            Some(serial) => found.extend(by_serial(certificate, &serial)),
+            None if place > 0 && place + 1 == chain.len() => {}
+            None => {
+                return Err(cannot(format!(
+                    "{} is negative or zero (RFC 5280 section 4.1.2.2)",
+                    whose("serial number")
+                )));
+            }
+        }
+    }
+    Ok(found)
 }
 
-/// Upper-case hex without leading zeros; colons between bytes are allowed, as `openssl x509` writes them.
+/// An entry for a certificate alone, and the forms of it that older versions wrote.
+///
+/// # Errors
+/// As for [`subjects`].
+pub(super) fn certificate_subjects(certificate: &X509Ref) -> Result<Vec<Subject>, RevocationError> {
+    let serial = serial(certificate).ok_or_else(RevocationError::unnamed_serial)?;
+    Ok(by_serial(certificate, &serial))
+}
+
+fn by_serial(certificate: &X509Ref, serial: &str) -> Vec<Subject> {
+    let name = certificate.issuer_name();
+    let mut issuers = vec![name_text(name), older_name_text(name)];
+    issuers.dedup();
+    let subject = |issuer| Subject::Certificate {
+        issuer,
+        serial: serial.to_owned(),
+    };
+    issuers.into_iter().map(subject).collect()
+}
+
+/// The serial number as entries have it; nothing if it is not above zero.
+fn serial(certificate: &X509Ref) -> Option<String> {
+    let number = certificate.serial_number().to_bn().ok()?;
+    let above_zero = !number.is_negative() && number.num_bits() > 0;
+    above_zero
+        .then(|| normal_serial(&number.to_hex_str().ok()?))
+        .flatten()
+}
+
+/// Upper-case hex without leading zeros; colons between bytes are allowed, as `openssl x509` writes them. Nothing if it is
+/// not above zero.
 pub(super) fn normal_serial(text: &str) -> Option<String> {
     let digits: String = text.chars().filter(|c| *c != ':').collect();
     let digits = digits
         .trim_start_matches("0x")
         .trim_start_matches('0')
         .to_uppercase();
-    digits.chars().all(|c| c.is_ascii_hexdigit()).then_some(digits)
+    let above_zero = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit());
+    above_zero.then_some(digits)
+}
+
+/// An issuer as somebody wrote it, in the one form of names if it is a name.
+pub(super) fn normal_issuer(text: &str) -> String {
+    read_name(text).unwrap_or_else(|| text.to_owned())
 }
 
 impl Entry {
+    fn as_written(&self) -> Option<Subject> {
+        let issuer = self.issuer.clone()?;
+        let serial = normal_serial(self.serial.as_ref()?)?;
+        (normal_issuer(&issuer) != issuer).then_some(Subject::Certificate { issuer, serial })
+    }
+
     fn subject(self) -> Result<Subject, &'static str> {
         match (self.serial, self.issuer, self.spki_sha256, self.principal) {
             (Some(serial), Some(issuer), None, None) => Ok(Subject::Certificate {
-                issuer,
-                serial: normal_serial(&serial).ok_or("serial is a number in hex")?,
+                issuer: normal_issuer(&issuer),
+                serial: normal_serial(&serial).ok_or("serial is a number above zero, in hex")?,
             }),
             (None, None, Some(key), None)
                 if key.len() == 64 && key.chars().all(|c| c.is_ascii_hexdigit()) =>

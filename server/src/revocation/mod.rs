@@ -5,6 +5,7 @@ pub mod command;
 mod crl;
 mod deny;
 mod fetch;
+mod known;
 mod ocsp;
 mod settings;
 
@@ -52,6 +53,9 @@ pub enum RevocationError {
         /// By what: `deny list`, `CRL`, `OCSP`.
         source_name: &'static str,
     },
+    /// Nothing that withdraws certificates could name it.
+    #[error("whether it was revoked cannot be told: {0}")]
+    CannotBeTold(String),
     /// No list of its issuer is there.
     #[error("no certificate revocation list of {0} is at hand")]
     CrlMissing(String),
@@ -71,10 +75,16 @@ impl RevocationError {
         }
     }
 
+    /// For a certificate whose serial number no entry or list may hold.
+    pub(crate) fn unnamed_serial() -> Self {
+        Self::CannotBeTold("its serial number is negative or zero (RFC 5280 section 4.1.2.2)".into())
+    }
+
     /// The reason as answers and logs carry it.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Revoked { .. } => "certificate_revoked",
+            Self::CannotBeTold(_) => "revocation_cannot_be_told",
             Self::CrlMissing(_) => "crl_missing",
             Self::CrlExpired(_) => "crl_expired",
             Self::OcspUnavailable(_) => "ocsp_unavailable",
@@ -85,6 +95,7 @@ impl RevocationError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Revoked { .. } => "ask for a new certificate",
+            Self::CannotBeTold(_) => "ask for a certificate with a positive serial number",
             Self::CrlMissing(_) | Self::CrlExpired(_) => {
                 "tell whoever runs this server to fetch the CA's current revocation list"
             }
@@ -153,7 +164,15 @@ impl Revocation {
 
     /// What an operator should know, in sentences.
     pub fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
-        self.crls.load().warnings(now)
+        let mut warnings = self.crls.load().warnings(now);
+        let unknown = self.deny.unknown_issuers(&self.issuers).into_iter();
+        warnings.extend(unknown.map(|issuer| {
+            format!(
+                "the deny list names certificates of {issuer}, which no configured client CA is called: unless an \
+                 intermediate is, it denies nobody; write the issuer as \"whoami\" prints it"
+            )
+        }));
+        warnings
     }
 
     /// When the first of the CAs' lists runs out.
@@ -177,9 +196,9 @@ impl Revocation {
     pub fn is_revoked_by_lists(&self, chain: &[X509]) -> bool {
         let now = Utc::now();
         let crls = self.crls.load();
-        let denied = chain
-            .iter()
-            .any(|certificate| self.deny.has_certificate(certificate));
+        // What cannot be told is said with each request, where the reason can be read.
+        let denied =
+            !self.deny.is_empty() && subjects(chain).is_ok_and(|subjects| self.deny.has_any(&subjects));
         let revoked = || {
             self.pairs(chain, self.settings.crl.as_ref().map(|crl| crl.depth))
                 .any(|(certificate, issuer)| {
@@ -192,20 +211,18 @@ impl Revocation {
         denied || revoked()
     }
 
-    /// Whether any certificate of a verified chain is revoked.
+    /// Whether any certificate of a verified chain is revoked; `denied_as` is what it can be denied as ([`subjects`]).
     ///
     /// # Errors
     /// When one is, or when that cannot be found out and `class` is configured to fail closed.
     pub async fn check(
         self: &Arc<Self>,
         chain: &[X509],
+        denied_as: &[Subject],
         class: Class,
         now: DateTime<Utc>,
     ) -> Result<Status, RevocationError> {
-        if chain
-            .iter()
-            .any(|certificate| self.deny.has_certificate(certificate))
-        {
+        if self.deny.has_any(denied_as) {
             return Err(RevocationError::denied());
         }
         let from_crls = self.check_crls(chain, now);

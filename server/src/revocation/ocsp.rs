@@ -16,6 +16,7 @@ use openssl::{
     stack::Stack,
     x509::{X509, X509Ref, store::X509StoreBuilder, verify::X509VerifyFlags},
 };
+use platform::x509::ocsp_nonce as nonce;
 use reqwest::{
     Url,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -26,7 +27,7 @@ use reqwest::{
 use super::{
     RevocationError,
     fetch::chain,
-    settings::{Depth, OcspSettings},
+    settings::{Depth, Nonce, OcspSettings},
 };
 
 /// How long a client waits for a responder, all in all.
@@ -167,12 +168,14 @@ impl Responders {
         now: DateTime<Utc>,
     ) -> Result<Answer, String> {
         let url = self.responder(certificate)?;
-        let request = question(certificate, issuer).map_err(|cause| cause.to_string())?;
+        let request =
+            question(certificate, issuer, self.settings.nonce).map_err(|cause| cause.to_string())?;
+        let encoded = request.to_der().map_err(|cause| cause.to_string())?;
         let mut response = self
             .client
             .post(url)
             .header(CONTENT_TYPE, "application/ocsp-request")
-            .body(request)
+            .body(encoded)
             .send()
             .await
             .map_err(|cause| chain(&cause))?;
@@ -186,7 +189,7 @@ impl Responders {
                 return Err(format!("the answer is larger than {SIZE_LIMIT} bytes"));
             }
         }
-        understand(&body, certificate, issuer, now)
+        understand(&body, &self.settings, &request, certificate, issuer, now)
     }
 
     /// Where to ask: the configured responder, or the one that the certificate names.
@@ -221,14 +224,23 @@ fn identifier(certificate: &X509Ref, issuer: &X509Ref) -> Result<OcspCertId, ope
     OcspCertId::from_cert(MessageDigest::sha1(), certificate, issuer)
 }
 
-fn question(certificate: &X509Ref, issuer: &X509Ref) -> Result<Vec<u8>, openssl::error::ErrorStack> {
+fn question(
+    certificate: &X509Ref,
+    issuer: &X509Ref,
+    with: Nonce,
+) -> Result<OcspRequest, openssl::error::ErrorStack> {
     let mut request = OcspRequest::new()?;
     request.add_id(identifier(certificate, issuer)?)?;
-    request.to_der()
+    if with != Nonce::Off {
+        nonce::add(&mut request)?;
+    }
+    Ok(request)
 }
 
 fn understand(
     body: &[u8],
+    settings: &OcspSettings,
+    request: &OcspRequest,
     certificate: &X509Ref,
     issuer: &X509Ref,
     now: DateTime<Utc>,
@@ -258,9 +270,24 @@ fn understand(
     let status = basic
         .find_status(&identifier)
         .ok_or("the answer is about another certificate")?;
+    match (settings.nonce, nonce::check(request, &basic)) {
+        (Nonce::Off, _) | (_, nonce::Echo::Same) | (Nonce::Ask, nonce::Echo::Missing) => {}
+        (_, nonce::Echo::Other) => {
+            return Err("the answer is to another question: its nonce is not the one that was sent".into());
+        }
+        (Nonce::Require, nonce::Echo::Missing) => {
+            return Err("the answer does not have the nonce that was sent (revocation.ocsp.nonce)".into());
+        }
+    }
+    // Without an end of its own an answer ends some time after it began, or it could be played back for ever.
+    let unbounded = status.next_update().is_none();
+    let max_age = u32::try_from(settings.max_age.as_secs()).unwrap_or(u32::MAX);
     status
-        .check_validity(SKEW, None)
-        .map_err(|_| "the answer is out of date")?;
+        .check_validity(SKEW, unbounded.then_some(max_age))
+        .map_err(|_| match unbounded {
+            true => "the answer does not say when it runs out, and is older than revocation.ocsp.max_age",
+            false => "the answer is out of date",
+        })?;
     if status.status == OcspCertStatus::REVOKED {
         return Ok(Answer::Revoked);
     }
@@ -270,7 +297,10 @@ fn understand(
     let until = status
         .next_update()
         .and_then(|time| moment(&time.to_string()))
-        .unwrap_or_else(|| now + WITHOUT_NEXT_UPDATE);
+        .unwrap_or_else(|| {
+            let begun = moment(&status.this_update.to_string()).unwrap_or(now);
+            (begun + settings.max_age).min(now + WITHOUT_NEXT_UPDATE)
+        });
     Ok(Answer::Good(until))
 }
 

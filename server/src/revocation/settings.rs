@@ -11,6 +11,9 @@ use crate::config::{duration, networks};
 /// How often a CA's list is fetched when nobody says otherwise.
 const FETCH_EVERY: Duration = Duration::from_secs(3600);
 
+/// How old an OCSP answer may be that does not say when it runs out, when nobody says otherwise.
+const ANSWER_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Which certificates of a chain are asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
@@ -65,9 +68,24 @@ pub struct CrlSettings {
     pub depth: Depth,
 }
 
+/// What becomes of the nonce (RFC 6960 section 4.4.1), which ties an answer to its question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nonce {
+    /// None is sent, for responders that refuse questions with one.
+    Off,
+    /// One is sent, and checked in answers that have one: many responders make their answers in advance.
+    Ask,
+    /// One is sent, and has to be in the answer.
+    Require,
+}
+
 /// Responders of CAs.
 #[derive(Debug, Clone)]
 pub struct OcspSettings {
+    /// How old an answer may be, since its thisUpdate, that does not say when it runs out.
+    pub max_age: Duration,
+    /// What becomes of the nonce.
+    pub nonce: Nonce,
     /// The responder to ask, whatever certificates name.
     pub responder: Option<String>,
     /// Where responders may be. Certificates name them, and so could make us connect anywhere.
@@ -175,6 +193,7 @@ fn crl(settings: &Settings) -> Result<Option<CrlSettings>, ConfigError> {
 fn ocsp(settings: &Settings) -> Result<Option<OcspSettings>, ConfigError> {
     const RESPONDER: &str = "revocation.ocsp.responder";
     const NETWORKS: &str = "revocation.ocsp.networks";
+    const MAX_AGE: &str = "revocation.ocsp.max_age";
     let choices = [
         ("off", None),
         ("leaf", Some(Depth::Leaf)),
@@ -183,6 +202,15 @@ fn ocsp(settings: &Settings) -> Result<Option<OcspSettings>, ConfigError> {
     let depth = settings.choice("revocation.ocsp.check", &choices)?.flatten();
     let responder = settings.text(RESPONDER)?;
     let networks = networks(settings, NETWORKS)?;
+    let nonces = [
+        ("off", Nonce::Off),
+        ("ask", Nonce::Ask),
+        ("require", Nonce::Require),
+    ];
+    let nonce = settings
+        .choice("revocation.ocsp.nonce", &nonces)?
+        .unwrap_or(Nonce::Ask);
+    let max_age = duration(settings, MAX_AGE)?.unwrap_or(ANSWER_MAX_AGE);
     let Some(depth) = depth else {
         return Ok(None);
     };
@@ -200,7 +228,16 @@ fn ocsp(settings: &Settings) -> Result<Option<OcspSettings>, ConfigError> {
              certificates name responders, and must not make the server connect to anything else",
         ));
     }
+    if max_age.is_zero() || u32::try_from(max_age.as_secs()).is_err() {
+        return Err(ConfigError::invalid(
+            MAX_AGE,
+            max_age.as_secs(),
+            "a time such as 24h; at least a second, at most 100 years",
+        ));
+    }
     Ok(Some(OcspSettings {
+        max_age,
+        nonce,
         responder,
         networks,
         depth,

@@ -125,24 +125,31 @@ pub(super) fn names(connection: &mut DbConnection) -> QueryResult<Vec<String>> {
 }
 
 impl Store {
-    /// The account that a key is registered to. `spki_sha256`: lower-case hexadecimal digits.
+    /// The account that a key is registered to. `key_hashes`: the hashes of the key in lower-case hexadecimal digits, that
+    /// of today first; older entries may stand under another.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn account_by_key(&self, spki_sha256: &str) -> Result<Option<Registered>, StoreError> {
-        let row: Option<Row> = account_keys::table
-            .inner_join(accounts::table)
-            .filter(exact(account_keys::spki_sha256, spki_sha256))
-            .select(Row::as_select())
-            .first(&mut *self.database.reader()?)
-            .optional()?;
-        let account = row.map(Account::try_from).transpose()?;
-        Ok(account.map(|account| Registered {
-            name: account.name,
-            groups: account.groups,
-            disabled: account.disabled_at.is_some(),
-            is_admin: account.is_admin,
-        }))
+    pub fn account_by_key(&self, key_hashes: &[String]) -> Result<Option<Registered>, StoreError> {
+        let mut connection = self.database.reader()?;
+        for hash in key_hashes {
+            let row: Option<Row> = account_keys::table
+                .inner_join(accounts::table)
+                .filter(exact(account_keys::spki_sha256, hash))
+                .select(Row::as_select())
+                .first(&mut *connection)
+                .optional()?;
+            if let Some(row) = row {
+                let account = Account::try_from(row)?;
+                return Ok(Some(Registered {
+                    name: account.name,
+                    groups: account.groups,
+                    disabled: account.disabled_at.is_some(),
+                    is_admin: account.is_admin,
+                }));
+            }
+        }
+        Ok(None)
     }
 
     /// Every account, by name.

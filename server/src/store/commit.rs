@@ -8,7 +8,7 @@ use platform::database::{DbConnection, exact, is_conflict, locked};
 use tuf::{Checksum, Document, Gun, RoleName, Version};
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, pending_keys,
     schema::{change_actors, changefeed, tuf_files},
     set_aside,
 };
@@ -298,6 +298,9 @@ impl Store {
                         sha256: &sha256,
                     })
                     .execute(connection)?;
+                if document.role == RoleName::Root && !pending_keys::take(connection, document)? {
+                    return Err(CommitError::Conflict);
+                }
                 if document.role == RoleName::Timestamp {
                     let change = NewChange {
                         created_at: now,

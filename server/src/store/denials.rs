@@ -4,7 +4,11 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
 use platform::database::{DbConnection, exact};
 
-use super::{Actor, Registered, Store, StoreError, audit::AUDIT_LOCK, schema::denials};
+use super::{
+    Actor, Registered, Store, StoreError,
+    audit::AUDIT_LOCK,
+    schema::{audit_log, change_actors, denials},
+};
 use crate::{
     audit::{chain::Chain, record::Change},
     revocation::Subject,
@@ -60,14 +64,14 @@ pub(super) fn subjects(connection: &mut DbConnection) -> QueryResult<Vec<String>
 }
 
 impl Store {
-    /// What there is to know of a certificate: `spki_sha256` is the hash of its key, `subjects` what it can be
-    /// denied as.
+    /// What there is to know of a certificate: `key_hashes` are the hashes of its key, that of today first,
+    /// `subjects` what it can be denied as.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn standing(&self, spki_sha256: &str, subjects: &[Subject]) -> Result<Standing, StoreError> {
+    pub fn standing(&self, key_hashes: &[String], subjects: &[Subject]) -> Result<Standing, StoreError> {
         Ok(Standing {
-            registered: self.account_by_key(spki_sha256)?,
+            registered: self.account_by_key(key_hashes)?,
             denied: self.is_denied(subjects)?,
         })
     }
@@ -83,18 +87,22 @@ impl Store {
         Ok(disabled || self.is_denied(&[Subject::Principal(principal.to_owned())])?)
     }
 
+    /// One question for all of them: it is asked for every request.
     fn is_denied(&self, subjects: &[Subject]) -> Result<bool, StoreError> {
-        let mut connection = self.database.reader()?;
-        for subject in subjects {
-            let found = denials::table
-                .filter(denials::kind.eq(subject.kind()))
-                .filter(exact(denials::subject, subject.key()))
-                .count();
-            if found.get_result::<i64>(&mut *connection)? > 0 {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let keys: Vec<String> = subjects.iter().map(Subject::key).collect();
+        let found: Vec<(String, String)> = denials::table
+            .filter(denials::subject.eq_any(&keys))
+            .select((denials::kind, denials::subject))
+            .load(&mut *self.database.reader()?)?;
+        // Not every engine compares exactly.
+        let denied = |subject: &Subject, key: &String| {
+            let mut entries = found.iter();
+            entries.any(|(kind, entry)| kind == subject.kind() && entry == key)
+        };
+        Ok(subjects
+            .iter()
+            .zip(&keys)
+            .any(|(subject, key)| denied(subject, key)))
     }
 
     /// Denies somebody; false if they were denied before.
@@ -139,14 +147,17 @@ impl Store {
         )
     }
 
-    /// Ends a denial; false if there was none.
+    /// Ends a denial; false if there was none. `older` are other forms that it may stand in.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn admit(&self, subject: &Subject, actor: &Actor, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        let entry = denials::table
-            .filter(denials::kind.eq(subject.kind()))
-            .filter(exact(denials::subject, subject.key()));
+    pub fn admit(
+        &self,
+        subject: &Subject,
+        older: &[Subject],
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
         let change = Change {
             action: "deny.remove".to_owned(),
             subject: Some(subject.to_string()),
@@ -155,13 +166,63 @@ impl Store {
         let mut connection = self.database.writer()?;
         Ok(
             connection.write_transaction_for(AUDIT_LOCK, DENIALS, |connection| {
-                let removed = diesel::delete(entry).execute(connection)? > 0;
+                let mut removed = false;
+                for form in std::iter::once(subject).chain(older) {
+                    let entry = denials::table
+                        .filter(denials::kind.eq(form.kind()))
+                        .filter(exact(denials::subject, form.key()));
+                    removed |= diesel::delete(entry).execute(connection)? > 0;
+                }
                 if removed {
                     self.note(connection, &Chain::Denials, actor, change, now)?;
                 }
                 Ok::<_, diesel::result::Error>(removed)
             })?,
         )
+    }
+
+    /// Whether anybody is called so: an account, or whoever changed something.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn knows_principal(&self, name: &str) -> Result<bool, StoreError> {
+        if self.account(name)?.is_some() {
+            return Ok(true);
+        }
+        let made = change_actors::table.filter(exact(change_actors::principal, name));
+        let made = made.count().get_result::<i64>(&mut *self.database.reader()?)?;
+        Ok(made > 0 || self.is_recorded("principal", name)?)
+    }
+
+    /// Whether anybody has a key: an account, or whoever changed something.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn knows_key(&self, spki_sha256: &str) -> Result<bool, StoreError> {
+        let account = self.account_by_key(&[spki_sha256.to_owned()])?;
+        Ok(account.is_some() || self.is_recorded("spki_sha256", spki_sha256)?)
+    }
+
+    /// Whether anybody with a certificate of an issuer changed something.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn knows_issuer(&self, issuer: &str) -> Result<bool, StoreError> {
+        let made = change_actors::table.filter(change_actors::certificate_issuer.eq(issuer));
+        let made = made.count().get_result::<i64>(&mut *self.database.reader()?)?;
+        Ok(made > 0 || self.is_recorded("issuer", issuer)?)
+    }
+
+    /// Whether a record of a change says so of whoever made it.
+    fn is_recorded(&self, key: &str, value: &str) -> Result<bool, StoreError> {
+        let value = serde_json::Value::from(value).to_string();
+        let escaped = value.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+        let said = format!("%\"{}\":{escaped}%", key.replace('_', "!_"));
+        let found = audit_log::table
+            .filter(audit_log::record.like(said).escape('!'))
+            .count()
+            .get_result::<i64>(&mut *self.database.reader()?)?;
+        Ok(found > 0)
     }
 
     /// Every denial, oldest first.

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use platform::database::{DbConnection, exact, is_conflict};
 use tuf::{Document, Finding, Gun, MetadataError, RoleName, Severity, Version};
 
-use super::{Actor, Store, StoreError, Stored, commit, inventory, schema::tuf_files};
+use super::{Actor, Store, StoreError, Stored, commit, inventory, pending_keys, schema::tuf_files};
 use crate::audit::{
     chain::Chain,
     record::{Change, StoredDocument},
@@ -123,6 +123,14 @@ impl Store {
                 let item = item?;
                 if insert(connection, gun, &item)? {
                     imported.added += 1;
+                    if item.document.role == RoleName::Root
+                        && !pending_keys::take(connection, &item.document)?
+                    {
+                        tracing::warn!(
+                            repo.gun = %gun,
+                            "a root that is imported names a key of the server's that is being deleted"
+                        );
+                    }
                     added.push(StoredDocument {
                         role: item.document.role.to_string(),
                         version: item.document.version.get(),

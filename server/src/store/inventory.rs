@@ -203,6 +203,17 @@ pub(super) fn newest_timestamp(
     row.map(|row| row.document(gun)).transpose()
 }
 
+/// The root with the highest version.
+pub(super) fn highest_root(connection: &mut DbConnection, gun: &Gun) -> Result<Option<Document>, StoreError> {
+    let row: Option<Row> = rows_of(gun)
+        .filter(exact(tuf_files::role, RoleName::Root.as_str()))
+        .order(tuf_files::version.desc())
+        .select(Row::as_select())
+        .first(connection)
+        .optional()?;
+    row.map(|row| row.document(gun)).transpose()
+}
+
 /// Verifies every root and all current documents of a GUN. To be called within a transaction.
 pub(super) fn audit(
     connection: &mut DbConnection,

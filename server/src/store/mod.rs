@@ -10,6 +10,7 @@ mod denials;
 mod import;
 mod inventory;
 mod leases;
+mod pending_keys;
 mod read;
 mod schema;
 mod server_keys;
@@ -29,6 +30,7 @@ pub use commit::{Actor, Base, CommitError, Committed};
 pub use denials::{Denial, Standing};
 pub use import::{ImportError, Imported};
 pub use inventory::Audited;
+pub use pending_keys::{KeyQuota, PendingKey};
 pub use read::{Chain, Stored, TrustedState};
 
 /// The tables of this program.

@@ -92,6 +92,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    pending_keys (key_id) {
+        key_id -> Text,
+        gun -> Text,
+        role -> Text,
+        requester -> Text,
+        created_at -> Timestamp,
+        swept_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
     audit_log (id) {
         id -> Integer,
         chain -> Text,

@@ -88,6 +88,11 @@ pub fn connection_displaced() {
     metrics::counter!("countersign_connections_displaced_total").increment(1);
 }
 
+/// Records a key that was deleted because no root came to name it.
+pub fn key_swept() {
+    metrics::counter!("countersign_keys_swept_total").increment(1);
+}
+
 /// Records a header with a client certificate from somebody who is no proxy of ours.
 pub fn forwarded_header_ignored() {
     metrics::counter!("countersign_forwarded_headers_ignored_total").increment(1);

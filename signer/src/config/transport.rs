@@ -1,6 +1,6 @@
 //! The `server` section.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use platform::{
     config::{ConfigError, Settings},
@@ -59,6 +59,7 @@ impl Transport {
             advertise_cas: true,
             http2: true,
         };
+        let clients = clients.map(Arc::new);
         let acceptor = tls.acceptor(clients.as_ref(), None)?;
         let admission = admission(settings, clients_verified)?;
         let addresses = settings.listen_addresses("server.grpc_addr")?;

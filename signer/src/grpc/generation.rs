@@ -13,7 +13,7 @@ use super::{Admission, Peer};
 pub struct Generation {
     number: u64,
     acceptor: SslAcceptor,
-    trust: Option<ClientTrust>,
+    trust: Option<Arc<ClientTrust>>,
     admission: Admission,
 }
 
@@ -23,7 +23,7 @@ pub struct Generations(Arc<ArcSwap<Generation>>);
 
 impl Generation {
     /// The first generation: TLS, the CAs of clients (none if clients need no certificate), and which of them may call.
-    pub fn new(acceptor: SslAcceptor, trust: Option<ClientTrust>, admission: Admission) -> Self {
+    pub fn new(acceptor: SslAcceptor, trust: Option<Arc<ClientTrust>>, admission: Admission) -> Self {
         Self {
             number: 1,
             acceptor,
@@ -44,7 +44,7 @@ impl Generation {
 
     /// Who may issue the certificates of clients; nothing if clients need none.
     pub fn trust(&self) -> Option<&ClientTrust> {
-        self.trust.as_ref()
+        self.trust.as_deref()
     }
 
     /// What an operator should know of the CAs, in sentences.

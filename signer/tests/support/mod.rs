@@ -135,6 +135,7 @@ impl Signer {
         let alias = Alias::new("timestamp_1").unwrap();
         let keyring = Keyring::new(store.clone(), setup.passphrases, alias, setup.policy).unwrap();
         let addresses = [([127, 0, 0, 1], setup.port).into()];
+        let clients = clients.map(std::sync::Arc::new);
         let server = GrpcServer::bind(
             &addresses,
             Generations::new(Generation::new(

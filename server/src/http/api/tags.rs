@@ -147,7 +147,7 @@ fn signers(store: &Store, document: &Document, all: &[Document]) -> Result<Vec<S
     {
         let spki_sha256 = key.spki_sha256().map(hex::encode);
         let account = match &spki_sha256 {
-            Some(hash) => store.account_by_key(hash)?,
+            Some(hash) => store.account_by_key(std::slice::from_ref(hash))?,
             None => None,
         };
         found.push(Signer {

@@ -53,7 +53,7 @@ pub(super) fn identity_detail(error: &IdentityError) -> Value {
             "hint": "check the user name and the password that you, or docker login, have given",
         }),
         IdentityError::Rejected(certificate, fault) => {
-            described(fault.reason.code(), certificate, fault.reason.hint())
+            described(fault.reason.code(), certificate, fault.hint())
         }
         IdentityError::Revoked(certificate, reason) => described(reason.code(), certificate, reason.hint()),
         IdentityError::Barred(_) => json!({

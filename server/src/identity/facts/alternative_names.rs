@@ -7,10 +7,9 @@ use x509_parser::{
     extensions::{GeneralName, SubjectAlternativeName},
 };
 
-use super::{
-    field::Field,
-    text::{self, Fact, Unclear},
-};
+use platform::x509::text::{self, Fact, Unclear};
+
+use super::field::Field;
 
 /// The kind of other name that is a user principal name of Windows.
 const UPN: &str = "1.3.6.1.4.1.311.20.2.3";

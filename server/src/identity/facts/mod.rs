@@ -1,16 +1,17 @@
 //! What a certificate says, read once and strictly: the material of the identity rules.
 
 mod alternative_names;
-mod distinguished_name;
 mod field;
 mod key;
-mod text;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use openssl::{error::ErrorStack, sha::sha256, x509::X509};
-use platform::tls::ClientCertificate;
+use platform::{
+    tls::ClientCertificate,
+    x509::{hashes_of_key, text, write_name},
+};
 use x509_parser::{
     asn1_rs::{Any, FromDer},
     certificate::X509Certificate,
@@ -19,7 +20,7 @@ use x509_parser::{
 
 pub use field::{Field, is_oid};
 pub use key::{KEY_TYPES, KeyFacts, KeyType, purpose_named, purpose_names, purpose_shown};
-pub use text::{Fact, Unclear};
+pub use platform::x509::text::{Fact, Unclear};
 
 /// Object identifiers of subject attributes with a field of their own.
 const ATTRIBUTES: [(&str, Field); 5] = [
@@ -61,6 +62,7 @@ pub struct CertificateFacts {
     verified_by: Vec<String>,
     purposes: Vec<String>,
     key: KeyFacts,
+    key_hashes: Vec<String>,
     not_before: DateTime<Utc>,
     not_after: DateTime<Utc>,
 }
@@ -91,12 +93,16 @@ impl CertificateFacts {
             verified_by,
             purposes: Vec::new(),
             key: KeyFacts::of(leaf),
+            key_hashes: Vec::new(),
             not_before: dated.not_before(),
             not_after: dated.not_after(),
         };
         facts.add(Field::Serial, Ok(dated.serial()));
         facts.add(Field::CertificateHash, Ok(hex::encode(sha256(&der))));
-        facts.add(Field::KeyHash, Ok(hex::encode(sha256(parsed.public_key().raw))));
+        let hashes = hashes_of_key(leaf).ok_or_else(|| unreadable(&"its key is none"))?;
+        let key_hash = hashes.first().cloned().unwrap_or_default();
+        facts.key_hashes = hashes;
+        facts.add(Field::KeyHash, Ok(key_hash));
         facts.read_names(&parsed);
         facts.read_extensions(&parsed)?;
         Ok(facts)
@@ -113,13 +119,13 @@ impl CertificateFacts {
                 self.add(field.clone(), text::string(attribute.attr_value()));
             }
         }
-        let subject = distinguished_name::write(parsed.subject());
+        let subject = write_name(parsed.subject());
         if !subject.shown.is_empty() {
             let fact = subject.unclear.map_or_else(|| Ok(subject.shown.clone()), Err);
             self.add(Field::Subject, fact);
         }
         self.subject = subject.shown;
-        let issuer = distinguished_name::write(parsed.issuer());
+        let issuer = write_name(parsed.issuer());
         let fact = issuer.unclear.map_or_else(|| Ok(issuer.shown.clone()), Err);
         self.add(Field::Issuer, fact);
         self.issuer = issuer.shown;
@@ -200,6 +206,11 @@ impl CertificateFacts {
     /// The SHA-256 of its public key (SubjectPublicKeyInfo) in lower-case hexadecimal digits.
     pub fn spki_sha256(&self) -> &str {
         self.only(&Field::KeyHash)
+    }
+
+    /// The same, and after it the hashes that older versions knew the key by.
+    pub fn key_hashes(&self) -> &[String] {
+        &self.key_hashes
     }
 
     /// The SHA-256 of the certificate, likewise.

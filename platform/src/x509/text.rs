@@ -20,7 +20,7 @@ pub enum Unclear {
 }
 
 /// A text without control characters.
-pub(super) fn clear(text: String) -> Fact {
+pub fn clear(text: String) -> Fact {
     if text.chars().any(char::is_control) {
         Err(Unclear::Control)
     } else {
@@ -29,7 +29,7 @@ pub(super) fn clear(text: String) -> Fact {
 }
 
 /// A text of ASCII characters, as alternative names are (IA5String).
-pub(super) fn ascii(text: &str) -> Fact {
+pub fn ascii(text: &str) -> Fact {
     if text.is_ascii() {
         clear(text.to_owned())
     } else {
@@ -38,7 +38,7 @@ pub(super) fn ascii(text: &str) -> Fact {
 }
 
 /// The text of an ASN.1 string. Of the types for alphabets that nobody agrees on (T61) only ASCII is read.
-pub(super) fn string(value: &Any<'_>) -> Fact {
+pub fn string(value: &Any<'_>) -> Fact {
     let bytes = value.data;
     let text = match value.tag() {
         Tag::Utf8String => String::from_utf8(bytes.to_vec()).ok(),
@@ -72,12 +72,12 @@ fn four_bytes_each(bytes: &[u8]) -> Option<String> {
 }
 
 /// `#` and the DER of a value in hexadecimal digits (RFC 4514 section 2.4).
-pub(super) fn hexadecimal(der: &[u8]) -> String {
+pub fn hexadecimal(der: &[u8]) -> String {
     format!("#{}", hex::encode(der))
 }
 
 /// The DER of a value. A value inside of a certificate has a definite length and a small tag.
-pub(super) fn der(value: &Any<'_>) -> Vec<u8> {
+pub fn der(value: &Any<'_>) -> Vec<u8> {
     let length = value.data.len();
     let tag = u8::try_from(value.tag().0).unwrap_or(0);
     let mut der = vec![tag];

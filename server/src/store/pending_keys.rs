@@ -1,0 +1,214 @@
+//! Keys that were made at somebody's request and that no root names yet: counted for each requester, and swept.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::prelude::*;
+use openssl::sha::sha256;
+use platform::database::{DbConnection, exact, is_conflict};
+use tuf::{Document, Gun, KeyId, RoleName};
+
+use super::{Store, StoreError, commit::GUN_LOCK, inventory, schema::pending_keys};
+
+/// The roles whose keys the signer makes.
+const SERVED: [RoleName; 2] = [RoleName::Snapshot, RoleName::Timestamp];
+
+/// The signer gives a key again until it has signed. So many for one repository and role are no new ones; more are made
+/// only by who has publishes signed that are never stored.
+const REPEATS: i64 = 8;
+
+/// Whether somebody may have another key made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyQuota {
+    /// They may, or the key is there already.
+    Free,
+    /// So many of theirs wait for a root that names them.
+    UsedUp(i64),
+}
+
+/// A key that waits for a root that names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingKey {
+    /// The key.
+    pub id: KeyId,
+    /// For which repository.
+    pub gun: Gun,
+    /// When it was given up; nothing if it was not.
+    pub swept_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = pending_keys)]
+struct NewRow<'a> {
+    key_id: &'a str,
+    gun: &'a str,
+    role: &'a str,
+    requester: &'a str,
+    created_at: NaiveDateTime,
+}
+
+fn digest(requester: &str) -> String {
+    hex::encode(sha256(requester.as_bytes()))
+}
+
+/// The keys that a root names for what the server signs.
+fn named(root: &Document) -> impl Iterator<Item = KeyId> {
+    // A root that cannot be read is refused elsewhere.
+    let listed = |role| tuf::role_keys(&root.bytes, role).unwrap_or_default();
+    SERVED
+        .iter()
+        .flat_map(listed)
+        .map(|key| key.id().clone())
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// A root is stored, so the keys that it names wait no longer. False if one of them is being given up.
+pub(super) fn take(connection: &mut DbConnection, root: &Document) -> QueryResult<bool> {
+    for id in named(root) {
+        let swept: Option<Option<NaiveDateTime>> = pending_keys::table
+            .find(id.as_str())
+            .select(pending_keys::swept_at)
+            .first(connection)
+            .optional()?;
+        match swept {
+            None => {}
+            Some(Some(_)) => return Ok(false),
+            Some(None) => {
+                diesel::delete(pending_keys::table.find(id.as_str())).execute(connection)?;
+            }
+        }
+    }
+    Ok(true)
+}
+
+impl Store {
+    /// Whether `requester` may have a key made, of whose keys at most `most` may wait.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn key_quota(
+        &self,
+        gun: &Gun,
+        role: &RoleName,
+        requester: &str,
+        most: i64,
+    ) -> Result<KeyQuota, StoreError> {
+        self.at_one_moment(|connection| {
+            let waiting = pending_keys::table.filter(pending_keys::swept_at.is_null());
+            let there: i64 = waiting
+                .filter(exact(pending_keys::gun, gun.as_str()))
+                .filter(pending_keys::role.eq(role.as_str()))
+                .count()
+                .get_result(connection)?;
+            let theirs: i64 = waiting
+                .filter(pending_keys::requester.eq(digest(requester)))
+                .count()
+                .get_result(connection)?;
+            Ok(if (1..REPEATS).contains(&there) || theirs < most {
+                KeyQuota::Free
+            } else {
+                KeyQuota::UsedUp(theirs)
+            })
+        })
+    }
+
+    /// Remembers that a key was made for somebody. False if it is being given up.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn add_pending_key(
+        &self,
+        id: &KeyId,
+        gun: &Gun,
+        role: &RoleName,
+        requester: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let mut connection = self.database.writer()?;
+        let row = NewRow {
+            key_id: id.as_str(),
+            gun: gun.as_str(),
+            role: role.as_str(),
+            requester: &digest(requester),
+            created_at: connection.storable(now),
+        };
+        let swept: Option<Option<NaiveDateTime>> = pending_keys::table
+            .find(id.as_str())
+            .select(pending_keys::swept_at)
+            .first(&mut *connection)
+            .optional()?;
+        if let Some(swept) = swept {
+            return Ok(swept.is_none());
+        }
+        match diesel::insert_into(pending_keys::table)
+            .values(&row)
+            .execute(&mut *connection)
+        {
+            // Somebody else asked for it at the same moment.
+            Err(cause) if is_conflict(&cause) => Ok(true),
+            outcome => Ok(outcome.map(|_| true)?),
+        }
+    }
+
+    /// At most `count` keys that have waited since before `made_before`, or that are being given up.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn overdue_keys(
+        &self,
+        made_before: DateTime<Utc>,
+        count: u32,
+    ) -> Result<Vec<PendingKey>, StoreError> {
+        let mut connection = self.database.reader()?;
+        let made_before = connection.storable(made_before);
+        let rows: Vec<(String, String, Option<NaiveDateTime>)> = pending_keys::table
+            .filter(
+                pending_keys::created_at
+                    .lt(made_before)
+                    .or(pending_keys::swept_at.is_not_null()),
+            )
+            .order(pending_keys::created_at.asc())
+            .limit(i64::from(count))
+            .select((pending_keys::key_id, pending_keys::gun, pending_keys::swept_at))
+            .load(&mut *connection)?;
+        let keys = rows.into_iter().filter_map(|(id, gun, swept_at)| {
+            Some(PendingKey {
+                id: KeyId::parse(&id).ok()?,
+                gun: Gun::parse(&gun).ok()?,
+                swept_at: swept_at.map(|time| time.and_utc()),
+            })
+        });
+        Ok(keys.collect())
+    }
+
+    /// Gives a key up, unless a root names it meanwhile. No publish can name it any more once this is true.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn give_up_key(&self, key: &PendingKey, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let mut connection = self.database.writer()?;
+        let now = connection.storable(now);
+        connection.write_transaction_for(GUN_LOCK, key.gun.as_str(), |connection| {
+            let row = pending_keys::table.find(key.id.as_str());
+            // A server of Notary's, which knows nothing of this table, may have published it.
+            let root = inventory::highest_root(connection, &key.gun)?;
+            if root.is_some_and(|root| named(&root).any(|id| id == key.id)) {
+                diesel::delete(row).execute(connection)?;
+                return Ok::<_, StoreError>(false);
+            }
+            let given_up = diesel::update(row)
+                .set(pending_keys::swept_at.eq(now))
+                .execute(connection)?;
+            Ok(given_up > 0)
+        })
+    }
+
+    /// Forgets a key that was given up.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn forget_key(&self, id: &KeyId) -> Result<(), StoreError> {
+        let mut connection = self.database.writer()?;
+        diesel::delete(pending_keys::table.find(id.as_str())).execute(&mut *connection)?;
+        Ok(())
+    }
+}

@@ -71,7 +71,8 @@ pub async fn publish(
         let checked = found.checked?;
         check_own_keys(state, grant, &checked, found.root.as_ref()).await?;
         let standing = Standing::of(found.root.as_ref());
-        server_keys::check(state, gun, &checked, &standing, found.makes_the_gun).await?;
+        let publisher = grant.principal().name();
+        server_keys::check(state, gun, &checked, &standing, publisher, found.makes_the_gun).await?;
         let signatory = Signatory::new(&state.keys, gun, standing);
         let update = match signatory.complete(checked).await {
             Ok(update) => update,

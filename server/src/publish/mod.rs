@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use actix_web::web;
 use tuf::{CheckedUpdate, Document, Gun, PublicKey, Rejection, RoleName, SignedUpdate, Upload};
 
-pub use server_keys::Standing;
+pub use server_keys::{SERVED, Standing};
 pub use sign::{SignError, Signatory};
 
 use crate::{

@@ -212,25 +212,18 @@ pub fn token_auth(settings: &TokenSettings) -> Result<TokenAuth, StartError> {
     TokenAuth::new(realm, service, issuer, &bundle).map_err(|cause| StartError::TokenBundle { bundle, cause })
 }
 
-/// Runs the server with a configuration file until it is told to stop. `level` overrides the file's.
+/// Runs the server with a configuration file until it is told to stop. `level` overrides the file's; with `strict` no
+/// unknown key passes, at a reload neither.
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<(), StartError> {
+pub async fn run(path: &Path, strict: bool, level: Option<Level>, format: Format) -> Result<(), StartError> {
     let as_read = watch::mark(path);
-    let (config, unknown_keys) = Config::load(path)?;
+    let config = Config::load(path, strict)?;
     let control = logging::start(level.unwrap_or(config.log_level), format);
     tokio::spawn(control.clone().follow_signals());
     // What the command line says is not the file's to change.
     let control = level.is_none().then_some(control);
-    for unknown in unknown_keys {
-        let nearest = unknown.nearest.unwrap_or_default();
-        tracing::warn!(
-            key = unknown.key,
-            nearest,
-            "the configuration holds a key that nobody reads"
-        );
-    }
     warn_about_openness(&config);
     let watched = Watched::new(path, as_read, generation::files(&config));
     let state = web::Data::new(State::open(config, Clock::System)?);
@@ -249,7 +242,10 @@ pub async fn run(path: &Path, level: Option<Level>, format: Format) -> Result<()
     tokio::spawn(sweeping::run(state.clone()));
     tokio::spawn(reload::run(
         state.clone(),
-        path.to_path_buf(),
+        reload::File {
+            path: path.to_path_buf(),
+            strict,
+        },
         watched,
         hangups,
         control,

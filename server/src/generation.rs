@@ -37,6 +37,8 @@ pub struct Generation {
     pub server_ca: ServerCa,
     /// Who may do what.
     pub access: Access,
+    /// What an operator should know about the configuration file.
+    remarks: Vec<String>,
 }
 
 /// What connections to one listener are accepted with.
@@ -113,6 +115,7 @@ impl Generation {
             server_ca,
             passwords: passwords.map(Arc::new),
             access: Access::new(config.policy.clone(), openness(config, &ears)),
+            remarks: config.warnings.clone(),
             ears,
         })
     }
@@ -166,6 +169,7 @@ impl Generation {
             .flat_map(|trust| trust.warnings(now))
             .collect();
         warnings.extend(self.revocation.warnings(now));
+        warnings.extend(self.remarks.iter().cloned());
         // Listeners share most of their CAs.
         warnings.sort();
         warnings.dedup();

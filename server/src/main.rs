@@ -32,6 +32,9 @@ struct Arguments {
     /// The configuration file: that of a Notary server (JSON, TOML or YAML) starts this one unchanged.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Start with no unknown key in the configuration file or the environment.
+    #[arg(long)]
+    strict: bool,
     /// Log everything that helps to follow a request, whatever logging.level says.
     #[arg(long)]
     debug: bool,
@@ -55,7 +58,13 @@ enum Command {
         within: std::time::Duration,
     },
     /// Read a configuration file and say what is wrong with it, without starting.
-    CheckConfig(ConfigFile),
+    CheckConfig {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Take no unknown key.
+        #[arg(long)]
+        strict: bool,
+    },
     /// Verify what is stored and ask the signer for the keys, and say what would fail; changes nothing.
     Check(check::Options),
     /// Look for what users get stuck on, and say what they would see and what to do; changes nothing.
@@ -117,7 +126,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse_from(platform::args::with_double_dashes(std::env::args()));
     let outcome = match arguments.command {
         Some(Command::Quickstart(options)) => quickstart::run(&options).map_err(|error| error.to_string()),
-        Some(Command::CheckConfig(file)) => check_config(&file.config),
+        Some(Command::CheckConfig { file, strict }) => check_config(&file.config, strict),
         Some(Command::Check(options)) => match check::run(&options) {
             Ok(true) => Ok(()),
             // Everything has been said.
@@ -160,7 +169,7 @@ fn main() -> ExitCode {
             Err(message) => Err(message),
         },
         None => match arguments.config {
-            Some(path) => serve(&path, arguments.debug, arguments.logf),
+            Some(path) => serve(&path, arguments.strict, arguments.debug, arguments.logf),
             None => Err(
                 "no configuration: use --config FILE, or make one with \"countersign-server quickstart\""
                     .into(),
@@ -176,14 +185,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(path: &std::path::Path, debug: bool, format: Format) -> Result<(), String> {
+fn serve(path: &std::path::Path, strict: bool, debug: bool, format: Format) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|cause| format!("cannot start the runtime: {cause}"))?;
     runtime
-        .block_on(app::run(path, debug.then_some(Level::Debug), format))
+        .block_on(app::run(path, strict, debug.then_some(Level::Debug), format))
         .map_err(|error| error.to_string())
 }
 
@@ -197,17 +206,11 @@ fn migrate(action: &Migrate) -> Result<(), String> {
     Ok(())
 }
 
-fn check_config(path: &std::path::Path) -> Result<(), String> {
-    let (config, unknown_keys) = Config::load(path).map_err(|error| error.to_string())?;
+fn check_config(path: &std::path::Path, strict: bool) -> Result<(), String> {
+    let config = Config::load(path, strict).map_err(|error| error.to_string())?;
     let generation = Generation::load(&config, 1).map_err(|error| error.to_string())?;
     for warning in generation.warnings(chrono::Utc::now()) {
         println!("warning: {warning}");
-    }
-    for unknown in unknown_keys {
-        match unknown.nearest {
-            Some(nearest) => println!("warning: nobody reads {}; did you mean {nearest}?", unknown.key),
-            None => println!("warning: nobody reads {}", unknown.key),
-        }
     }
     println!("{} is fine", path.display());
     Ok(())
@@ -215,7 +218,7 @@ fn check_config(path: &std::path::Path) -> Result<(), String> {
 
 /// Prints what expires; true if there is anything.
 fn expiry(path: &std::path::Path, within: std::time::Duration) -> Result<bool, String> {
-    let (config, _) = Config::load(path).map_err(|error| error.to_string())?;
+    let config = Config::load(path, false).map_err(|error| error.to_string())?;
     let store = Store::open_for_command(&config.storage, config.storage_options)
         .map_err(|error| error.to_string())?;
     let within = chrono::TimeDelta::from_std(within).map_err(|_| "--within is too long".to_owned())?;

@@ -1,7 +1,7 @@
 //! Taking up changed files without dropping a connection: on SIGHUP, when a file changes, and by the clock.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex},
 };
 
@@ -22,6 +22,14 @@ use crate::{
     generation::{self, Generation, GenerationError},
     telemetry::metrics,
 };
+
+/// The configuration file.
+pub struct File {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether no unknown key passes.
+    pub strict: bool,
+}
 
 /// What became of the last reload.
 #[derive(Debug, Clone)]
@@ -55,14 +63,20 @@ impl LastReload {
 ///
 /// # Errors
 /// When the configuration or one of its files is refused.
-fn reload(state: &State, path: &Path, watched: &mut Watched) -> Result<Config, StartError> {
+fn reload(state: &State, file: &File, watched: &mut Watched) -> Result<Config, StartError> {
+    let path = &file.path;
     let as_read = mark(path);
-    let (config, _) = Config::load(path)?;
+    let config = Config::load(path, file.strict)?;
     // As they are before they are read: what changes while they are read has to be seen afterwards.
     *watched = Watched::new(path, as_read, generation::files(&config));
     same_listeners(&state.config, &config)?;
     let number = state.generation.load().number() + 1;
     let generation = Generation::load(&config, number)?;
+    let before = state.generation.load();
+    generation
+        .revocation
+        .succeed(&before.revocation, state.clock.now())
+        .map_err(|cause| GenerationError::Revocation(cause.into()))?;
     for warning in generation.warnings(state.clock.now()) {
         tracing::warn!("{warning}");
     }
@@ -93,7 +107,7 @@ fn same_listeners(now: &Config, then: &Config) -> Result<(), GenerationError> {
 /// `level` is how the log follows the file; nothing if the command line has decided.
 pub async fn run(
     state: web::Data<State>,
-    path: PathBuf,
+    file: File,
     mut watched: Watched,
     mut hangups: Signal,
     level: Option<LevelControl>,
@@ -119,7 +133,7 @@ pub async fn run(
         };
         last = Instant::now();
         state.audit.reopen();
-        let outcome = reload(&state, &path, &mut watched);
+        let outcome = reload(&state, &file, &mut watched);
         let taken = outcome.is_ok();
         let refused = match outcome {
             Ok(config) => {

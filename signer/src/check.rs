@@ -44,7 +44,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<bool, CheckError> {
     let settings = config::load(&options.file.config).map_err(RefusedConfig::from)?;
     config::log_level(&settings).map_err(RefusedConfig::from)?;
-    let config = Config::read(&settings)?;
+    let config = Config::read(&settings, false)?;
     let mut report = Report::default();
     config.remarks.iter().for_each(|remark| report.note(remark));
     report.fine("the configuration and the files that it names");

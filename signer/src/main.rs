@@ -19,6 +19,9 @@ struct Arguments {
     /// The configuration file (JSON, TOML or YAML; a Notary signer's file will do).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Start with no unknown key in the configuration file.
+    #[arg(long)]
+    strict: bool,
     /// Log everything, and allow debuggers and core dumps.
     #[arg(long)]
     debug: bool,
@@ -103,7 +106,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let configured = config::log_level(&settings)?;
         let level = if arguments.debug { Level::Debug } else { configured };
         let control = logging::start(level, arguments.logf);
-        let config = config::Config::read(&settings)?;
+        let config = config::Config::read(&settings, arguments.strict)?;
         // What the command line says is not the file's to change.
         let follows = (!arguments.debug).then(|| control.clone());
         tokio::spawn(async move {
@@ -111,7 +114,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
                 tracing::warn!("SIGUSR1 and SIGUSR2 will not change the log level: {cause}");
             }
         });
-        let reload = Reload::new(path, as_read, &config, follows);
+        let reload = Reload::new(path, as_read, &config, arguments.strict, follows);
         let (server, generations) = app::start(config).await?;
         tokio::spawn(reload.run(generations, hangups));
         app::run(server, async {

@@ -16,6 +16,7 @@ use crate::{
 /// What a running signer takes up, and what it needs to notice what it does not.
 pub struct Reload {
     path: PathBuf,
+    strict: bool,
     level: Option<LevelControl>,
     storage: Storage,
     policy: crate::policy::SigningPolicy,
@@ -30,10 +31,12 @@ impl Reload {
         path: &Path,
         as_read: platform::watch::Mark,
         config: &Config,
+        strict: bool,
         level: Option<LevelControl>,
     ) -> Self {
         Self {
             path: path.to_owned(),
+            strict,
             level,
             storage: config.storage.clone(),
             policy: config.policy,
@@ -81,7 +84,7 @@ impl Reload {
         let as_read = mark(&self.path);
         let settings = config::load(&self.path)?;
         let level: Level = config::log_level(&settings)?;
-        let config = Config::read(&settings);
+        let config = Config::read(&settings, self.strict);
         // Also when it is refused: the file that it lacks may come later.
         if let Ok(config) = &config {
             self.watched = Watched::new(&self.path, as_read, config.transport.files.clone());

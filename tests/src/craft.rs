@@ -233,6 +233,14 @@ impl Made {
         }
     }
 
+    /// Signs what is wanted, and calls itself otherwise in it.
+    pub fn issue_as(&self, wanted: &Wanted, issuer: &X509Name) -> Made {
+        Made {
+            certificate: wanted.build(issuer, &self.key),
+            key: wanted.key.clone(),
+        }
+    }
+
     /// The same with the first occurrence of some bytes replaced, the signature left as it is.
     pub fn with_bytes(&self, bytes: &[u8], by: &[u8]) -> Made {
         let mut der = self.certificate.to_der().unwrap();
@@ -263,11 +271,7 @@ impl Made {
         let mut signer = Signer::new(MessageDigest::sha256(), issuer).unwrap();
         let signature = signer.sign_oneshot_to_vec(&content).unwrap();
         let bits = [&[0], signature.as_slice()].concat();
-        let bits = if bits.len() < 0x80 {
-            der::tagged(0x03, &bits)
-        } else {
-            long(0x03, &bits)
-        };
+        let bits = any_length(0x03, &bits);
         let whole = long(0x30, &[&content, algorithm, &bits].concat());
         Made {
             certificate: X509::from_der(&whole).unwrap(),
@@ -315,4 +319,46 @@ fn shorter(content: &[u8]) -> Vec<u8> {
     let mut content = content.to_vec();
     content[1] -= 2;
     content
+}
+
+/// A revocation list of a CA with a P-256 key, good for a day, with one entry that has an extension of its own: the
+/// object identifier in DER, whether it is critical, and its value.
+pub fn list_with_entry(issuer: &X509, key: &PKeyRef<Private>, entry: (&[u8], bool, &[u8])) -> Vec<u8> {
+    const ECDSA_WITH_SHA256: &[u8] = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
+    let time = |days: i64| {
+        let moment = chrono::Utc::now() + chrono::TimeDelta::days(days);
+        der::tagged(0x17, moment.format("%y%m%d%H%M%SZ").to_string().as_bytes())
+    };
+    let (oid, critical, value) = entry;
+    let critical: &[u8] = if critical { b"\x01\x01\xff" } else { b"" };
+    let extension = der::tagged(0x30, &[oid, critical, &der::tagged(0x04, value)].concat());
+    let extensions = der::tagged(0x30, &extension);
+    let entry = der::tagged(
+        0x30,
+        &[b"\x02\x01\x07", time(-1).as_slice(), &extensions].concat(),
+    );
+    let name = issuer.subject_name().to_der().unwrap();
+    let entries = der::tagged(0x30, &entry);
+    let signed = [
+        b"\x02\x01\x01",
+        ECDSA_WITH_SHA256,
+        &name,
+        &time(-1),
+        &time(1),
+        &entries,
+    ]
+    .concat();
+    let signed = any_length(0x30, &signed);
+    let mut signer = Signer::new(MessageDigest::sha256(), key).unwrap();
+    let signature = signer.sign_oneshot_to_vec(&signed).unwrap();
+    let bits = any_length(0x03, &[&[0], signature.as_slice()].concat());
+    any_length(0x30, &[&signed, ECDSA_WITH_SHA256, &bits].concat())
+}
+
+fn any_length(tag: u8, content: &[u8]) -> Vec<u8> {
+    match content.len() {
+        0..0x80 => der::tagged(tag, content),
+        0x80..0x100 => [&[tag, 0x81, u8::try_from(content.len()).unwrap()], content].concat(),
+        _ => long(tag, content),
+    }
 }

@@ -328,3 +328,29 @@ fn a_denial_that_matches_nothing_known_says_so() {
         .ok()
         .does_not_say("warning");
 }
+
+/// Chains are verified without regard to the case of names; a denial that names the CA holds for all that it issued.
+#[test]
+fn a_certificate_that_writes_its_issuer_in_another_case_is_denied_under_the_issuers_own_name() {
+    let (root, server) = start(|builder| builder);
+    let shouted = named(&[
+        (Nid::COUNTRYNAME, "de"),
+        (Nid::ORGANIZATIONNAME, "ACME,  INC. + SONS"),
+        (Nid::COMMONNAME, "clients \\ \"ALL\""),
+    ]);
+    let alice = files(
+        &server,
+        "alice",
+        &root.issue_as(&Wanted::client("alice"), &shouted),
+    );
+    server.client_with(&alice).get("/v2/").ok();
+    let told = whoami(&server, &alice).ok().output();
+    let own = r"CN=Clients \5C \22all\22,O=Acme\2C Inc. \2B Sons,C=DE";
+    for issuer in [printed(&told, "issuer:"), own.to_owned()] {
+        let who = ["--serial", "12345678", "--issuer", &issuer];
+        deny(&server, &[&["add"][..], &who].concat()).ok();
+        refused(&server, &alice, "certificate_revoked");
+        deny(&server, &[&["remove"][..], &who].concat()).ok();
+        server.client_with(&alice).get("/v2/").ok();
+    }
+}

@@ -110,3 +110,42 @@ fn a_bad_file_changes_nothing_and_is_said_so() {
         "{metrics}"
     );
 }
+
+#[test]
+fn a_misspelt_policy_does_not_open_a_running_server() {
+    let policy = json!([{"effect": "allow", "principals": ["alice"], "actions": ["*"]}]);
+    let server = TestServer::builder()
+        .signs_locally()
+        .set("policy", policy.clone())
+        .set("reload.watch", json!(false))
+        .start();
+    let bob = server.client("bob");
+    let keys = "/v2/reg/app/_trust/tuf/snapshot.key";
+    bob.get(keys).rejects("ErrValidation", "bob may not push reg/app");
+    let file = server.path().join("server.json");
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let taken = config.as_object_mut().unwrap().remove("policy").unwrap();
+    config["polcy"] = taken;
+    fs::write(&file, config.to_string()).unwrap();
+    hang_up(&server);
+    wait_until("the reload is refused", || {
+        server.log().contains("the reload was refused")
+    });
+    assert!(server.log().contains("unknown key polcy; did you mean policy?"));
+    bob.get(keys).rejects("ErrValidation", "bob may not push reg/app");
+    let health = server.client("alice").get("/health").ok().json();
+    assert_eq!(health["details"]["lastReload"]["outcome"], "refused");
+    // A key of no meaning is a warning, which is counted.
+    let warnings = health["details"]["warnings"].as_u64().unwrap();
+    config["policy"] = policy;
+    config.as_object_mut().unwrap().remove("polcy");
+    config["quite"] = json!({"another": 1});
+    fs::write(&file, config.to_string()).unwrap();
+    hang_up(&server);
+    wait_until("the reload is taken", || {
+        server.log().contains("\"message\":\"reloaded")
+    });
+    let health = server.client("alice").get("/health").ok().json();
+    assert_eq!(health["details"]["warnings"].as_u64().unwrap(), warnings + 1);
+    assert!(server.log().contains("unknown key quite.another"));
+}

@@ -1,6 +1,7 @@
 //! Configuration files: the Notary programs' keys, read by name, with errors that name key, value and cure.
 
 mod file;
+mod unknown;
 mod value;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
 
 use serde_json::Value;
 
+pub use unknown::{Sections, UnknownKey};
 pub use value::addresses;
 
 /// Why a configuration is refused. Every message names the key or the file.
@@ -50,6 +52,9 @@ pub enum ConfigError {
         /// What would be accepted.
         allowed: String,
     },
+    /// A key is not known, and must not pass.
+    #[error("{0}")]
+    Unknown(UnknownKey),
 }
 
 impl ConfigError {
@@ -71,15 +76,6 @@ impl ConfigError {
     }
 }
 
-/// A key in the file that the program does not know.
-#[derive(Debug, PartialEq, Eq)]
-pub struct UnknownKey {
-    /// The dotted key as written, in lower case.
-    pub key: String,
-    /// The known key that is spelt most like it.
-    pub nearest: Option<String>,
-}
-
 /// Maps a dotted key to the value that replaces the file's.
 type Override = Box<dyn Fn(&str) -> Option<String>>;
 
@@ -90,6 +86,8 @@ pub struct Settings {
     tree: Value,
     directory: PathBuf,
     environment: Override,
+    /// The environment variables with the program's prefix: the name, and what follows the prefix in lower case.
+    variables: Vec<(String, String)>,
     asked: RefCell<BTreeSet<String>>,
 }
 
@@ -103,10 +101,18 @@ impl Settings {
     pub fn load(path: &Path, prefix: &'static str) -> Result<Self, ConfigError> {
         let tree = file::read(path)?;
         let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        Ok(Self::new(tree, directory, move |key| {
+        let mut settings = Self::new(tree, directory, move |key| {
             let name = format!("{prefix}_{}", key.replace('.', "_").to_uppercase());
             std::env::var(name).ok().filter(|value| !value.is_empty())
-        }))
+        });
+        settings.variables = std::env::vars_os()
+            .filter_map(|(name, value)| {
+                let name = name.into_string().ok().filter(|_| !value.is_empty())?;
+                let key = name.strip_prefix(prefix)?.strip_prefix('_')?.to_lowercase();
+                Some((name, key))
+            })
+            .collect();
+        Ok(settings)
     }
 
     /// Settings from values already at hand; `environment` maps a dotted key to an override.
@@ -119,32 +125,9 @@ impl Settings {
             tree: file::lower_case_keys(tree),
             directory,
             environment: Box::new(environment),
+            variables: Vec::new(),
             asked: RefCell::default(),
         }
-    }
-
-    /// The keys of the file that nobody asked for. To be called after everything was read.
-    pub fn unknown_keys(&self) -> Vec<UnknownKey> {
-        let asked = self.asked.borrow();
-        let mut found = Vec::new();
-        value::leaves(&self.tree, &mut String::new(), &mut found);
-        found
-            .into_iter()
-            .filter(|key| {
-                !asked
-                    .iter()
-                    .any(|known| known == key || key.starts_with(&format!("{known}.")))
-            })
-            .map(|key| {
-                let nearest = asked
-                    .iter()
-                    .map(|known| (strsim::damerau_levenshtein(known, &key), known))
-                    .filter(|(distance, known)| *distance <= known.len() / 3)
-                    .min()
-                    .map(|(_, known)| known.clone());
-                UnknownKey { key, nearest }
-            })
-            .collect()
     }
 
     /// Makes a path of the configuration absolute: relative ones are relative to the file's directory.
@@ -226,23 +209,5 @@ mod tests {
         assert_eq!(settings.section("rules"), Some(json!([{"Name": "a"}])));
         assert_eq!(settings.section("gone"), Some(Value::Null));
         assert_eq!(settings.section("absent"), None);
-        assert_eq!(settings.unknown_keys(), []);
-    }
-
-    #[test]
-    fn keys_nobody_asked_for_are_reported_with_the_nearest_known_one() {
-        let settings = settings(json!({"server": {"htp_addr": ":1", "http_addr": ":2"}, "x": {"y": 1}}));
-        let _ = settings.text("server.http_addr");
-        let expected = [
-            UnknownKey {
-                key: "server.htp_addr".into(),
-                nearest: Some("server.http_addr".into()),
-            },
-            UnknownKey {
-                key: "x.y".into(),
-                nearest: None,
-            },
-        ];
-        assert_eq!(settings.unknown_keys(), expected);
     }
 }

@@ -8,12 +8,12 @@ use std::path::Path;
 
 use chrono::Utc;
 use platform::{
-    config::{ConfigError, Settings},
+    config::ConfigError,
     database::{Location, Options},
 };
 
 use crate::{
-    config::{AuditSettings, ENVIRONMENT_PREFIX},
+    config::AuditSettings,
     identity::rules::{IdentityRules, check_group_name, check_principal_name},
     store::{Account, AccountAdded, AccountKey, Actor, KeyAdded, Store, StoreError},
 };
@@ -134,7 +134,7 @@ fn run_key(command: &KeyCommand) -> Result<(), AccountError> {
 }
 
 fn open(config: &Path) -> Result<Store, AccountError> {
-    let settings = Settings::load(config, ENVIRONMENT_PREFIX)?;
+    let settings = crate::config::settings(config)?;
     let location = Location::read(&settings)?;
     if location == Location::Memory {
         return Err(AccountError::Memory);
@@ -246,7 +246,7 @@ fn add_key(named: &Named, key: &AccountKey) -> Result<(), AccountError> {
     };
     println!("key {told} account {}", named.name);
     println!("{}", show::key(key, "  "));
-    let settings = Settings::load(&named.place.config, ENVIRONMENT_PREFIX)?;
+    let settings = crate::config::settings(&named.place.config)?;
     if !IdentityRules::read(&settings)?.is_some_and(|rules| rules.needs_accounts()) {
         println!(
             "note: no identity rule of the configuration looks at registered keys; add one with the preset \

@@ -20,7 +20,7 @@ use super::{
     verify::{self, Findings},
 };
 use crate::{
-    config::{AuditSettings, ENVIRONMENT_PREFIX},
+    config::AuditSettings,
     store::{Store, StoreError},
 };
 
@@ -129,7 +129,7 @@ pub fn run(command: &AuditCommand) -> Result<bool, AuditError> {
 }
 
 fn open(config: &Path) -> Result<Store, AuditError> {
-    open_as(&Settings::load(config, ENVIRONMENT_PREFIX)?)
+    open_as(&crate::config::settings(config)?)
 }
 
 fn open_as(settings: &Settings) -> Result<Store, AuditError> {
@@ -197,7 +197,7 @@ fn line(record: &ChangeRecord) -> String {
 }
 
 fn check(config: &Path, against: &[PathBuf]) -> Result<bool, AuditError> {
-    let settings = Settings::load(config, ENVIRONMENT_PREFIX)?;
+    let settings = crate::config::settings(config)?;
     let audit = AuditSettings::read(&settings)?;
     let store = open_as(&settings)?;
     let mut findings: Findings = verify::table(&store, audit.table)?;

@@ -44,6 +44,9 @@ pub enum CheckError {
 pub struct Options {
     #[command(flatten)]
     file: ConfigFile,
+    /// Take no unknown key in the configuration.
+    #[arg(long)]
+    strict: bool,
     /// Ask the signer for the keys of every repository and not only of a sample.
     #[arg(long)]
     all: bool,
@@ -60,14 +63,9 @@ pub struct Options {
 /// # Errors
 /// When the configuration is refused or the database does not answer.
 pub fn run(options: &Options) -> Result<bool, CheckError> {
-    let (config, unknown_keys) = Config::load(&options.file.config)?;
+    let config = Config::load(&options.file.config, options.strict)?;
     let mut report = Report::default();
-    for unknown in unknown_keys {
-        report.note(format_args!(
-            "the configuration's key {} is read by nobody",
-            unknown.key
-        ));
-    }
+    config.warnings.iter().for_each(|warning| report.note(warning));
     files(&config, &mut report);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

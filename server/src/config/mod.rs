@@ -15,7 +15,7 @@ mod trust_service;
 use std::{path::Path, time::Duration};
 
 use platform::{
-    config::{ConfigError, Settings, UnknownKey},
+    config::{ConfigError, Sections, Settings},
     database::{Location, Options},
     logging::{LEVELS, Level},
 };
@@ -107,6 +107,8 @@ pub struct Config {
     pub pending_keys: PendingKeys,
     /// How long requests in flight get at a stop.
     pub shutdown_timeout: Duration,
+    /// What an operator should know about the file, in sentences.
+    pub warnings: Vec<String>,
 }
 
 /// Keys that were asked for and that no root names yet.
@@ -128,14 +130,17 @@ pub struct Caching {
 }
 
 impl Config {
-    /// Reads a configuration file; also returns the keys it holds that nobody knows.
+    /// Reads a configuration file.
     ///
     /// # Errors
-    /// When the file, or a value in it, is refused.
-    pub fn load(path: &Path) -> Result<(Self, Vec<UnknownKey>), ConfigError> {
+    /// When the file, or a value in it, is refused; or a key that nobody knows and that was meant to decide about
+    /// security, with `strict` any unknown key.
+    pub fn load(path: &Path, strict: bool) -> Result<Self, ConfigError> {
         let settings = Settings::load(path, ENVIRONMENT_PREFIX)?;
-        let config = Self::read(&settings)?;
-        Ok((config, settings.unknown_keys()))
+        let mut config = Self::read(&settings)?;
+        let unknown = settings.tolerate_unknown_keys(&SECTIONS, strict)?;
+        config.warnings.extend(unknown.iter().map(ToString::to_string));
+        Ok(config)
     }
 
     /// Reads the values in the order in which the Notary server complains about them.
@@ -191,6 +196,7 @@ impl Config {
         let shutdown_timeout = settings
             .integer("server.shutdown_timeout", 0..=3600)?
             .unwrap_or(SHUTDOWN_TIMEOUT);
+        let warnings = without_policy(&listeners, policy.as_ref());
         Ok(Self {
             listeners,
             public,
@@ -215,8 +221,88 @@ impl Config {
             write_timeout: Duration::from_secs(write_timeout.unsigned_abs()),
             pending_keys,
             shutdown_timeout: Duration::from_secs(shutdown_timeout.unsigned_abs()),
+            warnings,
         })
     }
+}
+
+/// What unknown keys may mean here. The sections of ours are those that no Notary server has.
+const SECTIONS: Sections = Sections {
+    ours: &[
+        "access",
+        "audit",
+        "auth.password",
+        "client_cas",
+        "identity",
+        "limits",
+        "listeners",
+        "policy",
+        "proxies",
+        "refresh",
+        "reload",
+        "revocation",
+        "tls",
+    ],
+    security: &[
+        "access",
+        "audit",
+        "auth",
+        "client_cas",
+        "identity",
+        "listeners",
+        "policy",
+        "proxies",
+        "repositories.gun_prefixes",
+        "revocation",
+        "server.client_ca_file",
+        "server.forwarded_certificate",
+        "server.proxy_protocol",
+        "server.tls_cert_file",
+        "server.tls_key_file",
+        "server.trusted_proxies",
+        "tls",
+    ],
+    other_variables: false,
+};
+
+/// The sections that Notary's server has too.
+const NOTARYS: [&str; 8] = [
+    "auth",
+    "caching",
+    "logging",
+    "reporting",
+    "repositories",
+    "server",
+    "storage",
+    "trust_service",
+];
+
+/// The values of a configuration file, for commands that need some of them. The file need not be one that a server
+/// would start with.
+///
+/// # Errors
+/// When it cannot be read, or a section that decides about security is misspelt.
+pub fn settings(path: &Path) -> Result<Settings, ConfigError> {
+    let settings = Settings::load(path, ENVIRONMENT_PREFIX)?;
+    if Config::read(&settings).is_err() {
+        settings.assume_known(&NOTARYS);
+        settings.assume_known(SECTIONS.ours);
+    }
+    settings.tolerate_unknown_keys(&SECTIONS, false)?;
+    Ok(settings)
+}
+
+/// What a Notary configuration means is more than most who write a client CA into one believe.
+fn without_policy(listeners: &[Listener], policy: Option<&Policy>) -> Vec<String> {
+    let asks = listeners.iter().any(Listener::asks);
+    let open = policy.is_none() && asks;
+    open.then(|| {
+        "there is no policy: whoever has a certificate of a client CA may publish to, rotate keys of and delete every \
+         repository (policy)"
+            .to_owned()
+    })
+    .into_iter()
+    .collect()
 }
 
 fn log_level(settings: &Settings) -> Result<Level, ConfigError> {

@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use platform::config::{ConfigError, Settings};
 
 const TRUSTED: &str = "proxies.trusted";
@@ -155,7 +155,8 @@ impl Defaults {
                 format!("{set} is set, so say from which addresses such headers count"),
             ));
         }
-        if let Some(everybody) = from.iter().find(|network| network.prefix_len() == 0) {
+        let together = IpNet::aggregate(&from);
+        if let Some(everybody) = together.iter().find(|network| network.prefix_len() == 0) {
             return Err(ConfigError::invalid(
                 &named,
                 everybody,
@@ -280,12 +281,22 @@ pub fn networks(settings: &Settings, key: &str) -> Result<Vec<IpNet>, ConfigErro
 /// # Errors
 /// When one is neither.
 pub(super) fn parse_networks(key: &str, texts: &[String]) -> Result<Vec<IpNet>, ConfigError> {
+    const MAPPED: u8 = 96;
     let network = |text: &String| {
         let address = text.parse::<IpAddr>().map(IpNet::from);
-        text.parse::<IpNet>().or(address).map_err(|_| {
+        let network = text.parse::<IpNet>().or(address).map_err(|_| {
             let allowed = "addresses and networks such as 10.1.2.3 or 10.1.0.0/16";
             ConfigError::invalid(key, text, allowed)
-        })
+        })?;
+        // Clients' addresses are compared as IPv4 too.
+        let mapped = match network {
+            IpNet::V6(mapped) if mapped.prefix_len() >= MAPPED => mapped
+                .addr()
+                .to_ipv4_mapped()
+                .and_then(|address| Ipv4Net::new(address, mapped.prefix_len() - MAPPED).ok()),
+            _ => None,
+        };
+        Ok(mapped.map_or(network, IpNet::V4))
     };
     texts.iter().map(network).collect()
 }

@@ -39,8 +39,8 @@ pub(super) fn examine(
     now: DateTime<Utc>,
     findings: &mut Vec<Finding>,
 ) -> Seen {
-    let config = match Config::load(path) {
-        Ok((config, _)) => config,
+    let config = match Config::load(path, false) {
+        Ok(config) => config,
         Err(cause) => {
             findings.push(Finding::broken(
                 format!("the server would not start: {cause}"),

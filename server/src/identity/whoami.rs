@@ -14,7 +14,7 @@ use super::{
     rules::{IdentityRules, Registered},
 };
 use crate::{
-    config::{ENVIRONMENT_PREFIX, client_cas},
+    config::client_cas,
     revocation::subjects,
     store::{Store, StoreError},
 };
@@ -71,10 +71,7 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
     for file in &options.chain {
         chain.extend(certificates(file)?);
     }
-    let settings = options
-        .config
-        .as_ref()
-        .map(|path| Settings::load(path, ENVIRONMENT_PREFIX));
+    let settings = options.config.as_ref().map(|path| crate::config::settings(path));
     let settings = settings.transpose()?;
     let (verified, verified_by, whole) = verify(settings.as_ref(), &leaf, &chain)?;
     let facts = CertificateFacts::new(&leaf, &chain, verified_by)?;

@@ -83,7 +83,7 @@ fn gun(text: &str) -> Result<Gun, MoveError> {
 }
 
 fn configuration(path: &std::path::Path) -> Result<Config, MoveError> {
-    let (config, _) = Config::load(path)?;
+    let config = Config::load(path, false)?;
     if config.storage == Location::Memory {
         return Err(MoveError::Memory);
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::Utc;
 use openssl::x509::X509;
 use platform::{
-    config::{ConfigError, Settings},
+    config::ConfigError,
     database::{Location, Options},
     x509::hashes_of_key,
 };
@@ -16,7 +16,7 @@ use super::{
     known,
 };
 use crate::{
-    config::{AuditSettings, ENVIRONMENT_PREFIX},
+    config::AuditSettings,
     store::{Actor, Store, StoreError},
 };
 
@@ -168,7 +168,7 @@ pub fn deny_certificates(
 }
 
 fn open(config: &Path) -> Result<Store, DenyCommandError> {
-    let settings = Settings::load(config, ENVIRONMENT_PREFIX)?;
+    let settings = crate::config::settings(config)?;
     let location = Location::read(&settings)?;
     let store = Store::open_for_command(&location, Options::read(&settings)?)?;
     Ok(store.with_audit_table(AuditSettings::read(&settings)?.table))

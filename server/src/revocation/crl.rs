@@ -1,67 +1,45 @@
-//! Revocation lists of CAs: read, checked, and asked.
+//! A revocation list of a CA: read, and checked (RFC 5280 section 5).
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    sync::Mutex,
-};
+use std::{collections::BTreeSet, sync::Mutex};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use openssl::{
-    sha::sha256,
+    pkey::{PKey, Public},
     x509::{CrlStatus, X509, X509Crl, X509NameRef, X509Ref},
 };
 use platform::{
-    tls::{ClientCertificate, utc},
-    x509::name_text,
+    tls::{forget_errors, utc},
+    x509::hashes_of_key,
 };
 use x509_parser::{
     extensions::{GeneralName, ParsedExtension},
     prelude::{CertificateRevocationList, FromDer, X509Certificate},
 };
 
-use super::{RevocationError, settings::CrlSettings};
-
-/// How far the CA's clock may be ahead of ours.
-const SKEW: TimeDelta = TimeDelta::minutes(5);
 const DELTA_INDICATOR: &str = "2.5.29.27";
 /// Critical extensions that we know what to do with: CRL number, authority key ID, distribution point.
-const KNOWN: [&str; 3] = ["2.5.29.20", "2.5.29.35", "2.5.29.28"];
-
-/// Why a list cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum CrlError {
-    /// The file or directory cannot be read.
-    #[error("the revocation list {}: {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-}
+const KNOWN: [&str; 3] = ["2.5.29.20", "2.5.29.35", DISTRIBUTION_POINT];
+const DISTRIBUTION_POINT: &str = "2.5.29.28";
+/// Critical extensions of entries that change nothing about what is revoked: reason code, invalidity date.
+const KNOWN_OF_ENTRIES: [&str; 2] = ["2.5.29.21", "2.5.29.24"];
+/// The extension of an entry that names whose certificate it is, in indirect lists alone (RFC 5280 section 5.3.3).
+const CERTIFICATE_ISSUER: &str = "2.5.29.29";
 
 /// One list.
 pub(super) struct Crl {
     crl: X509Crl,
-    this_update: DateTime<Utc>,
-    next_update: DateTime<Utc>,
+    pub(super) this_update: DateTime<Utc>,
+    pub(super) next_update: DateTime<Utc>,
+    /// The CRL number (RFC 5280 section 5.2.3), big-endian without leading zeros; empty if it has none.
+    number: Vec<u8>,
     /// Where the CA publishes it; a CA with several lists has a certificate in one of them only.
     points: Vec<String>,
     users: bool,
     authorities: bool,
     /// Whether a configured CA has its issuer's name.
-    expected: bool,
-    /// SHA-256 of the keys that were found to have signed it.
-    signers: Mutex<BTreeSet<[u8; 32]>>,
-}
-
-/// Every list at hand.
-#[derive(Default)]
-pub(super) struct CrlSet {
-    lists: Vec<Crl>,
-    grace: TimeDelta,
+    pub(super) expected: bool,
+    /// The hashes of the keys that were found to have signed it.
+    signers: Mutex<BTreeSet<String>>,
 }
 
 impl Crl {
@@ -71,12 +49,31 @@ impl Crl {
     /// When it is none, or of a kind that would be misunderstood.
     pub(super) fn parse(der: &[u8]) -> Result<Self, String> {
         let crl = X509Crl::from_der(der).map_err(|cause| format!("it cannot be read: {cause}"))?;
-        let (_, parsed) = CertificateRevocationList::from_der(der)
+        let (rest, parsed) = CertificateRevocationList::from_der(der)
             .map_err(|cause| format!("it cannot be read: {cause}"))?;
+        if !rest.is_empty() {
+            return Err("something follows it that is no part of it".into());
+        }
+        check_entries(&parsed)?;
+        let mut seen = BTreeSet::new();
+        let mut number = Vec::new();
         let mut points = Vec::new();
         let (mut users, mut authorities) = (true, true);
         for extension in parsed.extensions() {
             let oid = extension.oid.to_id_string();
+            if !seen.insert(oid.clone()) {
+                return Err(format!("it has the extension {oid} twice"));
+            }
+            if let ParsedExtension::CRLNumber(found) = extension.parsed_extension() {
+                number = found.to_bytes_be();
+            }
+            let is_point = matches!(
+                extension.parsed_extension(),
+                ParsedExtension::IssuingDistributionPoint(_)
+            );
+            if oid == DISTRIBUTION_POINT && !is_point {
+                return Err("its issuing distribution point (RFC 5280 section 5.2.5) cannot be read".into());
+            }
             if oid == DELTA_INDICATOR {
                 return Err("it is a delta list (RFC 5280 section 5.2.4), which is not supported; use the complete one".into());
             }
@@ -113,6 +110,7 @@ impl Crl {
             crl,
             this_update,
             next_update,
+            number,
             points,
             users,
             authorities,
@@ -121,30 +119,64 @@ impl Crl {
         })
     }
 
-    fn issuer(&self) -> &X509NameRef {
+    pub(super) fn issuer(&self) -> &X509NameRef {
         self.crl.issuer_name()
     }
 
     /// Whether a CA of this name signed it; remembered.
-    fn is_signed_by(&self, issuer: &X509Ref) -> bool {
-        let Ok(key) = issuer.public_key() else {
+    pub(super) fn is_signed_by(&self, issuer: &X509Ref) -> bool {
+        let Some(key) = hashes_of_key(issuer).and_then(|hashes| hashes.into_iter().next()) else {
             return false;
         };
-        let Ok(der) = key.public_key_to_der() else {
-            return false;
-        };
-        let digest = sha256(&der);
         let Ok(mut signers) = self.signers.lock() else {
             return false;
         };
-        if signers.contains(&digest) {
+        if signers.contains(&key) {
             return true;
         }
-        let signed = may_sign_lists(issuer) && self.crl.verify(&key).unwrap_or(false);
+        let verifies = |key: PKey<Public>| self.crl.verify(&key).unwrap_or(false);
+        let signed = may_sign_lists(issuer) && issuer.public_key().is_ok_and(verifies);
+        // A wrong signature leaves errors that are not the next operation's.
+        forget_errors();
         if signed {
-            signers.insert(digest);
+            signers.insert(key);
         }
         signed
+    }
+
+    /// Whether it says that a certificate of its issuer is revoked.
+    pub(super) fn revokes(&self, certificate: &X509Ref) -> bool {
+        !matches!(
+            self.crl.get_by_serial(certificate.serial_number()),
+            CrlStatus::NotRevoked
+        )
+    }
+
+    /// Whether it is another edition of the same list: of the same issuer, by the same key as far as that is known,
+    /// about the same certificates.
+    pub(super) fn is_edition_of(&self, other: &Self) -> bool {
+        let by_same_key = match (self.signers.lock(), other.signers.lock()) {
+            (Ok(mine), Ok(theirs)) => mine.is_empty() || theirs.is_empty() || !mine.is_disjoint(&theirs),
+            _ => false,
+        };
+        let scope = |list: &Self| (list.points.clone(), list.users, list.authorities);
+        by_same_key && same_name(self.issuer(), other.issuer()) && scope(self) == scope(other)
+    }
+
+    /// Whether it was made before another edition: by its date and, of the same date, by its number.
+    pub(super) fn is_older_than(&self, other: &Self) -> bool {
+        let number = |list: &Self| (list.number.len(), list.number.clone());
+        let numbered = !self.number.is_empty() && !other.number.is_empty();
+        self.this_update < other.this_update
+            || (self.this_update == other.this_update && numbered && number(self) < number(other))
+    }
+
+    /// Its date and number, for people.
+    pub(super) fn edition(&self) -> String {
+        match self.number.as_slice() {
+            [] => self.this_update.to_string(),
+            number => format!("{}, number 0x{}", self.this_update, hex::encode(number)),
+        }
     }
 
     /// Refuses a list that a CA we know did not sign.
@@ -162,28 +194,52 @@ impl Crl {
         Err("its signature is not that of the CA it names, or that CA may not sign lists (cRLSign)".into())
     }
 
-    fn covers(&self, certificate: &X509Ref, facts: &Scope) -> bool {
-        same_name(certificate.issuer_name(), self.issuer())
-            && (if facts.authority {
-                self.authorities
-            } else {
-                self.users
-            })
+    /// Whether it is about certificates of this sort.
+    pub(super) fn covers(&self, facts: &Scope) -> bool {
+        if facts.authority {
+            self.authorities
+        } else {
+            self.users
+        }
     }
 
-    fn is_of(&self, facts: &Scope) -> bool {
+    /// Whether it is that of a distribution point of the certificate.
+    pub(super) fn is_of(&self, facts: &Scope) -> bool {
         self.points.is_empty() || self.points.iter().any(|point| facts.points.contains(point))
     }
 }
 
+/// Refuses a list whose entries say more than that certificates of its issuer are revoked (RFC 5280 section 5.3).
+fn check_entries(list: &CertificateRevocationList<'_>) -> Result<(), String> {
+    for entry in list.iter_revoked_certificates() {
+        for extension in entry.extensions() {
+            let oid = extension.oid.to_id_string();
+            if oid == CERTIFICATE_ISSUER {
+                return Err(format!(
+                    "its entry for {} names another certificate issuer (RFC 5280 section 5.3.3), as only indirect \
+                     lists do, which are not supported",
+                    entry.raw_serial_as_string()
+                ));
+            }
+            if extension.critical && !KNOWN_OF_ENTRIES.contains(&oid.as_str()) {
+                return Err(format!(
+                    "its entry for {} has the critical extension {oid}, which is not supported",
+                    entry.raw_serial_as_string()
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What decides which list a certificate is in.
-struct Scope {
+pub(super) struct Scope {
     authority: bool,
     points: Vec<String>,
 }
 
 impl Scope {
-    fn of(certificate: &X509Ref) -> Option<Self> {
+    pub(super) fn of(certificate: &X509Ref) -> Option<Self> {
         let der = certificate.to_der().ok()?;
         let (_, parsed) = X509Certificate::from_der(&der).ok()?;
         let mut points = Vec::new();
@@ -226,137 +282,8 @@ fn may_sign_lists(issuer: &X509Ref) -> bool {
     })
 }
 
-fn same_name(one: &X509NameRef, other: &X509NameRef) -> bool {
+pub(super) fn same_name(one: &X509NameRef, other: &X509NameRef) -> bool {
     one.try_cmp(other).is_ok_and(std::cmp::Ordering::is_eq)
-}
-
-impl CrlSet {
-    /// Reads every configured list, and those that were fetched before.
-    ///
-    /// # Errors
-    /// When one cannot be read, or its signature is wrong.
-    pub(super) fn load(settings: &CrlSettings, issuers: &[X509]) -> Result<Self, CrlError> {
-        let mut files = settings.files.clone();
-        for directory in &settings.directories {
-            files.extend(entries(directory)?);
-        }
-        let mut lists = Vec::new();
-        for path in &files {
-            lists.extend(read(path, issuers)?);
-        }
-        // What was fetched is a cache: a file in it that is damaged is fetched again.
-        for url in &settings.urls {
-            let Some(directory) = &settings.kept else { continue };
-            let path = super::fetch::kept_as(directory, url);
-            match path.exists().then(|| read(&path, issuers)).transpose() {
-                Ok(found) => lists.extend(found.into_iter().flatten()),
-                Err(reason) => {
-                    tracing::warn!(url, %reason, "a revocation list kept from before cannot be used")
-                }
-            }
-        }
-        Ok(Self {
-            lists,
-            grace: TimeDelta::from_std(settings.grace).unwrap_or_default(),
-        })
-    }
-
-    /// Until when it is known that a certificate is not revoked.
-    ///
-    /// # Errors
-    /// When it is revoked, or no list says.
-    pub(super) fn check(
-        &self,
-        certificate: &X509Ref,
-        issuer: &X509Ref,
-        now: DateTime<Utc>,
-    ) -> Result<DateTime<Utc>, RevocationError> {
-        let name =
-            || ClientCertificate::new(issuer.to_owned()).map_or_else(String::new, |issuer| issuer.subject());
-        let missing = || RevocationError::CrlMissing(name());
-        let scope = Scope::of(certificate).ok_or_else(missing)?;
-        let (mut known, mut outdated) = (None, false);
-        for list in &self.lists {
-            if !list.covers(certificate, &scope) || !list.is_signed_by(issuer) {
-                continue;
-            }
-            // Also a list that ran out, or one of another distribution point, is believed when it says no.
-            if !matches!(
-                list.crl.get_by_serial(certificate.serial_number()),
-                CrlStatus::NotRevoked
-            ) {
-                return Err(RevocationError::Revoked { source_name: "CRL" });
-            }
-            if now > list.next_update + self.grace || list.this_update > now + SKEW {
-                outdated = true;
-            } else if list.is_of(&scope) {
-                known = known.max(Some(list.next_update));
-            }
-        }
-        match (known, outdated) {
-            (Some(until), _) => Ok(until),
-            (None, true) => Err(RevocationError::CrlExpired(name())),
-            (None, false) => Err(missing()),
-        }
-    }
-
-    pub(super) fn nearest_next_update(&self) -> Option<DateTime<Utc>> {
-        self.lists.iter().map(|list| list.next_update).min()
-    }
-
-    pub(super) fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
-        let mut found = Vec::new();
-        for list in &self.lists {
-            let issuer = name_text(list.issuer());
-            if list.next_update < now {
-                found.push(format!(
-                    "the revocation list of {issuer} ran out at {}",
-                    list.next_update
-                ));
-            }
-            if list.this_update > now + SKEW {
-                found.push(format!(
-                    "the revocation list of {issuer} is not valid before {}",
-                    list.this_update
-                ));
-            }
-            if !list.expected {
-                found.push(format!(
-                    "the revocation list of {issuer} is not of a configured client CA; it counts only for \
-                     certificates that come with one of that name which signed it"
-                ));
-            }
-        }
-        found
-    }
-}
-
-fn entries(directory: &Path) -> Result<Vec<PathBuf>, CrlError> {
-    let refuse = |cause: std::io::Error| CrlError::File {
-        path: directory.to_path_buf(),
-        reason: cause.to_string(),
-    };
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).map_err(refuse)? {
-        let path = entry.map_err(refuse)?.path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && path.is_file() {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-fn read(path: &Path, issuers: &[X509]) -> Result<Vec<Crl>, CrlError> {
-    let refuse = |reason: String| CrlError::File {
-        path: path.to_path_buf(),
-        reason,
-    };
-    let bytes = fs::read(path).map_err(|cause| refuse(cause.to_string()))?;
-    checked(&bytes, issuers).map_err(refuse)
 }
 
 /// The lists of a file or an answer, each signed by its CA if we know that.
@@ -374,30 +301,6 @@ pub(super) fn checked(bytes: &[u8], issuers: &[X509]) -> Result<Vec<Crl>, String
         Ok(list)
     });
     checked.collect()
-}
-
-/// Whoever can change what an unprotected URL answers must not bring back an old list, which does not name
-/// those who were revoked since, or have another CA's list in the place of one that is still in force.
-///
-/// # Errors
-/// When a list that is in force has no successor among `lists`.
-pub(super) fn check_succession(lists: &[Crl], kept: &[Crl], now: DateTime<Utc>) -> Result<(), String> {
-    let in_force = kept.iter().filter(|old| old.next_update > now);
-    for old in in_force {
-        let succeeds = |new: &Crl| {
-            same_name(new.issuer(), old.issuer())
-                && new.points == old.points
-                && new.this_update >= old.this_update
-        };
-        if !lists.iter().any(succeeds) {
-            return Err(format!(
-                "it has no list of {} as new as the one at hand, of {}",
-                name_text(old.issuer()),
-                old.this_update
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// The lists of a file: any number in PEM, or one in DER.

@@ -7,10 +7,10 @@ use std::{
 
 use openssl::{
     sha::sha256,
-    x509::{X509, X509Ref},
+    x509::{X509, X509NameRef, X509Ref},
 };
 use platform::{
-    config::{ConfigError, Settings},
+    config::{ConfigError, Sections, Settings},
     x509::{hashes_of_key, name_text, older_name_text, read_name},
 };
 use serde::Deserialize;
@@ -110,7 +110,12 @@ impl DenyList {
         };
         let settings = Settings::load(path, "COUNTERSIGN_DENY_LIST").map_err(refuse)?;
         let entries: Vec<Entry> = settings.typed("denied").map_err(refuse)?.unwrap_or_default();
-        if let Some(unknown) = settings.unknown_keys().first() {
+        let sections = Sections {
+            ours: &["denied"],
+            security: &["denied"],
+            other_variables: true,
+        };
+        if let Some(unknown) = settings.unknown_keys(&sections).first() {
             // A misspelt key would leave somebody in.
             return Err(DenyError::File {
                 path: path.to_path_buf(),
@@ -186,7 +191,17 @@ pub fn subjects(chain: &[X509]) -> Result<Vec<Subject>, RevocationError> {
             hashes_of_key(certificate).ok_or_else(|| cannot(format!("{} cannot be read", whose("key"))))?;
         found.extend(keys.into_iter().map(Subject::Key));
         match serial(certificate) {
-            Some(serial) => found.extend(by_serial(certificate, &serial)),
+            Some(serial) => {
+                // Names are compared without regard to case and blanks when a chain is verified, so a certificate may
+                // write its issuer otherwise than the issuer does itself.
+                let names = chain.get(place + 1).map(|issuer| issuer.subject_name());
+                let names = names.into_iter().chain([certificate.issuer_name()]);
+                for subject in names.flat_map(|name| by_serial(name, &serial)) {
+                    if !found.contains(&subject) {
+                        found.push(subject);
+                    }
+                }
+            }
             None if place > 0 && place + 1 == chain.len() => {}
             None => {
                 return Err(cannot(format!(
@@ -205,11 +220,10 @@ pub fn subjects(chain: &[X509]) -> Result<Vec<Subject>, RevocationError> {
 /// As for [`subjects`].
 pub(super) fn certificate_subjects(certificate: &X509Ref) -> Result<Vec<Subject>, RevocationError> {
     let serial = serial(certificate).ok_or_else(RevocationError::unnamed_serial)?;
-    Ok(by_serial(certificate, &serial))
+    Ok(by_serial(certificate.issuer_name(), &serial))
 }
 
-fn by_serial(certificate: &X509Ref, serial: &str) -> Vec<Subject> {
-    let name = certificate.issuer_name();
+fn by_serial(name: &X509NameRef, serial: &str) -> Vec<Subject> {
     let mut issuers = vec![name_text(name), older_name_text(name)];
     issuers.dedup();
     let subject = |issuer| Subject::Certificate {

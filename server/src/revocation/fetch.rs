@@ -13,10 +13,7 @@ use openssl::sha::sha256;
 use reqwest::{StatusCode, header};
 use tokio::time::Instant;
 
-use super::{
-    Revocation,
-    crl::{CrlSet, check_succession, checked},
-};
+use super::{Revocation, crl::checked, crl_set::check_succession};
 use crate::{app::State, telemetry::metrics};
 
 /// How often the fetcher looks whether a list is due.
@@ -69,11 +66,11 @@ pub async fn follow(state: web::Data<State>) {
             if source.due > Instant::now() {
                 continue;
             }
-            let mut outcome = revocation.fetch(&client, url, source).await;
+            let outcome = revocation.fetch(&client, url, source).await;
             // A reload meanwhile may have read what was kept before.
             let current = Arc::clone(&state.generation.load().revocation);
             if outcome == Ok(true) && !Arc::ptr_eq(&current, &revocation) {
-                outcome = current.read_lists_again().map(|()| true);
+                current.read_lists_again();
             }
             let fetched = outcome.is_ok();
             source.due = Instant::now();
@@ -137,17 +134,16 @@ impl Revocation {
         let kept = kept.and_then(|kept| checked(&kept, &self.issuers).ok());
         check_succession(&lists, &kept.unwrap_or_default(), Utc::now())?;
         keep(&path, &body).map_err(|cause| format!("it cannot be kept as {}: {cause}", path.display()))?;
-        self.read_lists_again()?;
+        self.read_lists_again();
         source.etag = etag;
         Ok(true)
     }
 
-    fn read_lists_again(&self) -> Result<(), String> {
+    fn read_lists_again(&self) {
         if let Some(settings) = &self.settings.crl {
-            let set = CrlSet::load(settings, &self.issuers).map_err(|cause| cause.to_string())?;
+            let set = self.crls.load().with_fetched(settings, &self.issuers);
             self.crls.store(Arc::new(set));
         }
-        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use openssl::x509::X509;
 use platform::{
-    config::{ConfigError, Settings},
+    config::ConfigError,
     tls::ClientTrust,
     x509::{name_text, older_name_text},
 };
@@ -13,10 +13,7 @@ use super::{
     command::{DenyCommandError, Named},
     deny::Subject,
 };
-use crate::{
-    config::{ENVIRONMENT_PREFIX, client_cas},
-    store::Store,
-};
+use crate::{config::client_cas, store::Store};
 
 /// What to tell whoever denied somebody that nothing known is called. Nothing if somebody is.
 pub(super) fn warning(
@@ -56,7 +53,7 @@ fn is_called(certificate: &X509, name: &str) -> bool {
 
 /// The client CAs; nothing if their files cannot be read, which is another matter.
 fn trust(config: &Path) -> Result<Option<ClientTrust>, ConfigError> {
-    let sets = client_cas(&Settings::load(config, ENVIRONMENT_PREFIX)?)?;
+    let sets = client_cas(&crate::config::settings(config)?)?;
     Ok(ClientTrust::load(&sets).ok().filter(|_| !sets.is_empty()))
 }
 

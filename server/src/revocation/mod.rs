@@ -3,6 +3,7 @@
 
 pub mod command;
 mod crl;
+mod crl_set;
 mod deny;
 mod fetch;
 mod known;
@@ -16,12 +17,12 @@ use chrono::{DateTime, Utc};
 use openssl::x509::{X509, X509Ref};
 use platform::config::ConfigError;
 
-pub use crl::CrlError;
+pub use crl_set::CrlError;
 pub use deny::{DenyError, DenyList, Subject, subjects};
 pub use fetch::follow;
 pub use settings::{CrlSettings, Depth, FailPolicy, OcspSettings, RevocationSettings};
 
-use crl::CrlSet;
+use crl_set::CrlSet;
 use ocsp::Responders;
 
 /// What a request does, for the choice between failing open and failing closed.
@@ -59,6 +60,9 @@ pub enum RevocationError {
     /// No list of its issuer is there.
     #[error("no certificate revocation list of {0} is at hand")]
     CrlMissing(String),
+    /// Lists of its issuer are there, none of them about it.
+    #[error("the certificate revocation lists of {0} at hand are about other certificates (another scope)")]
+    CrlOfOthers(String),
     /// The list of its issuer is out of date.
     #[error("the certificate revocation list of {0} is out of date")]
     CrlExpired(String),
@@ -86,6 +90,7 @@ impl RevocationError {
             Self::Revoked { .. } => "certificate_revoked",
             Self::CannotBeTold(_) => "revocation_cannot_be_told",
             Self::CrlMissing(_) => "crl_missing",
+            Self::CrlOfOthers(_) => "crl_of_other_scope",
             Self::CrlExpired(_) => "crl_expired",
             Self::OcspUnavailable(_) => "ocsp_unavailable",
         }
@@ -96,6 +101,10 @@ impl RevocationError {
         match self {
             Self::Revoked { .. } => "ask for a new certificate",
             Self::CannotBeTold(_) => "ask for a certificate with a positive serial number",
+            Self::CrlOfOthers(_) => {
+                "tell whoever runs this server to fetch the CA's other lists too: those at hand are about other sorts of \
+                 certificates, or of other distribution points"
+            }
             Self::CrlMissing(_) | Self::CrlExpired(_) => {
                 "tell whoever runs this server to fetch the CA's current revocation list"
             }
@@ -153,6 +162,20 @@ impl Revocation {
             responders: responders.map_err(SetUpError::Ocsp)?,
             issuers,
         })
+    }
+
+    /// Takes the place of what is in use: no list of a CA goes back to an older one.
+    ///
+    /// # Errors
+    /// When a list would.
+    pub fn succeed(&self, before: &Self, now: DateTime<Utc>) -> Result<(), CrlError> {
+        let Some(settings) = &self.settings.crl else {
+            return Ok(());
+        };
+        let mut crls = CrlSet::clone(&self.crls.load());
+        crls.succeed(&before.crls.load(), settings, &self.issuers, now)?;
+        self.crls.store(Arc::new(crls));
+        Ok(())
     }
 
     /// The files that it was made of.

@@ -6,7 +6,7 @@ mod transport;
 use std::path::Path;
 
 use platform::{
-    config::{ConfigError, Settings, UnknownKey},
+    config::{ConfigError, Sections, Settings},
     logging::{LEVELS, Level},
     tls::TlsError,
 };
@@ -75,8 +75,9 @@ impl Config {
     /// is the same.
     ///
     /// # Errors
-    /// When a key is missing, has a value that is not allowed, or names a file that cannot be used.
-    pub fn read(settings: &Settings) -> Result<Self, RefusedConfig> {
+    /// When a key is missing, has a value that is not allowed, or names a file that cannot be used; or is not known and
+    /// was meant to decide about security, with `strict` any that is not known.
+    pub fn read(settings: &Settings, strict: bool) -> Result<Self, RefusedConfig> {
         let bugsnag = settings.text("reporting.bugsnag.api_key")?.is_some();
         let _ = (
             settings.text("reporting.bugsnag.release_stage")?,
@@ -86,7 +87,8 @@ impl Config {
         let storage = Storage::read(settings)?;
         let policies = [("metadata", SigningPolicy::Metadata), ("any", SigningPolicy::Any)];
         let policy = settings.choice("signing.policy", &policies)?.unwrap_or_default();
-        let mut remarks: Vec<_> = settings.unknown_keys().iter().map(unknown).collect();
+        let unknown = settings.tolerate_unknown_keys(&SECTIONS, strict)?;
+        let mut remarks: Vec<_> = unknown.iter().map(ToString::to_string).collect();
         if bugsnag {
             remarks.push("reporting.bugsnag is not supported and ignored".to_owned());
         }
@@ -99,12 +101,19 @@ impl Config {
     }
 }
 
-fn unknown(found: &UnknownKey) -> String {
-    match &found.nearest {
-        Some(nearest) => format!("unknown key {} is ignored; did you mean {nearest}?", found.key),
-        None => format!("unknown key {} is ignored", found.key),
-    }
-}
+/// What unknown keys may mean here. Other variables hold passphrases.
+const SECTIONS: Sections = Sections {
+    ours: &["signing"],
+    security: &[
+        "server.allowed_clients",
+        "server.client_ca_file",
+        "server.tls_cert_file",
+        "server.tls_key_file",
+        "signing",
+        "storage.default_alias",
+    ],
+    other_variables: true,
+};
 
 #[cfg(test)]
 mod tests;

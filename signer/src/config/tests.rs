@@ -39,7 +39,7 @@ impl Fixture {
                 .find(|(name, _)| *name == key)
                 .map(|(_, value)| (*value).to_owned())
         });
-        Config::read(&settings)
+        Config::read(&settings, false)
     }
 
     fn refusal(&self, tree: Value) -> String {

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use platform::config::{ConfigError, Settings};
+use platform::config::ConfigError;
 use tuf::{Gun, GunError};
 
 use super::{Action, Asking, Policy};
-use crate::config::ENVIRONMENT_PREFIX;
 
 /// Why nothing can be said.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +46,7 @@ pub struct Options {
 /// # Errors
 /// When the configuration or the question is refused.
 pub fn run(options: &Options) -> Result<bool, PolicyTestError> {
-    let settings = Settings::load(&options.config, ENVIRONMENT_PREFIX)?;
+    let settings = crate::config::settings(&options.config)?;
     if let Some(gun) = &options.gun {
         Gun::parse(gun).map_err(|cause| PolicyTestError::Gun(gun.clone(), cause))?;
     }

@@ -1,0 +1,303 @@
+//! The revocation lists at hand: where they are from, what they say of a certificate, and what may take their place.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use openssl::x509::{X509, X509Ref};
+use platform::{tls::ClientCertificate, x509::name_text};
+
+use super::{
+    RevocationError,
+    crl::{Crl, Scope, checked, same_name},
+    settings::CrlSettings,
+};
+
+/// How far the CA's clock may be ahead of ours.
+const SKEW: TimeDelta = TimeDelta::minutes(5);
+
+/// Why a list cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CrlError {
+    /// The file or directory cannot be read.
+    #[error("the revocation list {}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A list in use has no successor: whoever it revokes would be let in again.
+    #[error(
+        "{} has {found} of {issuer}, and the one in use is of {edition}: put a current list there; only a restart, or \
+         taking it out of the configuration, goes back", place.display()
+    )]
+    GoesBack {
+        /// The configured file or directory.
+        place: PathBuf,
+        /// What is there.
+        found: String,
+        /// Whose list it is.
+        issuer: String,
+        /// Which one is in use.
+        edition: String,
+    },
+}
+
+/// Where a list is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Origin {
+    /// A file, or a directory of files, of the configuration.
+    Configured(PathBuf),
+    /// An address that it was fetched from.
+    Fetched(String),
+}
+
+#[derive(Clone)]
+struct Held {
+    origin: Origin,
+    list: Arc<Crl>,
+}
+
+/// Every list at hand.
+#[derive(Clone, Default)]
+pub(super) struct CrlSet {
+    lists: Vec<Held>,
+    grace: TimeDelta,
+}
+
+impl CrlSet {
+    /// Reads every configured list, and those that were fetched before.
+    ///
+    /// # Errors
+    /// When one cannot be read, or its signature is wrong.
+    pub(super) fn load(settings: &CrlSettings, issuers: &[X509]) -> Result<Self, CrlError> {
+        let mut lists = Vec::new();
+        let mut hold = |place: &PathBuf, found: Vec<Crl>| {
+            lists.extend(found.into_iter().map(|list| Held {
+                origin: Origin::Configured(place.clone()),
+                list: Arc::new(list),
+            }));
+        };
+        for path in &settings.files {
+            hold(path, read(path, issuers)?);
+        }
+        for directory in &settings.directories {
+            for path in entries(directory)? {
+                hold(directory, read(&path, issuers)?);
+            }
+        }
+        let mut set = Self {
+            lists,
+            grace: TimeDelta::from_std(settings.grace).unwrap_or_default(),
+        };
+        set.read_fetched(settings, issuers);
+        Ok(set)
+    }
+
+    /// The same configured lists, with those that are kept of fetched ones read again.
+    pub(super) fn with_fetched(&self, settings: &CrlSettings, issuers: &[X509]) -> Self {
+        let mut set = self.clone();
+        set.lists
+            .retain(|held| matches!(held.origin, Origin::Configured(_)));
+        set.read_fetched(settings, issuers);
+        set.keep_newest(self, settings);
+        set
+    }
+
+    /// What was fetched is a cache: a file in it that is damaged is fetched again.
+    fn read_fetched(&mut self, settings: &CrlSettings, issuers: &[X509]) {
+        for url in &settings.urls {
+            let Some(directory) = &settings.kept else { continue };
+            let path = super::fetch::kept_as(directory, url);
+            match path.exists().then(|| read(&path, issuers)).transpose() {
+                Ok(found) => self.lists.extend(found.into_iter().flatten().map(|list| Held {
+                    origin: Origin::Fetched(url.clone()),
+                    list: Arc::new(list),
+                })),
+                Err(reason) => {
+                    tracing::warn!(url, %reason, "a revocation list kept from before cannot be used")
+                }
+            }
+        }
+    }
+
+    /// Takes the place of the lists in use: what was fetched goes on where it is newer than what is kept on disk.
+    ///
+    /// # Errors
+    /// When a configured list would go back to an older edition, or to none, and is still configured.
+    pub(super) fn succeed(
+        &mut self,
+        before: &Self,
+        settings: &CrlSettings,
+        issuers: &[X509],
+        now: DateTime<Utc>,
+    ) -> Result<(), CrlError> {
+        for held in &before.lists {
+            let Origin::Configured(place) = &held.origin else {
+                continue;
+            };
+            let old = &held.list;
+            let configured = settings.files.contains(place) || settings.directories.contains(place);
+            // A CA that is trusted no longer has nobody to let in again.
+            let trusted = |issuer: &X509| same_name(issuer.subject_name(), old.issuer());
+            if !configured || (old.expected && !issuers.iter().any(trusted)) {
+                continue;
+            }
+            let editions = || self.lists.iter().filter(|new| new.list.is_edition_of(old));
+            if editions().any(|new| !new.list.is_older_than(old)) {
+                continue;
+            }
+            let found = match editions().map(|new| new.list.edition()).max() {
+                Some(edition) => format!("an older list, of {edition},"),
+                None if old.next_update > now => "no list".to_owned(),
+                None => continue,
+            };
+            return Err(CrlError::GoesBack {
+                place: place.clone(),
+                found,
+                issuer: name_text(old.issuer()),
+                edition: old.edition(),
+            });
+        }
+        self.keep_newest(before, settings);
+        Ok(())
+    }
+
+    fn keep_newest(&mut self, before: &Self, settings: &CrlSettings) {
+        for held in &before.lists {
+            let Origin::Fetched(url) = &held.origin else {
+                continue;
+            };
+            let is_at_least =
+                |new: &Held| new.list.is_edition_of(&held.list) && !new.list.is_older_than(&held.list);
+            if settings.urls.contains(url) && !self.lists.iter().any(is_at_least) {
+                self.lists.push(held.clone());
+            }
+        }
+    }
+
+    /// Until when it is known that a certificate is not revoked.
+    ///
+    /// # Errors
+    /// When it is revoked, or no list says.
+    pub(super) fn check(
+        &self,
+        certificate: &X509Ref,
+        issuer: &X509Ref,
+        now: DateTime<Utc>,
+    ) -> Result<DateTime<Utc>, RevocationError> {
+        let name =
+            || ClientCertificate::new(issuer.to_owned()).map_or_else(String::new, |issuer| issuer.subject());
+        let missing = || RevocationError::CrlMissing(name());
+        let scope = Scope::of(certificate).ok_or_else(missing)?;
+        let (mut known, mut outdated, mut elsewhere) = (None, false, false);
+        for list in self.lists.iter().map(|held| &held.list) {
+            if !same_name(certificate.issuer_name(), list.issuer()) || !list.is_signed_by(issuer) {
+                continue;
+            }
+            if !list.covers(&scope) {
+                elsewhere = true;
+                continue;
+            }
+            // Also a list that ran out, or one of another distribution point, is believed when it says no.
+            if list.revokes(certificate) {
+                return Err(RevocationError::Revoked { source_name: "CRL" });
+            }
+            if !list.is_of(&scope) {
+                elsewhere = true;
+            } else if now > list.next_update + self.grace || list.this_update > now + SKEW {
+                outdated = true;
+            } else {
+                known = known.max(Some(list.next_update));
+            }
+        }
+        match known {
+            Some(until) => Ok(until),
+            None if outdated => Err(RevocationError::CrlExpired(name())),
+            None if elsewhere => Err(RevocationError::CrlOfOthers(name())),
+            None => Err(missing()),
+        }
+    }
+
+    pub(super) fn nearest_next_update(&self) -> Option<DateTime<Utc>> {
+        self.lists.iter().map(|held| held.list.next_update).min()
+    }
+
+    pub(super) fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
+        let mut found = Vec::new();
+        for list in self.lists.iter().map(|held| &held.list) {
+            let issuer = name_text(list.issuer());
+            if list.next_update < now {
+                found.push(format!(
+                    "the revocation list of {issuer} ran out at {}",
+                    list.next_update
+                ));
+            }
+            if list.this_update > now + SKEW {
+                found.push(format!(
+                    "the revocation list of {issuer} is not valid before {}",
+                    list.this_update
+                ));
+            }
+            if !list.expected {
+                found.push(format!(
+                    "the revocation list of {issuer} is not of a configured client CA; it counts only for \
+                     certificates that come with one of that name which signed it"
+                ));
+            }
+        }
+        found
+    }
+}
+
+/// Whoever can change what an unprotected URL answers must not bring back an old list, which does not name
+/// those who were revoked since, or have another CA's list in the place of one that is still in force.
+///
+/// # Errors
+/// When a list that is in force has no successor among `lists`.
+pub(super) fn check_succession(lists: &[Crl], kept: &[Crl], now: DateTime<Utc>) -> Result<(), String> {
+    let in_force = kept.iter().filter(|old| old.next_update > now);
+    for old in in_force {
+        let succeeds = |new: &Crl| new.is_edition_of(old) && !new.is_older_than(old);
+        if !lists.iter().any(succeeds) {
+            return Err(format!(
+                "it has no list of {} as new as the one at hand, of {}",
+                name_text(old.issuer()),
+                old.edition()
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn entries(directory: &Path) -> Result<Vec<PathBuf>, CrlError> {
+    let refuse = |cause: std::io::Error| CrlError::File {
+        path: directory.to_path_buf(),
+        reason: cause.to_string(),
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).map_err(refuse)? {
+        let path = entry.map_err(refuse)?.path();
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.is_file() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn read(path: &Path, issuers: &[X509]) -> Result<Vec<Crl>, CrlError> {
+    let refuse = |reason: String| CrlError::File {
+        path: path.to_path_buf(),
+        reason,
+    };
+    let bytes = fs::read(path).map_err(|cause| refuse(cause.to_string()))?;
+    checked(&bytes, issuers).map_err(refuse)
+}

@@ -4,6 +4,7 @@ pub mod args;
 pub mod config;
 pub mod database;
 pub mod descriptors;
+pub mod files;
 pub mod logging;
 pub mod pki;
 pub mod progress;

@@ -331,3 +331,32 @@ fn client_dirs_knows_a_server_that_is_not_the_one_the_ca_vouches_for() {
         .says("was not asked")
         .says("would write");
 }
+
+/// As Windows programs write it.
+fn mark(path: &Path) {
+    let text = fs::read(path).unwrap();
+    fs::write(path, [b"\xef\xbb\xbf", text.as_slice()].concat()).unwrap();
+}
+
+#[test]
+fn a_byte_order_mark_is_not_handed_on_to_programs_that_do_not_know_it() {
+    for way in WAYS {
+        let person = Person::new(way, "alice");
+        let copy = |from: &Path, name: &str| {
+            let to = person.path(name);
+            fs::copy(from, &to).unwrap();
+            mark(&to);
+            to
+        };
+        let files = ClientFiles {
+            certificate: copy(&person.files.certificate, "marked.pem"),
+            key: copy(&person.files.key, "marked-key.pem"),
+            ca: copy(&person.files.ca, "marked-ca.pem"),
+        };
+        person.run_with(&files, &[]).ok();
+        for name in ["client.cert", "client.key", "ca.crt"] {
+            let written = fs::read(person.tls().join(name)).unwrap();
+            assert!(written.starts_with(b"-----BEGIN"), "{way:?}: {name}");
+        }
+    }
+}

@@ -525,3 +525,43 @@ fn with_the_memory_backend_everything_works_until_the_end() {
     let root = "/v2/reg/app/_trust/tuf/root.json";
     client.get(root).refuses(404, "METADATA_NOT_FOUND");
 }
+
+#[test]
+fn files_with_a_byte_order_mark_are_read_and_utf16_is_named() {
+    let prepared = TestServer::builder().prepare();
+    let text = fs::read(prepared.path().join("server.json")).unwrap();
+    let mark = |content: &[u8]| [b"\xef\xbb\xbf", content].concat();
+    for name in [
+        "server.json",
+        "pki/ca.pem",
+        "pki/server.pem",
+        "pki/server-key.pem",
+    ] {
+        let path = prepared.path().join(name);
+        let content = fs::read(&path).unwrap();
+        fs::write(&path, mark(&content)).unwrap();
+    }
+    let (code, output) = run(
+        SERVER,
+        prepared.path(),
+        &["check-config", "--config", "server.json"],
+    );
+    assert_eq!(code, Some(0), "{output}");
+    let wide: Vec<u8> = String::from_utf8(text)
+        .unwrap()
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    fs::write(
+        prepared.path().join("server.json"),
+        [b"\xff\xfe", wide.as_slice()].concat(),
+    )
+    .unwrap();
+    let (code, output) = run(
+        SERVER,
+        prepared.path(),
+        &["check-config", "--config", "server.json"],
+    );
+    assert_eq!(code, Some(1), "{output}");
+    one_line(&output, &["server.json", "UTF-16; save it as UTF-8"]);
+}

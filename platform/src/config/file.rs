@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::ConfigError;
 
 pub(super) fn read(path: &Path) -> Result<Value, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read {
+    let text = crate::files::read_to_string(path).map_err(|cause| ConfigError::Read {
         path: path.to_path_buf(),
         cause,
     })?;

@@ -10,7 +10,7 @@ use openssl::{
 use super::TlsError;
 
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|cause| refuse(what, path, cause.to_string()))
+    crate::files::read(path).map_err(|cause| refuse(what, path, cause.to_string()))
 }
 
 pub(super) fn refuse(what: &'static str, path: &Path, reason: impl Into<String>) -> TlsError {

@@ -81,7 +81,7 @@ impl KeyFile {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
-    std::fs::read(path).map_err(|cause| KeyFileError::Read {
+    platform::files::read(path).map_err(|cause| KeyFileError::Read {
         path: path.to_path_buf(),
         cause,
     })

@@ -115,7 +115,7 @@ pub fn run(options: &Options) -> Result<(), SetUpError> {
         pair.common_name.as_deref().unwrap_or("(none)"),
         pair.not_after
     );
-    let ca_pem = fs::read(&options.ca).map_err(|cause| failed(&options.ca, cause))?;
+    let ca_pem = platform::files::read(&options.ca).map_err(|cause| failed(&options.ca, cause))?;
     let authorities = X509::stack_from_pem(&ca_pem).unwrap_or_default();
     if authorities.is_empty() {
         return Err(SetUpError::Ca(options.ca.clone()));

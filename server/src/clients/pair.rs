@@ -61,9 +61,9 @@ pub enum PairError {
 
 /// A certificate with its intermediates, and its key.
 pub struct Pair {
-    /// The file of the certificate as it is.
+    /// The file of the certificate as it is, but for a byte order mark.
     pub certificate_pem: Vec<u8>,
-    /// The file of the key as it is.
+    /// The file of the key as it is, but for a byte order mark.
     pub key_pem: Vec<u8>,
     /// The certificate, then its intermediates.
     pub chain: Vec<X509>,
@@ -136,7 +136,7 @@ fn is_for_clients(certificate: &X509) -> bool {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, PairError> {
-    std::fs::read(path).map_err(|cause| PairError::File {
+    platform::files::read(path).map_err(|cause| PairError::File {
         path: path.to_path_buf(),
         cause,
     })

@@ -63,6 +63,21 @@ case $home in /*) ;; *) home=$PWD/$home ;; esac
 for file in "$cert" "$key"; do
     [ -r "$file" ] || fail "$file cannot be read"
 done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+# Docker and notary cannot read the byte order mark that Windows programs put before the text.
+# without_mark FILE NAME: FILE, or a copy without it; NAME is that of the copy.
+without_mark() {
+    if [ "$(head -c 3 "$1" | od -An -tx1 | tr -d ' \n')" = efbbbf ]; then
+        (umask 077 && tail -c +4 "$1" >"$work/$2")
+        printf '%s\n' "$work/$2"
+    else
+        printf '%s\n' "$1"
+    fi
+}
+cert=$(without_mark "$cert" cert.pem)
+key=$(without_mark "$key" key.pem)
 grep -q 'BEGIN CERTIFICATE' "$cert" || fail "$cert is no certificate in PEM; if it is the key, give the certificate first"
 grep -q 'PRIVATE KEY' "$key" || fail "$key is no private key in PEM"
 if grep -q 'ENCRYPTED' "$key"; then
@@ -90,9 +105,6 @@ else
     say 'warning: there is no openssl here, so certificate and key were not checked'
 fi
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
 server_ca >"$work/ca.pem"
 
 if have curl; then

@@ -20,7 +20,8 @@ const BROKEN_REMOVAL: u64 = 26;
 /// The certificates of a CA file.
 pub(super) fn authorities(path: &Path) -> Result<Vec<X509>, Finding> {
     let fix = "fetch the server's CA: curl -k https://HOST:PORT/ca -o ca.crt, and compare its fingerprint with the server's log";
-    let pem = fs::read(path).map_err(|cause| Finding::broken(format!("{}: {cause}", path.display()), fix))?;
+    let pem = platform::files::read(path)
+        .map_err(|cause| Finding::broken(format!("{}: {cause}", path.display()), fix))?;
     let found = X509::stack_from_pem(&pem).unwrap_or_default();
     if found.is_empty() {
         return Err(

@@ -189,7 +189,7 @@ fn certificates(path: &std::path::Path) -> Result<Vec<X509>, WhoamiError> {
         path: path.to_path_buf(),
         reason,
     };
-    let pem = std::fs::read(path).map_err(|cause| refused(cause.to_string()))?;
+    let pem = platform::files::read(path).map_err(|cause| refused(cause.to_string()))?;
     let found = X509::stack_from_pem(&pem).map_err(|cause| refused(cause.to_string()))?;
     if found.is_empty() {
         let reason = "it holds no PEM certificate (-----BEGIN CERTIFICATE-----)";

@@ -106,7 +106,7 @@ pub fn open(directory: &Directory, passphrase: Option<&[u8]>) -> Result<Issued, 
 /// When the file cannot be read, or is empty.
 pub fn passphrase(file: Option<&Path>) -> Result<Option<Vec<u8>>, IssuingError> {
     let Some(path) = file else { return Ok(None) };
-    let text = fs::read_to_string(path).map_err(|cause| file_error(path, cause))?;
+    let text = platform::files::read_to_string(path).map_err(|cause| file_error(path, cause))?;
     let line = text.trim_end_matches(['\r', '\n']);
     if line.is_empty() {
         return Err(IssuingError::Passphrase {

@@ -178,7 +178,7 @@ pub fn run_bundle(command: &BundleCommand) -> Result<(), IssuingError> {
             let (directory, issuer) = authority.open()?;
             check_days(&issuer, *days)?;
             let server_ca = match server_ca {
-                Some(path) => std::fs::read(path).map_err(|cause| files::file_error(path, cause))?,
+                Some(path) => platform::files::read(path).map_err(|cause| files::file_error(path, cause))?,
                 None => issuer.certificate_pem()?,
             };
             let target = Directory::make(out)?;

@@ -40,7 +40,7 @@ impl Directory {
 
     pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, IssuingError> {
         let path = self.path.join(name);
-        fs::read(&path).map_err(|cause| file_error(&path, cause))
+        platform::files::read(&path).map_err(|cause| file_error(&path, cause))
     }
 
     /// Writes a file that everyone may read, unless it is there.

@@ -103,6 +103,7 @@ impl<R: BufRead> Reader<R> {
             left: 0,
             repositories: 0,
         };
+        reader.skip_mark()?;
         match reader.line()? {
             Line::Header {
                 format,
@@ -113,6 +114,16 @@ impl<R: BufRead> Reader<R> {
             )),
             _ => Err("line 1: this is not an export".to_owned()),
         }
+    }
+
+    /// A byte order mark, which an editor may have put there.
+    fn skip_mark(&mut self) -> Result<(), String> {
+        const MARK: &[u8] = "\u{feff}".as_bytes();
+        let begin = self.input.fill_buf().map_err(|cause| cause.to_string())?;
+        if begin.starts_with(MARK) {
+            self.input.consume(MARK.len());
+        }
+        Ok(())
     }
 
     /// The next repository, whatever is left of the one before; nothing at the end.

@@ -1,7 +1,6 @@
 //! Another Notary v1 server, read over its API.
 
 use std::{
-    fs,
     io::Read,
     path::{Path, PathBuf},
     time::Duration,
@@ -183,7 +182,7 @@ fn identity(certificate: &Path, key: &Path) -> Result<reqwest::Identity, String>
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|cause| wrong(path, cause))
+    platform::files::read(path).map_err(|cause| wrong(path, cause))
 }
 
 fn wrong(path: &Path, reason: impl std::fmt::Display) -> String {

@@ -235,7 +235,7 @@ impl Who {
             path: path.to_path_buf(),
             reason: reason.to_owned(),
         };
-        let pem = std::fs::read(path).map_err(|cause| refuse(&cause.to_string()))?;
+        let pem = platform::files::read(path).map_err(|cause| refuse(&cause.to_string()))?;
         let certificates = X509::stack_from_pem(&pem).unwrap_or_default();
         let certificate = certificates
             .first()

@@ -298,6 +298,6 @@ fn read(path: &Path, issuers: &[X509]) -> Result<Vec<Crl>, CrlError> {
         path: path.to_path_buf(),
         reason,
     };
-    let bytes = fs::read(path).map_err(|cause| refuse(cause.to_string()))?;
+    let bytes = platform::files::read(path).map_err(|cause| refuse(cause.to_string()))?;
     checked(&bytes, issuers).map_err(refuse)
 }

@@ -133,6 +133,8 @@ fn take<'a>(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn certificate(text: &str) -> Result<Option<&str>, &'static str> {
@@ -246,6 +248,28 @@ mod tests {
             "URI=x;Cert=\"a\"",
         ] {
             assert!(certificate(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        /// Whatever URIs and DNS names a certificate has, and whatever its client wrote in front of the proxy's element.
+        #[test]
+        fn whatever_stands_in_a_value_it_is_bobs_certificate_or_none(
+            sent in "[ -~]{0,24}",
+            uris in proptest::collection::vec("(,|;|=|\"|\\\\| |[a-c]|Cert=|Hash=|Chain=|URI=|\"alice\"){0,8}", 0..3),
+            names in proptest::collection::vec("(,|;|=|\"|\\\\|[a-c]|Cert=\"alice\"){0,6}", 0..2),
+        ) {
+            let mut own = "By=spiffe://proxy;Hash=aa;Cert=\"bob\";Chain=\"bob\";Subject=\"CN=bob,Cert=\\\"alice\\\"\"".to_owned();
+            for uri in &uris {
+                own.push_str(&format!(";URI={uri}"));
+            }
+            for name in &names {
+                own.push_str(&format!(";DNS={name}"));
+            }
+            for header in [own.clone(), format!("{sent},{own}")] {
+                let read = certificate(&header);
+                prop_assert!(read.is_err() || read == Ok(Some("bob")), "{}: {:?}", header, read);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -105,7 +105,7 @@ impl Hash {
 
 /// The lines of a file that say something, with their numbers.
 fn read(path: &Path) -> Result<Vec<(usize, String)>, PasswordFileError> {
-    let text = fs::read_to_string(path).map_err(|cause| PasswordFileError::Read {
+    let text = platform::files::read_to_string(path).map_err(|cause| PasswordFileError::Read {
         path: path.to_path_buf(),
         cause,
     })?;

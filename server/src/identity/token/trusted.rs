@@ -36,7 +36,7 @@ pub(super) struct TrustedKeys {
 impl TrustedKeys {
     pub(super) fn read(path: &Path) -> Result<Self, BundleError> {
         let unusable = |cause: openssl::error::ErrorStack| BundleError::Certificates(cause.to_string());
-        let certificates = X509::stack_from_pem(&std::fs::read(path)?).map_err(unusable)?;
+        let certificates = X509::stack_from_pem(&platform::files::read(path)?).map_err(unusable)?;
         if certificates.is_empty() {
             return Err(BundleError::Certificates("it holds no PEM certificate".into()));
         }

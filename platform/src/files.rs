@@ -1,0 +1,56 @@
+//! Files that people write. Windows programs put a byte order mark before the text, which some readers take for a part
+//! of it: it is taken away here, once for everything, also before a file is handed on to programs that do not know it.
+
+use std::{fs, io, path::Path};
+
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
+const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
+/// The content of a file, without a byte order mark.
+///
+/// # Errors
+/// When it cannot be read, or is UTF-16.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    without_mark(fs::read(path)?)
+}
+
+/// The text of a file, without a byte order mark.
+///
+/// # Errors
+/// When it cannot be read, or is not UTF-8.
+pub fn read_to_string(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8"))
+}
+
+/// The same for content that is at hand.
+///
+/// # Errors
+/// When it is UTF-16.
+pub fn without_mark(mut content: Vec<u8>) -> io::Result<Vec<u8>> {
+    if UTF16_MARKS.iter().any(|mark| content.starts_with(mark)) {
+        let reason = "it is text in UTF-16; save it as UTF-8";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
+    if content.starts_with(UTF8_MARK) {
+        content.drain(..UTF8_MARK.len());
+    }
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_taken_away_and_utf16_is_named() {
+        assert_eq!(without_mark(b"\xef\xbb\xbftext".to_vec()).unwrap(), b"text");
+        assert_eq!(
+            without_mark(b"text\xef\xbb\xbf".to_vec()).unwrap(),
+            b"text\xef\xbb\xbf"
+        );
+        assert_eq!(without_mark(Vec::new()).unwrap(), b"");
+        let refused = without_mark(b"\xff\xfet\0".to_vec()).unwrap_err();
+        assert!(refused.to_string().contains("save it as UTF-8"));
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::{process::Command, thread};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{Finished, Response, TestServer, process::wait_until, publisher::Publisher};
 
 const GUN: &str = "reg/app";
@@ -68,11 +68,18 @@ fn a_push_made_for_a_repository_does_not_land_in_another_of_its_name() {
     alice.delete(&format!("/v2/{GUN}/_trust/tuf/")).ok();
     let publisher = Publisher::new(&alice, GUN, GUN);
     publisher.publish_first(&alice, GUN);
+    // An import asks the signer, which stands still meanwhile; without one nobody is asked.
+    let mut without_signer: Value =
+        serde_json::from_slice(&std::fs::read(server.path().join("server.json")).unwrap()).unwrap();
+    without_signer["trust_service"] = json!({"type": "local"});
+    let config = server.path().join("without-signer.json");
+    std::fs::write(&config, without_signer.to_string()).unwrap();
     // The other one has the same versions of everything, and other keys.
     let targets = publisher.targets_file(2);
     let refused = publish_while(&server, &[("targets", &targets)], || {
         alice.delete(&format!("/v2/{GUN}/_trust/tuf/")).ok();
-        server.operate("import", [file]).ok();
+        let import = ["--config", config.to_str().unwrap(), file];
+        server.run_server_program("import", import).ok();
     });
     assert_eq!(refused.status, 400, "{}", refused.text());
     let stored = server.stored();

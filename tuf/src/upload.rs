@@ -100,14 +100,12 @@ impl Upload {
     /// The roles that the stored snapshot names, and an uploaded one does not, or otherwise.
     fn named_otherwise(&self, stored: Option<&Document>) -> Vec<RoleName> {
         let named = |document: &Envelope| SnapshotBody::read(document).map(|body| body.meta);
-        let uploaded = self
-            .parts
-            .get(&RoleName::Snapshot)
-            .map(|part| named(&part.document));
-        let stored =
-            stored.map(|stored| Envelope::parse(&stored.bytes).and_then(|document| named(&document)));
+        let (Some(uploaded), Some(stored)) = (self.parts.get(&RoleName::Snapshot), stored) else {
+            return Vec::new();
+        };
         // What cannot be read names nothing; the check says so.
-        let (Some(Ok(uploaded)), Some(Ok(stored))) = (uploaded, stored) else {
+        let stored = Envelope::parse(&stored.bytes).and_then(|document| named(&document));
+        let (Ok(uploaded), Ok(stored)) = (named(&uploaded.document), stored) else {
             return Vec::new();
         };
         let differs = |(name, meta): &(&String, &FileMeta)| uploaded.get(*name) != Some(*meta);

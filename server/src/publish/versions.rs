@@ -27,18 +27,21 @@ pub(super) fn judge(
     let mut replaced = BTreeSet::new();
     for (role, version) in versions {
         let last = highest.get(role).filter(|last| i64::from(last.get()) >= *version);
-        let is_trusted = current
-            .targets
-            .get(role)
-            .is_some_and(|current| checked.trusts(role, &current.bytes));
+        let is_trusted = || {
+            let current = current.targets.get(role);
+            current.is_some_and(|current| checked.trusts(role, &current.bytes))
+        };
         match (role, last) {
             (RoleName::Delegation(_), last) => {
-                let makes_room = delegation(store, gun, role, *version, is_trusted, checked)?;
-                if makes_room && last.is_some() {
+                let goes_on = last.map(|_| is_trusted());
+                delegation(store, gun, role, *version, goes_on, checked)?;
+                if last.is_some() {
                     replaced.insert(role.clone());
                 }
             }
-            (RoleName::Targets, Some(last)) if !is_trusted => return Err(continued(*version, *last).into()),
+            (RoleName::Targets, Some(last)) if !is_trusted() => {
+                return Err(continued(*version, *last).into());
+            }
             (_, Some(_)) => return Err(PublishError::Conflict),
             (_, None) => {}
         }
@@ -46,26 +49,32 @@ pub(super) fn judge(
     Ok(replaced)
 }
 
-/// Whether whatever is stored of a delegation with this version or a higher one makes room.
+/// Judges the version of a delegation: whatever is stored of it with this version or a higher one has to make room.
+/// `goes_on` is nothing if there was no such document a moment ago, or else whether the keys in force verify the current
+/// one.
 fn delegation(
     store: &Store,
     gun: &Gun,
     role: &RoleName,
     version: i64,
-    is_trusted: bool,
+    goes_on: Option<bool>,
     checked: &CheckedUpdate,
-) -> Result<bool, PublishError> {
+) -> Result<(), PublishError> {
     let any = |set_aside, wanted: &dyn Fn(&[u8]) -> bool| {
         let found = store.any_document(gun, role, version, set_aside, wanted);
         found.map_err(|cause: StoreError| PublishError::from(ServiceError::from(cause)))
     };
-    if is_trusted && any(false, &|stored| checked.trusts(role, stored))? {
+    if goes_on == Some(true) && any(false, &|stored| checked.trusts(role, stored))? {
+        return Err(PublishError::Conflict);
+    }
+    // Somebody published the very same at this moment.
+    if goes_on.is_none() && any(false, &|stored| checked.repeats(role, stored))? {
         return Err(PublishError::Conflict);
     }
     if any(true, &|stored| checked.repeats(role, stored))? {
         return Err(repeated(role, version).into());
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Somebody took a document that was published before, which needs no key, to take readers back to it.

@@ -158,7 +158,7 @@ async fn unknown_keys_are_told_apart_from_failures() {
 }
 
 #[tokio::test]
-async fn with_another_passphrase_keys_are_refused_and_health_says_so() {
+async fn with_another_passphrase_keys_are_unavailable_and_health_says_so() {
     let pki = Pki::new();
     let signer = Signer::start(&pki, Setup::default()).await;
     let client = pki.client(signer.port, Some("notary-server"));
@@ -177,11 +177,11 @@ async fn with_another_passphrase_keys_are_refused_and_health_says_so() {
     let client = pki.client(signer.port, Some("notary-server"));
     assert!(matches!(
         client.key_info(key.id()).await,
-        Err(SigningError::Refused(_))
+        Err(SigningError::Unavailable(_))
     ));
     assert!(matches!(
         client.sign(None, &key, &timestamp(1)).await,
-        Err(SigningError::Refused(_))
+        Err(SigningError::Unavailable(_))
     ));
     assert!(matches!(client.health().await, Err(SigningError::Unavailable(_))));
     signer.stop().await;

@@ -146,6 +146,38 @@ async fn a_missing_passphrase_is_reported_but_does_not_prevent_the_start() {
     assert!(program.wait_for("NOTARY_SIGNER_TIMESTAMP_1").contains("ERROR"));
     let client = pki.client(program.port(), Some("notary-server"));
     assert!(matches!(client.health().await, Err(SigningError::Unavailable(_))));
+    // What the trust server answers as 503: once the passphrase is set, the same call succeeds.
+    let gun = Gun::parse("example.com/app").unwrap();
+    let made = client
+        .create_key(&gun, &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
+        .await;
+    assert!(matches!(made, Err(SigningError::Unavailable(_))), "{made:?}");
+}
+
+#[tokio::test]
+async fn keys_that_no_passphrase_opens_are_unavailable_and_not_lost() {
+    let pki = Pki::new();
+    let gun = Gun::parse("example.com/app").unwrap();
+    let mut program = Program::start(&pki, CONFIGURATION, Some("testpassword"));
+    let client = pki.client(program.port(), Some("notary-server"));
+    let key = client
+        .create_key(&gun, &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
+        .await
+        .unwrap();
+    drop(program);
+    for passphrase in [None, Some("another one")] {
+        let mut program = Program::start(&pki, CONFIGURATION, passphrase);
+        let client = pki.client(program.port(), Some("notary-server"));
+        let signed = client.sign(None, &key, &timestamp(1)).await;
+        assert!(
+            matches!(signed, Err(SigningError::Unavailable(_))),
+            "{passphrase:?}: {signed:?}"
+        );
+        assert!(client.health().await.is_err(), "{passphrase:?}");
+    }
+    let mut program = Program::start(&pki, CONFIGURATION, Some("testpassword"));
+    let client = pki.client(program.port(), Some("notary-server"));
+    client.sign(None, &key, &timestamp(1)).await.unwrap();
 }
 
 #[test]

@@ -146,6 +146,27 @@ fn nor_where_a_notary_signer_does_not_say_whose_its_keys_are() {
             .signer_programs(Programs::Notarys)
             .start();
         attack(&server);
+
+        // Nor where nobody remembers what was handed out: a key that has signed is not ours to tell whose it is, and
+        // one that waits is given again to whoever asks for the same.
+        let client = server.client("carol");
+        let gun = "carol/app";
+        let publisher = Publisher::new(&client, gun, gun);
+        server.execute(Whose::Server, "DELETE FROM server_keys");
+        for role in ["snapshot", "timestamp"] {
+            let mut bad = publisher.clone();
+            match role {
+                "snapshot" => bad.snapshot = SnapshotKey::Servers(named(&client, VICTIM, role)),
+                _ => bad.timestamp = named(&client, VICTIM, role),
+            }
+            client
+                .publish(
+                    gun,
+                    &[("root", &bad.root_file(1)), ("targets", &bad.targets_file(1))],
+                )
+                .rejects("ErrBadRoot", &format!("the {role} key "));
+        }
+        publisher.publish_first(&client, gun);
     }
 }
 
@@ -261,4 +282,36 @@ fn where_a_notary_server_counted_it_three_times_the_repository_goes_on_and_is_re
             .ok();
         server.operate("check", [GUN]).ok().does_not_say("weak");
     }
+}
+
+#[test]
+fn an_import_brings_no_key_of_another_repository() {
+    let server = TestServer::start();
+    let alice = server.client("alice");
+    Publisher::new(&alice, VICTIM, VICTIM).publish_first(&alice, VICTIM);
+    let timestamp = named(&alice, VICTIM, "timestamp");
+
+    // Another server, whose signer does not have the key, takes it for the publisher's.
+    let elsewhere = TestServer::start();
+    let bob = elsewhere.client("bob");
+    let publisher = Publisher::new(&bob, GUN, GUN);
+    let mut root = publisher.root(1);
+    let id = tests::publisher::key_id(&timestamp);
+    root["keys"][&id] = timestamp;
+    root["roles"]["timestamp"]["keyids"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!(id));
+    let root = sign(&root, &[&publisher.root]);
+    let targets = publisher.targets_file(1);
+    bob.publish(GUN, &[("root", &root), ("targets", &targets)]).ok();
+    let file = elsewhere.path().join("exported.jsonl");
+    let file = file.to_str().unwrap();
+    elsewhere.operate("export", ["--out", file, GUN]).ok();
+
+    let before = server.stored();
+    server.operate("import", [file]).fails().says(&format!(
+        "names the timestamp key {id}, which the signer made for another"
+    ));
+    assert_eq!(server.stored(), before);
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 use tests::{
-    Finished, TestServer, Whose,
+    Finished, Stop, TestServer, Whose,
     process::{built_programs, wait_until},
     publisher::{Publisher, SnapshotKey, in_days, sign},
 };
@@ -139,4 +139,44 @@ fn what_expires_soon_is_reported_with_what_to_do() {
         .does_not_say("  root  ");
     let metrics = client.get("/metrics").ok().text();
     assert!(metrics.contains("notary_server_http_requests_total"), "{metrics}");
+}
+
+#[test]
+fn of_a_root_the_certificates_of_its_keys_count_too() {
+    let mut server = TestServer::start();
+    let client = server.client("alice");
+    let short = Publisher {
+        root: tests::publisher::Key::with_certificate("reg/short", 40),
+        ..Publisher::new(&client, "reg/short", "reg/short")
+    };
+    short.publish_first(&client, "reg/short");
+    Publisher::new(&client, "reg/long", "reg/long").publish_first(&client, "reg/long");
+    let file = server.path().join("server.json");
+    let expiry = |within: &str| {
+        let mut command = Command::new(built_programs().join("countersign-server"));
+        command.arg("expiry").arg("--config").arg(&file);
+        Finished::run(command.args(["--within", within]), "")
+    };
+    expiry("30d").ok().says("nothing expires within 30 days");
+    expiry("90d")
+        .fails()
+        .says("reg/short  root (the certificates of its keys)  expires in 39 days")
+        .says("notary key rotate reg/short root")
+        .does_not_say("reg/long");
+    let shown = |name: &str| -> chrono::DateTime<chrono::Utc> {
+        let found = client.get(&format!("/api/v0/repositories/{name}")).ok().json();
+        found["expires"].as_str().unwrap().parse().unwrap()
+    };
+    let in_60_days = chrono::Utc::now() + chrono::TimeDelta::days(60);
+    assert!(shown("reg/short") < in_60_days && shown("reg/long") > in_60_days);
+    // The figure is surveyed at the start.
+    server.restart_server(Stop::Politely);
+    let nearest = || {
+        let figures = client.get("/metrics").ok().text();
+        let name = "countersign_nearest_expiry_timestamp_seconds{role=\"root\"} ";
+        let mut lines = figures.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.parse::<i64>().ok())
+    };
+    wait_until("it is surveyed", || nearest().is_some());
+    assert!(nearest().unwrap() < in_60_days.timestamp());
 }

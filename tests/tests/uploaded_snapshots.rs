@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tests::{
-    Client, TestServer,
+    Client, Programs, SERVED, TestServer, Whose,
     publisher::{Key, Publisher, SnapshotKey, hashes, sign},
 };
 
@@ -203,5 +203,46 @@ fn a_root_that_the_stored_targets_do_not_satisfy_comes_with_others() {
     client
         .publish(GUN, &[("root", &root), ("targets", &targets)])
         .ok();
+    server.notary("reader").run(["list", GUN]).ok().says("v1");
+}
+
+#[test]
+fn a_length_that_a_notary_server_took_although_no_client_can_read_on_is_told() {
+    let engine = SERVED[0];
+    let databases = engine.databases();
+    databases.load(Whose::Server, &format!("server-{}-schema.sql", engine.name()));
+    databases.load(Whose::Signer, &format!("signer-{}.sql", engine.name()));
+    let mut server = TestServer::builder()
+        .databases(databases)
+        .programs(Programs::Notarys)
+        .start();
+    let client = server.client("alice");
+    let publisher = Publisher::new(&client, GUN, GUN).with_own_snapshot_key();
+    let SnapshotKey::Own(key) = &publisher.snapshot else {
+        unreachable!("the publisher holds the snapshot key")
+    };
+    let (root, targets) = (publisher.root_file(1), publisher.targets_file(1));
+    let mut snapshot = Publisher::snapshot(1, &[("root", &root), ("targets", &targets)]);
+    snapshot["meta"]["targets"]["length"] = json!(1);
+    let snapshot = sign(&snapshot, &[key]);
+    let files = [
+        ("root", &root[..]),
+        ("targets", &targets),
+        ("snapshot", &snapshot),
+    ];
+    client.publish(GUN, &files).ok();
+    server.notary("reader").run(["list", GUN]).fails();
+    server.change_programs(Programs::Ours);
+    server
+        .operate("check", [GUN])
+        .fails()
+        .says("targets version 1: the snapshot states a length of 1 for its");
+    // Whoever has the key puts it right.
+    let snapshot = sign(
+        &Publisher::snapshot(2, &[("root", &root), ("targets", &targets)]),
+        &[key],
+    );
+    client.publish(GUN, &[("snapshot", &snapshot)]).ok();
+    server.operate("check", [GUN]).ok();
     server.notary("reader").run(["list", GUN]).ok().says("v1");
 }

@@ -377,6 +377,15 @@ where
                 format!("the {by} names other bytes: {reason}"),
             );
         }
+        let stated = meta.map_or(0, FileMeta::length);
+        // Clients read as many bytes as are stated, and refuse a document that has more.
+        if i64::try_from(document.bytes.len()).is_ok_and(|length| stated < length) {
+            let sentence = format!(
+                "the {by} states a length of {stated} for its {} bytes",
+                document.bytes.len()
+            );
+            self.about(&document, Severity::Broken, sentence);
+        }
         Ok(self.envelope(&document).map(|envelope| (document, envelope)))
     }
 

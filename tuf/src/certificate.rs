@@ -91,6 +91,13 @@ pub(crate) fn root_key(gun: &Gun, listed: &PublicKey, dates: Dates) -> Option<Pu
     Some(PublicKey::new(key_type, pem.into_bytes()))
 }
 
+/// When the certificate of a key of the root role ends, if it is usable for this repository but for its dates.
+pub(crate) fn root_key_end(gun: &Gun, listed: &PublicKey) -> Option<DateTime<Utc>> {
+    root_key(gun, listed, Dates::Ignored)?;
+    let leaf = parse_pem(listed.public())?.into_iter().next()?;
+    DateTime::from_timestamp(leaf.not_after, 0)
+}
+
 /// Why the certificate of a delegation's key is too weak, if it is one and too weak. Its dates do not matter.
 pub(crate) fn delegation_weakness(key: &PublicKey) -> Option<&'static str> {
     if !matches!(key.key_type(), KeyType::EcdsaX509 | KeyType::RsaX509) {

@@ -37,8 +37,8 @@ pub use json::{JsonError, MAX_DEPTH};
 pub use key::{KeyId, KeyIdError, KeyType, PublicKey};
 pub use metadata::MetadataError;
 pub use reading::{
-    SignedTarget, delegated_roles, expires, has_one_meaning, named_in_snapshot, named_snapshot, role_keys,
-    signed_targets, signers, stated_version,
+    EndOf, SignedTarget, delegated_roles, expires, has_one_meaning, named_in_snapshot, named_snapshot,
+    role_keys, signed_targets, signers, stated_version, usable_until,
 };
 pub use refresh::{Refresh, RefreshError, plan_refresh};
 pub use rejection::Rejection;

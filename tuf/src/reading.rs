@@ -3,11 +3,13 @@
 use chrono::{DateTime, Utc};
 
 use crate::checksum::Checksum;
+use crate::gun::Gun;
 use crate::key::PublicKey;
 use crate::metadata::{
     Envelope, FileMeta, MetadataError, RootBody, SnapshotBody, TargetsBody, TimestampBody,
 };
 use crate::role::RoleName;
+use crate::trusted_root::TrustedRoot;
 use crate::version::Version;
 
 /// The keys that a root lists for a base role, sorted by key ID.
@@ -92,6 +94,37 @@ pub fn stated_version(bytes: &[u8], role: &RoleName) -> Result<Version, Metadata
 /// Fails for bytes that are not a document.
 pub fn expires(bytes: &[u8]) -> Result<DateTime<Utc>, MetadataError> {
     Ok(Envelope::parse(bytes)?.expires())
+}
+
+/// Why a document cannot be used any more after some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndOf {
+    /// The document itself expires.
+    Document,
+    /// Of the root's certificates too few are valid.
+    Certificates,
+}
+
+/// Until when readers take a document, and what ends first. Of a root the certificates of its keys count too.
+///
+/// # Errors
+///
+/// Fails for bytes that are not a document.
+pub fn usable_until(
+    gun: &Gun,
+    role: &RoleName,
+    bytes: &[u8],
+) -> Result<(DateTime<Utc>, EndOf), MetadataError> {
+    let document = Envelope::parse(bytes)?;
+    let expires = document.expires();
+    if *role != RoleName::Root {
+        return Ok((expires, EndOf::Document));
+    }
+    Ok(match TrustedRoot::certificates_end(gun, &document)? {
+        Some(end) if end < expires => (end, EndOf::Certificates),
+        Some(_) => (expires, EndOf::Document),
+        None => (DateTime::UNIX_EPOCH, EndOf::Certificates),
+    })
 }
 
 /// A target, as a targets document names it.

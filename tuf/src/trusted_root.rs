@@ -59,6 +59,24 @@ impl TrustedRoot {
         Self::read(gun, document, Dates::CheckedAt(moment)).is_ok()
     }
 
+    /// The last moment at which as many certificates of the root role are valid as have to sign; `None` if there never
+    /// are.
+    pub(crate) fn certificates_end(
+        gun: &Gun,
+        document: &Envelope,
+    ) -> Result<Option<DateTime<Utc>>, MetadataError> {
+        let body = RootBody::read(document)?;
+        let listed = body.role(&RoleName::Root)?;
+        let mut ends: Vec<DateTime<Utc>> = listed
+            .keys
+            .values()
+            .filter_map(|key| certificate::root_key_end(gun, key))
+            .collect();
+        ends.sort_unstable_by(|one, other| other.cmp(one));
+        let needed = usize::try_from(listed.threshold).unwrap_or(usize::MAX).max(1);
+        Ok(ends.get(needed - 1).copied())
+    }
+
     fn read(gun: &Gun, document: &Envelope, dates: Dates) -> Result<Self, MetadataError> {
         let body = RootBody::read(document)?;
         let listed = body.role(&RoleName::Root)?;

@@ -132,6 +132,9 @@ pub struct Change {
     /// The documents stored.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub documents: Vec<StoredDocument>,
+    /// Documents that made room for those stored: the keys in force do not verify them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub set_aside: Vec<StoredDocument>,
 }
 
 /// Where the table holds the record of a change: in a sink, it proves later that the row was there.

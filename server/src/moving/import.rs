@@ -38,8 +38,7 @@ pub fn run(options: &Options) -> Result<(), MoveError> {
     while let Some(gun) = reader.repository().map_err(wrong)? {
         let documents = std::iter::from_fn(|| reader.document());
         let documents = documents.map(|item| item.map_err(ImportError::Unreadable));
-        let actor = &destination.actor;
-        let outcome = destination.store.import(&gun, documents, actor, Utc::now());
+        let outcome = destination.import(&gun, documents, Utc::now());
         destination.tell(&gun, outcome)?;
         progress.step();
     }

@@ -80,7 +80,7 @@ pub fn run(options: &Options) -> Result<(), MoveError> {
                         stored_at: Some(now),
                     })
                 });
-                destination.store.import(gun, stored, &destination.actor, now)
+                destination.import(gun, stored, now)
             }
             Err(reason) => Err(ImportError::Unreadable(reason)),
         };

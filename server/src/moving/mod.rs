@@ -3,18 +3,22 @@
 pub mod export;
 mod file;
 pub mod import;
+mod keys;
 mod login;
 pub mod mirror;
 mod remote;
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use platform::{config::ConfigError, database::Location};
-use tuf::{Gun, GunError};
+use tuf::{Document, Gun, GunError};
 
+use self::keys::KeyCheck;
 use crate::{
+    app::StartError,
     config::{Config, GunPrefixes},
-    store::{Actor, ImportError, Imported, Store, StoreError},
+    store::{Actor, ImportError, Imported, Store, StoreError, Stored},
 };
 
 /// Who is recorded for what is imported.
@@ -54,6 +58,12 @@ pub enum MoveError {
         /// What is wrong, and in which line.
         reason: String,
     },
+    /// The signer's address or files cannot be used.
+    #[error("the signer: {0}")]
+    Signer(StartError),
+    /// The operating system refuses.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(std::io::Error),
     /// The other server cannot be asked.
     #[error("{0}")]
     Remote(String),
@@ -85,6 +95,7 @@ struct Destination {
     store: Store,
     prefixes: GunPrefixes,
     actor: Actor,
+    keys: KeyCheck,
     refused: u64,
 }
 
@@ -93,10 +104,22 @@ impl Destination {
         Ok(Self {
             store: Store::open_for_command(&config.storage, config.storage_options)?
                 .with_audit_table(config.audit.table),
+            keys: KeyCheck::of(&config)?,
             prefixes: config.gun_prefixes,
             actor: Actor::command(IMPORT),
             refused: 0,
         })
+    }
+
+    /// Imports one repository, whole or not at all.
+    fn import(
+        &self,
+        gun: &Gun,
+        documents: impl IntoIterator<Item = Result<Stored, ImportError>>,
+        now: DateTime<Utc>,
+    ) -> Result<Imported, ImportError> {
+        let judge = |root: &Document| self.keys.judge(gun, root);
+        self.store.import(gun, documents, judge, &self.actor, now)
     }
 
     /// Says what became of a repository. A failing database ends everything.

@@ -3,11 +3,14 @@
 mod explain;
 mod server_keys;
 mod sign;
+mod versions;
+
+use std::collections::BTreeSet;
 
 use actix_web::web;
 use tuf::{CheckedUpdate, Document, Gun, PublicKey, Rejection, RoleName, SignedUpdate, Upload};
 
-pub use server_keys::Standing;
+pub use server_keys::{SERVED, Standing};
 pub use sign::{SignError, Signatory};
 
 use crate::{
@@ -68,13 +71,15 @@ pub async fn publish(
         let checked = found.checked?;
         check_own_keys(state, grant, &checked, found.root.as_ref()).await?;
         let standing = Standing::of(found.root.as_ref());
-        server_keys::check(state, gun, &checked, &standing, found.makes_the_gun).await?;
+        let publisher = grant.principal().name();
+        server_keys::check(state, gun, &checked, &standing, publisher, found.makes_the_gun).await?;
         let signatory = Signatory::new(&state.keys, gun, standing);
         let update = match signatory.complete(checked).await {
             Ok(update) => update,
             Err(error) => return Err(explain::explain(state, gun, error).await),
         };
-        match store(state, gun, found.base, update, grant.principal().actor()).await {
+        let actor = grant.principal().actor();
+        match store(state, gun, found.base, update, found.replaced, actor).await {
             Ok(committed) => {
                 let roles: Vec<&str> = roles.iter().map(tuf::RoleName::as_str).collect();
                 tracing::info!(
@@ -99,6 +104,9 @@ struct Found {
     root: Option<Document>,
     /// The state that the update builds on.
     base: Option<Base>,
+    /// Roles whose stored documents of the same or a higher version are no bar, for the keys in force do not verify
+    /// them.
+    replaced: BTreeSet<RoleName>,
 }
 
 /// Reads the trusted state and checks the upload against it.
@@ -109,22 +117,22 @@ async fn check(state: &State, gun: &Gun, upload: Upload) -> Result<Found, Publis
         let roles = upload.roles();
         let TrustedState { current, highest } =
             store.trusted_state(&gun, &upload).map_err(ServiceError::from)?;
-        let too_late = upload.versions().iter().any(|(role, version)| {
-            highest
-                .get(role)
-                .is_some_and(|stored| i64::from(stored.get()) >= *version)
-        });
+        let versions = upload.versions();
         let steps = tuf::check_steps(&upload, &highest, version_step);
         let checked = tuf::check(&gun, upload, &current, now).and_then(|checked| steps.map(|()| checked));
-        let checked = match checked {
-            Ok(_) if too_late => Err(PublishError::Conflict),
-            checked => checked.map_err(PublishError::from),
+        let (checked, replaced) = match checked {
+            Ok(checked) => match versions::judge(&store, &gun, &versions, &highest, &current, &checked) {
+                Ok(replaced) => (Ok(checked), replaced),
+                Err(error) => (Err(error), BTreeSet::new()),
+            },
+            Err(rejection) => (Err(rejection.into()), BTreeSet::new()),
         };
         Ok(Found {
             checked,
             makes_the_gun: current.root.is_none() && roles.contains(&RoleName::Root),
             base: current.timestamp.as_ref().map(Base::of),
             root: current.root,
+            replaced,
         })
     })
     .await
@@ -182,11 +190,13 @@ async fn store(
     gun: &Gun,
     base: Option<Base>,
     update: SignedUpdate,
+    replaced: BTreeSet<RoleName>,
     actor: Actor,
 ) -> Result<Committed, PublishError> {
     let (store, gun, now) = (state.store.clone(), gun.clone(), state.clock.now());
     let outcome =
-        web::block(move || store.commit(&gun, base.as_ref(), update.documents(), &actor, now)).await;
+        web::block(move || store.commit(&gun, base.as_ref(), update.documents(), &replaced, &actor, now))
+            .await;
     match outcome.map_err(|_| ServiceError::Stopping)? {
         Ok(committed) => Ok(committed),
         Err(CommitError::Conflict) => Err(PublishError::Conflict),

@@ -8,7 +8,10 @@ use signing::HeldKey;
 use tuf::{CheckedUpdate, Document, Gun, KeyId, PublicKey, Rejection, RoleName};
 
 use super::PublishError;
-use crate::app::{ServiceError, State};
+use crate::{
+    app::{ServiceError, State},
+    store::KeyQuota,
+};
 
 /// The roles whose keys a signer may hold.
 pub const SERVED: [RoleName; 2] = [RoleName::Snapshot, RoleName::Timestamp];
@@ -41,12 +44,14 @@ impl Standing {
     }
 }
 
-/// Checks the keys that an uploaded root names, as far as the stored one does not name them.
+/// Checks the keys that an uploaded root names, as far as the stored one does not name them. `publisher` is the name of
+/// the principal.
 pub(super) async fn check(
     state: &State,
     gun: &Gun,
     checked: &CheckedUpdate,
     standing: &Standing,
+    publisher: &str,
     is_first: bool,
 ) -> Result<(), PublishError> {
     let Some(root) = checked
@@ -58,7 +63,7 @@ pub(super) async fn check(
     for role in SERVED {
         // It was read a moment ago.
         for key in tuf::role_keys(&root.bytes, &role).unwrap_or_default() {
-            if !standing.names(&role, key.id()) && !may_name(state, gun, &role, &key).await? {
+            if !standing.names(&role, key.id()) && !may_name(state, gun, &role, &key, publisher).await? {
                 return Err(refusal(gun, &role, key.id(), is_first).into());
             }
         }
@@ -67,13 +72,19 @@ pub(super) async fn check(
 }
 
 /// Whether the signer does not have the key, so that it is the publisher's, or made it for this.
-async fn may_name(state: &State, gun: &Gun, role: &RoleName, key: &PublicKey) -> Result<bool, ServiceError> {
+async fn may_name(
+    state: &State,
+    gun: &Gun,
+    role: &RoleName,
+    key: &PublicKey,
+    publisher: &str,
+) -> Result<bool, ServiceError> {
     let Some(held) = state.keys.key_info(key.id()).await? else {
         return Ok(true);
     };
     match held.made_for(gun, role) {
         Some(answer) => Ok(answer),
-        None => was_handed_out(state, gun, role, &held).await,
+        None => was_handed_out(state, gun, role, &held, publisher).await,
     }
 }
 
@@ -84,14 +95,31 @@ async fn was_handed_out(
     gun: &Gun,
     role: &RoleName,
     held: &HeldKey,
+    publisher: &str,
 ) -> Result<bool, ServiceError> {
     let id = held.public.id().clone();
     let known = state.with_store(move |store| store.server_key(&id)).await?;
     if let Some((for_gun, for_role)) = known {
         return Ok(for_gun == gun.as_str() && for_role == role.as_str());
     }
+    // The signer may make one now, so it counts like any other that is asked for.
+    let most = state.config.pending_keys.most;
+    let requester = format!("principal {publisher}");
+    let quota = {
+        let (gun, role, requester) = (gun.clone(), role.clone(), requester.clone());
+        state
+            .with_store(move |store| store.key_quota(&gun, &role, &requester, most))
+            .await?
+    };
+    if matches!(quota, KeyQuota::UsedUp(_)) {
+        return Ok(false);
+    }
     let waiting = state.keys.create_key(gun, role, state.key_algorithm).await?;
-    Ok(waiting.id() == held.public.id())
+    let (id, gun, role, now) = (waiting.id().clone(), gun.clone(), role.clone(), state.clock.now());
+    let stays = state
+        .with_store(move |store| store.add_pending_key(&id, &gun, &role, &requester, now))
+        .await?;
+    Ok(stays && waiting.id() == held.public.id())
 }
 
 /// Why a root is refused that names a key which the signer made for something else.

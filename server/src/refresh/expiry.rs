@@ -1,7 +1,7 @@
 //! What expires when: for the operator, and for the figures.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tuf::{Gun, RoleName};
+use tuf::{EndOf, Gun, RoleName};
 
 use crate::store::{Store, StoreError};
 
@@ -14,8 +14,10 @@ pub struct Expiring {
     pub gun: Gun,
     /// The document's role.
     pub role: RoleName,
-    /// When it expires.
+    /// Until when readers take it.
     pub expires: DateTime<Utc>,
+    /// What ends then.
+    pub end_of: EndOf,
 }
 
 /// Hands every current document of every GUN to `visit`.
@@ -31,13 +33,14 @@ pub fn each(store: &Store, mut visit: impl FnMut(Expiring)) -> Result<(), StoreE
         for gun in page {
             let Ok(gun) = Gun::parse(&gun) else { continue };
             for document in store.current_set(&gun)? {
-                let Ok(expires) = tuf::expires(&document.bytes) else {
+                let Ok((expires, end_of)) = tuf::usable_until(&gun, &document.role, &document.bytes) else {
                     continue;
                 };
                 visit(Expiring {
                     gun: gun.clone(),
                     role: document.role,
                     expires,
+                    end_of,
                 });
             }
         }
@@ -72,14 +75,27 @@ pub fn report(store: &Store, now: DateTime<Utc>, within: TimeDelta) -> Result<Ve
 }
 
 fn line(document: &Expiring, now: DateTime<Utc>) -> String {
-    let Expiring { gun, role, expires } = document;
+    let Expiring {
+        gun,
+        role,
+        expires,
+        end_of,
+    } = document;
     let days = (*expires - now).num_days();
     let when = match days {
         ..0 => format!("expired {} days ago", -days),
         0 if *expires < now => "expired today".to_owned(),
         days => format!("expires in {days} days"),
     };
+    let what = match end_of {
+        EndOf::Document => role.to_string(),
+        EndOf::Certificates => format!("{role} (the certificates of its keys)"),
+    };
     let cure = match role {
+        // Clients refuse a root without a valid certificate before they could replace it.
+        RoleName::Root if *end_of == EndOf::Certificates && *expires < now => {
+            format!("its owner begins anew: notary delete {gun} --remote, and notary init {gun}")
+        }
         RoleName::Root => format!("its owner runs: notary key rotate {gun} root"),
         RoleName::Targets | RoleName::Snapshot => {
             format!("its owner runs: notary witness {gun} targets --publish")
@@ -87,5 +103,5 @@ fn line(document: &Expiring, now: DateTime<Utc>) -> String {
         RoleName::Delegation(_) => format!("a delegate runs: notary witness {gun} {role} --publish"),
         RoleName::Timestamp => "the server renews it".to_owned(),
     };
-    format!("{}  {gun}  {role}  {when}; {cure}", expires.format("%Y-%m-%d"))
+    format!("{}  {gun}  {what}  {when}; {cure}", expires.format("%Y-%m-%d"))
 }

@@ -3,6 +3,8 @@
 mod background;
 pub mod expiry;
 
+use std::collections::BTreeSet;
+
 use actix_web::web;
 use chrono::{DateTime, TimeDelta, Utc};
 use tuf::{CheckedUpdate, Gun, Refresh, RoleName, SignedUpdate};
@@ -109,8 +111,17 @@ pub async fn renew(state: &State, gun: &Gun, before: TimeDelta) -> Result<Renewa
             principal: SERVER.to_owned(),
             ..Actor::default()
         };
-        let outcome =
-            web::block(move || store.commit(&wanted, Some(&base), update.documents(), &actor, now)).await;
+        let outcome = web::block(move || {
+            store.commit(
+                &wanted,
+                Some(&base),
+                update.documents(),
+                &BTreeSet::new(),
+                &actor,
+                now,
+            )
+        })
+        .await;
         match outcome.map_err(|_| ServiceError::Stopping)? {
             Ok(_) => {
                 tracing::info!(repo.gun = %gun, "renewed a timestamp");

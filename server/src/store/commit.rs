@@ -1,6 +1,6 @@
 //! Changing what is stored: all of it or nothing.
 
-use std::{fs, os::unix::fs::MetadataExt};
+use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::{prelude::*, sql_types::BigInt};
@@ -10,6 +10,7 @@ use tuf::{Checksum, Document, Gun, RoleName, Version};
 use super::{
     Store, StoreError, pending_keys,
     schema::{change_actors, changefeed, tuf_files},
+    set_aside,
 };
 use crate::audit::{
     chain::Chain,
@@ -248,7 +249,7 @@ impl Store {
     ///
     /// `base` is the state that the update was made from, `None` for a new GUN. If the
     /// GUN has moved on since (also if it was deleted), or a role already has such a version, nothing is
-    /// stored.
+    /// stored. In the roles of `replaced`, documents that have such a version are no bar: they are set aside.
     ///
     /// # Errors
     /// [`CommitError::Conflict`] when the update comes too late, or when the database fails.
@@ -257,6 +258,7 @@ impl Store {
         gun: &Gun,
         base: Option<&Base>,
         documents: &[Document],
+        replaced: &BTreeSet<RoleName>,
         actor: &Actor,
         at: DateTime<Utc>,
     ) -> Result<Committed, CommitError> {
@@ -269,8 +271,18 @@ impl Store {
             }
             let mut stored = Vec::with_capacity(documents.len());
             let mut change_id = None;
+            let mut aside = Vec::new();
             for document in documents {
                 let version = document.version.get();
+                if replaced.contains(&document.role) {
+                    aside.extend(set_aside::make_room(
+                        connection,
+                        gun,
+                        &document.role,
+                        version,
+                        now,
+                    )?);
+                }
                 if highest_version(connection, gun, &document.role)?.is_some_and(|stored| stored >= version) {
                     return Err(CommitError::Conflict);
                 }
@@ -310,6 +322,7 @@ impl Store {
                 gun: Some(gun.to_string()),
                 change_id,
                 documents: stored.clone(),
+                set_aside: aside,
                 ..Change::default()
             };
             let place = self.note(connection, &Chain::Gun(gun.clone()), actor, change, at)?;

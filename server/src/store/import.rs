@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use platform::database::{DbConnection, exact, is_conflict};
-use tuf::{Document, Finding, Gun, MetadataError, RoleName, Severity, Version};
+use tuf::{Document, Finding, Gun, KeyId, MetadataError, RoleName, Severity, Version};
 
 use super::{Actor, Store, StoreError, Stored, commit, inventory, pending_keys, schema::tuf_files};
 use crate::audit::{
@@ -55,6 +55,19 @@ pub enum ImportError {
     /// The history or the current state cannot be trusted.
     #[error("it is broken: {}", .0.iter().map(describe).collect::<Vec<_>>().join("; "))]
     Broken(Vec<Finding>),
+    /// The newest root names a key that is another repository's, or another role's.
+    #[error(
+        "its root names the {role} key {id}, which the signer made for another repository or another role"
+    )]
+    KeyOfAnother {
+        /// The role that it is named for.
+        role: RoleName,
+        /// The key.
+        id: KeyId,
+    },
+    /// Nobody knows whose the keys are.
+    #[error("the signer has to say whose the keys are that its root names, and does not answer: {0}")]
+    Signer(String),
     /// The import cannot be read.
     #[error("{0}")]
     Unreadable(String),
@@ -101,12 +114,15 @@ impl Store {
     /// What is stored already must be an earlier state of the same history, and all of it together must pass the
     /// audit: every root since the first signed by the one before, everything current signed and named as it is.
     ///
+    /// `judge` has the last word about the newest root.
+    ///
     /// # Errors
     /// When it is not, when an item of `documents` is an error, or when the database fails. Nothing is stored then.
     pub fn import(
         &self,
         gun: &Gun,
         documents: impl IntoIterator<Item = Result<Stored, ImportError>>,
+        judge: impl Fn(&Document) -> Result<(), ImportError>,
         actor: &Actor,
         now: DateTime<Utc>,
     ) -> Result<Imported, ImportError> {
@@ -151,10 +167,14 @@ impl Store {
                 }
                 _ => {}
             }
-            let mut findings = inventory::audit(connection, gun, now, TimeDelta::zero())?.findings;
+            let audited = inventory::audit(connection, gun, now, TimeDelta::zero())?;
+            let mut findings = audited.findings;
             findings.retain(|finding| finding.severity == Severity::Broken);
             if !findings.is_empty() {
                 return Err(ImportError::Broken(findings));
+            }
+            if let Some(root) = &audited.root {
+                judge(root)?;
             }
             let newest = inventory::newest_timestamp(connection, gun)?;
             let change_id = match newest.filter(|newest| before.as_ref() != Some(newest)) {

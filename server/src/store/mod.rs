@@ -14,6 +14,7 @@ mod pending_keys;
 mod read;
 mod schema;
 mod server_keys;
+mod set_aside;
 
 use diesel_migrations::embed_migrations;
 use platform::database::{

@@ -6,7 +6,12 @@ use openssl::sha::sha256;
 use platform::database::{DbConnection, exact, is_conflict};
 use tuf::{Document, Gun, KeyId, RoleName};
 
-use super::{Store, StoreError, commit::GUN_LOCK, inventory, schema::pending_keys};
+use super::{
+    Store, StoreError,
+    commit::GUN_LOCK,
+    inventory,
+    schema::{pending_keys, server_keys},
+};
 
 /// The roles whose keys the signer makes.
 const SERVED: [RoleName; 2] = [RoleName::Snapshot, RoleName::Timestamp];
@@ -209,6 +214,7 @@ impl Store {
     pub fn forget_key(&self, id: &KeyId) -> Result<(), StoreError> {
         let mut connection = self.database.writer()?;
         diesel::delete(pending_keys::table.find(id.as_str())).execute(&mut *connection)?;
+        diesel::delete(server_keys::table.find(id.as_str())).execute(&mut *connection)?;
         Ok(())
     }
 }

@@ -217,11 +217,14 @@ fn memory_needs_no_alias() {
 }
 
 #[test]
-fn misspelt_keys_are_remarked_on() {
-    let config = Fixture::new()
-        .read(with("/server/alowed_clients", json!("x")))
-        .unwrap();
-    let expected = "unknown key server.alowed_clients is ignored; did you mean server.allowed_clients?";
+fn misspelt_keys_are_refused_if_they_decide_about_security_and_else_remarked_on() {
+    let refused = Fixture::new().refusal(with("/server/alowed_clients", json!("x")));
+    assert_eq!(
+        refused,
+        "unknown key server.alowed_clients; did you mean server.allowed_clients?"
+    );
+    let config = Fixture::new().read(with("/server/grpc_adr", json!("x"))).unwrap();
+    let expected = "unknown key server.grpc_adr; did you mean server.grpc_addr?";
     assert!(
         config.remarks.iter().any(|remark| remark == expected),
         "{:?}",

@@ -6,7 +6,10 @@ use signing::metadata;
 use tonic::{Code, Status, metadata::MetadataValue};
 use tuf::KeyId;
 
-use crate::{keyring::KeyringError, policy::Refusal};
+use crate::{
+    keyring::{KeyringError, Unopenable},
+    policy::Refusal,
+};
 
 /// The longest text of a caller that is repeated in a message, in characters.
 const ECHO_LIMIT: usize = 64;
@@ -76,8 +79,14 @@ impl Method {
             }
             KeyringError::Store(_) => Status::unavailable("the key database cannot be used now"),
             KeyringError::Interrupted(_) => Status::unavailable("the signer is stopping"),
+            // Nothing is wrong with the call: once the operator has set the right passphrase it succeeds.
+            KeyringError::Passphrase(_)
+            | KeyringError::Unopenable {
+                reason: Unopenable::Passphrase(_) | Unopenable::Seal(_),
+                ..
+            } => Status::unavailable(format!("the signer has no passphrase that fits: {message}")),
             KeyringError::Unopenable { .. } => Status::internal(message),
-            KeyringError::Passphrase(_) | KeyringError::Seal(_) | KeyringError::Secret(_) => match self {
+            KeyringError::Seal(_) | KeyringError::Secret(_) => match self {
                 Self::CreateKey => Status::internal(format!("Key creation failed: {message}")),
                 _ => Status::internal(message),
             },

@@ -80,11 +80,17 @@ pub fn check(
         _ => new_roles.contains(&document.role),
     };
     let documents = loaded.into_iter().filter(is_new).cloned().collect();
+    let keys = new_roles.iter().filter_map(|role| {
+        let keys = hierarchy.keys(role).ok()?;
+        Some((role.clone(), keys.clone()))
+    });
+    let keys = keys.collect();
     Ok(CheckedUpdate {
         documents,
         snapshot,
         timestamp,
         signers: hierarchy.into_signers(),
+        keys,
     })
 }
 

@@ -124,6 +124,14 @@ impl<'a> Hierarchy<'a> {
         Ok(body)
     }
 
+    /// The keys that root declares for targets, or a parent for a delegation.
+    pub(super) fn keys(&self, role: &RoleName) -> Result<&RoleKeys, MetadataError> {
+        match role {
+            RoleName::Targets => self.root.role(role),
+            role => self.delegated_keys(role),
+        }
+    }
+
     /// The keys that the parent of a delegation declares for it.
     fn delegated_keys(&self, role: &RoleName) -> Result<&RoleKeys, MetadataError> {
         if !self.is_loaded(&RoleName::Targets) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::document::Document;
 use crate::key::PublicKey;
+use crate::metadata::{Envelope, RoleKeys};
 use crate::role::RoleName;
 use crate::signature::Signature;
 use crate::signing::{SealError, SigningRequest};
@@ -18,6 +19,8 @@ pub struct CheckedUpdate {
     pub(super) snapshot: SnapshotSource,
     pub(super) timestamp: TimestampDraft,
     pub(super) signers: BTreeMap<RoleName, Vec<PublicKey>>,
+    /// The keys by which uploaded targets and delegations were verified.
+    pub(super) keys: BTreeMap<RoleName, RoleKeys>,
 }
 
 /// Where the snapshot of an update comes from.
@@ -57,6 +60,7 @@ impl CheckedUpdate {
             snapshot,
             timestamp,
             signers: BTreeMap::new(),
+            keys: BTreeMap::new(),
         }
     }
 
@@ -72,6 +76,26 @@ impl CheckedUpdate {
     /// The keys with a good signature on an uploaded delegation; none for anything else.
     pub fn signers(&self, role: &RoleName) -> &[PublicKey] {
         self.signers.get(role).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether the keys by which an uploaded targets or delegation was verified verify another document of its role, too.
+    /// One that they do not verify is no reader's any more.
+    pub fn trusts(&self, role: &RoleName, bytes: &[u8]) -> bool {
+        let verifies = |keys: &RoleKeys| {
+            let document = Envelope::parse(bytes);
+            document.is_ok_and(|document| keys.verify(role, &document).is_ok())
+        };
+        self.keys.get(role).is_some_and(verifies)
+    }
+
+    /// Whether another document says the same as the uploaded one of its role, whoever signed it.
+    pub fn repeats(&self, role: &RoleName, bytes: &[u8]) -> bool {
+        let message = |bytes: &[u8]| Envelope::parse(bytes).ok().map(|document| document.message());
+        let uploaded = self.documents.iter().find(|document| document.role == *role);
+        uploaded.is_some_and(|uploaded| {
+            let said = message(&uploaded.bytes);
+            said.is_some() && message(bytes) == said
+        })
     }
 
     /// The snapshot to be signed; `None` if the publisher uploaded one.

@@ -51,6 +51,9 @@ fn judge(gun: &Gun, accounted: &Accounted) -> Option<String> {
         if change.action == "delete" {
             expected.clear();
         }
+        for document in &change.set_aside {
+            expected.remove(&(document.role.as_str(), document.version));
+        }
         listed &= change.action != "import" || !change.documents.is_empty();
         expected.extend(change.documents.iter().map(|document| {
             (

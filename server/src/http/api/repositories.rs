@@ -318,7 +318,8 @@ fn describe(store: &Store, gun: &str) -> Result<Repository, StoreError> {
                 signed |=
                     tuf::signed_targets(&document.role, &document.bytes).is_ok_and(|found| !found.is_empty());
             }
-            let end = tuf::expires(&document.bytes).ok();
+            let end = tuf::usable_until(&parsed, &document.role, &document.bytes);
+            let end = end.ok().map(|(end, _)| end);
             expires = match (expires, end) {
                 (Some(known), Some(end)) => Some(std::cmp::min::<DateTime<Utc>>(known, end)),
                 (known, end) => known.or(end),

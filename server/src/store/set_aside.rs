@@ -1,0 +1,117 @@
+//! Documents of delegations that are in the way of a new one, and how they make room.
+//!
+//! A document that the keys in force do not verify is no bar to one that they do: whoever had those keys was replaced,
+//! and the successor's client, which cannot read the document, begins at version 1. Its row makes room: it is
+//! marked as deleted, as Notary marks rows, and gets a negative version, the stated one or the next that is free, for
+//! role and version are unique. The rules are in `docs/decisions/0002-replaced-signers.md`.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+use platform::database::{DbConnection, exact};
+use tuf::{Gun, RoleName};
+
+use super::{Store, StoreError, schema::tuf_files};
+use crate::audit::record::StoredDocument;
+
+impl Store {
+    /// Whether any document of a role that states at least this version is as `wanted`: of those stored, and, with
+    /// `set_aside`, of those that made room.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn any_document(
+        &self,
+        gun: &Gun,
+        role: &RoleName,
+        version: i64,
+        set_aside: bool,
+        mut wanted: impl FnMut(&[u8]) -> bool,
+    ) -> Result<bool, StoreError> {
+        let Ok(version) = i32::try_from(version) else {
+            return Ok(false);
+        };
+        self.at_one_moment(|connection| {
+            let of_role = || {
+                tuf_files::table
+                    .filter(exact(tuf_files::gun, gun.as_str()))
+                    .filter(exact(tuf_files::role, role.as_str()))
+                    .select(tuf_files::id)
+            };
+            let mut ids: Vec<i32> = of_role()
+                .filter(tuf_files::deleted_at.is_null())
+                .filter(tuf_files::version.ge(version))
+                .order(tuf_files::version.desc())
+                .load(connection)?;
+            if set_aside {
+                let more: Vec<i32> = of_role()
+                    .filter(tuf_files::deleted_at.is_not_null())
+                    .filter(tuf_files::version.le(version.saturating_neg()))
+                    .order(tuf_files::version)
+                    .load(connection)?;
+                ids.extend(more);
+            }
+            for id in ids {
+                // One at a time: there may be many.
+                let data: Vec<u8> = tuf_files::table
+                    .find(id)
+                    .select(tuf_files::data)
+                    .first(connection)?;
+                if wanted(&data) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+}
+
+/// Sets every document of a role with at least this version aside; returns them. To be called within a transaction.
+pub(super) fn make_room(
+    connection: &mut DbConnection,
+    gun: &Gun,
+    role: &RoleName,
+    version: i32,
+    now: NaiveDateTime,
+) -> QueryResult<Vec<StoredDocument>> {
+    let of_role = || {
+        tuf_files::table
+            .filter(exact(tuf_files::gun, gun.as_str()))
+            .filter(exact(tuf_files::role, role.as_str()))
+    };
+    let taken: Vec<i32> = of_role()
+        .filter(tuf_files::version.lt(0))
+        .select(tuf_files::version)
+        .load(connection)?;
+    let mut taken: BTreeSet<i32> = taken.into_iter().collect();
+    let rows: Vec<(i32, i32, Option<String>)> = of_role()
+        .filter(tuf_files::deleted_at.is_null())
+        .filter(tuf_files::version.ge(version))
+        .select((tuf_files::id, tuf_files::version, tuf_files::sha256))
+        .order(tuf_files::version)
+        .load(connection)?;
+    let mut documents = Vec::with_capacity(rows.len());
+    for (id, version, sha256) in rows {
+        // A version is positive, and far fewer than all numbers are taken.
+        let free = (i32::MIN..=version.saturating_neg())
+            .rev()
+            .find(|free| !taken.contains(free))
+            .ok_or(diesel::result::Error::NotFound)?;
+        taken.insert(free);
+        diesel::update(tuf_files::table.find(id))
+            .set((
+                tuf_files::version.eq(free),
+                tuf_files::deleted_at.eq(now),
+                tuf_files::updated_at.eq(now),
+            ))
+            .execute(connection)?;
+        documents.push(StoredDocument {
+            role: role.to_string(),
+            version,
+            // Columns of other engines are padded with blanks.
+            sha256: sha256.unwrap_or_default().trim_end().to_owned(),
+        });
+    }
+    Ok(documents)
+}

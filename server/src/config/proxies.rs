@@ -137,7 +137,7 @@ impl Defaults {
             return Ok(Vouching {
                 from: said.from.unwrap_or_else(|| self.trusted.clone()),
                 word: Word::None,
-                forwarded_for: self.forwarded_for.unwrap_or(false),
+                forwarded_for: self.forwarded_for.unwrap_or(true),
             });
         };
         let (named, from) = match said.from {

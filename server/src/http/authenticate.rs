@@ -15,7 +15,7 @@ use crate::{
     generation::{Ear, Generation},
     identity::{
         IdentityError, Method, Peer, Principal, Vouched, forwarded,
-        password::{Credentials, Passwords},
+        password::{Credentials, Passwords, Place},
         token::{Access, TokenRefusal},
         verify,
     },
@@ -134,8 +134,8 @@ async fn by_password(
     Some(
         async {
             let credentials = credentials.map_err(refused)?;
-            let address = client_address(generation, peer, request);
-            passwords.check(&credentials, address).await.map_err(refused)?;
+            let from = place(generation, peer, request);
+            passwords.check(&credentials, from).await.map_err(refused)?;
             let user = credentials.user().to_owned();
             let mut groups = passwords.groups(&user);
             let name = user.clone();
@@ -156,8 +156,11 @@ async fn by_password(
 
 /// Where somebody logs in from, as far as it is known: whose wrong passwords are counted together. Behind a reverse
 /// proxy that is what the proxy says, or one client could use up the attempts of all.
-fn client_address(generation: &Generation, peer: &Peer, request: &HttpRequest) -> Option<IpAddr> {
-    let direct = peer.address.map(|address| address.ip());
+fn place(generation: &Generation, peer: &Peer, request: &HttpRequest) -> Place {
+    let direct = Place {
+        client: peer.address.map(|address| address.ip()),
+        proxy: None,
+    };
     let Some(vouching) = generation.ear(peer.listener).map(Ear::vouching) else {
         return direct;
     };
@@ -176,7 +179,13 @@ fn client_address(generation: &Generation, peer: &Peer, request: &HttpRequest) -
         .rev()
         .map(|text| text.parse::<IpAddr>().ok())
         .find(|address| !address.is_some_and(|address| vouching.is_proxy(address)));
-    client.flatten().or(direct)
+    match client.flatten() {
+        Some(client) => Place {
+            client: Some(client),
+            proxy: peer.transport,
+        },
+        None => direct,
+    }
 }
 
 fn passwords_at<'a>(generation: &'a Generation, peer: &Peer) -> Option<&'a Arc<Passwords>> {

@@ -39,6 +39,8 @@ const CERTIFICATE_EXPIRES: HeaderName = HeaderName::from_static("x-client-cert-e
 const WARNED_SHARE: i32 = 10;
 /// The longest name that is taken from a client, in characters.
 const REQUEST_ID_LIMIT: usize = 128;
+/// How much of a name in a path is kept, in characters: no repository's name is as long.
+const NAME_LIMIT: usize = 300;
 /// How much of what a client calls itself is kept, in characters.
 const USER_AGENT_LIMIT: usize = 256;
 
@@ -307,6 +309,11 @@ fn revocation(status: &Status) -> Revocation {
     }
 }
 
+/// What a path named. What is longer than anything that there can be is cut.
+fn clipped(text: &str) -> String {
+    text.chars().take(NAME_LIMIT).collect()
+}
+
 fn asked(target: &Target) -> Asked {
     let which = |operation| {
         (target.operation == operation)
@@ -330,9 +337,9 @@ fn asked(target: &Target) -> Asked {
             Operation::Settings => "settings",
             _ => "unknown",
         },
-        gun: target.gun.clone(),
-        role: target.role.clone(),
-        version: which(Operation::ReadByVersion),
+        gun: target.gun.as_deref().map(clipped),
+        role: target.role.as_deref().map(clipped),
+        version: which(Operation::ReadByVersion).as_deref().map(clipped),
         sha256: which(Operation::ReadByChecksum),
         documents: Vec::new(),
     }

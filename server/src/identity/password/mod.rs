@@ -5,7 +5,6 @@ mod throttle;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -17,6 +16,7 @@ use tokio::sync::{AcquireError, Semaphore};
 
 use crate::config::PasswordSettings;
 pub use file::{Hash, PasswordFileError};
+pub use throttle::Place;
 use throttle::Throttle;
 
 /// How long a password that was right is not checked again.
@@ -136,25 +136,25 @@ impl Passwords {
         self.groups.get(user).into_iter().flatten().cloned().collect()
     }
 
-    /// Whether the password is the user's. `address` is whose guesses are counted together.
+    /// Whether the password is the user's. `from` is where guesses are counted together.
     ///
     /// # Errors
     /// When it is not, or that is not found out.
     pub async fn check(
         self: &Arc<Self>,
         credentials: &Credentials,
-        address: Option<IpAddr>,
+        from: Place,
     ) -> Result<(), PasswordRefusal> {
         let Credentials { user, password } = credentials;
         let proof = self.hash(&[user, password]).ok_or(PasswordRefusal::Busy)?;
         // Before a remembered password is recognised: guesses must not go on while its owner is logged in.
-        if self.throttle.is_used_up(user, address) {
+        if self.throttle.is_used_up(user, from) {
             return Err(PasswordRefusal::TooMany(user.clone()));
         }
         if self.right.get(&proof).is_some() {
             return Ok(());
         }
-        let attempt = self.throttle.attempt(user, address);
+        let attempt = self.throttle.attempt(user, from);
         if !attempt.is_allowed() {
             return Err(PasswordRefusal::TooMany(user.clone()));
         }

@@ -14,22 +14,45 @@ use moka::sync::Cache;
 /// So many attempts without a right one, in this time since the first.
 const ATTEMPTS: u32 = 10;
 const PERIOD: Duration = Duration::from_secs(60);
+/// So many attempts for a name through one reverse proxy, from clients that never logged in with it: the proxy may hand
+/// on addresses that its clients have made up.
+const ATTEMPTS_THROUGH_PROXY: u32 = 100;
+/// How long it is remembered where a name logged in from.
+const REMEMBERED: Duration = Duration::from_secs(86_400);
 /// How many names and places are kept apart; more than that forget the ones that were seldom tried.
 const KEPT: u64 = 50_000;
 /// Who has an IPv6 address has its network too.
 const IPV6_NETWORK: u128 = !0 << 64;
 
+/// Where somebody logs in from.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place {
+    /// The client's address, as far as it is known.
+    pub client: Option<IpAddr>,
+    /// The reverse proxy that says so.
+    pub proxy: Option<IpAddr>,
+}
+
 type Name = (String, Option<IpAddr>);
+type Counts = Cache<Name, Arc<AtomicU32>>;
 
 /// Counts attempts for each user name and address.
 pub(super) struct Throttle {
-    attempts: Cache<Name, Arc<AtomicU32>>,
+    attempts: Counts,
+    through_proxies: Counts,
+    logged_in: Cache<Name, ()>,
 }
 
 impl Default for Throttle {
     fn default() -> Self {
+        let counts = || Cache::builder().max_capacity(KEPT).time_to_live(PERIOD).build();
         Self {
-            attempts: Cache::builder().max_capacity(KEPT).time_to_live(PERIOD).build(),
+            attempts: counts(),
+            through_proxies: counts(),
+            logged_in: Cache::builder()
+                .max_capacity(KEPT)
+                .time_to_live(REMEMBERED)
+                .build(),
         }
     }
 }
@@ -38,23 +61,42 @@ impl Default for Throttle {
 pub(super) struct Attempt<'a> {
     throttle: &'a Throttle,
     name: Name,
+    through_proxy: Option<Arc<AtomicU32>>,
     allowed: bool,
 }
 
 impl Throttle {
     /// Whether there have been so many attempts that another one would be refused.
-    pub(super) fn is_used_up(&self, user: &str, address: Option<IpAddr>) -> bool {
-        let count = self.attempts.get(&name(user, address));
-        count.is_some_and(|count| count.load(Ordering::Relaxed) >= ATTEMPTS)
+    pub(super) fn is_used_up(&self, user: &str, place: Place) -> bool {
+        let name_here = name(user, place.client);
+        let reached = |counts: &Counts, name: &Name, most: u32| {
+            let count = counts.get(name);
+            count.is_some_and(|count| count.load(Ordering::Relaxed) >= most)
+        };
+        let through = place.proxy.map(|proxy| name(user, Some(proxy)));
+        reached(&self.attempts, &name_here, ATTEMPTS)
+            || through.is_some_and(|through| {
+                reached(&self.through_proxies, &through, ATTEMPTS_THROUGH_PROXY)
+                    && !self.logged_in.contains_key(&name_here)
+            })
     }
 
-    pub(super) fn attempt(&self, user: &str, address: Option<IpAddr>) -> Attempt<'_> {
-        let name = name(user, address);
-        let count = self.attempts.get_with_by_ref(&name, Arc::default);
+    pub(super) fn attempt(&self, user: &str, place: Place) -> Attempt<'_> {
+        let name_here = name(user, place.client);
+        let count = |counts: &Counts, name: &Name| counts.get_with_by_ref(name, Arc::default);
+        let here = count(&self.attempts, &name_here).fetch_add(1, Ordering::Relaxed);
+        let through_proxy = place
+            .proxy
+            .map(|proxy| count(&self.through_proxies, &name(user, Some(proxy))));
+        let through = through_proxy
+            .as_ref()
+            .map_or(0, |count| count.fetch_add(1, Ordering::Relaxed));
+        let in_time = through < ATTEMPTS_THROUGH_PROXY || self.logged_in.contains_key(&name_here);
         Attempt {
             throttle: self,
-            name,
-            allowed: count.fetch_add(1, Ordering::Relaxed) < ATTEMPTS,
+            name: name_here,
+            through_proxy,
+            allowed: here < ATTEMPTS && in_time,
         }
     }
 }
@@ -74,6 +116,10 @@ impl Attempt<'_> {
 
     pub(super) fn succeeded(self) {
         self.throttle.attempts.invalidate(&self.name);
+        if let Some(count) = &self.through_proxy {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.throttle.logged_in.insert(self.name, ());
     }
 }
 
@@ -84,7 +130,10 @@ mod tests {
     #[test]
     fn wrong_guesses_are_counted_for_each_name_and_network() {
         let throttle = Throttle::default();
-        let address = |text: &str| Some(text.parse().unwrap());
+        let address = |text: &str| Place {
+            client: Some(text.parse().unwrap()),
+            proxy: None,
+        };
         for _ in 0..ATTEMPTS {
             assert!(throttle.attempt("bob", address("2001:db8::1")).is_allowed());
         }
@@ -97,9 +146,26 @@ mod tests {
     fn a_right_one_forgives_the_wrong_ones() {
         let throttle = Throttle::default();
         for _ in 1..ATTEMPTS {
-            throttle.attempt("bob", None);
+            throttle.attempt("bob", Place::default());
         }
-        throttle.attempt("bob", None).succeeded();
-        assert!(throttle.attempt("bob", None).is_allowed());
+        throttle.attempt("bob", Place::default()).succeeded();
+        assert!(throttle.attempt("bob", Place::default()).is_allowed());
+    }
+
+    #[test]
+    fn addresses_that_clients_of_a_proxy_make_up_do_not_let_guesses_go_on_nor_lock_the_user_out() {
+        let throttle = Throttle::default();
+        let from = |client: u32| Place {
+            client: Some(IpAddr::from(client.to_be_bytes())),
+            proxy: Some(IpAddr::from([10, 0, 0, 1])),
+        };
+        // Bob has logged in from here before.
+        throttle.attempt("bob", from(1)).succeeded();
+        let guesses = 2..1000;
+        let allowed = guesses.filter(|client| throttle.attempt("bob", from(*client)).is_allowed());
+        assert_eq!(allowed.count(), ATTEMPTS_THROUGH_PROXY as usize);
+        assert!(throttle.is_used_up("bob", from(1001)) && !throttle.is_used_up("bob", from(1)));
+        assert!(throttle.attempt("bob", from(1)).is_allowed());
+        assert!(throttle.attempt("alice", from(1001)).is_allowed());
     }
 }

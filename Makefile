@@ -16,9 +16,9 @@ demo:
 
 test: requirements
 	cargo build --workspace --bins --locked
-	cargo test --workspace --locked
-	COUNTERSIGN_TEST_ENGINE=postgres cargo test --package tests --locked $(SUITE)
-	COUNTERSIGN_TEST_ENGINE=mysql cargo test --package tests --locked $(SUITE)
+	cargo test --workspace --locked --no-fail-fast
+	COUNTERSIGN_TEST_ENGINE=postgres cargo test --package tests --locked --no-fail-fast $(SUITE)
+	COUNTERSIGN_TEST_ENGINE=mysql cargo test --package tests --locked --no-fail-fast $(SUITE)
 
 requirements:
 	scripts/install-requirements.sh build database notary docker browser test

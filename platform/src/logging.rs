@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
-/// This workspace's crates. Libraries say nothing below `info` that an operator could use, unless asked
+/// This workspace's crates. Libraries say nothing below `warn` that an operator could use, unless asked
 /// for everything.
 const OURS: [&str; 5] = ["platform", "server", "signer", "signing", "tuf"];
 
@@ -57,7 +57,7 @@ impl Level {
         let libraries = if self == Level::Trace {
             level
         } else {
-            level.min(LevelFilter::INFO)
+            level.min(LevelFilter::WARN)
         };
         Targets::new()
             .with_default(libraries)

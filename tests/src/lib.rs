@@ -11,6 +11,7 @@
 
 pub mod alternator;
 pub mod authority;
+pub mod certificate_table;
 pub mod craft;
 pub mod database;
 pub mod docker;

@@ -7,13 +7,16 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        OnceLock,
+        Mutex, OnceLock,
         atomic::{AtomicU16, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    fs::FlockOperation,
+    process::{Pid, Signal, kill_process},
+};
 
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,15 +74,21 @@ pub fn fake_time_library() -> PathBuf {
 }
 
 /// A port on the loopback interface that nobody else uses: below the range of outgoing connections, so
-/// that it stays free while a daemon restarts.
+/// that it stays free while a daemon restarts. It is this process's until it ends: other test processes see the lock.
 pub fn free_port() -> u16 {
     const FIRST: u16 = 12_000;
     const COUNT: u16 = 18_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
+    static TAKEN: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let locks = std::env::temp_dir().join("countersign-test-ports");
+    std::fs::create_dir_all(&locks).unwrap();
     let offset = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap();
     loop {
         let port = FIRST + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        let lock = File::create(locks.join(port.to_string())).unwrap();
+        let is_ours = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if is_ours && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            TAKEN.lock().unwrap().push(lock);
             return port;
         }
     }

@@ -407,11 +407,11 @@ fn an_answer_with_the_nonce_of_another_question_is_refused() {
         ("require", [true, false, false]),
         ("off", [true, true, true]),
     ] {
-        let port = tests::process::free_port();
+        let port: Arc<Mutex<u16>> = Arc::default();
         let canned: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
-        let kept = canned.clone();
+        let (kept, target) = (canned.clone(), port.clone());
         let web = Web::start(move |asked| match asked.path.as_str() {
-            "/same" => Said::ok(ask(port, &asked.body)),
+            "/same" => Said::ok(ask(*target.lock().unwrap(), &asked.body)),
             "/other" => Said::ok(kept.lock().unwrap()[0].clone()),
             _ => Said::ok(kept.lock().unwrap()[1].clone()),
         });
@@ -426,7 +426,8 @@ fn an_answer_with_the_nonce_of_another_question_is_refused() {
             let answer = answer_of(&authority, &asked, 0, &["-ndays", "1"]);
             canned.lock().unwrap().push(answer);
         }
-        let responder = authority.responder_at(port, None);
+        let responder = authority.responder(None);
+        *port.lock().unwrap() = responder.port();
         let server = prepared.start();
         for (files, (taken, why)) in files.iter().zip([
             (same, ""),

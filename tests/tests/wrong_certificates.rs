@@ -336,6 +336,42 @@ fn the_answer_names_the_extension_that_is_in_the_way() {
         .refuses(401, "UNAUTHORIZED");
     let words = "the extendedKeyUsage of its issuer CN=Servers does not include clientAuth";
     assert!(error["message"].as_str().unwrap().contains(words), "{error}");
+    let narrow =
+        root.issue(&Wanted::authority("Narrow").with(oid::NAMES, true, &der::permitted_dns("in.test")));
+    let last = root.issue(&Wanted::authority("Last").with(oid::CONSTRAINTS, true, der::CA_LAST));
+    let below = last.issue(&Wanted::authority("Below"));
+    let outside = client().with(oid::ALTERNATIVE, false, &der::dns("out.test"));
+    let other_key = client().with(oid::ISSUER_KEY_ID, false, &der::issuer_key_id(b"other"));
+    let identified = Wanted::authority("Identified").with(oid::KEY_ID, false, &der::key_id(b"own"));
+    let identified = root.issue(&identified);
+    for (name, made, issuers, words) in [
+        ("names", narrow.issue(&outside), vec![&narrow], "nameConstraints"),
+        (
+            "length",
+            below.issue(&client()),
+            vec![&below, &last],
+            "pathLenConstraint",
+        ),
+    ] {
+        let files = self::files(&server, name, &made, &issuers);
+        let error = server
+            .client_with(&files)
+            .get("/v2/")
+            .refuses(401, "UNAUTHORIZED");
+        assert!(error["message"].as_str().unwrap().contains(words), "{error}");
+    }
+    let mut pem = fs::read(server.pki().ca()).unwrap();
+    pem.extend(identified.certificate.to_pem().unwrap());
+    fs::write(server.pki().ca(), pem).unwrap();
+    let files = self::files(&server, "key-id", &identified.issue(&other_key), &[]);
+    wait_until("the CA is taken up", || {
+        let error = server
+            .client_with(&files)
+            .get("/v2/")
+            .refuses(401, "UNAUTHORIZED");
+        let told = error["message"].as_str().unwrap();
+        told.contains("its authorityKeyIdentifier names another key")
+    });
     let any = root.issue(&client().with(oid::PURPOSES, true, der::ANY));
     server
         .client_with(&self::files(&server, "any", &any, &[]))

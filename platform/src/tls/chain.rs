@@ -12,7 +12,7 @@ use openssl::{
 };
 
 use super::{
-    CertificateFault, TlsError, forget_errors, purpose,
+    CertificateFault, FaultReason, TlsError, forget_errors, purpose,
     trust::{SECURITY_LEVEL, owned},
 };
 
@@ -73,7 +73,22 @@ impl Anchors {
                 Err(_) => {}
             }
         }
+        if fault.reason == FaultReason::UnknownCa && self.another_key_is_named(leaf) {
+            return Err(fault.with_other_key(0));
+        }
         Err(fault)
+    }
+
+    /// Whether a certificate names a CA of ours as its issuer, and none of that name by its key.
+    fn another_key_is_named(&self, leaf: &X509Ref) -> bool {
+        let mut named = self
+            .certificates
+            .iter()
+            .filter(|anchor| is_named(anchor, leaf.issuer_name()))
+            .peekable();
+        let mismatched =
+            |anchor: &X509| anchor.issued(leaf).as_raw() == openssl_sys::X509_V_ERR_AKID_SKID_MISMATCH;
+        named.peek().is_some() && named.all(mismatched)
     }
 
     /// One chain, which OpenSSL chooses by names and key identifiers.

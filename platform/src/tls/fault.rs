@@ -112,6 +112,29 @@ impl CertificateFault {
             hint: reason.hint(),
             result,
         };
+        match result.as_raw() {
+            openssl_sys::X509_V_ERR_PERMITTED_VIOLATION | openssl_sys::X509_V_ERR_EXCLUDED_VIOLATION => {
+                return fault.because(
+                    depth,
+                    Obstacle {
+                        explanation: "its names are not within the nameConstraints of its issuers".into(),
+                        hint: "ask whoever issued the certificate for names that its CA may give (nameConstraints)",
+                    },
+                );
+            }
+            openssl_sys::X509_V_ERR_PATH_LENGTH_EXCEEDED => {
+                return fault.because(
+                    depth,
+                    Obstacle {
+                        explanation: "there are more CAs below one than the pathLenConstraint of its \
+                                      basicConstraints allows"
+                            .into(),
+                        hint: "ask whoever issued the certificate for one by a CA that may issue it",
+                    },
+                );
+            }
+            _ => {}
+        }
         let Some(certificate) = at_fault else { return fault };
         match result.as_raw() {
             openssl_sys::X509_V_ERR_INVALID_PURPOSE
@@ -203,6 +226,18 @@ impl CertificateFault {
     /// For the alert.
     pub(super) fn result(&self) -> X509VerifyResult {
         self.result
+    }
+
+    /// With which extension no issuer of the right name was the right one, where that is what is in the way.
+    pub(super) fn with_other_key(self, depth: u32) -> Self {
+        self.because(
+            depth,
+            Obstacle {
+                explanation: "its authorityKeyIdentifier names another key than that of the CA of this name".into(),
+                hint: "use a certificate issued by a CA of the server's client_ca_file; if the CA renewed its key, add \
+                       its new certificate beside the old one",
+            },
+        )
     }
 
     /// Whether another issuer of the same name might be the right one.

@@ -98,19 +98,19 @@ pub fn older_name_text(name: &X509NameRef) -> String {
 /// A name that somebody wrote (RFC 4514 section 3), in the form of [`name_text`]. Escapes, blanks around separators and
 /// the case of types do not matter. Nothing if it is no such name.
 pub fn read_name(text: &str) -> Option<String> {
-    let mut rest = text.trim_start();
+    let mut rest = text.trim_start_matches(' ');
     let mut written = String::new();
     loop {
         let (kind, after) = rest.split_once('=')?;
-        let (value, after) = read_value(after.trim_start())?;
-        written.push_str(&written_again(kind.trim(), value)?);
-        rest = after.trim_start();
+        let (value, after) = read_value(after.trim_start_matches(' '))?;
+        written.push_str(&written_again(kind.trim_matches(' '), value)?);
+        rest = after.trim_start_matches(' ');
         match rest.chars().next() {
             None => return Some(written),
             Some(separator @ (',' | '+')) => written.push(separator),
             Some(_) => return None,
         }
-        rest = rest.get(1..)?.trim_start();
+        rest = rest.get(1..)?.trim_start_matches(' ');
     }
 }
 
@@ -218,6 +218,8 @@ fn escape(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -249,6 +251,26 @@ mod tests {
             if let Some(written) = expected {
                 assert_eq!(read_name(written).as_deref(), Some(written));
             }
+        }
+    }
+
+    proptest! {
+        /// What is denied as it is printed is denied.
+        #[test]
+        fn every_name_that_is_written_is_read_as_itself(
+            parts in proptest::collection::vec(
+                (0..SHORT_NAMES.len(), prop_oneof!["[ -~]{0,12}", "\\PC{0,6}", "[\u{a0}\u{3000} ]{0,3}"], any::<bool>()),
+                1..5,
+            ),
+        ) {
+            let mut written = String::new();
+            for (kind, value, same_part) in &parts {
+                if !written.is_empty() {
+                    written.push(if *same_part { '+' } else { ',' });
+                }
+                written.push_str(&format!("{}={}", SHORT_NAMES[*kind].1, escape(value)));
+            }
+            prop_assert_eq!(read_name(&written), Some(written));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -95,7 +95,9 @@ impl Connection {
         listener: usize,
         behind_proxy: bool,
     ) -> Result<Self, AcceptError> {
-        let transport_address = tcp.peer_addr().ok();
+        // On [::] IPv4 clients have mapped addresses, which nobody would look for in a record.
+        let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+        let transport_address = tcp.peer_addr().ok().map(canonical);
         let transport = transport_address.map(|address| address.ip());
         let ear = generation.ear(listener);
         let is_proxy = |address: IpAddr| ear.is_some_and(|ear| ear.vouching().is_proxy(address));
@@ -104,7 +106,7 @@ impl Connection {
             if !transport.is_some_and(is_proxy) {
                 return Err(AcceptError::NoProxy);
             }
-            named = proxy_protocol::read(&mut tcp).await?;
+            named = proxy_protocol::read(&mut tcp).await?.map(canonical);
         }
         let address = named.or(transport_address);
         let acceptor = ear.and_then(|ear| ear.acceptor());

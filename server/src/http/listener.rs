@@ -118,6 +118,7 @@ async fn accept(
     behind_proxy: bool,
 ) -> Result<(Connection, Option<SocketAddr>), ()> {
     let address = tcp.peer_addr().ok();
+    let address = address.map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
     let generation = state.generation.load_full();
     match Connection::accept(tcp, bounds, &generation, listener, behind_proxy).await {
         Ok(connection) => {

@@ -96,7 +96,9 @@ impl DatabaseServer {
                 let mut make = engine.command(&engine.program("mariadb-install-db"));
                 make.arg("--no-defaults")
                     .arg("--auth-root-authentication-method=normal");
+                // At its start MariaDB removes temporary tables, also those of others that share the directory.
                 make.arg("--skip-test-db")
+                    .arg(format!("--tmpdir={}", directory.display()))
                     .arg(format!("--datadir={}", data.display()));
                 make
             }
@@ -168,6 +170,7 @@ impl DatabaseServer {
             let mut command = self.engine.command(&self.engine.program("mariadbd"));
             command
                 .arg("--no-defaults")
+                .arg(format!("--tmpdir={}", self.directory.display()))
                 .arg(format!("--datadir={}", data.display()));
             command
                 .arg(format!("--socket={}", self.socket().display()))

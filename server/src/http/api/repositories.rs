@@ -192,13 +192,16 @@ pub async fn one(
             json(&repository)
         }
         Found::Namespace(guns) => {
-            let repositories = state
+            let mut repositories: Vec<Repository> = state
                 .with_store(move |store| {
                     guns.iter()
                         .map(|gun| describe(store, gun))
                         .collect::<Result<_, _>>()
                 })
                 .await?;
+            for repository in &mut repositories {
+                repository.pulls = state.pulls.of(&repository.gun);
+            }
             json(&Repositories { repositories })
         }
     }

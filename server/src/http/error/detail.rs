@@ -41,7 +41,7 @@ pub(super) fn identity_detail(error: &IdentityError) -> Value {
         IdentityError::NoCertificate => json!({
             "reason": "no_certificate",
             "hint": "connect with a client certificate and its key \
-                     (notary: --tlscert and --tlskey; docker: ~/.docker/tls/<host:port>/client.cert and client.key)",
+                     (notary: --tlscert and --tlskey; docker: ~/.docker/tls/HOST:PORT/client.cert and client.key)",
         }),
         IdentityError::NoCredentials(_) => json!({
             "reason": "no_credentials",

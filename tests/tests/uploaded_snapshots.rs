@@ -246,3 +246,40 @@ fn a_length_that_a_notary_server_took_although_no_client_can_read_on_is_told() {
     server.operate("check", [GUN]).ok();
     server.notary("reader").run(["list", GUN]).ok().says("v1");
 }
+
+#[test]
+fn who_publishes_after_a_notary_server_took_readers_back_is_told_which_version_is_needed() {
+    let engine = SERVED[1];
+    let databases = engine.databases();
+    databases.load(Whose::Server, &format!("server-{}-schema.sql", engine.name()));
+    databases.load(Whose::Signer, &format!("signer-{}.sql", engine.name()));
+    let mut server = TestServer::builder()
+        .databases(databases)
+        .programs(Programs::Notarys)
+        .start();
+    let client = server.client("alice");
+    let publisher = Publisher::new(&client, GUN, GUN).with_own_snapshot_key();
+    let SnapshotKey::Own(key) = &publisher.snapshot else {
+        unreachable!("the publisher holds the snapshot key")
+    };
+    let root = publisher.root_file(1);
+    let publish = |version, files: &[(&str, &[u8])], targets: &[u8]| {
+        let named = Publisher::snapshot(version, &[("root", &root), ("targets", targets)]);
+        let snapshot = sign(&named, &[key]);
+        let mut files = files.to_vec();
+        files.push(("snapshot", &snapshot));
+        client.publish(GUN, &files)
+    };
+    let targets = |version| publisher.targets_file(version);
+    let (first, third) = (targets(1), targets(3));
+    publish(1, &[("root", &root), ("targets", &first)], &first).ok();
+    publish(2, &[("targets", &third)], &third).ok();
+    publish(3, &[], &first).ok();
+
+    server.change_programs(Programs::Ours);
+    let next = targets(2);
+    publish(4, &[("targets", &next)], &next).rejects("ErrBadTargets", "publish a version above 3");
+    let next = targets(4);
+    publish(4, &[("targets", &next)], &next).ok();
+    publish(5, &[("targets", &next)], &next).refuses(400, "VERSION");
+}

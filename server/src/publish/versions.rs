@@ -31,16 +31,29 @@ pub(super) fn judge(
             let current = current.targets.get(role);
             current.is_some_and(|current| checked.trusts(role, &current.bytes))
         };
+        // The snapshot names an older document than the newest: it was uploaded before that was refused.
+        let is_behind = || {
+            let current = current.targets.get(role);
+            current.is_some_and(|current| i64::from(current.version.get()) < *version)
+        };
         match (role, last) {
             (RoleName::Delegation(_), last) => {
                 let goes_on = last.map(|_| is_trusted());
-                delegation(store, gun, role, *version, goes_on, checked)?;
+                match (delegation(store, gun, role, *version, goes_on, checked), last) {
+                    (Err(PublishError::Conflict), Some(last)) if is_behind() => {
+                        return Err(behind(role, *version, *last).into());
+                    }
+                    (judged, _) => judged?,
+                }
                 if last.is_some() {
                     replaced.insert(role.clone());
                 }
             }
             (RoleName::Targets, Some(last)) if !is_trusted() => {
                 return Err(continued(*version, *last).into());
+            }
+            (RoleName::Targets, Some(last)) if is_behind() => {
+                return Err(behind(role, *version, *last).into());
             }
             (_, Some(_)) => return Err(PublishError::Conflict),
             (_, None) => {}
@@ -81,6 +94,14 @@ fn delegation(
 fn repeated(role: &RoleName, version: i64) -> Rejection {
     Rejection::BadTargets(format!(
         "this {role} version {version} was published before, and replaced since; sign and publish anew"
+    ))
+}
+
+/// Running the same command again would not help.
+fn behind(role: &RoleName, version: i64, last: Version) -> Rejection {
+    Rejection::BadTargets(format!(
+        "{role} version {version} is not newer than version {last}, which is stored although the snapshot names an older \
+         one; publish a version above {last}"
     ))
 }
 

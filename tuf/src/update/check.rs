@@ -65,7 +65,7 @@ pub fn check(
         }
         None => {
             let request = snapshot_request(current.snapshot.as_ref(), &loaded, &root, now);
-            let request = request.map_err(|e| cannot_make(&RoleName::Snapshot, e))?;
+            let request = request.map_err(|e| not_carried_on(gun, current, e))?;
             SnapshotSource::Made {
                 request,
                 instead_of: None,
@@ -221,6 +221,23 @@ fn unusable_ancestor(stored: &Document, error: &MetadataError) -> Rejection {
 /// Whether it is JSON to some reader, which a damaged row is to none.
 fn is_json(bytes: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
+/// A snapshot that was stored before such texts were refused is not carried on; its publisher can make another.
+fn not_carried_on(gun: &Gun, current: &Current, error: DraftError) -> Rejection {
+    let is_text = current
+        .snapshot
+        .as_ref()
+        .is_some_and(|stored| is_json(&stored.bytes));
+    match error {
+        DraftError::Stored(reason) if is_text && reason.is_about_the_text() => {
+            Rejection::Validation(format!(
+                "the stored snapshot can be read in more than one way, so the server makes no next one: {reason}; take its \
+             key (\"notary key rotate {gun} snapshot\"), and publish targets and every delegation with it"
+            ))
+        }
+        error => cannot_make(&RoleName::Snapshot, error),
+    }
 }
 
 fn cannot_make(role: &RoleName, error: DraftError) -> Rejection {

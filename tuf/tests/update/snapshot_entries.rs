@@ -178,3 +178,38 @@ fn a_first_snapshot_names_what_comes_with_it() {
     assert_eq!(kind, "ErrBadSnapshot");
     assert!(text.contains("names a targets/a that is neither"), "{text}");
 }
+
+#[test]
+fn a_stored_snapshot_that_can_be_read_in_two_ways_is_not_carried_on() {
+    let mut world = World::new();
+    let file = String::from_utf8(sign(&world.snapshot(), &[&world.repository.snapshot])).unwrap();
+    let twice = file.replacen(r#""meta":{"#, r#""meta":{},"meta":{"#, 1);
+    assert_ne!(file, twice);
+    world.repository.store(stored("snapshot", 4, twice.into_bytes()));
+    // As the store does, which does not look up what such a snapshot names.
+    world.repository.current.targets.clear();
+    let targets = part("targets", world.repository.targets_document(4, &[]));
+    let (kind, text) = rejected(world.repository.check([targets.clone()]));
+    assert_eq!(kind, "ErrValidation");
+    assert!(
+        text.contains("notary key rotate docker.io/library/app snapshot"),
+        "{text}"
+    );
+    // Its publisher names what comes with it, and nothing that only the stored one names.
+    let root = world.bytes("root");
+    let whole = snapshot_body(5, &[("root", &root), ("targets", &targets.1)]);
+    let whole = part("snapshot", sign(&whole, &[&world.repository.snapshot]));
+    assert!(world.repository.check([targets.clone(), whole]).is_ok());
+    let alone = part(
+        "snapshot",
+        sign(
+            &snapshot_body(5, &[("root", &root), ("targets", b"unknown")]),
+            &[&world.repository.snapshot],
+        ),
+    );
+    assert!(
+        rejected(world.repository.check([alone]))
+            .1
+            .contains("names a targets that is neither")
+    );
+}

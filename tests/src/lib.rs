@@ -22,6 +22,7 @@ pub mod namespace;
 pub mod notary;
 pub mod openssl_files;
 pub mod operator;
+pub mod password_users;
 pub mod pki;
 pub mod process;
 pub mod publisher;

@@ -312,6 +312,20 @@ fn a_repository_shows_who_signed_which_digest_and_until_when() {
         "NO_SUCH_REPOSITORY",
         &[],
     );
+    // One tag, which is there or is not.
+    let one = alice.json("/api/v0/repositories/org/app/tags/v1");
+    assert_eq!((&one["name"], &one["inNotary"]), (&json!("v1"), &json!(true)));
+    let none = alice.refused("/api/v0/repositories/org/app/tags/v9", 404, "NO_SUCH_TAG", &[]);
+    assert!(none["message"].as_str().unwrap().contains("v9"), "{none}");
+    alice.refused(
+        "/api/v0/repositories/org/none/tags/v1",
+        404,
+        "NO_SUCH_REPOSITORY",
+        &[],
+    );
+    publish(&server, "elsewhere.example/org/tags/app");
+    let named_so = alice.json("/api/v0/repositories/org/tags/app");
+    assert_eq!(named_so["gun"], "elsewhere.example/org/tags/app");
     publish(&server, "elsewhere.example/org/app");
     let ambiguous = alice.refused("/api/v0/repositories/org/app", 400, "INVALID_PARAMETERS", &[]);
     assert!(

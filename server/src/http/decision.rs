@@ -299,10 +299,13 @@ fn is_proxy(generation: &Generation, listener: usize, transport: Option<IpAddr>)
 fn revocation(status: &Status) -> Revocation {
     Revocation {
         source: status.source,
-        status: if status.fail_open.is_some() {
-            "unknown"
-        } else {
-            "good"
+        status: match status {
+            Status {
+                fail_open: Some(_), ..
+            } => "unknown",
+            // Nobody was asked.
+            Status { source: "none", .. } => "unchecked",
+            _ => "good",
         },
         next_update: status.next_update,
         fail_open_used: status.fail_open.clone(),

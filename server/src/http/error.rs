@@ -47,6 +47,9 @@ pub enum ApiError {
     /// No such document.
     #[error("no such metadata")]
     NotFound,
+    /// No such tag in a repository that is there.
+    #[error("no such tag: {0}")]
+    NoSuchTag(String),
     /// A version that no document can have.
     #[error("version {0} is out of range")]
     VersionOverflow(String),
@@ -182,6 +185,9 @@ impl ApiError {
                 Answer(status, "NOT_AUTHENTICATED", reason, detail)
             }
             StatusCode::FORBIDDEN => Answer(status, "NOT_AUTHORIZED", message, detail),
+            StatusCode::NOT_FOUND if matches!(self, Self::NoSuchTag(_)) => {
+                Answer(status, "NO_SUCH_TAG", message, Value::Null)
+            }
             StatusCode::NOT_FOUND => Answer(
                 status,
                 "NO_SUCH_REPOSITORY",
@@ -239,6 +245,12 @@ impl ApiError {
                 StatusCode::NOT_FOUND,
                 "NOT_CONFIGURED",
                 self.to_string(),
+                Value::Null,
+            ),
+            Self::NoSuchTag(name) => Answer(
+                StatusCode::NOT_FOUND,
+                "NO_SUCH_TAG",
+                format!("There is no signed tag {:?} in this repository.", shorten(name)),
                 Value::Null,
             ),
             Self::NotFound => Answer(

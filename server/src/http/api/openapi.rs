@@ -36,6 +36,7 @@ struct OneError {
         repositories::list,
         repositories::one,
         tags::tags,
+        tags::tag,
         server::health,
         server::version,
         server::settings

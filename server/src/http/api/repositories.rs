@@ -7,7 +7,7 @@ use serde::Serialize;
 use tuf::{Gun, RoleName};
 use utoipa::ToSchema;
 
-use super::{json, parameter};
+use super::{json, parameter, tags::tag};
 use crate::{
     access::Access,
     app::State,
@@ -185,7 +185,17 @@ pub async fn one(
     path: &str,
 ) -> Result<HttpResponse, ApiError> {
     access.identified(principal)?;
-    match find(state, access, principal, path).await? {
+    let found = match find(state, access, principal, path).await {
+        // Repositories may have names like this, so a tag is looked for where there is none.
+        Err(ApiError::NotFound) => match path.trim_end_matches('/').rsplit_once("/tags/") {
+            Some((repository, name)) if !name.contains('/') => {
+                return tag(state, access, principal, repository, name).await;
+            }
+            _ => return Err(ApiError::NotFound),
+        },
+        found => found?,
+    };
+    match found {
         Found::One(gun) => {
             let mut repository = state.with_store(move |store| describe(store, &gun)).await?;
             repository.pulls = state.pulls.of(&repository.gun);

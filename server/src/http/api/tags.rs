@@ -86,6 +86,33 @@ pub async fn tags(
     json(&tags)
 }
 
+/// One signed tag of a repository.
+#[utoipa::path(get, path = "/api/v0/repositories/{namespace}/{name}/tags/{tag}", tag = "repositories",
+    params(("namespace" = String, Path, description = "Everything between the host and the name; _ for none"),
+           ("name" = String, Path, description = "The last part of the name"),
+           ("tag" = String, Path, description = "The tag")),
+    responses((status = 200, description = "The signed tag", body = Tag),
+              (status = 403, description = "The caller may list the repository, but not read it", body = super::openapi::Errors),
+              (status = 404, description = "No such tag (NO_SUCH_TAG), or no such repository, for this caller", body = super::openapi::Errors)))]
+pub async fn tag(
+    state: &State,
+    access: &Access,
+    principal: &Principal,
+    path: &str,
+    name: &str,
+) -> Result<HttpResponse, ApiError> {
+    let Found::One(gun) = find(state, access, principal, path).await? else {
+        return Err(ApiError::NotFound);
+    };
+    let gun = Gun::parse(&gun).map_err(|_| ApiError::NotFound)?;
+    access.check(principal, &Right::To(Action::Pull), Some(&gun))?;
+    let tags = state.with_store(move |store| read(store, &gun)).await?;
+    match tags.iter().find(|tag| tag.name == name) {
+        Some(tag) => json(tag),
+        None => Err(ApiError::NoSuchTag(name.to_owned())),
+    }
+}
+
 fn read(store: &Store, gun: &Gun) -> Result<Vec<Tag>, StoreError> {
     let documents = store.current_set(gun)?;
     let mut tags: Vec<Tag> = Vec::new();

@@ -6,6 +6,7 @@ pub mod database;
 pub mod descriptors;
 pub mod files;
 pub mod logging;
+pub mod output;
 pub mod pki;
 pub mod progress;
 pub mod report;

@@ -187,8 +187,8 @@ impl LevelControl {
                 _ = less.recv() => (-1, "less"),
             };
             match self.step(step) {
-                Ok(level) => println!("Successfully setting log level to {}", level.name()),
-                Err(level) => println!(
+                Ok(level) => crate::say!("Successfully setting log level to {}", level.name()),
+                Err(level) => crate::say!(
                     "The log level stays at {}: it cannot be {direction} verbose",
                     level.name()
                 ),

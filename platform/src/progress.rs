@@ -31,8 +31,8 @@ impl Progress {
         if self.said.elapsed() >= INTERVAL {
             self.said = Instant::now();
             match self.total {
-                Some(total) => eprintln!("{} of {total} {}", self.done, self.what),
-                None => eprintln!("{} {}", self.done, self.what),
+                Some(total) => crate::complain!("{} of {total} {}", self.done, self.what),
+                None => crate::complain!("{} {}", self.done, self.what),
             }
         }
     }

@@ -9,18 +9,18 @@ pub struct Report {
 impl Report {
     /// Something is in order.
     pub fn fine(&self, what: impl std::fmt::Display) {
-        println!("fine: {what}");
+        crate::say!("fine: {what}");
     }
 
     /// Something is worth knowing.
     pub fn note(&self, what: impl std::fmt::Display) {
-        println!("note: {what}");
+        crate::say!("note: {what}");
     }
 
     /// Something would fail.
     pub fn broken(&mut self, what: impl std::fmt::Display) {
         self.broken += 1;
-        println!("broken: {what}");
+        crate::say!("broken: {what}");
     }
 
     /// How much would fail.
@@ -31,8 +31,8 @@ impl Report {
     /// The last line, about the `checked` pieces; true if nothing is broken.
     pub fn end(&self, checked: impl std::fmt::Display) -> bool {
         match self.broken {
-            0 => println!("{checked} checked, nothing is broken; nothing was changed"),
-            count => println!("{checked} checked, {count} broken; nothing was changed"),
+            0 => crate::say!("{checked} checked, nothing is broken; nothing was changed"),
+            count => crate::say!("{checked} checked, {count} broken; nothing was changed"),
         }
         self.broken == 0
     }

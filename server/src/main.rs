@@ -123,6 +123,10 @@ enum PolicyAction {
 }
 
 fn main() -> ExitCode {
+    platform::output::finish(run())
+}
+
+fn run() -> ExitCode {
     let arguments = Arguments::parse_from(platform::args::with_double_dashes(std::env::args()));
     let outcome = match arguments.command {
         Some(Command::Quickstart(options)) => quickstart::run(&options).map_err(|error| error.to_string()),
@@ -179,7 +183,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("countersign-server: {message}");
+            platform::complain!("countersign-server: {message}");
             ExitCode::FAILURE
         }
     }
@@ -201,7 +205,7 @@ fn migrate(action: &Migrate) -> Result<(), String> {
         .run(ENVIRONMENT_PREFIX, &store::MIGRATIONS)
         .map_err(|error| error.to_string())?;
     for line in lines {
-        println!("{line}");
+        platform::say!("{line}");
     }
     Ok(())
 }
@@ -210,9 +214,9 @@ fn check_config(path: &std::path::Path, strict: bool) -> Result<(), String> {
     let config = Config::load(path, strict).map_err(|error| error.to_string())?;
     let generation = Generation::load(&config, 1).map_err(|error| error.to_string())?;
     for warning in generation.warnings(chrono::Utc::now()) {
-        println!("warning: {warning}");
+        platform::say!("warning: {warning}");
     }
-    println!("{} is fine", path.display());
+    platform::say!("{} is fine", path.display());
     Ok(())
 }
 
@@ -225,8 +229,8 @@ fn expiry(path: &std::path::Path, within: std::time::Duration) -> Result<bool, S
     let lines =
         refresh::expiry::report(&store, chrono::Utc::now(), within).map_err(|error| error.to_string())?;
     if lines.is_empty() {
-        println!("nothing expires within {} days", within.num_days());
+        platform::say!("nothing expires within {} days", within.num_days());
     }
-    lines.iter().for_each(|line| println!("{line}"));
+    lines.iter().for_each(|line| platform::say!("{line}"));
     Ok(!lines.is_empty())
 }

@@ -44,6 +44,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    platform::output::finish(command())
+}
+
+fn command() -> ExitCode {
     let arguments = Arguments::parse_from(with_double_dashes(std::env::args()));
     if let Some(Command::Check(options)) = &arguments.command {
         return check(options);
@@ -68,7 +72,7 @@ fn check(options: &check::Options) -> ExitCode {
         // Everything has been said.
         Ok(false) => ExitCode::FAILURE,
         Err(cause) => {
-            eprintln!("countersign-signer: {cause}");
+            platform::complain!("countersign-signer: {cause}");
             ExitCode::FAILURE
         }
     }
@@ -81,7 +85,7 @@ fn keep_memory_private() -> std::io::Result<()> {
 
 fn migrate(action: &Migrate) -> Result<(), Box<dyn Error>> {
     for line in action.run(config::ENVIRONMENT, &store::MIGRATIONS)? {
-        println!("{line}");
+        platform::say!("{line}");
     }
     Ok(())
 }

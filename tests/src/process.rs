@@ -125,16 +125,20 @@ impl Daemon {
     /// Starts a daemon whose output goes to `log`.
     pub fn spawn(command: &mut Command, log: &Path) -> Self {
         let output = File::options().create(true).append(true).open(log).unwrap();
-        command
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().unwrap())
-            .stderr(output);
+        let mut daemon = Self::spawn_into(command, [output.try_clone().unwrap().into(), output.into()]);
+        log.clone_into(&mut daemon.log);
+        daemon
+    }
+
+    /// Starts a daemon whose standard output and standard error are these.
+    pub fn spawn_into(command: &mut Command, [stdout, stderr]: [Stdio; 2]) -> Self {
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         let child = command
             .spawn()
             .unwrap_or_else(|cause| panic!("{command:?}: {cause}"));
         Self {
             child,
-            log: log.to_path_buf(),
+            log: PathBuf::from("/dev/null"),
         }
     }
 

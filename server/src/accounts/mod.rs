@@ -85,7 +85,7 @@ pub fn run(command: &AccountCommand) -> Result<(), AccountError> {
             } else {
                 "is not there: nothing to remove"
             };
-            println!("account {name} {told}");
+            platform::say!("account {name} {told}");
             Ok(())
         }
         AccountCommand::Key { command } => run_key(command),
@@ -114,9 +114,10 @@ fn run_key(command: &KeyCommand) -> Result<(), AccountError> {
             account.ok_or_else(|| AccountError::Unknown(named.name.clone()))?;
             let keys = store.account_keys(&named.name)?;
             if keys.is_empty() {
-                println!("account {} has no keys", named.name);
+                platform::say!("account {} has no keys", named.name);
             }
-            keys.iter().for_each(|key| println!("{}", show::key(key, "")));
+            keys.iter()
+                .for_each(|key| platform::say!("{}", show::key(key, "")));
             Ok(())
         }
         KeyCommand::Remove { named, key } => {
@@ -127,7 +128,7 @@ fn run_key(command: &KeyCommand) -> Result<(), AccountError> {
             } else {
                 "is not there: nothing to remove from"
             };
-            println!("key {key} {told} account {}", named.name);
+            platform::say!("key {key} {told} account {}", named.name);
             Ok(())
         }
     }
@@ -186,10 +187,10 @@ fn add(store: &Store, wanted: &Account) -> Result<(), AccountError> {
         AccountAdded::Same(before) => ("is there already".to_owned(), Some(before)),
         AccountAdded::Changed(before) => (format!("changed from: {}", show::form(&before)), Some(before)),
     };
-    println!("account {} {told}", wanted.name);
-    println!("  {}", show::form(wanted));
+    platform::say!("account {} {told}", wanted.name);
+    platform::say!("  {}", show::form(wanted));
     if before.is_some_and(|before| before.disabled_at.is_some()) {
-        println!("  it stays disabled: \"account enable {}\"", wanted.name);
+        platform::say!("  it stays disabled: \"account enable {}\"", wanted.name);
     }
     Ok(())
 }
@@ -205,18 +206,19 @@ fn list(store: &Store, json: bool) -> Result<(), AccountError> {
             .iter()
             .map(|(account, keys)| show::json(account, keys))
             .collect();
-        println!("{:#}", serde_json::Value::from(list));
+        platform::say!("{:#}", serde_json::Value::from(list));
         return Ok(());
     }
     if shown.is_empty() {
-        println!("there are no accounts");
+        platform::say!("there are no accounts");
     }
     for (account, keys) in &shown {
         let disabled = account
             .disabled_at
             .map_or_else(String::new, |since| format!(", disabled since {since}"));
-        println!("{}: {}{disabled}", account.name, show::form(account));
-        keys.iter().for_each(|key| println!("{}", show::key(key, "  ")));
+        platform::say!("{}: {}{disabled}", account.name, show::form(account));
+        keys.iter()
+            .for_each(|key| platform::say!("{}", show::key(key, "  ")));
     }
     Ok(())
 }
@@ -228,7 +230,7 @@ fn set_disabled(named: &Named, disabled: bool) -> Result<(), AccountError> {
     let changed = changed.ok_or_else(|| AccountError::Unknown(named.name.clone()))?;
     let state = if disabled { "disabled" } else { "enabled" };
     let already = if changed { "" } else { "is already " };
-    println!("account {} {already}{state}", named.name);
+    platform::say!("account {} {already}{state}", named.name);
     Ok(())
 }
 
@@ -244,11 +246,11 @@ fn add_key(named: &Named, key: &AccountKey) -> Result<(), AccountError> {
             return Err(AccountError::OfOther { key, other });
         }
     };
-    println!("key {told} account {}", named.name);
-    println!("{}", show::key(key, "  "));
+    platform::say!("key {told} account {}", named.name);
+    platform::say!("{}", show::key(key, "  "));
     let settings = crate::config::settings(&named.place.config)?;
     if !IdentityRules::read(&settings)?.is_some_and(|rules| rules.needs_accounts()) {
-        println!(
+        platform::say!(
             "note: no identity rule of the configuration looks at registered keys; add one with the preset \
              registered-key"
         );

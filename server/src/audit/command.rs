@@ -156,9 +156,9 @@ fn list(
         for row in rows {
             match serde_json::from_str::<ChangeRecord>(&row.record) {
                 Ok(record) if !wanted(&record) => {}
-                Ok(_) if json => println!("{}", row.record),
-                Ok(record) => println!("{}", line(&record)),
-                Err(_) => println!("row {} cannot be read: see \"audit verify\"", row.id),
+                Ok(_) if json => platform::say!("{}", row.record),
+                Ok(record) => platform::say!("{}", line(&record)),
+                Err(_) => platform::say!("row {} cannot be read: see \"audit verify\"", row.id),
             }
         }
     }
@@ -223,10 +223,10 @@ fn check(config: &Path, against: &[PathBuf]) -> Result<bool, AuditError> {
         compare(&store, path, file, &mut findings)?;
     }
     for note in &findings.notes {
-        println!("note: {note}");
+        platform::say!("note: {note}");
     }
     for broken in &findings.broken {
-        println!("{broken}");
+        platform::say!("{broken}");
     }
     let Findings {
         chains, rows, broken, ..
@@ -235,12 +235,12 @@ fn check(config: &Path, against: &[PathBuf]) -> Result<bool, AuditError> {
         0 => "whole".to_owned(),
         count => format!("broken: {count} findings"),
     };
-    println!("{rows} records in {chains} chains: {verdict}");
+    platform::say!("{rows} records in {chains} chains: {verdict}");
     Ok(broken.is_empty())
 }
 
 fn compare(store: &Store, path: &Path, file: File, findings: &mut Findings) -> Result<(), StoreError> {
     let named = verify::against(store, BufReader::new(file), findings)?;
-    println!("{}: names {named} records", path.display());
+    platform::say!("{}: names {named} records", path.display());
     Ok(())
 }

@@ -15,7 +15,7 @@ pub(super) fn finding(report: &mut Report, gun: &Gun, finding: &Finding) {
     match finding.severity {
         Severity::Broken => report.broken(what),
         Severity::Harmless => report.note(what),
-        other => println!("{other}: {what}"),
+        other => platform::say!("{other}: {what}"),
     }
 }
 

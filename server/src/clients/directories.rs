@@ -109,7 +109,7 @@ pub fn run(options: &Options) -> Result<(), SetUpError> {
     let now = Utc::now();
     let pair = Pair::read(&options.cert, &options.key, now)?;
     let user = options.user.clone().or_else(|| pair.common_name.clone());
-    println!(
+    platform::say!(
         "checked  {}: CN {}, valid until {}",
         options.cert.display(),
         pair.common_name.as_deref().unwrap_or("(none)"),
@@ -162,11 +162,11 @@ pub fn run(options: &Options) -> Result<(), SetUpError> {
             set_up_daemon(&installer, daemon, &tls, &ca_pem, &pair)?;
             set_up_signer(&installer, &home, registry, user.as_deref())?;
         }
-        _ => println!(
+        _ => platform::say!(
             "left out dockerd and the name that \"docker trust sign\" needs: say --registry HOST:PORT for them"
         ),
     }
-    println!("now      export DOCKER_CONTENT_TRUST_SERVER='{}'", options.url);
+    platform::say!("now      export DOCKER_CONTENT_TRUST_SERVER='{}'", options.url);
     Ok(())
 }
 
@@ -175,7 +175,7 @@ fn ask_server(options: &Options, authorities: &[X509], pair: &Pair) -> Result<()
     let seen = match probe::look(url, authorities, Some(pair)) {
         Ok(seen) => seen,
         Err(cause) => {
-            println!("warning: {url} was not asked: {cause}");
+            platform::say!("warning: {url} was not asked: {cause}");
             return Ok(());
         }
     };
@@ -187,12 +187,14 @@ fn ask_server(options: &Options, authorities: &[X509], pair: &Pair) -> Result<()
         });
     }
     match seen.answer {
-        Ok(answer) if answer.status == 200 => println!("checked  {url} takes this certificate"),
-        Ok(answer) => println!("warning: {url} answers {}: {}", answer.status, answer.body),
-        Err(cause) => println!("warning: {url} refuses this certificate: {cause}"),
+        Ok(answer) if answer.status == 200 => platform::say!("checked  {url} takes this certificate"),
+        Ok(answer) => platform::say!("warning: {url} answers {}: {}", answer.status, answer.body),
+        Err(cause) => platform::say!("warning: {url} refuses this certificate: {cause}"),
     }
     if seen.addresses.iter().any(std::net::IpAddr::is_loopback) {
-        println!("warning: docker uses no client certificate for images of registries on a loopback address");
+        platform::say!(
+            "warning: docker uses no client certificate for images of registries on a loopback address"
+        );
     }
     Ok(())
 }
@@ -208,7 +210,7 @@ fn set_up_daemon(
         // The registry may have another CA than the trust server.
         let ca = daemon.join("ca.crt");
         if ca.exists() {
-            println!("left     {} as it is", ca.display());
+            platform::say!("left     {} as it is", ca.display());
         } else {
             installer.put(&ca, ca_pem, 0o644)?;
         }
@@ -217,13 +219,13 @@ fn set_up_daemon(
     };
     match written() {
         Err(SetUpError::File { cause, .. }) if cause.kind() == std::io::ErrorKind::PermissionDenied => {
-            println!(
+            platform::say!(
                 "to do    dockerd looks in {}, which you may not write:",
                 daemon.display()
             );
             for (name, mode) in [("ca.crt", 644), ("client.cert", 644), ("client.key", 600)] {
                 let (from, to) = (tls.join(name), daemon.join(name));
-                println!(
+                platform::say!(
                     "         sudo install -D -m {mode} '{}' '{}'",
                     from.display(),
                     to.display()
@@ -243,7 +245,7 @@ fn set_up_signer(
     user: Option<&str>,
 ) -> Result<(), SetUpError> {
     let Some(user) = user else {
-        println!("to do    say --user NAME to have the name written that \"docker trust sign\" needs");
+        platform::say!("to do    say --user NAME to have the name written that \"docker trust sign\" needs");
         return Ok(());
     };
     let login = STANDARD.encode(format!("{user}:unused"));

@@ -33,7 +33,7 @@ impl Installer {
                 let permissions = fs::Permissions::from_mode(mode);
                 fs::set_permissions(path, permissions).map_err(|cause| failed(path, cause))?;
             }
-            println!("same     {}", path.display());
+            platform::say!("same     {}", path.display());
             return Ok(());
         }
         self.back_up(path)?;
@@ -84,7 +84,7 @@ impl Installer {
             Wins::Present => merged(new.clone(), present.clone()),
         };
         if result == present {
-            println!("same     {}", path.display());
+            platform::say!("same     {}", path.display());
             return Ok(());
         }
         self.back_up(path)?;
@@ -104,15 +104,15 @@ impl Installer {
         if !self.dry_run {
             fs::copy(path, &copy).map_err(|cause| failed(&copy, cause))?;
         }
-        println!("kept     {}, a copy of what is replaced", copy.display());
+        platform::say!("kept     {}, a copy of what is replaced", copy.display());
         Ok(())
     }
 
     fn told(&self, path: &Path) {
         if self.dry_run {
-            println!("would write {}", path.display());
+            platform::say!("would write {}", path.display());
         } else {
-            println!("wrote    {}", path.display());
+            platform::say!("wrote    {}", path.display());
         }
     }
 }

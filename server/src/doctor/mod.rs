@@ -87,14 +87,14 @@ pub fn run(options: &Options) -> bool {
     }
     client::directories(&options.etc.join("certs.d"), &mut findings);
     findings.extend(client::docker_version());
-    findings.iter().for_each(|finding| println!("{finding}"));
+    findings.iter().for_each(|finding| platform::say!("{finding}"));
     let broken = findings
         .iter()
         .filter(|finding| finding.level == Level::Broken)
         .count();
     match broken {
-        0 => println!("nothing is broken; nothing was changed"),
-        count => println!("{count} broken; nothing was changed"),
+        0 => platform::say!("nothing is broken; nothing was changed"),
+        count => platform::say!("{count} broken; nothing was changed"),
     }
     broken == 0
 }

@@ -80,7 +80,7 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
     let trusted = match subjects(&whole) {
         Ok(_) => verified,
         Err(reason) => {
-            println!("revocation: {reason} ({}); {}", reason.code(), reason.hint());
+            platform::say!("revocation: {reason} ({}); {}", reason.code(), reason.hint());
             false
         }
     };
@@ -93,13 +93,13 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
     let identified = rules.identify(&facts, registered.as_ref());
     match &identified {
         Ok(found) if trusted => {
-            println!("principal: {}", found.principal);
-            println!("groups: {}", list(&found.groups));
-            println!("rule: {}", found.rule);
+            platform::say!("principal: {}", found.principal);
+            platform::say!("groups: {}", list(&found.groups));
+            platform::say!("rule: {}", found.rule);
         }
-        Ok(_) if !verified => println!("not identified: no client CA verifies the certificate"),
-        Ok(_) => println!("not identified: whether the certificate was revoked cannot be told"),
-        Err(refused) => println!(
+        Ok(_) if !verified => platform::say!("not identified: no client CA verifies the certificate"),
+        Ok(_) => platform::say!("not identified: whether the certificate was revoked cannot be told"),
+        Err(refused) => platform::say!(
             "not identified: {refused} ({}); {}",
             refused.reason.code(),
             refused.reason.hint()
@@ -107,7 +107,7 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
     }
     if options.explain {
         for trace in rules.explain(&facts, registered.as_ref()) {
-            println!("{trace}");
+            platform::say!("{trace}");
         }
     }
     Ok(trusted && identified.is_ok())
@@ -122,7 +122,7 @@ fn verify(
 ) -> Result<(bool, Vec<String>, Vec<X509>), WhoamiError> {
     let mut whole = vec![leaf.clone()];
     let Some(settings) = settings else {
-        println!("verified by: no CA was checked, for there is no --config");
+        platform::say!("verified by: no CA was checked, for there is no --config");
         return Ok((true, Vec::new(), whole));
     };
     let mut verified_by = Vec::new();
@@ -133,7 +133,7 @@ fn verify(
                 verified_by.push(name);
                 whole = verified.chain;
             }
-            Err(fault) => println!(
+            Err(fault) => platform::say!(
                 "CA set {name}: {} ({}); {}",
                 fault.explanation,
                 fault.reason.code(),
@@ -141,7 +141,7 @@ fn verify(
             ),
         }
     }
-    println!("verified by: {}", list(&verified_by));
+    platform::say!("verified by: {}", list(&verified_by));
     Ok((!verified_by.is_empty(), verified_by, whole))
 }
 
@@ -149,30 +149,30 @@ fn verify(
 fn account(settings: &Settings, facts: &CertificateFacts) -> Result<Option<Registered>, WhoamiError> {
     let location = Location::read(settings)?;
     if location == Location::Memory {
-        println!("account: not known, because storage.backend is memory");
+        platform::say!("account: not known, because storage.backend is memory");
         return Ok(None);
     }
     let found = Store::open_read_only(&location)?.account_by_key(facts.key_hashes())?;
     let shown = found.as_ref().map_or("none", |account| &account.name);
-    println!("account: {shown}");
+    platform::say!("account: {shown}");
     Ok(found)
 }
 
 fn describe(facts: &CertificateFacts) {
-    println!("subject: {}", facts.subject());
-    println!("issuer: {}", facts.issuer());
-    println!("serial: {}", facts.serial());
-    println!("valid: {} to {}", facts.not_before(), facts.not_after());
+    platform::say!("subject: {}", facts.subject());
+    platform::say!("issuer: {}", facts.issuer());
+    platform::say!("serial: {}", facts.serial());
+    platform::say!("valid: {} to {}", facts.not_before(), facts.not_after());
     let purposes: Vec<&str> = facts.purposes().iter().map(|oid| purpose_shown(oid)).collect();
-    println!("extended key usage: {}", list(&purposes));
+    platform::say!("extended key usage: {}", list(&purposes));
     let key = facts.key();
-    println!(
+    platform::say!(
         "key: {}, {} bits, spki_sha256 {}",
         key.key_type,
         key.bits,
         facts.spki_sha256()
     );
-    println!("cert_sha256: {}", facts.cert_sha256());
+    platform::say!("cert_sha256: {}", facts.cert_sha256());
 }
 
 fn list<T: AsRef<str>>(names: &[T]) -> String {

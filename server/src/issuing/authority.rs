@@ -39,7 +39,7 @@ pub fn init(
                     found: own,
                 });
             }
-            println!("kept  {}", directory.path().join(CERTIFICATE).display());
+            platform::say!("kept  {}", directory.path().join(CERTIFICATE).display());
             return Ok(found);
         }
         (true, false) => return Err(lost(directory, KEY)),
@@ -134,6 +134,6 @@ pub fn warn_if_open(directory: &Directory) {
     let path = directory.path().join(KEY);
     let mode = fs::metadata(&path).map_or(SECRET, |about| about.permissions().mode() & 0o777);
     if mode & 0o077 != 0 {
-        println!("warning: {} is open to others: chmod 600 it", path.display());
+        platform::say!("warning: {} is open to others: chmod 600 it", path.display());
     }
 }

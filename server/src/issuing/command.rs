@@ -140,7 +140,7 @@ pub fn run_ca(command: &CaCommand) -> Result<(), IssuingError> {
             let passphrase = authority::passphrase(passphrase_file.as_deref())?;
             authority::init(&directory, name, *days, passphrase.as_deref())?;
             let path = directory.path().display();
-            println!(
+            platform::say!(
                 "\nServers that are to know its certificates need {path}/ca.pem in server.client_ca_file.\n\
                  Keep ca-key.pem secret: whoever has it can be anybody. Issue with\n\
                  \n  countersign-server bundle issue NAME --ca {path} --out DIR --url https://HOST:PORT\n"
@@ -215,7 +215,7 @@ pub fn run_bundle(command: &BundleCommand) -> Result<(), IssuingError> {
                 Some(config) => {
                     deny_certificates(config, &authority::subject(&issuer), &serials, reason.as_deref())?;
                 }
-                None => println!(
+                None => platform::say!(
                     "Servers refuse them as soon as they read this list (revocation.crl.files);\n\
                      with --config FILE they are put on the deny list as well, which needs no such setting."
                 ),
@@ -256,7 +256,7 @@ impl List {
         let name = absolute.file_name().unwrap_or_default().to_string_lossy();
         Directory::make(parent)?.replace(&name, &list.to_pem()?, PUBLIC)?;
         let revoked = index.records().iter().filter(|record| record.revoked.is_some());
-        println!(
+        platform::say!(
             "wrote {}: list {number}, {} revoked, to be written again before {}",
             absolute.display(),
             revoked.count(),
@@ -298,14 +298,14 @@ fn revoke(
     for record in index.records_mut().iter_mut().filter(|record| is_meant(record)) {
         serials.push(record.serial.clone());
         if record.revoked.is_some() {
-            println!("{} of {} was revoked before", record.serial, record.name);
+            platform::say!("{} of {} was revoked before", record.serial, record.name);
             continue;
         }
         record.revoked = Some(Revoked {
             at: now,
             reason: reason.map(str::to_owned),
         });
-        println!("revoked {} of {}", record.serial, record.name);
+        platform::say!("revoked {} of {}", record.serial, record.name);
     }
     if serials.is_empty() {
         return Err(IssuingError::NotIssued(nobody));
@@ -316,12 +316,12 @@ fn revoke(
 fn show(records: &[Record], json: bool) {
     let now = Utc::now();
     if json {
-        println!("{:#}", serde_json::json!(records));
+        platform::say!("{:#}", serde_json::json!(records));
     } else if records.is_empty() {
-        println!("nothing was issued");
+        platform::say!("nothing was issued");
     }
     for record in records.iter().filter(|_| !json) {
-        println!(
+        platform::say!(
             "{}  {:7}  {}  {}  {}",
             record.serial,
             record.status(now),

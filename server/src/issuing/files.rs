@@ -76,11 +76,11 @@ impl Directory {
     fn write(&self, name: &str, content: &[u8], mode: u32) -> Result<(), IssuingError> {
         let path = self.path.join(name);
         if path.exists() {
-            println!("kept  {}", path.display());
+            platform::say!("kept  {}", path.display());
             return Ok(());
         }
         self.replace(name, content, mode)?;
-        println!("made  {}", path.display());
+        platform::say!("made  {}", path.display());
         Ok(())
     }
 }

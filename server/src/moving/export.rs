@@ -51,7 +51,7 @@ pub fn run(options: &Options) -> Result<(), MoveError> {
         // What is incomplete is of use to nobody; that it cannot be removed is no news beside the failure.
         let _ = fs::remove_file(&part);
     }
-    println!("{} repositories are in {}", written?, options.out.display());
+    platform::say!("{} repositories are in {}", written?, options.out.display());
     Ok(())
 }
 

@@ -125,17 +125,17 @@ impl Destination {
     /// Says what became of a repository. A failing database ends everything.
     fn tell(&mut self, gun: &Gun, outcome: Result<Imported, ImportError>) -> Result<(), MoveError> {
         match outcome {
-            Ok(Imported { added: 0, .. }) => println!("{gun}: nothing new"),
-            Ok(Imported { added, known: 0 }) => println!("{gun}: {added} documents"),
-            Ok(Imported { added, .. }) => println!("{gun}: {added} new documents"),
+            Ok(Imported { added: 0, .. }) => platform::say!("{gun}: nothing new"),
+            Ok(Imported { added, known: 0 }) => platform::say!("{gun}: {added} documents"),
+            Ok(Imported { added, .. }) => platform::say!("{gun}: {added} new documents"),
             Err(ImportError::Store(cause)) => return Err(cause.into()),
             Err(reason) => {
                 self.refused += 1;
-                println!("{gun}: refused: {reason}");
+                platform::say!("{gun}: refused: {reason}");
             }
         }
         if !self.prefixes.allow(gun.as_str()) {
-            println!("{gun}: is not served, because of repositories.gun_prefixes");
+            platform::say!("{gun}: is not served, because of repositories.gun_prefixes");
         }
         Ok(())
     }

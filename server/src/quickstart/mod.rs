@@ -190,7 +190,7 @@ fn pretty(value: &Value) -> Vec<u8> {
 fn print_next_steps(directory: &Path, address: &str, users: &[String]) {
     let directory = directory.display();
     let user = users.first().map_or("alice", String::as_str);
-    println!(
+    platform::say!(
         "\nStart the signer, then the server:\n\
          \n  . {directory}/signer/env.sh && countersign-signer --config {directory}/signer/config.json &\
          \n  countersign-server --config {directory}/server/config.json &\n\

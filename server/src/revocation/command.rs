@@ -118,27 +118,27 @@ pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
             let subject = &named.subject;
             let new = store.deny(subject, reason.as_deref(), &actor(), Utc::now())?;
             let already = if new { "" } else { " already" };
-            println!("{subject} is{already} refused, by every server on this database");
+            platform::say!("{subject} is{already} refused, by every server on this database");
             if let Some(warning) = known::warning(config, &store, &named)? {
-                println!("warning: {warning}");
+                platform::say!("warning: {warning}");
             }
         }
         DenyCommand::Remove { config, who } => {
             let Named { subject, older, .. } = who.named()?;
             if open(config)?.admit(&subject, &older, &actor(), Utc::now())? {
-                println!("{subject} is no longer refused by this list");
+                platform::say!("{subject} is no longer refused by this list");
             } else {
-                println!("{subject} is not on the list; nothing to do");
+                platform::say!("{subject} is not on the list; nothing to do");
             }
         }
         DenyCommand::List { config } => {
             let denials = open(config)?.denials()?;
             if denials.is_empty() {
-                println!("nobody is on the list");
+                platform::say!("nobody is on the list");
             }
             for denial in denials {
                 let reason = denial.reason.unwrap_or_default();
-                println!("{}  {}  {reason}", denial.since.format("%F %T"), denial.shown);
+                platform::say!("{}  {}  {reason}", denial.since.format("%F %T"), denial.shown);
             }
         }
     }
@@ -162,7 +162,7 @@ pub fn deny_certificates(
             serial: normal_serial(serial).ok_or_else(|| DenyCommandError::Serial(serial.clone()))?,
         };
         store.deny(&subject, reason, &actor(), Utc::now())?;
-        println!("{subject} is refused, by every server on this database");
+        platform::say!("{subject} is refused, by every server on this database");
     }
     Ok(())
 }

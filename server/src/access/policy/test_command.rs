@@ -51,7 +51,7 @@ pub fn run(options: &Options) -> Result<bool, PolicyTestError> {
         Gun::parse(gun).map_err(|cause| PolicyTestError::Gun(gun.clone(), cause))?;
     }
     let Some(policy) = Policy::read(&settings)? else {
-        println!("allowed: there is no policy, so whoever is let in may do everything");
+        platform::say!("allowed: there is no policy, so whoever is let in may do everything");
         return Ok(true);
     };
     let asking = Asking {
@@ -62,18 +62,18 @@ pub fn run(options: &Options) -> Result<bool, PolicyTestError> {
     };
     let verdict = policy.decide(&asking);
     let word = if verdict.allowed { "allowed" } else { "denied" };
-    println!("{word}: {}", verdict.sentence(&asking));
+    platform::say!("{word}: {}", verdict.sentence(&asking));
     if let Some(rule) = &verdict.rule {
-        println!("decided by: {rule}");
+        platform::say!("decided by: {rule}");
     }
     if !verdict.allowed && !verdict.enforced {
-        println!("this is recorded and happens all the same, because access.mode is audit");
+        platform::say!("this is recorded and happens all the same, because access.mode is audit");
     }
     if let Some(rule) = &verdict.would_deny {
-        println!("the rule {rule}, which is on trial, would deny it");
+        platform::say!("the rule {rule}, which is on trial, would deny it");
     }
     for trace in policy.explain(&asking) {
-        println!("{trace}");
+        platform::say!("{trace}");
     }
     Ok(verdict.allowed)
 }

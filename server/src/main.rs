@@ -232,5 +232,8 @@ fn expiry(path: &std::path::Path, within: std::time::Duration) -> Result<bool, S
         platform::say!("nothing expires within {} days", within.num_days());
     }
     lines.iter().for_each(|line| platform::say!("{line}"));
+    if lines.iter().any(|line| line.contains("notary ")) {
+        platform::say!("Add -s and the URL of this server, and -d ~/.docker/trust if docker made the keys.");
+    }
     Ok(!lines.is_empty())
 }

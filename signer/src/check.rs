@@ -110,13 +110,13 @@ impl Check {
             Ok(alias) => alias,
             Err(reason) => {
                 self.report
-                    .broken(format_args!("{count} keys have the alias {name:?}: {reason}"));
+                    .broken(format_args!("keys with the alias {name:?} ({count}): {reason}"));
                 return Ok(());
             }
         };
         if let Err(missing) = self.passphrases.find(&alias) {
             self.report.broken(format_args!(
-                "{missing}; {count} keys are sealed with it and cannot be used"
+                "{missing}; the keys sealed with it ({count}) cannot be used"
             ));
             return Ok(());
         }
@@ -175,7 +175,7 @@ impl Check {
         }
         if opened.count > 0 {
             self.report.fine(format_args!(
-                "the passphrase in {variable} opens {} keys (of {count} with the alias {alias})",
+                "the passphrase in {variable} opens {} of {count} keys with the alias {alias}",
                 opened.count
             ));
         }

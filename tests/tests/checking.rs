@@ -191,7 +191,7 @@ fn keys_that_the_passphrase_opens_pass() {
         server
             .check_signer(Some(server.passphrase()), more)
             .ok()
-            .says("fine: the passphrase in NOTARY_SIGNER_TIMESTAMP_1 opens 2 keys (of 2 with the alias timestamp_1)")
+            .says("fine: the passphrase in NOTARY_SIGNER_TIMESTAMP_1 opens 2 of 2 keys with the alias timestamp_1")
             .says("2 keys checked, nothing is broken");
     }
 }
@@ -204,7 +204,7 @@ fn a_missing_or_wrong_passphrase_is_told_by_the_name_of_its_variable() {
         .check_signer(None, NOTHING)
         .fails()
         .says(&format!("set the environment variable {variable}"))
-        .says("2 keys are sealed with it");
+        .says("the keys sealed with it (2) cannot be used");
     server
         .check_signer(Some("another"), NOTHING)
         .fails()
@@ -222,8 +222,8 @@ fn a_missing_or_wrong_passphrase_is_told_by_the_name_of_its_variable() {
     server
         .check_signer(Some(server.passphrase()), NOTHING)
         .fails()
-        .says("set the environment variable NOTARY_SIGNER_OLDER_ONE; 1 keys are sealed with it")
-        .says(&format!("fine: the passphrase in {variable} opens 1 keys"));
+        .says("set the environment variable NOTARY_SIGNER_OLDER_ONE; the keys sealed with it (1) cannot be used")
+        .says(&format!("fine: the passphrase in {variable} opens 1 of 1 keys"));
 }
 
 #[test]
@@ -240,5 +240,5 @@ fn damaged_keys_are_told_one_by_one() {
         .fails()
         .says(&format!("(timestamp of {GUN})"))
         .says("its public key belongs to another private key")
-        .says("opens 1 keys (of 2");
+        .says("opens 1 of 2 keys");
 }

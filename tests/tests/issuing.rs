@@ -223,6 +223,21 @@ fn a_bundle_holds_what_every_program_expects() {
 }
 
 #[test]
+fn a_renewal_tells_of_groups_that_it_leaves_out() {
+    let ca = Ca::new();
+    let groups = ["--group", "release", "--group", "ops"];
+    ca.issue("alice", "alice", &groups).ok().does_not_say("note:");
+    ca.issue("alice", "second", &["--group", "ops"])
+        .ok()
+        .says("names groups that this one does not: release;");
+    // What is left out once is not asked for again.
+    ca.issue("alice", "third", &["--group", "ops"])
+        .ok()
+        .does_not_say("note:");
+    ca.issue("bob", "bob", &[]).ok().does_not_say("note:");
+}
+
+#[test]
 fn whoever_is_revoked_is_refused_by_the_list_alone_and_at_once_by_the_deny_list() {
     let ca = Ca::new();
     for (name, out) in [("alice", "alice"), ("alice", "alice-laptop"), ("bob", "bob")] {

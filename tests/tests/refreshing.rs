@@ -136,6 +136,7 @@ fn what_expires_soon_is_reported_with_what_to_do() {
     let found = found.says("reg/soon  targets  expires in 29 days");
     found
         .says("notary witness reg/soon targets --publish")
+        .says("Add -s and the URL of this server, and -d ~/.docker/trust if docker made the keys.")
         .does_not_say("  root  ");
     let metrics = client.get("/metrics").ok().text();
     assert!(metrics.contains("notary_server_http_requests_total"), "{metrics}");

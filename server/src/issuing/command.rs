@@ -194,6 +194,24 @@ pub fn run_bundle(command: &BundleCommand) -> Result<(), IssuingError> {
                 server_ca: &server_ca,
             };
             let mut index = Index::open(&directory)?;
+            // Not kept silently: whoever left a group must not get it back by a renewal.
+            let before = index
+                .records()
+                .iter()
+                .rfind(|record| record.name == user.as_str());
+            let lost: Vec<&str> = before
+                .iter()
+                .flat_map(|record| &record.groups)
+                .filter(|group| !groups.contains(group))
+                .map(String::as_str)
+                .collect();
+            if !lost.is_empty() {
+                platform::say!(
+                    "note: the certificate that {name} got before names groups that this one does not: {}; \
+                     --group puts {name} into one",
+                    lost.join(", ")
+                );
+            }
             if let Some(issued) = bundle::make(&target, ".", &issuer, &wanted)? {
                 index.add(Record::of(&issued, user.as_str(), groups));
             }

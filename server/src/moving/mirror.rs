@@ -87,10 +87,12 @@ pub fn run(options: &Options) -> Result<(), MoveError> {
         destination.tell(gun, outcome)?;
         progress.step();
     }
-    platform::say!(
-        "Whoever publishes to them has to give this server keys of its own, in the order that \
+    if destination.holds_any() {
+        platform::say!(
+            "Whoever publishes to them has to give this server keys of its own, in the order that \
          docs/moving-repositories.md tells: notary key rotate GUN timestamp -r"
-    );
+        );
+    }
     destination.end()
 }
 

@@ -96,6 +96,7 @@ struct Destination {
     prefixes: GunPrefixes,
     actor: Actor,
     keys: KeyCheck,
+    taken: u64,
     refused: u64,
 }
 
@@ -107,6 +108,7 @@ impl Destination {
             keys: KeyCheck::of(&config)?,
             prefixes: config.gun_prefixes,
             actor: Actor::command(IMPORT),
+            taken: 0,
             refused: 0,
         })
     }
@@ -124,6 +126,7 @@ impl Destination {
 
     /// Says what became of a repository. A failing database ends everything.
     fn tell(&mut self, gun: &Gun, outcome: Result<Imported, ImportError>) -> Result<(), MoveError> {
+        self.taken += u64::from(outcome.is_ok());
         match outcome {
             Ok(Imported { added: 0, .. }) => platform::say!("{gun}: nothing new"),
             Ok(Imported { added, known: 0 }) => platform::say!("{gun}: {added} documents"),
@@ -138,6 +141,11 @@ impl Destination {
             platform::say!("{gun}: is not served, because of repositories.gun_prefixes");
         }
         Ok(())
+    }
+
+    /// Whether any repository is here now, new or not.
+    fn holds_any(&self) -> bool {
+        self.taken > 0
     }
 
     fn end(&self) -> Result<(), MoveError> {

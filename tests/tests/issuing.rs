@@ -238,6 +238,41 @@ fn a_renewal_tells_of_groups_that_it_leaves_out() {
 }
 
 #[test]
+fn whoami_tells_of_whoever_was_revoked() {
+    let ca = Ca::new();
+    ca.issue("alice", "alice", &[]).ok();
+    ca.issue("bob", "bob", &[]).ok();
+    ca.revoke(&["alice"]).ok();
+    let whoami = |name: &str, revocation: Value| {
+        let config = json!({"server": {"client_ca_file": "./clients/ca.pem"}, "revocation": revocation});
+        fs::write(ca.path("server.json"), config.to_string()).unwrap();
+        let (config, certificate) = (ca.text("server.json"), ca.text(&format!("{name}/cert.pem")));
+        server(&["whoami", "--config", &config, "--cert", &certificate])
+    };
+    let lists = json!({"crl": {"files": ["./clients.crl"]}});
+    whoami("alice", lists.clone())
+        .fails()
+        .says("revocation: certificate revoked (CRL)")
+        .says("not identified: the certificate or its holder is refused");
+    whoami("bob", lists)
+        .ok()
+        .says("revocation: on none of the lists in files, next update ")
+        .says("principal: bob");
+    whoami("alice", json!({}))
+        .ok()
+        .says("revocation: no list of a CA is in a file");
+    fs::write(
+        ca.path("deny.json"),
+        json!({"denied": [{"principal": "bob"}]}).to_string(),
+    )
+    .unwrap();
+    whoami("bob", json!({"deny_list": "./deny.json"}))
+        .fails()
+        .says("revocation: certificate revoked (deny list)")
+        .does_not_say("principal: bob");
+}
+
+#[test]
 fn whoever_is_revoked_is_refused_by_the_list_alone_and_at_once_by_the_deny_list() {
     let ca = Ca::new();
     for (name, out) in [("alice", "alice"), ("alice", "alice-laptop"), ("bob", "bob")] {

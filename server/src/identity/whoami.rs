@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::Utc;
 use openssl::x509::X509;
 use platform::{
     config::{ConfigError, Settings},
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     config::client_cas,
-    revocation::subjects,
+    revocation::{Revocation, RevocationError, RevocationSettings, SetUpError, subjects},
     store::{Store, StoreError},
 };
 
@@ -28,6 +29,9 @@ pub enum WhoamiError {
     /// The client CAs cannot be used.
     #[error(transparent)]
     ClientCa(#[from] TlsError),
+    /// The lists of revoked certificates cannot be used.
+    #[error(transparent)]
+    Revocation(#[from] SetUpError),
     /// A rule asks for the account of the key, and the database does not tell it.
     #[error("the account of the key cannot be looked up: {0}")]
     Store(#[from] StoreError),
@@ -76,14 +80,11 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
     let (verified, verified_by, whole) = verify(settings.as_ref(), &leaf, &chain)?;
     let facts = CertificateFacts::new(&leaf, &chain, verified_by)?;
     describe(&facts);
+    let revocation = settings.as_ref().map(revocation).transpose()?;
     // The server answers the same.
-    let trusted = match subjects(&whole) {
-        Ok(_) => verified,
-        Err(reason) => {
-            platform::say!("revocation: {reason} ({}); {}", reason.code(), reason.hint());
-            false
-        }
-    };
+    let mut withdrawn = verified
+        .then(|| is_withdrawn(revocation.as_ref(), &whole).err())
+        .flatten();
     let configured = settings.as_ref().map(IdentityRules::read).transpose()?.flatten();
     let rules = configured.unwrap_or_else(IdentityRules::built_in);
     let registered = match &settings {
@@ -91,6 +92,13 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
         _ => None,
     };
     let identified = rules.identify(&facts, registered.as_ref());
+    if let (Ok(found), Some(revocation), None) = (&identified, &revocation, &withdrawn) {
+        withdrawn = revocation.check_principal(found.principal.as_str()).err();
+    }
+    if let Some(reason) = &withdrawn {
+        platform::say!("revocation: {reason} ({}); {}", reason.code(), reason.hint());
+    }
+    let trusted = verified && withdrawn.is_none();
     match &identified {
         Ok(found) if trusted => {
             platform::say!("principal: {}", found.principal);
@@ -98,6 +106,9 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
             platform::say!("rule: {}", found.rule);
         }
         Ok(_) if !verified => platform::say!("not identified: no client CA verifies the certificate"),
+        Ok(_) if matches!(withdrawn, Some(RevocationError::Revoked { .. })) => {
+            platform::say!("not identified: the certificate or its holder is refused");
+        }
         Ok(_) => platform::say!("not identified: whether the certificate was revoked cannot be told"),
         Err(refused) => platform::say!(
             "not identified: {refused} ({}); {}",
@@ -143,6 +154,50 @@ fn verify(
     }
     platform::say!("verified by: {}", list(&verified_by));
     Ok((!verified_by.is_empty(), verified_by, whole))
+}
+
+/// The lists that are in files.
+fn revocation(settings: &Settings) -> Result<Revocation, WhoamiError> {
+    let mut issuers = Vec::new();
+    for set in client_cas(settings)? {
+        issuers.extend(ClientTrust::load(&[set])?.certificates().cloned());
+    }
+    Ok(Revocation::load(&RevocationSettings::read(settings)?, issuers)?)
+}
+
+/// Says what the lists in files tell of a verified chain; of a missing or old list only words: whether that
+/// is forgiven depends on the request.
+fn is_withdrawn(revocation: Option<&Revocation>, chain: &[X509]) -> Result<(), RevocationError> {
+    let denied_as = subjects(chain)?;
+    let Some(revocation) = revocation else {
+        return Ok(());
+    };
+    match revocation.check_lists(chain, &denied_as, Utc::now()) {
+        Ok(Some(status)) => {
+            let until = status
+                .next_update
+                .map_or_else(String::new, |until| format!(", next update {until}"));
+            platform::say!(
+                "revocation: on none of the lists in files{until}; neither the database nor OCSP was asked"
+            );
+            Ok(())
+        }
+        Ok(None) => {
+            platform::say!(
+                "revocation: no list of a CA is in a file; neither the database nor OCSP was asked"
+            );
+            Ok(())
+        }
+        Err(reason @ RevocationError::Revoked { .. }) => Err(reason),
+        Err(unknown) => {
+            platform::say!(
+                "revocation: {unknown} ({}), so requests are refused where revocation.fail says closed; {}",
+                unknown.code(),
+                unknown.hint()
+            );
+            Ok(())
+        }
+    }
 }
 
 /// The account of the certificate's key, without changing the database.

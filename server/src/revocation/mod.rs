@@ -234,6 +234,23 @@ impl Revocation {
         denied || revoked()
     }
 
+    /// What the lists in files say about a verified chain, without asking anybody; nothing if no CA's list is
+    /// configured.
+    ///
+    /// # Errors
+    /// When a certificate is revoked, or the lists at hand do not say.
+    pub fn check_lists(
+        &self,
+        chain: &[X509],
+        denied_as: &[Subject],
+        now: DateTime<Utc>,
+    ) -> Result<Option<Status>, RevocationError> {
+        if self.deny.has_any(denied_as) {
+            return Err(RevocationError::denied());
+        }
+        self.check_crls(chain, now)
+    }
+
     /// Whether any certificate of a verified chain is revoked; `denied_as` is what it can be denied as ([`subjects`]).
     ///
     /// # Errors

@@ -258,6 +258,13 @@ fn whoami_tells_of_whoever_was_revoked() {
         .ok()
         .says("revocation: on none of the lists in files, next update ")
         .says("principal: bob");
+    // A server would fetch it.
+    let addresses = json!({"urls": ["http://127.0.0.1:1/list"], "directory_for_fetched": "./fetched"});
+    fs::create_dir(ca.path("fetched")).unwrap();
+    whoami("bob", json!({"crl": addresses}))
+        .ok()
+        .says("(crl_missing), going by files alone")
+        .says("principal: bob");
     whoami("alice", json!({}))
         .ok()
         .says("revocation: no list of a CA is in a file");

@@ -27,6 +27,7 @@ pub mod pki;
 pub mod process;
 pub mod publisher;
 mod records;
+pub mod revocation;
 pub mod server;
 pub mod token_service;
 pub mod web;

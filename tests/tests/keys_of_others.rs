@@ -173,13 +173,7 @@ fn nor_where_a_notary_signer_does_not_say_whose_its_keys_are() {
 #[test]
 fn where_a_notary_server_took_such_a_root_the_repository_goes_on_and_is_reported() {
     for engine in SERVED {
-        let databases = engine.databases();
-        databases.load(Whose::Server, &format!("server-{}-schema.sql", engine.name()));
-        databases.load(Whose::Signer, &format!("signer-{}.sql", engine.name()));
-        let mut server = TestServer::builder()
-            .databases(databases)
-            .programs(Programs::Notarys)
-            .start();
+        let mut server = TestServer::builder().of_notary(engine).start();
         let (alice, bob) = (server.client("alice"), server.client("bob"));
         let victim = Publisher::new(&alice, VICTIM, VICTIM);
         victim.publish_first(&alice, VICTIM);
@@ -250,13 +244,7 @@ fn one_private_key_counts_once_towards_a_threshold() {
 #[test]
 fn where_a_notary_server_counted_it_three_times_the_repository_goes_on_and_is_reported() {
     for engine in SERVED {
-        let databases = engine.databases();
-        databases.load(Whose::Server, &format!("server-{}-schema.sql", engine.name()));
-        databases.load(Whose::Signer, &format!("signer-{}.sql", engine.name()));
-        let mut server = TestServer::builder()
-            .databases(databases)
-            .programs(Programs::Notarys)
-            .start();
+        let mut server = TestServer::builder().of_notary(engine).start();
         let client = server.client("alice");
         let publisher = Publisher::new(&client, GUN, GUN);
         let (root, forms) = counted_three_times(&publisher, GUN, 1);

@@ -8,26 +8,10 @@ use tests::{
     Authority, Stop, TestServer,
     authority::{CLIENT, INTERMEDIATE},
     process::wait_until,
-    server::{Builder, Prepared},
+    revocation::{authority, reason, with_list},
+    server::Prepared,
     web::{Published, Web},
 };
-
-fn authority(prepared: &Prepared) -> Authority {
-    let pki = prepared.pki();
-    Authority::new(pki.authority(), &prepared.path().join("authority"), &pki.ca())
-}
-
-fn with_list() -> Builder {
-    TestServer::builder()
-        .requests_certificates()
-        .set("revocation.crl.files", json!(["list.pem"]))
-}
-
-/// The reason for which a server refuses these files.
-fn reason(server: &TestServer, files: &tests::ClientFiles) -> Value {
-    let error = server.client_with(files).get("/v2/").refuses(401, "UNAUTHORIZED");
-    error["detail"]["reason"].clone()
-}
 
 #[test]
 fn lists_that_would_be_misunderstood_are_refused_clearly() {

@@ -2,31 +2,14 @@
 
 use std::fs;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::{
-    Authority, Stop, TestServer,
+    Stop, TestServer,
     authority::INTERMEDIATE,
     craft::list_with_entry,
     process::wait_until,
-    server::{Builder, Prepared},
+    revocation::{authority, reason, with_list},
 };
-
-fn authority(prepared: &Prepared) -> Authority {
-    let pki = prepared.pki();
-    Authority::new(pki.authority(), &prepared.path().join("authority"), &pki.ca())
-}
-
-fn with_list() -> Builder {
-    TestServer::builder()
-        .requests_certificates()
-        .set("revocation.crl.files", json!(["list.pem"]))
-}
-
-/// The reason for which a server refuses these files.
-fn reason(server: &TestServer, files: &tests::ClientFiles) -> Value {
-    let error = server.client_with(files).get("/v2/").refuses(401, "UNAUTHORIZED");
-    error["detail"]["reason"].clone()
-}
 
 #[test]
 fn an_entry_that_is_about_more_than_a_serial_number_refuses_the_list() {

@@ -80,6 +80,7 @@ fn readers_that_do_not_read_hold_little_and_not_for_long() {
             Ok(read) => received += read,
             Err(cause) => panic!("after {received} bytes: {cause}"),
         }
+        // This is how slow it is; nothing is waited for.
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(received > DOCUMENT);

@@ -16,13 +16,7 @@ fn fixture(engine: Engine, name: &str) -> Vec<u8> {
 #[test]
 fn what_notary_published_with_its_keys_is_served_published_to_and_given_back() {
     for engine in SERVED {
-        let databases = engine.databases();
-        databases.load(Whose::Server, &format!("server-{}-schema.sql", engine.name()));
-        databases.load(Whose::Signer, &format!("signer-{}.sql", engine.name()));
-        let mut server = TestServer::builder()
-            .databases(databases)
-            .programs(Programs::Notarys)
-            .start();
+        let mut server = TestServer::builder().of_notary(engine).start();
         let alice = server.notary("alice");
         alice.run(["init", GUN, "-p"]).ok();
         alice.run(["key", "rotate", GUN, "snapshot", "-r"]).ok();
@@ -172,13 +166,7 @@ fn root(server: &TestServer, gun: &str) -> Vec<u8> {
 #[test]
 fn names_that_look_alike_are_different_in_tables_that_notary_made() {
     for engine in SERVED {
-        let databases = engine.databases();
-        databases.load(Whose::Server, &format!("server-{}-schema.sql", engine.name()));
-        databases.load(Whose::Signer, &format!("signer-{}.sql", engine.name()));
-        let mut server = TestServer::builder()
-            .databases(databases)
-            .programs(Programs::Notarys)
-            .start();
+        let mut server = TestServer::builder().of_notary(engine).start();
         let alice = server.notary("alice");
         alice.run(["init", "Reg/App", "-p"]).ok();
         alice.add_and_publish("Reg/App", "Upper", "one");

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tests::{
-    Client, Programs, SERVED, TestServer, Whose,
+    Client, Programs, SERVED, TestServer,
     publisher::{Key, Publisher, SnapshotKey, hashes, sign},
 };
 
@@ -209,13 +209,7 @@ fn a_root_that_the_stored_targets_do_not_satisfy_comes_with_others() {
 #[test]
 fn a_length_that_a_notary_server_took_although_no_client_can_read_on_is_told() {
     let engine = SERVED[0];
-    let databases = engine.databases();
-    databases.load(Whose::Server, &format!("server-{}-schema.sql", engine.name()));
-    databases.load(Whose::Signer, &format!("signer-{}.sql", engine.name()));
-    let mut server = TestServer::builder()
-        .databases(databases)
-        .programs(Programs::Notarys)
-        .start();
+    let mut server = TestServer::builder().of_notary(engine).start();
     let client = server.client("alice");
     let publisher = Publisher::new(&client, GUN, GUN).with_own_snapshot_key();
     let SnapshotKey::Own(key) = &publisher.snapshot else {
@@ -250,13 +244,7 @@ fn a_length_that_a_notary_server_took_although_no_client_can_read_on_is_told() {
 #[test]
 fn who_publishes_after_a_notary_server_took_readers_back_is_told_which_version_is_needed() {
     let engine = SERVED[1];
-    let databases = engine.databases();
-    databases.load(Whose::Server, &format!("server-{}-schema.sql", engine.name()));
-    databases.load(Whose::Signer, &format!("signer-{}.sql", engine.name()));
-    let mut server = TestServer::builder()
-        .databases(databases)
-        .programs(Programs::Notarys)
-        .start();
+    let mut server = TestServer::builder().of_notary(engine).start();
     let client = server.client("alice");
     let publisher = Publisher::new(&client, GUN, GUN).with_own_snapshot_key();
     let SnapshotKey::Own(key) = &publisher.snapshot else {

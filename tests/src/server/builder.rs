@@ -112,6 +112,14 @@ impl Builder {
         self
     }
 
+    /// Notary's programs, on a database as they make it, with the keys that they stored.
+    pub fn of_notary(self, engine: Engine) -> Self {
+        let databases = engine.databases();
+        databases.load(Whose::Server, &format!("server-{}-schema.sql", engine.name()));
+        databases.load(Whose::Signer, &format!("signer-{}.sql", engine.name()));
+        self.databases(databases).programs(Programs::Notarys)
+    }
+
     /// Begins with the programs of `programs`.
     #[must_use]
     pub fn programs(mut self, programs: Programs) -> Self {

@@ -15,9 +15,9 @@ pub enum Pull {}
 /// Reading the changes of a GUN.
 #[derive(Debug)]
 pub enum ReadChanges {}
-/// Sending an update, of which nobody knows yet what it changes.
+/// Publishing some role of a GUN: what an upload needs before its documents are known.
 #[derive(Debug)]
-pub enum Send {}
+pub enum PublishAny {}
 /// Publishing metadata.
 #[derive(Debug)]
 pub enum Publish {}
@@ -40,36 +40,36 @@ pub enum Right {
     PushSomething,
 }
 
-/// A sort of grant that needs just one right.
-pub trait Kind {
+/// An action that one right of the policy allows.
+pub trait SingleRight {
     /// The right.
     const RIGHT: Right;
 }
 
-impl Kind for Pull {
+impl SingleRight for Pull {
     const RIGHT: Right = Right::To(Action::Pull);
 }
-impl Kind for Send {
+impl SingleRight for PublishAny {
     const RIGHT: Right = Right::PushSomething;
 }
-impl Kind for ReadKey {
+impl SingleRight for ReadKey {
     const RIGHT: Right = Right::PushSomething;
 }
-impl Kind for RotateKey {
+impl SingleRight for RotateKey {
     const RIGHT: Right = Right::To(Action::RotateKey);
 }
-impl Kind for Delete {
+impl SingleRight for Delete {
     const RIGHT: Right = Right::To(Action::Delete);
 }
 
 /// The right of a principal to do one thing with one GUN.
 #[derive(Debug)]
-pub struct Grant<Sort> {
+pub struct Grant<A> {
     principal: Principal,
     gun: Gun,
     rule: Option<String>,
     own_key: Vec<RoleName>,
-    action: PhantomData<Sort>,
+    action: PhantomData<A>,
 }
 
 /// The right of a principal to read the changes of every GUN.
@@ -144,7 +144,7 @@ impl Access {
     ///
     /// # Errors
     /// When the principal may not do it.
-    pub fn authorize<K: Kind>(&self, principal: Principal, gun: Gun) -> Result<Grant<K>, Denied> {
+    pub fn authorize<K: SingleRight>(&self, principal: Principal, gun: Gun) -> Result<Grant<K>, Denied> {
         let allowed = self.check(&principal, &K::RIGHT, Some(&gun))?;
         Ok(Grant::new(principal, gun, allowed.rule, Vec::new()))
     }
@@ -155,7 +155,7 @@ impl Access {
     /// When the principal may not publish one of them.
     pub fn authorize_publish(
         &self,
-        grant: Grant<Send>,
+        grant: Grant<PublishAny>,
         roles: &[RoleName],
     ) -> Result<Grant<Publish>, Denied> {
         let Grant {
@@ -424,7 +424,7 @@ impl CatalogGrant {
     }
 }
 
-impl<Sort> Grant<Sort> {
+impl<A> Grant<A> {
     fn new(principal: Principal, gun: Gun, rule: Option<String>, own_key: Vec<RoleName>) -> Self {
         Self {
             principal,

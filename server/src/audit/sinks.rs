@@ -13,7 +13,7 @@ use std::{
 use chrono::{SecondsFormat, Utc};
 use serde::Serialize;
 
-use crate::telemetry::metrics;
+use crate::{config::Sink, telemetry::metrics};
 
 /// How many records may wait. What comes when so many do is lost, logged and counted.
 const QUEUE: usize = 8192;
@@ -23,17 +23,6 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 const FILE_MODE: u32 = 0o640;
 /// Facility 13 (log audit), severity 6 (informational): RFC 5424, section 6.2.1.
 const PRIORITY: u8 = 13 * 8 + 6;
-
-/// One place that records go to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sink {
-    /// Appended to this file, one JSON object a line.
-    File(PathBuf),
-    /// The same on the standard output.
-    Stdout,
-    /// RFC 5424 messages to the local syslog daemon's socket.
-    Syslog(PathBuf),
-}
 
 /// Why a sink cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use tuf::Gun;
 use super::error::ApiError;
 use crate::{
     access::Denied,
-    app::State,
+    state::State,
     store::{Change, ChangeQuery, RecordedActor},
 };
 

@@ -20,7 +20,7 @@ use super::{
     browser::{self, OwnOrigins},
     changefeed,
     connections::OpenConnection,
-    decision::Seen,
+    decision::RequestRecord,
     error::ApiError,
     keys, metadata,
     outcome::Outcome,
@@ -29,10 +29,10 @@ use super::{
     status,
 };
 use crate::{
-    app::State,
     generation::Generation,
     identity::{Method, Peer, Principal},
     revocation::Class,
+    state::State,
     telemetry,
 };
 
@@ -51,7 +51,7 @@ pub async fn dispatch(
         Resolution::Target(target) => target.operation,
         Resolution::Moved(_) | Resolution::MethodNotAllowed | Resolution::ReadOnly => Operation::Unknown,
     };
-    let mut seen = Seen::new(&request);
+    let mut record = RequestRecord::new(&request);
     let answer = match resolution {
         Resolution::MethodNotAllowed => Ok(HttpResponse::MethodNotAllowed().finish().into()),
         Resolution::ReadOnly => Err(ApiError::ReadOnly),
@@ -59,19 +59,19 @@ pub async fn dispatch(
             .insert_header((LOCATION, location))
             .finish()
             .into()),
-        Resolution::Target(target) => handle(&state, &request, &mut payload, &target, &mut seen).await,
+        Resolution::Target(target) => handle(&state, &request, &mut payload, &target, &mut record).await,
     };
     if let Err(error) = &answer {
-        report(&request, error, &seen);
+        report(&request, error, &record);
     }
-    seen.record(&state, &request, &answer, started.elapsed());
+    record.record(&state, &request, &answer, started.elapsed());
     let answer = answer.map(|outcome| outcome.response);
     let mut response = answer.unwrap_or_else(|error| match (&error, operation) {
         (ApiError::Unidentified(reason), Operation::Overview) if wants_page(&request) => api::refused(reason),
         _ => error.to_response(operation.is_api()),
     });
-    seen.name(&mut response);
-    seen.warn(&mut response, state.clock.now());
+    record.name(&mut response);
+    record.warn(&mut response, state.clock.now());
     telemetry::metrics::record(
         operation.label(),
         request.method(),
@@ -90,8 +90,8 @@ pub async fn dispatch(
         http.path = request.path(),
         http.status = response.status().as_u16(),
         http.duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        principal = seen.principal(),
-        request.id = seen.request_id(),
+        principal = record.principal(),
+        request.id = record.request_id(),
         peer.address = request.peer_addr().map(tracing::field::display),
         "answered"
     );
@@ -103,7 +103,7 @@ async fn handle(
     request: &HttpRequest,
     payload: &mut web::Payload,
     target: &Target,
-    seen: &mut Seen,
+    record: &mut RequestRecord,
 ) -> Result<Outcome, ApiError> {
     let generation = state.generation.load_full();
     match target.operation {
@@ -114,11 +114,11 @@ async fn handle(
         Operation::OpenApi => return Ok(api::description()?.into()),
         // Open to everybody; but whoever says who they are is taken at their word no more than elsewhere.
         Operation::HealthInfo => {
-            seen.asked(&generation, target);
+            record.asked(&generation, target);
             let caller = match authenticate(state, &generation, request, target).await {
-                Ok(principal) => Some(seen.identified(principal)),
+                Ok(principal) => Some(record.identified(principal)),
                 Err(reason) => {
-                    seen.not_identified(&reason);
+                    record.not_identified(&reason);
                     None
                 }
             };
@@ -126,10 +126,10 @@ async fn handle(
         }
         _ => {}
     }
-    seen.asked(&generation, target);
+    record.asked(&generation, target);
     check_prefix(state, target)?;
     let principal = authenticate(state, &generation, request, target).await?;
-    let principal = seen.identified(principal);
+    let principal = record.identified(principal);
     if principal.method() != Method::Anonymous
         && let Some(connection) = request.conn_data::<Arc<OpenConnection>>()
     {
@@ -173,7 +173,7 @@ async fn handle(
             }
             Operation::Changefeed => {
                 let actors = access.may_see_actors(&principal, None);
-                seen.granted(access.authorize_catalog(&principal)?.rule());
+                record.granted(access.authorize_catalog(&principal)?.rule());
                 changefeed::read(state, None, request.query_string(), actors)
                     .await
                     .map(Outcome::from)
@@ -189,17 +189,17 @@ async fn handle(
             let grant = access
                 .authorize(principal, gun)
                 .map_err(ApiError::PublishDenied)?;
-            seen.granted(grant.rule());
+            record.granted(grant.rule());
             repository::publish(state, access, request, payload, grant).await
         }
         Operation::Delete => {
             let grant = access.authorize(principal, gun)?;
-            seen.granted(grant.rule());
+            record.granted(grant.rule());
             repository::delete(state, grant).await
         }
         Operation::ReadByChecksum | Operation::ReadByVersion | Operation::ReadCurrent => {
             let grant = access.authorize(principal, gun)?;
-            seen.granted(grant.rule());
+            record.granted(grant.rule());
             metadata::read(state, access, request, grant, target)
                 .await
                 .map(Outcome::from)
@@ -209,18 +209,18 @@ async fn handle(
             let grant = access
                 .authorize(principal, gun)
                 .map_err(ApiError::PublishDenied)?;
-            seen.granted(grant.rule());
+            record.granted(grant.rule());
             keys::read(state, grant, target).await
         }
         Operation::RotateKey => {
             let grant = access.authorize(principal, gun)?;
-            seen.granted(grant.rule());
+            record.granted(grant.rule());
             keys::rotate(state, grant, target).await
         }
         Operation::Changefeed => {
             let actors = access.may_see_actors(&principal, Some(&gun));
             let grant = access.authorize_changes(principal, gun)?;
-            seen.granted(grant.rule());
+            record.granted(grant.rule());
             changefeed::read(state, Some(grant.gun().clone()), request.query_string(), actors)
                 .await
                 .map(Outcome::from)
@@ -259,8 +259,8 @@ fn own_origins<'a>(state: &'a State, generation: &'a Generation, request: &HttpR
     let position = request.conn_data::<Arc<Peer>>().map(|peer| peer.listener);
     OwnOrigins {
         external_url: state.config.public.external_url.as_deref(),
-        listener: position.and_then(|position| state.config.listeners.get(position)),
-        ear: position.and_then(|position| generation.ear(position)),
+        configured: position.and_then(|position| state.config.listeners.get(position)),
+        listener: position.and_then(|position| generation.listener(position)),
     }
 }
 
@@ -298,9 +298,9 @@ fn check_prefix(state: &State, target: &Target) -> Result<(), ApiError> {
 }
 
 /// What the client is not told in full goes to the log.
-fn report(request: &HttpRequest, error: &ApiError, seen: &Seen) {
+fn report(request: &HttpRequest, error: &ApiError, record: &RequestRecord) {
     let (method, path) = (request.method().as_str(), request.path());
-    let (principal, request_id) = (seen.principal(), seen.request_id());
+    let (principal, request_id) = (record.principal(), record.request_id());
     if error.status() >= StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(http.method = method, http.path = path, principal, request.id = request_id, reason = %error, "a request failed");
     } else {

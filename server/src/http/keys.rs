@@ -7,9 +7,9 @@ use tuf::{Gun, PublicKey, RoleName};
 use super::{error::ApiError, origin::origin, outcome::Outcome, routes::Target};
 use crate::{
     access::{Grant, ReadKey, RotateKey},
-    app::{ServiceError, State},
     audit::record::Change,
     identity::{Method, Principal},
+    state::{ServiceError, State},
     store::{Committed, KeyQuota},
 };
 

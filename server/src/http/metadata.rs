@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     access::{Access, Grant, Pull},
-    app::State,
     refresh,
+    state::State,
     store::Stored,
 };
 

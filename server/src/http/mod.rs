@@ -21,8 +21,6 @@ mod pace;
 mod proxy_protocol;
 mod repository;
 mod routes;
-mod shared_documents;
 mod status;
 
 pub use listener::{ListenError, listen};
-pub use shared_documents::SharedDocuments;

@@ -5,9 +5,9 @@ use tuf::Upload;
 
 use super::{body, error::ApiError, multipart, outcome::Outcome};
 use crate::{
-    access::{Access, Delete, Grant, Send},
-    app::{ServiceError, State},
+    access::{Access, Delete, Grant, PublishAny},
     publish,
+    state::{ServiceError, State},
 };
 
 /// Publishes the documents of a form, or with an empty form renews snapshot and timestamp.
@@ -16,7 +16,7 @@ pub async fn publish(
     access: &Access,
     request: &HttpRequest,
     payload: &mut web::Payload,
-    grant: Grant<Send>,
+    grant: Grant<PublishAny>,
 ) -> Result<Outcome, ApiError> {
     let boundary = multipart::boundary(request)?;
     let body = body::read(request, payload, state.config.publish_limit).await?;

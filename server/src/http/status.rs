@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::header::ContentType};
 use serde_json::Value;
 
-use crate::{app::State, telemetry::metrics};
+use crate::{state::State, telemetry::metrics};
 
 /// 200 and `{}` when all is well, otherwise 503 and what fails.
 pub fn health(state: &State) -> HttpResponse {

@@ -20,7 +20,7 @@ const CRL_NUMBER: &str = "2.5.29.20";
 ///
 /// # Errors
 /// When OpenSSL refuses.
-pub(super) fn make(
+pub(crate) fn make(
     authority: &Issued,
     records: &[Record],
     number: u64,

@@ -9,9 +9,9 @@ use utoipa::ToSchema;
 use super::json;
 use crate::{
     access::{Access, Right, policy::Action},
-    app::State,
     http::error::ApiError,
-    identity::{Method, Principal, Vouched},
+    identity::{Method, Principal, VerifiedCertificate},
+    state::State,
 };
 
 /// The answer. The odd mixture of cases is what existing clients expect.
@@ -114,19 +114,19 @@ pub async fn basic_info(
         authn_method: principal.method().name(),
         client_certificate: principal
             .certificate()
-            .map(|vouched| certificate(vouched, principal, state.clock.now())),
+            .map(|verified| certificate(verified, principal, state.clock.now())),
     })
 }
 
-fn certificate(vouched: &Vouched, principal: &Principal, now: DateTime<Utc>) -> CertificateInfo {
-    let facts = &vouched.facts;
+fn certificate(verified: &VerifiedCertificate, principal: &Principal, now: DateTime<Utc>) -> CertificateInfo {
+    let facts = &verified.facts;
     let status = principal.revocation();
     CertificateInfo {
-        subject: vouched.certificate.subject(),
-        issuer: vouched.certificate.issuer(),
-        serial: vouched.certificate.serial(),
-        not_before: vouched.certificate.not_before(),
-        not_after: vouched.certificate.not_after(),
+        subject: verified.certificate.subject(),
+        issuer: verified.certificate.issuer(),
+        serial: verified.certificate.serial(),
+        not_before: verified.certificate.not_before(),
+        not_after: verified.certificate.not_after(),
         sans: facts.alternative_names(),
         thumbprint: data_encoding::HEXLOWER
             .decode(facts.cert_sha256().as_bytes())

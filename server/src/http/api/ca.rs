@@ -8,7 +8,7 @@ use openssl::sha::sha256;
 
 use super::parameter;
 use crate::{
-    app::State, clients::setup_script as client_setup, generation::Generation, http::error::ApiError,
+    clients::setup_script as client_setup, generation::Generation, http::error::ApiError, state::State,
 };
 
 /// The CA that issued the server's certificate.

@@ -13,9 +13,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::repositories::{Repository, first};
 use crate::{
     access::Access,
-    app::State,
     http::error::ApiError,
     identity::{IdentityError, Method, Principal},
+    state::State,
 };
 
 /// Repositories on the page.
@@ -62,11 +62,11 @@ fn signed_in(principal: &Principal) -> Markup {
     html! {
         @match (principal.method(), principal.certificate()) {
             (Method::Anonymous, _) => p { "You are not signed in." },
-            (_, Some(vouched)) => {
+            (_, Some(verified)) => {
                 p {
                     "Signed in as " strong { (principal.name()) } " by the certificate "
-                    code { (vouched.certificate.subject()) } ", until "
-                    (vouched.certificate.not_after().format("%F %T UTC")) "."
+                    code { (verified.certificate.subject()) } ", until "
+                    (verified.certificate.not_after().format("%F %T UTC")) "."
                 }
                 @if !principal.groups().is_empty() { p { "Groups: " (principal.groups().join(", ")) } }
             },

@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 use super::{json, parameter, tags::tag};
 use crate::{
     access::Access,
-    app::State,
     http::error::ApiError,
     identity::Principal,
+    state::State,
     store::{Store, StoreError},
 };
 

@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 use super::json;
 use crate::{
     access::{Access, Right, policy::Action},
-    app::State,
     generation::Generation,
     http::error::ApiError,
     identity::Principal,
+    state::State,
 };
 
 /// How the server is.

@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     access::{Access, Right, policy::Action},
-    app::State,
     http::error::ApiError,
     identity::Principal,
+    state::State,
     store::{Store, StoreError},
 };
 

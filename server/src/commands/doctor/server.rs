@@ -1,0 +1,187 @@
+//! The server's own machine: configuration, files, ports, database and signer.
+
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use openssl::x509::X509;
+use platform::{
+    args::ConfigFile,
+    database::{Location, Migrate},
+    tls::read_certificates,
+};
+use reqwest::Url;
+
+use super::{certificates, client::key_mode, finding::Finding};
+use crate::{
+    clock::Clock,
+    config::{Config, ENVIRONMENT_PREFIX, TrustService},
+    generation::Generation,
+    state,
+    store::{MIGRATIONS, Store},
+};
+
+/// How long a connection to a port of this machine may take.
+const NEAR: Duration = Duration::from_secs(2);
+
+/// What the configuration says about the server as clients see it.
+#[derive(Default)]
+pub(super) struct ClientView {
+    pub url: Option<String>,
+    pub authorities: Vec<X509>,
+}
+
+pub(super) fn examine(
+    path: &Path,
+    url: Option<&str>,
+    now: DateTime<Utc>,
+    findings: &mut Vec<Finding>,
+) -> ClientView {
+    let config = match Config::load(path, false) {
+        Ok(config) => config,
+        Err(cause) => {
+            findings.push(Finding::broken(
+                format!("the server would not start: {cause}"),
+                "correct the configuration",
+            ));
+            return ClientView::default();
+        }
+    };
+    let mut seen = ClientView {
+        url: config.public.external_url.clone(),
+        authorities: Vec::new(),
+    };
+    match Generation::load(&config, Clock::System, 1) {
+        Ok(generation) => {
+            findings.push(Finding::fine("the configuration, its keys and certificates"));
+            for warning in generation.warnings(now) {
+                findings.push(Finding::note(warning, "correct the file that it names"));
+            }
+            seen.authorities = generation.server_ca.certificates;
+        }
+        Err(cause) => findings.push(Finding::broken(
+            format!("the server would not start: {cause}"),
+            "correct what the message names: a key belongs to the first certificate of its file",
+        )),
+    }
+    if config.public.external_url.is_none() {
+        findings.push(Finding::note(
+            "server.external_url is not set, so certificates cannot be compared with the name that clients use",
+            "set it to the URL that clients use",
+        ));
+    }
+    let host = url.or(seen.url.as_deref()).and_then(|url| Url::parse(url).ok());
+    for listener in &config.listeners {
+        if let Some(tls) = &listener.tls {
+            findings.extend(key_mode(&tls.key));
+            if let Ok(chain) = read_certificates("the certificate", &tls.certificate) {
+                if let (Some(host), Some(leaf)) = (host.as_ref().and_then(Url::host_str), chain.first()) {
+                    findings.push(certificates::names(leaf, host.trim_matches(['[', ']'])));
+                }
+                findings.extend(certificates::chain(&chain, &seen.authorities));
+                findings.extend(certificates::expiries(&chain, now));
+            }
+        } else if listener
+            .addresses
+            .iter()
+            .any(|address| !address.ip().is_loopback())
+        {
+            findings.push(Finding::note(
+                format!(
+                    "{} listens without TLS on an address that others reach",
+                    listener.key
+                ),
+                "configure a certificate, or listen on a loopback address behind a proxy",
+            ));
+        }
+        findings.extend(listener.addresses.iter().map(|address| port(*address)));
+    }
+    findings.push(database(path, &config));
+    findings.extend(signer(&config.trust_service));
+    seen
+}
+
+fn port(address: SocketAddr) -> Finding {
+    let mut near = address;
+    if address.ip().is_unspecified() {
+        near.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    if TcpStream::connect_timeout(&near, NEAR).is_ok() {
+        return Finding::fine(format!("something listens on {address}"));
+    }
+    match TcpListener::bind(address) {
+        Ok(_) => Finding::note(format!("nobody listens on {address}"), "start the server")
+            .shown_as("dial tcp ...: connect: connection refused, then: client is offline"),
+        Err(cause) => Finding::broken(
+            format!("the server could not listen on {address}: {cause}"),
+            "end the program that has it, choose another address, or let the server's user take it",
+        ),
+    }
+}
+
+fn database(path: &Path, config: &Config) -> Finding {
+    if config.storage == Location::Memory {
+        return Finding::note(
+            "storage.backend is memory: everything is gone when the server ends",
+            "use sqlite3, postgres or mysql",
+        );
+    }
+    // Looking first: asking for the migrations would make a database that is not there.
+    let lines = Store::open_read_only(&config.storage)
+        .map_err(|cause| cause.to_string())
+        .and_then(|_| {
+            Migrate::Status(ConfigFile {
+                config: path.to_path_buf(),
+            })
+            .run(ENVIRONMENT_PREFIX, &MIGRATIONS)
+            .map_err(|cause| cause.to_string())
+        });
+    match lines {
+        Ok(lines) => {
+            let missing: Vec<&str> = lines
+                .iter()
+                .filter_map(|line| line.strip_prefix("missing "))
+                .collect();
+            if missing.is_empty() {
+                return Finding::fine("the database answers, and its schema is up to date");
+            }
+            Finding::note(
+                format!("the database lacks the migrations {}", missing.join(", ")),
+                "start the server, or run countersign-server migrate up --config FILE",
+            )
+        }
+        Err(cause) => Finding::broken(
+            format!("the database cannot be used: {cause}"),
+            "start it, or correct storage.db_url; a new one is made at the server's first start",
+        )
+        .shown_as("unable to reach trust server at this time: 503."),
+    }
+}
+
+fn signer(trust_service: &TrustService) -> Option<Finding> {
+    let TrustService::Remote { host, port, .. } = trust_service else {
+        return None;
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .ok()?;
+    let asked = runtime.block_on(async {
+        let (keys, _) = state::key_service(trust_service).map_err(|cause| cause.to_string())?;
+        keys.health().await.map_err(|cause| cause.to_string())
+    });
+    Some(match asked {
+        Ok(()) => Finding::fine(format!("the signer at {host}:{port} answers")),
+        Err(cause) => Finding::broken(
+            format!("the signer at {host}:{port}: {cause}"),
+            "start it; trust_service.tls_ca_file is the CA of its certificate, and its client_ca_file that of trust_service.tls_client_cert",
+        )
+        .shown_as("unable to reach trust server at this time: 503."),
+    })
+}

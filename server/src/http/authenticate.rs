@@ -6,10 +6,7 @@ use actix_web::{
 };
 use std::{net::IpAddr, sync::Arc};
 
-use super::{
-    error::ApiError,
-    routes::{Operation, Target},
-};
+use super::{error::ApiError, exchange::Target, operation::Operation};
 use crate::{
     generation::{Generation, LoadedListener},
     identity::{

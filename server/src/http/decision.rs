@@ -17,10 +17,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
 use super::{
-    connection::AcceptError,
-    error::ApiError,
-    outcome::Outcome,
-    routes::{Operation, Target},
+    connection::AcceptError, error::ApiError, exchange::Target, operation::Operation, outcome::Outcome,
 };
 use crate::{
     audit::record::{Asked, Certificate, Connection, Decision, Revocation, Who},
@@ -80,7 +77,7 @@ impl RequestRecord {
     }
 
     /// It is about to be decided, by this generation.
-    pub fn asked(&mut self, generation: &Arc<Generation>, target: &Target) {
+    pub fn decides(&mut self, generation: &Arc<Generation>, target: &Target) {
         self.asked = Some((Arc::clone(generation), target.clone()));
     }
 
@@ -148,7 +145,7 @@ impl RequestRecord {
     }
 
     /// Hands the decision on, if there was one and it is to be recorded.
-    pub fn record(
+    pub fn write(
         &self,
         state: &State,
         request: &HttpRequest,
@@ -326,22 +323,7 @@ fn asked(target: &Target) -> Asked {
             .flatten()
     };
     Asked {
-        action: match target.operation {
-            Operation::Ping => "ping",
-            Operation::Publish => "push",
-            Operation::ReadByChecksum | Operation::ReadByVersion | Operation::ReadCurrent => "pull",
-            Operation::ReadKey => "read-key",
-            Operation::RotateKey => "rotate-key",
-            Operation::Delete => "delete",
-            Operation::Changefeed => "changefeed",
-            Operation::BasicInfo => "basic-info",
-            Operation::HealthInfo => "health",
-            Operation::Overview => "overview",
-            Operation::Repositories | Operation::Repository | Operation::Tags => "list",
-            Operation::Version => "version",
-            Operation::Settings => "settings",
-            _ => "unknown",
-        },
+        action: target.operation.action(),
         gun: target.gun.as_deref().map(clipped),
         role: target.role.as_deref().map(clipped),
         version: which(Operation::ReadByVersion).as_deref().map(clipped),

@@ -1,6 +1,5 @@
 //! `GET /basic_info`: who the server takes the caller for, and by which certificate.
 
-use actix_web::HttpResponse;
 use chrono::{DateTime, Utc};
 use openssl::sha::sha256;
 use serde::Serialize;
@@ -8,10 +7,9 @@ use utoipa::ToSchema;
 
 use super::json;
 use crate::{
-    access::{Access, Right, policy::Action},
-    http::error::ApiError,
+    access::{Identified, Right, policy::Action},
+    http::{error::ApiError, exchange::Exchange, outcome::Outcome},
     identity::{Method, Principal, VerifiedCertificate},
-    state::State,
 };
 
 /// The answer. The odd mixture of cases is what existing clients expect.
@@ -82,12 +80,8 @@ struct RevocationInfo {
 #[utoipa::path(get, path = "/basic_info", tag = "account",
     responses((status = 200, description = "The caller", body = BasicInfo),
               (status = 401, description = "Nobody the server knows", body = super::openapi::Errors)))]
-pub async fn basic_info(
-    state: &State,
-    access: &Access,
-    principal: &Principal,
-) -> Result<HttpResponse, ApiError> {
-    access.identified(principal)?;
+pub async fn basic_info(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
+    let (state, access, principal) = (exchange.state, exchange.access(), grant.principal());
     let is_admin = access.check(principal, &Right::To(Action::Admin), None).is_ok();
     let known = principal.method() != Method::Anonymous;
     let account = if known {

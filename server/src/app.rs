@@ -45,10 +45,10 @@ pub enum StartError {
 pub async fn run(path: &Path, strict: bool, level: Option<Level>, format: Format) -> Result<(), StartError> {
     let as_read = watch::mark(path);
     let config = Config::load(path, strict)?;
-    let control = logging::start(level.unwrap_or(config.log_level), format);
-    tokio::spawn(control.clone().follow_signals());
+    let log = logging::start(level.unwrap_or(config.log_level), format);
+    tokio::spawn(log.control().clone().follow_signals());
     // What the command line says is not the file's to change.
-    let control = level.is_none().then_some(control);
+    let control = level.is_none().then(|| log.control().clone());
     warn_about_openness(&config);
     let watched = Watched::new(path, as_read, generation::files(&config));
     let state = web::Data::new(State::open(config, Clock::System)?);

@@ -138,6 +138,7 @@ pub fn renewed(outcome: &'static str, count: u32) {
 /// Takes the process's own figures (`process_…`) as they are now.
 pub fn collect_process_figures() {
     metrics_process::Collector::default().collect();
+    metrics::counter!("countersign_log_lines_lost_total").absolute(platform::logging::lost_lines());
 }
 
 /// Records that audit records did not get into a sink.

@@ -13,7 +13,7 @@ use platform::{
     logging::{self, Format, Level},
     signals,
     tls::{ClientAuth, TlsError},
-    watch::{self, Watched},
+    watch,
 };
 use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 
@@ -21,7 +21,8 @@ use crate::{
     audit::{SinkError, Sinks, checkpoint},
     clock::Clock,
     config::{Config, Listener, TokenSettings, TrustService},
-    generation::{self, Generation, GenerationError},
+    findings,
+    generation::{Generation, GenerationError},
     http::{self, ListenError, SharedDocuments},
     identity::token::{BundleError, TokenAuth},
     refresh,
@@ -41,6 +42,9 @@ pub enum StartError {
     /// The configuration is refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The configuration, or a file that it names, is refused.
+    #[error(transparent)]
+    Refused(#[from] findings::Refused),
     /// The database cannot be used.
     #[error("storage: {0}")]
     Store(#[from] StoreError),
@@ -219,13 +223,14 @@ pub fn token_auth(settings: &TokenSettings) -> Result<TokenAuth, StartError> {
 /// When it cannot start.
 pub async fn run(path: &Path, strict: bool, level: Option<Level>, format: Format) -> Result<(), StartError> {
     let as_read = watch::mark(path);
-    let config = Config::load(path, strict)?;
+    let config = findings::read(path, strict)?;
+    let watched = reload::watch(path, as_read, &config);
+    let config = findings::accept(config, Clock::System.now())?;
     let control = logging::start(level.unwrap_or(config.log_level), format);
     tokio::spawn(control.clone().follow_signals());
     // What the command line says is not the file's to change.
     let control = level.is_none().then_some(control);
     warn_about_openness(&config);
-    let watched = Watched::new(path, as_read, generation::files(&config));
     let state = web::Data::new(State::open(config, Clock::System)?);
     // Before anybody can know that the server is there, and tell it to stop or to reload.
     let (stop, hangups) = (signals::stop()?, signals::hangups()?);

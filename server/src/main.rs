@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use platform::{
     args::ConfigFile,
     database::Migrate,
-    logging::{Format, Level},
+    logging::{self, Format},
 };
 use server::{
     access::policy,
@@ -17,7 +17,7 @@ use server::{
     clients::directories,
     config::{Config, ENVIRONMENT_PREFIX},
     doctor,
-    generation::Generation,
+    findings::{self, Finding, Level},
     identity::whoami,
     issuing::{self, BundleCommand, CaCommand},
     moving::{export, import, mirror},
@@ -196,7 +196,12 @@ fn serve(path: &std::path::Path, strict: bool, debug: bool, format: Format) -> R
         .build()
         .map_err(|cause| format!("cannot start the runtime: {cause}"))?;
     runtime
-        .block_on(app::run(path, strict, debug.then_some(Level::Debug), format))
+        .block_on(app::run(
+            path,
+            strict,
+            debug.then_some(logging::Level::Debug),
+            format,
+        ))
         .map_err(|error| error.to_string())
 }
 
@@ -211,13 +216,20 @@ fn migrate(action: &Migrate) -> Result<(), String> {
 }
 
 fn check_config(path: &std::path::Path, strict: bool) -> Result<(), String> {
-    let config = Config::load(path, strict).map_err(|error| error.to_string())?;
-    let generation = Generation::load(&config, 1).map_err(|error| error.to_string())?;
-    for warning in generation.warnings(chrono::Utc::now()) {
-        platform::say!("warning: {warning}");
+    let findings = findings::at_start(path, strict, chrono::Utc::now());
+    let (broken, notes): (Vec<_>, Vec<_>) = findings
+        .iter()
+        .filter(|found| found.level != Level::Fine)
+        .partition(|found| found.level == Level::Broken);
+    for note in notes {
+        platform::say!("warning: {}", note.sentence());
     }
-    platform::say!("{} is fine", path.display());
-    Ok(())
+    if broken.is_empty() {
+        platform::say!("{} is fine", path.display());
+        return Ok(());
+    }
+    let broken: Vec<String> = broken.into_iter().map(Finding::sentence).collect();
+    Err(broken.join("\n"))
 }
 
 /// Prints what expires; true if there is anything.

@@ -1,7 +1,7 @@
 //! Taking up changed files without dropping a connection: on SIGHUP, when a file changes, and by the clock.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
@@ -9,7 +9,7 @@ use actix_web::web;
 use chrono::{DateTime, Utc};
 use platform::{
     logging::LevelControl,
-    watch::{LOOK, Watched, mark},
+    watch::{LOOK, Mark, Watched, mark},
 };
 use tokio::{
     signal::unix::Signal,
@@ -19,6 +19,7 @@ use tokio::{
 use crate::{
     app::{StartError, State},
     config::Config,
+    findings,
     generation::{self, Generation, GenerationError},
     telemetry::metrics,
 };
@@ -57,6 +58,13 @@ impl LastReload {
     }
 }
 
+/// The files by which a configuration is judged, and the configuration file as it was when it was read.
+pub fn watch(path: &Path, as_read: Mark, config: &Config) -> Watched {
+    let mut files = generation::files(config);
+    files.extend(findings::further_files(config));
+    Watched::new(path, as_read, files)
+}
+
 /// Makes a new generation of a configuration file as it is now, and takes it up. If anything is wrong,
 /// everything stays as it was. `watched` becomes what this configuration names, also when it is refused:
 /// the file that it lacks may come later.
@@ -66,9 +74,10 @@ impl LastReload {
 fn reload(state: &State, file: &File, watched: &mut Watched) -> Result<Config, StartError> {
     let path = &file.path;
     let as_read = mark(path);
-    let config = Config::load(path, file.strict)?;
+    let config = findings::read(path, file.strict)?;
     // As they are before they are read: what changes while they are read has to be seen afterwards.
-    *watched = Watched::new(path, as_read, generation::files(&config));
+    *watched = watch(path, as_read, &config);
+    let config = findings::accept(config, state.clock.now())?;
     same_listeners(&state.config, &config)?;
     let number = state.generation.load().number() + 1;
     let generation = Generation::load(&config, number)?;

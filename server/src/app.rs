@@ -8,14 +8,14 @@ use platform::{
     logging::{self, Format, Level},
     signals,
     tls::ClientAuth,
-    watch::{self, Watched},
+    watch,
 };
 
 use crate::{
     background::{checkpoints, health, pending_keys, reload, renewals, revocation_lists},
     clock::Clock,
     config::{Config, Listener, TrustService},
-    generation,
+    findings,
     http::{self, ListenError},
     state::{OpenError, State},
 };
@@ -26,6 +26,9 @@ pub enum StartError {
     /// The configuration is refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The configuration, or a file that it names, is refused.
+    #[error(transparent)]
+    Refused(#[from] findings::Refused),
     /// Something that the configuration names cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -44,13 +47,14 @@ pub enum StartError {
 /// When it cannot start.
 pub async fn run(path: &Path, strict: bool, level: Option<Level>, format: Format) -> Result<(), StartError> {
     let as_read = watch::mark(path);
-    let config = Config::load(path, strict)?;
+    let config = findings::read(path, strict)?;
+    let watched = reload::watch(path, as_read, &config);
+    let config = findings::accept(config, Clock::System.now())?;
     let log = logging::start(level.unwrap_or(config.log_level), format);
     tokio::spawn(log.control().clone().follow_signals());
     // What the command line says is not the file's to change.
     let control = level.is_none().then(|| log.control().clone());
     warn_about_openness(&config);
-    let watched = Watched::new(path, as_read, generation::files(&config));
     let state = web::Data::new(State::open(config, Clock::System)?);
     // Before anybody can know that the server is there, and tell it to stop or to reload.
     let (stop, hangups) = (signals::stop()?, signals::hangups()?);

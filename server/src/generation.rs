@@ -189,7 +189,7 @@ fn openness(config: &Config, listeners: &[LoadedListener]) -> Openness {
 }
 
 /// The names and addresses that a server's certificate is for.
-fn host_names(certificate: &X509Ref) -> Vec<String> {
+pub fn host_names(certificate: &X509Ref) -> Vec<String> {
     let names = certificate.subject_alt_names().into_iter().flatten();
     names
         .filter_map(|name| match (name.dnsname(), name.ipaddress()) {

@@ -169,6 +169,10 @@ impl Settings {
 /// # Errors
 /// When the text is not an address or its host cannot be found.
 pub fn addresses(key: &str, text: &str) -> Result<Vec<SocketAddr>, ConfigError> {
+    if text.contains('/') {
+        let allowed = format!("{ADDRESS}; it is not a URL");
+        return Err(ConfigError::invalid(key, text, allowed));
+    }
     let full = if text.starts_with(':') {
         format!("[::]{text}")
     } else {

@@ -39,6 +39,9 @@ pub enum DatabaseError {
         /// Why it could not be done now; empty if it was not tried.
         reason: String,
     },
+    /// It answers, and refuses some of what the program writes.
+    #[error("the database refuses what is written to it: {0}")]
+    Obstructed(String),
     /// A statement about the schema failed for another reason.
     #[error("the schema cannot be read: {0}")]
     Schema(String),

@@ -8,6 +8,7 @@ mod fault;
 mod files;
 mod purpose;
 mod server;
+mod server_purpose;
 mod trust;
 
 pub use accept::{Handshake, HandshakeError, TlsStream, close_politely};
@@ -16,6 +17,7 @@ pub use client::{ClientTls, connect};
 pub use fault::{CertificateFault, FaultReason};
 pub use files::certificates as read_certificates;
 pub use server::{ClientAuth, IsRevoked, ServerTls};
+pub use server_purpose::{ServerCertificateFault, server_certificate_fault};
 pub use trust::{CaSet, ClientTrust, PemSource, Verified};
 
 /// Why TLS cannot be set up. The messages name the configuration's file.

@@ -1,11 +1,14 @@
 //! Taking up changed files without dropping a connection: on SIGHUP, when a file changes, and by the clock.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use actix_web::web;
 use platform::{
     logging::LevelControl,
-    watch::{LOOK, Watched, mark},
+    watch::{LOOK, Mark, Watched, mark},
 };
 use tokio::{
     signal::unix::Signal,
@@ -14,6 +17,7 @@ use tokio::{
 
 use crate::{
     config::Config,
+    findings::{self, Refused},
     generation::{self, Generation, GenerationError},
     state::State,
     telemetry::{metrics, reloads::Reloaded},
@@ -27,18 +31,37 @@ pub struct File {
     pub strict: bool,
 }
 
+/// Why a reload is refused.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    /// The configuration, or a file that it names, is refused.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It cannot take the place of what is in use.
+    #[error(transparent)]
+    Generation(#[from] GenerationError),
+}
+
+/// The files by which a configuration is judged, and the configuration file as it was when it was read.
+pub fn watch(path: &Path, as_read: Mark, config: &Config) -> Watched {
+    let mut files = generation::files(config);
+    files.extend(findings::further_files(config));
+    Watched::new(path, as_read, files)
+}
+
 /// Makes a new generation of a configuration file as it is now, and takes it up. If anything is wrong,
 /// everything stays as it was. `watched` becomes what this configuration names, also when it is refused:
 /// the file that it lacks may come later.
 ///
 /// # Errors
 /// When the configuration or one of its files is refused.
-fn reload(state: &State, file: &File, watched: &mut Watched) -> Result<Config, GenerationError> {
+fn reload(state: &State, file: &File, watched: &mut Watched) -> Result<Config, ReloadError> {
     let path = &file.path;
     let as_read = mark(path);
-    let config = Config::load(path, file.strict)?;
+    let config = findings::read(path, file.strict)?;
     // As they are before they are read: what changes while they are read has to be seen afterwards.
-    *watched = Watched::new(path, as_read, generation::files(&config));
+    *watched = watch(path, as_read, &config);
+    let config = findings::accept(config, state.clock.now())?;
     same_listeners(&state.config, &config)?;
     let number = state.generation.load().number() + 1;
     let generation = Generation::load(&config, state.clock, number)?;

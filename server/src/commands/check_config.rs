@@ -1,11 +1,10 @@
-//! `check-config`: what is wrong with a configuration and the files that it names.
+//! `check-config`: what is wrong with a configuration, the files that it names and the database.
 
-use platform::{args::ConfigFile, config::ConfigError};
+use platform::args::ConfigFile;
 
 use crate::{
     clock::Clock,
-    config::Config,
-    generation::{Generation, GenerationError},
+    findings::{self, Level},
 };
 
 /// The configuration.
@@ -18,27 +17,27 @@ pub struct Options {
     strict: bool,
 }
 
-/// Why the server would not start.
+/// What is broken, a line each.
 #[derive(Debug, thiserror::Error)]
-pub enum CheckConfigError {
-    /// The configuration is refused.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// A file that it names cannot be used.
-    #[error(transparent)]
-    Generation(#[from] GenerationError),
-}
+#[error("{}", .0.join("\n"))]
+pub struct CheckConfigError(Vec<String>);
 
 /// Prints what is worth knowing about a configuration.
 ///
 /// # Errors
-/// When the server would not start with it.
+/// When something is broken.
 pub fn run(options: &Options) -> Result<(), CheckConfigError> {
-    let (path, clock) = (&options.file.config, Clock::System);
-    let config = Config::load(path, options.strict)?;
-    let generation = Generation::load(&config, clock, 1)?;
-    for warning in generation.warnings(clock.now()) {
-        platform::say!("warning: {warning}");
+    let path = &options.file.config;
+    let mut broken = Vec::new();
+    for found in findings::at_start(path, options.strict, Clock::System.now()) {
+        match found.level {
+            Level::Fine => {}
+            Level::Note => platform::say!("warning: {}", found.sentence()),
+            Level::Broken => broken.push(found.sentence()),
+        }
+    }
+    if !broken.is_empty() {
+        return Err(CheckConfigError(broken));
     }
     platform::say!("{} is fine", path.display());
     Ok(())

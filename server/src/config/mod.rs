@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod faults;
 mod identity;
 mod password;
 mod policy;

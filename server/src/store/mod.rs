@@ -19,7 +19,7 @@ mod set_aside;
 
 use diesel_migrations::embed_migrations;
 use platform::database::{
-    Database, DatabaseError, Location, Options,
+    Database, DatabaseError, Location, Obstacle, Options,
     schema::{Migrations, Program},
 };
 
@@ -38,6 +38,7 @@ pub use read::{Chain, Stored, TrustedState};
 /// The tables of this program.
 pub static MIGRATIONS: Migrations = Migrations {
     program: Program::Server,
+    tables: &schema::WRITTEN,
     sqlite: embed_migrations!("../migrations/server/sqlite"),
     postgres: embed_migrations!("../migrations/server/postgres"),
     mysql: embed_migrations!("../migrations/server/mysql"),
@@ -105,5 +106,13 @@ impl Store {
     pub fn open_for_command(location: &Location, options: Options) -> Result<Self, StoreError> {
         let database = Database::open_for_command(location, &MIGRATIONS, options)?;
         Ok(Self::over(database))
+    }
+
+    /// What keeps the server from writing to this database, looked for without writing.
+    ///
+    /// # Errors
+    /// When the database does not answer, or was used by a newer version.
+    pub fn obstacles(&self, options: Options) -> Result<Vec<Obstacle>, StoreError> {
+        Ok(self.database.obstacles(&MIGRATIONS, options)?)
     }
 }

@@ -96,17 +96,8 @@ impl Signer {
 }
 
 /// The signer if it answers; otherwise why not is reported.
-pub(super) async fn healthy(
-    signer: Result<Option<Signer>, OpenError>,
-    report: &mut Report,
-) -> Option<Signer> {
-    let signer = match signer {
-        Ok(signer) => signer?,
-        Err(reason) => {
-            report.broken(format_args!("the server would not start: {reason}"));
-            return None;
-        }
-    };
+pub(super) async fn healthy(signer: Option<Signer>, report: &mut Report) -> Option<Signer> {
+    let signer = signer?;
     match signer.keys.health().await {
         Ok(()) => {
             report.fine(format_args!(

@@ -4,16 +4,12 @@ mod keys;
 mod report;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use platform::{
-    args::ConfigFile, config::ConfigError, database::Location, progress::Progress, report::Report,
-};
+use platform::{args::ConfigFile, database::Location, progress::Progress, report::Report};
 use tuf::{Finding, Gun, RoleName, Severity};
 
 use crate::{
-    clock::Clock,
     config::{Config, TrustService},
-    generation::Generation,
-    state::{self, OpenError},
+    findings::{self, Level},
     store::{Audited, Store, StoreError},
 };
 use keys::{Held, ServerKeys, Signer};
@@ -26,9 +22,6 @@ const PAGE: u32 = 500;
 /// Why the check could not be made at all.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// The server would not start with this configuration.
-    #[error("the server would not start: {0}")]
-    Config(#[from] ConfigError),
     /// The database does not answer.
     #[error("the database cannot be checked: {0}")]
     Store(#[from] StoreError),
@@ -64,16 +57,24 @@ pub struct Options {
 /// # Errors
 /// When the configuration is refused or the database does not answer.
 pub fn run(options: &Options) -> Result<bool, CheckError> {
-    let config = Config::load(&options.file.config, options.strict)?;
+    let judged = findings::of_config(&options.file.config, options.strict, Utc::now());
     let mut report = Report::default();
-    config.warnings.iter().for_each(|warning| report.note(warning));
-    files(&config, &mut report);
+    judged.findings.iter().for_each(|found| tell(found, &mut report));
+    let Some(config) = judged.config else {
+        report.note("without a configuration that is right nothing else can be checked");
+        return Ok(report.end(report::repositories(0)));
+    };
+    let refused = judged.findings.iter().any(|found| found.refuses_start);
+    if !refused {
+        report.fine("the configuration and the files that it names");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let signer = {
         let _entered = runtime.enter();
-        Signer::of(&config.trust_service)
+        // What is wrong with its files has been told.
+        Signer::of(&config.trust_service).ok().flatten()
     };
     let signer = runtime.block_on(keys::healthy(signer, &mut report));
     if config.storage == Location::Memory {
@@ -136,22 +137,23 @@ fn named(guns: &[String], store: &Store, report: &mut Report) -> Result<Option<V
     Ok(Some(found))
 }
 
-/// Everything that the server reads at start beside the database.
-fn files(config: &Config, report: &mut Report) {
-    let tls = Generation::load(config, Clock::System, 1).map_err(OpenError::from);
-    let tokens = config.auth.as_ref().map(state::token_auth).transpose();
-    let outcomes = [tls.map(drop), tokens.map(drop)];
-    let mut failures = outcomes.into_iter().filter_map(Result::err).peekable();
-    if failures.peek().is_none() {
-        report.fine("the configuration and the files that it names");
-    }
-    for failure in failures {
-        report.broken(format_args!("the server would not start: {failure}"));
+/// A finding that every command has.
+fn tell(found: &findings::Finding, report: &mut Report) {
+    match (found.level, found.refuses_start) {
+        (Level::Fine, _) => report.fine(found.sentence()),
+        (Level::Note, _) => report.note(found.sentence()),
+        (Level::Broken, true) => {
+            report.broken(format_args!("the server would not start: {}", found.sentence()))
+        }
+        (Level::Broken, false) => report.broken(found.sentence()),
     }
 }
 
 fn open(config: &Config, report: &mut Report) -> Result<Store, CheckError> {
     let store = Store::open_read_only(&config.storage)?;
+    for found in findings::database::of_open(&store, config.storage_options) {
+        tell(&found, report);
+    }
     let guns = store.count_guns()?;
     report.fine(format_args!(
         "the database answers; {} in it",

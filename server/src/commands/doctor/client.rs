@@ -10,7 +10,7 @@ use std::{
 
 use openssl::x509::X509;
 
-use super::finding::Finding;
+use crate::findings::Finding;
 
 /// The first version of the docker CLI without content trust.
 const WITHOUT_CONTENT_TRUST: u64 = 29;

@@ -4,10 +4,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use openssl::x509::{X509, X509VerifyResult};
 use reqwest::Url;
 
-use super::{certificates, finding::Finding};
-use crate::clients::{
-    pair::Pair,
-    probe::{self, Observed, ProbeError},
+use crate::{
+    clients::{
+        pair::Pair,
+        probe::{self, Observed, ProbeError},
+    },
+    findings::{Finding, certificates},
 };
 
 /// Clocks that differ by more make certificates and timestamps look expired, or not yet valid.

@@ -1,8 +1,6 @@
 //! `doctor`: what users get stuck on, found before they do, each with the sentence a client would show and the fix.
 
-mod certificates;
 mod client;
-mod finding;
 mod host;
 mod server;
 
@@ -11,8 +9,10 @@ use std::path::PathBuf;
 use chrono::Utc;
 use openssl::x509::X509;
 
-use crate::clients::pair::Pair;
-pub use finding::{Finding, Level};
+use crate::{
+    clients::pair::Pair,
+    findings::{Finding, Level, certificates},
+};
 
 /// What to look at.
 #[derive(Debug, Clone, clap::Args)]

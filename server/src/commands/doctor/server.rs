@@ -15,11 +15,10 @@ use platform::{
 };
 use reqwest::Url;
 
-use super::{certificates, client::key_mode, finding::Finding};
+use super::client::key_mode;
 use crate::{
-    clock::Clock,
     config::{Config, ENVIRONMENT_PREFIX, TrustService},
-    generation::Generation,
+    findings::{self, Finding, Level, certificates},
     state,
     store::{MIGRATIONS, Store},
 };
@@ -40,33 +39,33 @@ pub(super) fn examine(
     now: DateTime<Utc>,
     findings: &mut Vec<Finding>,
 ) -> ClientView {
-    let config = match Config::load(path, false) {
-        Ok(config) => config,
-        Err(cause) => {
-            findings.push(Finding::broken(
-                format!("the server would not start: {cause}"),
-                "correct the configuration",
-            ));
-            return ClientView::default();
+    let judged = findings::of_config(path, false, now);
+    let refused = judged.findings.iter().any(|found| found.refuses_start);
+    for mut found in judged.findings {
+        if found.refuses_start {
+            found.what = format!("the server would not start: {}", found.what);
         }
-    };
-    let mut seen = ClientView {
-        url: config.public.external_url.clone(),
-        authorities: Vec::new(),
-    };
-    match Generation::load(&config, Clock::System, 1) {
-        Ok(generation) => {
-            findings.push(Finding::fine("the configuration, its keys and certificates"));
-            for warning in generation.warnings(now) {
-                findings.push(Finding::note(warning, "correct the file that it names"));
-            }
-            seen.authorities = generation.server_ca.certificates;
+        if found.fix.is_none() && found.level != Level::Fine {
+            found.fix = Some(match judged.config {
+                None => "correct the configuration".to_owned(),
+                Some(_) => {
+                    "correct what the message names: a key belongs to the first certificate of its file"
+                        .to_owned()
+                }
+            });
         }
-        Err(cause) => findings.push(Finding::broken(
-            format!("the server would not start: {cause}"),
-            "correct what the message names: a key belongs to the first certificate of its file",
-        )),
+        findings::add(findings, found);
     }
+    let Some(config) = judged.config else {
+        return ClientView::default();
+    };
+    if !refused {
+        findings.push(Finding::fine("the configuration, its keys and certificates"));
+    }
+    let seen = ClientView {
+        url: config.public.external_url.clone(),
+        authorities: judged.authorities,
+    };
     if config.public.external_url.is_none() {
         findings.push(Finding::note(
             "server.external_url is not set, so certificates cannot be compared with the name that clients use",
@@ -79,7 +78,7 @@ pub(super) fn examine(
             findings.extend(key_mode(&tls.key));
             if let Ok(chain) = read_certificates("the certificate", &tls.certificate) {
                 if let (Some(host), Some(leaf)) = (host.as_ref().and_then(Url::host_str), chain.first()) {
-                    findings.push(certificates::names(leaf, host.trim_matches(['[', ']'])));
+                    findings::add(findings, certificates::names(leaf, host.trim_matches(['[', ']'])));
                 }
                 findings.extend(certificates::chain(&chain, &seen.authorities));
                 findings.extend(certificates::expiries(&chain, now));
@@ -99,7 +98,8 @@ pub(super) fn examine(
         }
         findings.extend(listener.addresses.iter().map(|address| port(*address)));
     }
-    findings.push(database(path, &config));
+    let schema = database(path, &config, findings);
+    findings.push(schema);
     findings.extend(signer(&config.trust_service));
     seen
 }
@@ -125,7 +125,7 @@ fn port(address: SocketAddr) -> Finding {
     }
 }
 
-fn database(path: &Path, config: &Config) -> Finding {
+fn database(path: &Path, config: &Config, findings: &mut Vec<Finding>) -> Finding {
     if config.storage == Location::Memory {
         return Finding::note(
             "storage.backend is memory: everything is gone when the server ends",
@@ -135,7 +135,10 @@ fn database(path: &Path, config: &Config) -> Finding {
     // Looking first: asking for the migrations would make a database that is not there.
     let lines = Store::open_read_only(&config.storage)
         .map_err(|cause| cause.to_string())
-        .and_then(|_| {
+        .and_then(|store| {
+            for found in findings::database::of_open(&store, config.storage_options) {
+                findings::add(findings, found);
+            }
             Migrate::Status(ConfigFile {
                 config: path.to_path_buf(),
             })

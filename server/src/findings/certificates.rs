@@ -1,18 +1,21 @@
 //! What can be wrong with a server's certificates, by looking at them alone.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::Path};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use openssl::x509::{X509, X509Ref, X509VerifyResult};
-use platform::tls::{ClientCertificate, utc};
+use platform::tls::{
+    ClientCertificate, ServerCertificateFault, read_certificates, server_certificate_fault, utc,
+};
 
 use super::finding::Finding;
+use crate::{config::Config, generation::host_names};
 
 /// What expires within this time is told.
 const SOON: TimeDelta = TimeDelta::days(30);
 
 /// Whether a certificate is for the host of a URL.
-pub(super) fn names(leaf: &X509Ref, host: &str) -> Finding {
+pub fn names(leaf: &X509Ref, host: &str) -> Finding {
     let (mut dns, mut addresses) = (Vec::new(), Vec::new());
     for name in leaf.subject_alt_names().iter().flatten() {
         if let Some(name) = name.dnsname() {
@@ -55,6 +58,27 @@ pub(super) fn names(leaf: &X509Ref, host: &str) -> Finding {
     .shown_as(shown)
 }
 
+/// The names of the listeners' certificates, for messages.
+pub fn all_names(config: &Config) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for tls in config
+        .listeners
+        .iter()
+        .filter_map(|listener| listener.tls.as_ref())
+    {
+        let chain = read_certificates("the certificate", &tls.certificate).unwrap_or_default();
+        for name in chain.first().map(|leaf| host_names(leaf)).unwrap_or_default() {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.join(", ")
+}
+
 fn covers(pattern: &str, host: &str) -> bool {
     let (pattern, host) = (pattern.to_lowercase(), host.to_lowercase());
     match (pattern.strip_prefix("*."), host.split_once('.')) {
@@ -64,7 +88,7 @@ fn covers(pattern: &str, host: &str) -> bool {
 }
 
 /// Whether the certificates of a file or a handshake follow one another, up to a CA that clients trust.
-pub(super) fn chain(chain: &[X509], authorities: &[X509]) -> Vec<Finding> {
+pub fn chain(chain: &[X509], authorities: &[X509]) -> Vec<Finding> {
     const SHOWN: &str = "x509: certificate signed by unknown authority";
     let mut findings = Vec::new();
     for pair in chain.windows(2) {
@@ -112,7 +136,7 @@ pub(super) fn chain(chain: &[X509], authorities: &[X509]) -> Vec<Finding> {
 }
 
 /// Whether something has expired, or will within a month.
-pub(super) fn expiry(what: &str, until: DateTime<Utc>, now: DateTime<Utc>) -> Vec<Finding> {
+pub fn expiry(what: &str, until: DateTime<Utc>, now: DateTime<Utc>) -> Vec<Finding> {
     let day = until.format("%F %R UTC");
     if until < now {
         vec![
@@ -131,7 +155,7 @@ pub(super) fn expiry(what: &str, until: DateTime<Utc>, now: DateTime<Utc>) -> Ve
 }
 
 /// The same for each certificate of a chain.
-pub(super) fn expiries(chain: &[X509], now: DateTime<Utc>) -> Vec<Finding> {
+pub fn expiries(chain: &[X509], now: DateTime<Utc>) -> Vec<Finding> {
     let dated = chain
         .iter()
         .filter_map(|certificate| Some((certificate, utc(certificate.not_after())?)));
@@ -140,6 +164,51 @@ pub(super) fn expiries(chain: &[X509], now: DateTime<Utc>) -> Vec<Finding> {
             expiry(&format!("the certificate {}", subject(certificate)), until, now)
         })
         .collect()
+}
+
+/// What keeps clients from accepting a listener's own certificate, whatever it is called and whoever issued it: what no
+/// client accepts is refused at start. One that has run out is not, since a restart would then be an outage for those
+/// who do not look at dates; nor is one whose time has not come.
+pub fn usable(leaf: &X509, path: &Path, now: DateTime<Utc>) -> Vec<Finding> {
+    let file = format!("the server's certificate {}", path.display());
+    let mut findings = Vec::new();
+    match server_certificate_fault(leaf) {
+        Some(ServerCertificateFault::Everybody(reason)) => findings.push(
+            Finding::refusal(format!("{file} cannot be used by any client: {reason}"))
+                .fixed_by("issue one for a TLS server (extendedKeyUsage serverAuth)")
+                .shown_as(
+                    "x509: certificate specifies an incompatible key usage, or: unhandled critical extension",
+                ),
+        ),
+        Some(ServerCertificateFault::OpenSsl(reason)) => findings.push(Finding::note(
+            format!("{file} is refused by clients built on OpenSSL, such as curl: {reason}"),
+            "issue one for a TLS server (keyUsage digitalSignature, extendedKeyUsage serverAuth)",
+        )),
+        None => {}
+    }
+    let dates = [utc(leaf.not_before()), utc(leaf.not_after())];
+    if let [Some(from), Some(until)] = dates {
+        const SHOWN: &str = "x509: certificate has expired or is not yet valid";
+        if until < now {
+            findings.push(
+                Finding::broken(
+                    format!("{file} expired at {}", until.format("%F %R UTC")),
+                    "renew it",
+                )
+                .shown_as(SHOWN),
+            );
+        }
+        if from > now {
+            findings.push(
+                Finding::broken(
+                    format!("{file} is not valid before {}", from.format("%F %R UTC")),
+                    "set this machine's clock, or use another certificate until then",
+                )
+                .shown_as(SHOWN),
+            );
+        }
+    }
+    findings
 }
 
 fn subject(certificate: &X509) -> String {

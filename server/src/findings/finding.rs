@@ -24,6 +24,8 @@ pub struct Finding {
     pub shown: Option<String>,
     /// What to do.
     pub fix: Option<String>,
+    /// Whether the server does not start, and takes up no configuration, because of it.
+    pub refuses_start: bool,
 }
 
 impl Finding {
@@ -34,6 +36,16 @@ impl Finding {
             what: what.into(),
             shown: None,
             fix: None,
+            refuses_start: false,
+        }
+    }
+
+    /// The server does not start with it, and takes it up at no reload. What to do is often in the sentence itself.
+    pub fn refusal(what: impl Into<String>) -> Self {
+        Self {
+            level: Level::Broken,
+            refuses_start: true,
+            ..Self::fine(what)
         }
     }
 
@@ -44,6 +56,15 @@ impl Finding {
             what: what.into(),
             shown: None,
             fix: Some(fix.into()),
+            refuses_start: false,
+        }
+    }
+
+    /// Something is worth knowing, and what to do about it is in the sentence.
+    pub fn remark(what: impl Into<String>) -> Self {
+        Self {
+            level: Level::Note,
+            ..Self::fine(what)
         }
     }
 
@@ -52,6 +73,21 @@ impl Finding {
         Self {
             level: Level::Broken,
             ..Self::note(what, fix)
+        }
+    }
+
+    /// With what to do about it.
+    #[must_use]
+    pub fn fixed_by(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+
+    /// What is so and what to do, in one line.
+    pub fn sentence(&self) -> String {
+        match &self.fix {
+            Some(fix) => format!("{}: {fix}", self.what),
+            None => self.what.clone(),
         }
     }
 

@@ -176,3 +176,58 @@ fn nobody_imports_what_puts_the_server_together_and_records_know_nothing_of_stor
         server["config"]
     );
 }
+
+/// Where a path of ARCHITECTURE.md is: those of a crate are below its `src`.
+fn place_of(path: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let below_source = path
+        .split_once('/')
+        .map(|(name, rest)| root.join(name).join("src").join(rest));
+    below_source
+        .filter(|place| place.exists())
+        .unwrap_or_else(|| root.join(path))
+}
+
+#[test]
+fn every_path_that_the_architecture_names_is_there() {
+    let page = fs::read_to_string(place_of("ARCHITECTURE.md")).unwrap();
+    let path =
+        Regex::new(r"`((?:server|signer|platform|signing|tuf|tests|docs|migrations|fixtures)/[\w./-]*)`")
+            .unwrap();
+    let named: BTreeSet<&str> = path
+        .captures_iter(&page)
+        .map(|found| found.get(1).unwrap().as_str())
+        .collect();
+    assert!(named.len() > 40, "the page names {} paths", named.len());
+    let missing: Vec<&&str> = named.iter().filter(|path| !place_of(path).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_room_of_the_server_is_on_the_page_and_imports_only_rooms_below_it() {
+    let page = fs::read_to_string(place_of("ARCHITECTURE.md")).unwrap();
+    let server = imports(&source_of("server"));
+    for room in server.keys() {
+        let named = [format!("`server/{room}`"), format!("`server/{room}.rs`")];
+        let named = named.iter().any(|name| page.contains(name.as_str()));
+        assert!(named, "ARCHITECTURE.md does not say what server/{room} is for");
+    }
+    let name = Regex::new(r"`server/(\w+)(?:\.rs)?`").unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `server/"));
+    let floors: BTreeMap<String, usize> = rows
+        .enumerate()
+        .flat_map(|(row, line)| {
+            let cell = line.split('|').nth(1).unwrap_or_default();
+            let names = name.captures_iter(cell).map(|found| found[1].to_owned());
+            names.map(|name| (name, row)).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(floors.len() > 10, "{floors:?}");
+    for (room, used) in &server {
+        for below in used {
+            if let (Some(upper), Some(lower)) = (floors.get(room), floors.get(below)) {
+                assert!(upper <= lower, "{room} imports {below}, which is above it");
+            }
+        }
+    }
+}

@@ -10,10 +10,10 @@ use std::{
     time::Duration,
 };
 
-use chrono::{SecondsFormat, Utc};
+use chrono::SecondsFormat;
 use serde::Serialize;
 
-use crate::{config::Sink, telemetry::metrics};
+use crate::{clock::Clock, config::Sink, telemetry::metrics};
 
 /// How many records may wait. What comes when so many do is lost, logged and counted.
 const QUEUE: usize = 8192;
@@ -211,7 +211,7 @@ fn host_name() -> String {
 
 /// `<PRI>1 TIMESTAMP HOST APP PROCID MSGID SD MSG` of RFC 5424.
 fn syslog_message(host: &str, line: &str) -> String {
-    let now = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+    let now = Clock::System.now().to_rfc3339_opts(SecondsFormat::Micros, true);
     let process = std::process::id();
     format!("<{PRIORITY}>1 {now} {host} countersign-server {process} audit - {line}")
 }

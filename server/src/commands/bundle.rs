@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use platform::{pki::Issued, tls::utc};
 
 use super::deny::{DenyCommandError, deny_certificates};
+use crate::clock::Clock;
 use crate::issuing::{
     AUTHORITY_DAYS, CERTIFICATE_DAYS, IssuingError, authority,
     bundle::{self, Bundle, UserName},
@@ -279,7 +280,7 @@ impl List {
     fn write(&self, issuer: &Issued, index: &mut Index<'_>) -> Result<(), IssuingError> {
         let number = index.next_list();
         index.save()?;
-        let next_update = Utc::now() + TimeDelta::days(i64::from(self.days));
+        let next_update = Clock::System.now() + TimeDelta::days(i64::from(self.days));
         let list = revocation_list::make(issuer, index.records(), number, next_update)?;
         let absolute = std::path::absolute(&self.out).map_err(|cause| files::file_error(&self.out, cause))?;
         let parent = absolute.parent().unwrap_or(&absolute);
@@ -299,7 +300,7 @@ impl List {
 fn check_days(issuer: &Issued, days: u32) -> Result<(), IssuingError> {
     let end: Option<DateTime<Utc>> = utc(issuer.certificate.not_after());
     match end {
-        Some(end) if Utc::now() + TimeDelta::days(i64::from(days)) > end => {
+        Some(end) if Clock::System.now() + TimeDelta::days(i64::from(days)) > end => {
             Err(IssuingError::OutlivesAuthority(end.format("%F").to_string()))
         }
         _ => Ok(()),
@@ -313,7 +314,7 @@ fn revoke(
     serial: Option<&str>,
     reason: Option<&str>,
 ) -> Result<Vec<String>, IssuingError> {
-    let now = Utc::now();
+    let now = Clock::System.now();
     let digits = serial.map(|serial| serial.replace(':', "").trim_start_matches('0').to_uppercase());
     let nobody = match (name, &digits) {
         (Some(name), _) => format!("this CA issued nothing to \"{name}\" that is still valid"),
@@ -344,7 +345,7 @@ fn revoke(
 }
 
 fn show(records: &[Record], json: bool) {
-    let now = Utc::now();
+    let now = Clock::System.now();
     if json {
         platform::say!("{:#}", serde_json::json!(records));
     } else if records.is_empty() {

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use chrono::Utc;
 use openssl::x509::X509;
 use platform::{
     config::{ConfigError, Settings},
@@ -179,7 +178,7 @@ fn is_withdrawn(revocation: Option<&Revocation>, chain: &[X509]) -> Result<(), R
     let Some(revocation) = revocation else {
         return Ok(());
     };
-    match revocation.check_lists(chain, &denied_as, Utc::now()) {
+    match revocation.check_lists(chain, &denied_as, Clock::System.now()) {
         Ok(Some(status)) => {
             let until = status
                 .next_update

@@ -11,6 +11,8 @@ use super::{
     files::{Directory, PUBLIC, file_error},
 };
 
+use crate::clock::Clock;
+
 const INDEX: &str = "issued.json";
 const LOCK: &str = ".issued.lock";
 
@@ -45,7 +47,7 @@ impl Record {
             serial: serial.trim_start_matches('0').to_uppercase(),
             name: name.to_owned(),
             groups: groups.to_vec(),
-            not_after: described.map_or_else(Utc::now, |described| described.not_after()),
+            not_after: described.map_or_else(|| Clock::System.now(), |described| described.not_after()),
             revoked: None,
         }
     }

@@ -6,13 +6,13 @@ mod show;
 
 use std::path::Path;
 
-use chrono::Utc;
 use platform::{
     config::ConfigError,
     database::{Location, Options},
 };
 
 use crate::{
+    clock::Clock,
     config::AuditSettings,
     identity::rules::{IdentityRules, check_group_name, check_principal_name},
     store::{Account, AccountAdded, AccountKey, Actor, KeyAdded, Store, StoreError},
@@ -105,7 +105,7 @@ fn run_key(command: &KeyCommand) -> Result<(), AccountError> {
                 (None, path) => KeyFile::PublicKey(path.clone().unwrap_or_default()),
             };
             check_length("the label", label.as_deref())?;
-            let key = file.read(label.as_deref(), Utc::now())?;
+            let key = file.read(label.as_deref(), Clock::System.now())?;
             add_key(named, &key)
         }
         KeyCommand::List(named) => {
@@ -169,7 +169,7 @@ fn wanted(
         full_name: full_name.map(str::to_owned),
         is_admin,
         groups,
-        created_at: Utc::now(),
+        created_at: Clock::System.now(),
         disabled_at: None,
     })
 }
@@ -225,7 +225,7 @@ fn list(store: &Store, json: bool) -> Result<(), AccountError> {
 
 fn set_disabled(named: &Named, disabled: bool) -> Result<(), AccountError> {
     let store = open(&named.place.config)?;
-    let since = disabled.then(Utc::now);
+    let since = disabled.then(|| Clock::System.now());
     let changed = store.set_disabled(&named.name, since, &actor())?;
     let changed = changed.ok_or_else(|| AccountError::Unknown(named.name.clone()))?;
     let state = if disabled { "disabled" } else { "enabled" };

@@ -8,6 +8,7 @@ use platform::{args::ConfigFile, database::Location, progress::Progress, report:
 use tuf::{Finding, Gun, RoleName, Severity};
 
 use crate::{
+    clock::Clock,
     config::{Config, TrustService},
     findings::{self, Level},
     store::{Audited, Store, StoreError},
@@ -57,7 +58,7 @@ pub struct Options {
 /// # Errors
 /// When the configuration is refused or the database does not answer.
 pub fn run(options: &Options) -> Result<bool, CheckError> {
-    let judged = findings::of_config(&options.file.config, options.strict, Utc::now());
+    let judged = findings::of_config(&options.file.config, options.strict, Clock::System.now());
     let mut report = Report::default();
     judged.findings.iter().for_each(|found| tell(found, &mut report));
     let Some(config) = judged.config else {
@@ -99,7 +100,7 @@ pub fn run(options: &Options) -> Result<bool, CheckError> {
         runtime,
         asked_every,
         report,
-        now: Utc::now(),
+        now: Clock::System.now(),
         soon: TimeDelta::days(options.days.into()),
         progress: Progress::new("repositories checked", Some(total)),
         keys: ServerKeys::default(),

@@ -8,7 +8,6 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use chrono::Utc;
 use openssl::x509::{X509, X509VerifyResult};
 use serde_json::json;
 
@@ -18,6 +17,7 @@ use crate::{
         probe,
         setup_script::server_directory,
     },
+    clock::Clock,
     issuing::{IssuingError, check_registry, check_url},
 };
 use install::{Installer, Wins};
@@ -110,7 +110,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<(), SetUpError> {
     check_url(&options.url)?;
     options.registry.as_deref().map(check_registry).transpose()?;
-    let now = Utc::now();
+    let now = Clock::System.now();
     let pair = Pair::read(&options.cert, &options.key, now)?;
     let user = options.user.clone().or_else(|| pair.common_name.clone());
     platform::say!(

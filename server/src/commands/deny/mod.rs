@@ -4,7 +4,6 @@ mod known;
 
 use std::path::{Path, PathBuf};
 
-use chrono::Utc;
 use openssl::x509::X509;
 use platform::{
     config::ConfigError,
@@ -13,6 +12,7 @@ use platform::{
 };
 
 use crate::{
+    clock::Clock,
     config::AuditSettings,
     revocation::{RevocationError, Subject, certificate_subjects, normal_issuer, normal_serial},
     store::{Actor, Store, StoreError},
@@ -114,7 +114,7 @@ pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
             let named = who.named()?;
             let store = open(config)?;
             let subject = &named.subject;
-            let new = store.deny(subject, reason.as_deref(), &actor(), Utc::now())?;
+            let new = store.deny(subject, reason.as_deref(), &actor(), Clock::System.now())?;
             let already = if new { "" } else { " already" };
             platform::say!("{subject} is{already} refused, by every server on this database");
             if let Some(warning) = known::warning(config, &store, &named)? {
@@ -123,7 +123,7 @@ pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
         }
         DenyCommand::Remove { config, who } => {
             let Named { subject, older, .. } = who.named()?;
-            if open(config)?.admit(&subject, &older, &actor(), Utc::now())? {
+            if open(config)?.admit(&subject, &older, &actor(), Clock::System.now())? {
                 platform::say!("{subject} is no longer refused by this list");
             } else {
                 platform::say!("{subject} is not on the list; nothing to do");
@@ -159,7 +159,7 @@ pub fn deny_certificates(
             issuer: issuer.to_owned(),
             serial: normal_serial(serial).ok_or_else(|| DenyCommandError::Serial(serial.clone()))?,
         };
-        store.deny(&subject, reason, &actor(), Utc::now())?;
+        store.deny(&subject, reason, &actor(), Clock::System.now())?;
         platform::say!("{subject} is refused, by every server on this database");
     }
     Ok(())

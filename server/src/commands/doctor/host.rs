@@ -9,6 +9,7 @@ use crate::{
         pair::Pair,
         probe::{self, Observed, ProbeError},
     },
+    clock::Clock,
     findings::{Finding, certificates},
 };
 
@@ -122,7 +123,7 @@ fn answer(url: &str, seen: Observed, pair: Option<&Pair>, findings: &mut Vec<Fin
         ),
     }
     let Some(date) = answer.date else { return };
-    let difference = date - Utc::now();
+    let difference = date - Clock::System.now();
     if difference.abs() > SKEW {
         findings.push(
             Finding::broken(

@@ -6,11 +6,11 @@ mod server;
 
 use std::path::PathBuf;
 
-use chrono::Utc;
 use openssl::x509::X509;
 
 use crate::{
     clients::pair::Pair,
+    clock::Clock,
     findings::{Finding, Level, certificates},
 };
 
@@ -42,7 +42,7 @@ pub struct Options {
 
 /// Looks at everything that the options name, and prints what it finds; true if nothing is broken. Changes nothing.
 pub fn run(options: &Options) -> bool {
-    let now = Utc::now();
+    let now = Clock::System.now();
     let mut findings = Vec::new();
     let mut url = options.url.clone();
     let mut authorities: Vec<X509> = Vec::new();

@@ -2,10 +2,10 @@
 
 use std::{fs::File, io::BufReader, path::PathBuf};
 
-use chrono::Utc;
 use platform::progress::Progress;
 
 use super::{Destination, MoveError, configuration, file::Reader};
+use crate::clock::Clock;
 use crate::store::ImportError;
 
 /// What to import, and where to.
@@ -38,7 +38,7 @@ pub fn run(options: &Options) -> Result<(), MoveError> {
     while let Some(gun) = reader.repository().map_err(wrong)? {
         let documents = std::iter::from_fn(|| reader.document());
         let documents = documents.map(|item| item.map_err(ImportError::Unreadable));
-        let outcome = destination.import(&gun, documents, Utc::now());
+        let outcome = destination.import(&gun, documents, Clock::System.now());
         destination.tell(&gun, outcome)?;
         progress.step();
     }

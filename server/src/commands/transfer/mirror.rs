@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, path::PathBuf};
 
-use chrono::Utc;
 use platform::progress::Progress;
 use tuf::{Document, Gun, MetadataError, RoleName, Version};
 
@@ -11,6 +10,7 @@ use super::{
     login::Credentials,
     remote::{Remote, Tls},
 };
+use crate::clock::Clock;
 use crate::store::{ImportError, Stored};
 
 /// Largest timestamp, in bytes: what clients take.
@@ -73,7 +73,7 @@ pub fn run(options: &Options) -> Result<(), MoveError> {
         let known = destination.store.newest_timestamp(gun)?;
         let outcome = match read(&mut remote, gun, known.as_ref()) {
             Ok(documents) => {
-                let now = Utc::now();
+                let now = Clock::System.now();
                 let stored = documents.into_iter().map(|document| {
                     Ok(Stored {
                         document,

@@ -1,9 +1,48 @@
-//! Rules that can never apply.
+//! Rules that can never apply: a pattern that matches nothing, a name that nobody bears, a rule that is never reached.
+//! Only what can be proven, since whoever reads a warning that is wrong does not read the next.
 
 use super::Finding;
-use crate::config::Config;
+use crate::{
+    access::policy::Met,
+    config::{Config, Listener},
+    identity::rules::check_principal_name,
+};
 
-/// What is provable about the rules of a configuration.
-pub(super) fn of_rules(_: &Config) -> Vec<Finding> {
-    Vec::new()
+const FIX: &str = "correct it, or take it out";
+/// What the names begin with that tokens give.
+const OF_TOKENS: &str = "token:";
+
+/// What is provable about the identity rules and the policy of a configuration.
+pub(super) fn of_rules(config: &Config) -> Vec<Finding> {
+    let mut found = config.identity.unreachable();
+    if let Some(policy) = &config.policy {
+        found.extend(policy.unreachable(&Met {
+            prefixes: config.gun_prefixes.each(),
+            name: &|name| may_be_called(config, name),
+            group: &|group| may_be_grouped(config, group),
+        }));
+    }
+    found.into_iter().map(|what| Finding::note(what, FIX)).collect()
+}
+
+fn certificates_are_taken(config: &Config) -> bool {
+    config.listeners.iter().any(Listener::asks)
+}
+
+fn may_be_called(config: &Config, name: &str) -> bool {
+    if name.starts_with(OF_TOKENS) {
+        return config.auth.is_some();
+    }
+    // The users of the file are not looked at: it may get others at any time.
+    let named =
+        config.password.is_some() || (certificates_are_taken(config) && config.identity.may_name(name));
+    named && check_principal_name(name).is_ok()
+}
+
+fn may_be_grouped(config: &Config, group: &str) -> bool {
+    let by_password = config
+        .password
+        .as_ref()
+        .is_some_and(|passwords| passwords.groups.is_some());
+    by_password || (certificates_are_taken(config) && config.identity.may_group(group))
 }

@@ -2,6 +2,7 @@
 
 mod action;
 mod glob;
+mod reach;
 mod read;
 mod rule;
 mod subject;
@@ -16,6 +17,7 @@ use rule::{Effect, Rule};
 use subject::Subject;
 
 pub use action::Action;
+pub use reach::Met;
 pub use rule::Mode;
 pub use verdict::{PolicyTrace, Verdict};
 

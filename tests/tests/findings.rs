@@ -16,6 +16,9 @@ use tests::{
     server::{Prepared, set},
 };
 
+/// Changes of a configuration, and what is said because of them.
+type Case<'a> = (Vec<(&'a str, Value)>, Vec<&'a str>);
+
 /// The ways to judge a configuration that end by themselves.
 const COMMANDS: [&[&str]; 3] = [
     &["check-config"],
@@ -147,7 +150,7 @@ fn files_that_a_start_needs_are_looked_at_by_every_command() {
     let text = fs::read(prepared.path().join("server.json")).unwrap();
     let keys = ["tls_ca_file", "tls_client_cert", "tls_client_key"].map(|key| format!("trust_service.{key}"));
     let own = ["tls_cert_file", "tls_key_file", "client_ca_file"].map(|key| format!("server.{key}"));
-    let mut cases: Vec<(Vec<(&str, Value)>, Vec<&str>)> = Vec::new();
+    let mut cases: Vec<Case<'_>> = Vec::new();
     for key in keys.iter().chain(&own) {
         for wrong in ["missing.pem", "garbage.pem", "secret.pem", "pki"] {
             cases.push((vec![(key, json!(wrong))], vec![wrong]));
@@ -243,11 +246,17 @@ fn places_that_cannot_be_written_to_are_told_and_nothing_is_made() {
     }
     change(&prepared, &[("storage.db_url", json!("no-database"))]);
     refused_everywhere(&prepared, &["storage", "no-database", "not a database"]);
-    change(&prepared, &[("storage.db_url", json!("new.db"))]);
+    change(
+        &prepared,
+        &[
+            ("storage.db_url", json!("new.db")),
+            ("audit.sinks", json!(["file:new.log"])),
+        ],
+    );
     for command in COMMANDS {
         run(&prepared, command);
     }
-    assert!(!at("audit.log").exists() && !at("new.db").exists());
+    assert!(!at("new.log").exists() && !at("new.db").exists());
     fine(&prepared);
     fs::set_permissions(at("closed"), fs::Permissions::from_mode(0o700)).unwrap();
     // A syslog daemon may come later.

@@ -360,7 +360,40 @@ fn a_sequence_that_is_behind_its_rows_or_may_not_be_used_is_told() {
 }
 
 #[test]
+fn a_foreign_key_without_the_rows_that_it_needs_is_told() {
+    for engine in tests::database::ENGINES {
+        let server = stopped(engine);
+        server.execute(
+            Whose::Server,
+            "DELETE FROM changefeed; DELETE FROM change_category WHERE category = 'update';",
+        );
+        let told = "INSERT INTO change_category (category) VALUES ('update')";
+        let causes = ["changefeed takes no new rows: its foreign key needs ('update') in change_category"];
+        self::told(server.path(), &[causes[0], told]);
+        server.execute(Whose::Server, told);
+        not_told(server.path());
+    }
+}
+
+#[test]
 fn a_database_that_only_reads_is_told() {
+    // A server of its own, since it is read-only for all.
+    let database = tests::DatabaseServer::start(Engine::Mysql);
+    let mut server = TestServer::builder()
+        .databases(database.databases())
+        .signs_locally()
+        .start();
+    server.stop_server(Stop::Politely);
+    let (url, called) = account(server.databases());
+    grant(server.databases(), "SELECT, INSERT, UPDATE, DELETE", &called);
+    server.databases().administer("SET GLOBAL read_only = 1;");
+    // Whoever administers the server writes all the same.
+    not_told(server.path());
+    server.configure("storage.db_url", json!(url));
+    told(server.path(), &["the database server is read-only"]);
+    server.databases().administer("SET GLOBAL read_only = 0;");
+    not_told(server.path());
+
     let server = stopped(Engine::Postgres);
     let (url, called) = account(server.databases());
     server.configure("storage.db_url", json!(url));

@@ -445,6 +445,77 @@ fn an_external_url_that_no_certificate_has_is_told() {
 }
 
 #[test]
+fn addresses_that_cannot_be_listened_on_are_told() {
+    let prepared = prepared();
+    let further = |address: String| json!([{"name": "further", "address": address, "tls": false}]);
+    let port = prepared.port();
+    for (listeners, causes) in [
+        (
+            further(format!("127.0.0.1:{port}")),
+            vec!["listeners[0].address", "listens on 127.0.0.1:"],
+        ),
+        (
+            further(format!("0.0.0.0:{port}")),
+            vec!["listeners[0].address", "listens on 127.0.0.1:"],
+        ),
+        // An address for documentation (RFC 5737).
+        (
+            further("192.0.2.1:4443".to_owned()),
+            vec!["cannot listen on 192.0.2.1:4443"],
+        ),
+    ] {
+        change(&prepared, &[("listeners", listeners)]);
+        refused_everywhere(&prepared, &causes);
+    }
+    change(&prepared, &[("listeners", further(format!("127.0.0.2:{port}")))]);
+    fine(&prepared);
+    // One that is in use may be the server's own.
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    fine(&prepared);
+}
+
+#[test]
+fn certificates_without_names_or_for_the_other_side_are_told() {
+    let prepared = prepared();
+    shows(&prepared, &for_localhost().without(oid::ALTERNATIVE));
+    warned_everywhere(
+        &prepared,
+        0,
+        &["listener.crafted.pem", "no subject alternative names"],
+    );
+    let prepared = self::prepared();
+    let authority = Wanted::authority("Crafted CA").self_signed();
+    let own = |wanted: &Wanted| {
+        let files = authority
+            .issue(wanted)
+            .files(prepared.path(), "own", &[], &prepared.pki().ca());
+        change(
+            &prepared,
+            &[
+                ("trust_service.tls_client_cert", json!(files.certificate)),
+                ("trust_service.tls_client_key", json!(files.key)),
+            ],
+        );
+    };
+    own(&for_localhost());
+    warned_everywhere(
+        &prepared,
+        0,
+        &["trust_service.tls_client_cert", "own.crafted.pem", "clientAuth"],
+    );
+    let mut late = Wanted::client("server");
+    late.days = (-3, -1);
+    own(&late);
+    warned_everywhere(
+        &prepared,
+        1,
+        &["trust_service.tls_client_cert", "own.crafted.pem", "expired at"],
+    );
+    own(&Wanted::client("server"));
+    fine(&prepared);
+}
+
+#[test]
 fn rules_that_can_never_apply_are_told_and_others_are_not() {
     let rule = |change: (&str, Value)| {
         let mut rule = json!({"name": "r", "effect": "allow", "principals": ["*"], "actions": ["pull"]});
@@ -522,7 +593,7 @@ fn rules_that_can_never_apply_are_told_and_others_are_not() {
     }
     let prepared = prepared();
     let policy = json!([{"effect": "allow", "principals": ["ci:runner", "user:a b", "group:ci", "*"],
-        "actions": ["push:targets/*", "*"],
+        "actions": ["push:targets/*", "push:*", "push:*/releases", "push:snap*", "*"], "unless": ["user:mallory"],
         "guns": ["docker.io/${principal}/**", "**", "*.io/x", "docker.io/My App/Ä"]}]);
     change(
         &prepared,

@@ -1,6 +1,8 @@
 //! Rules that can never apply: a pattern that matches nothing, a name that nobody bears, a rule that is never reached.
 //! Only what can be proven, since whoever reads a warning that is wrong does not read the next.
 
+use tuf::Gun;
+
 use super::Finding;
 use crate::{
     access::policy::Met,
@@ -15,6 +17,13 @@ const OF_TOKENS: &str = "token:";
 /// What is provable about the identity rules and the policy of a configuration.
 pub(super) fn of_rules(config: &Config) -> Vec<Finding> {
     let mut found = config.identity.unreachable();
+    for prefix in config.gun_prefixes.each() {
+        if let Err(cause) = Gun::parse(prefix) {
+            found.push(format!(
+                "repositories.gun_prefixes: {prefix:?} serves nothing: {cause}"
+            ));
+        }
+    }
     if let Some(policy) = &config.policy {
         found.extend(policy.unreachable(&Met {
             prefixes: config.gun_prefixes.each(),

@@ -2,7 +2,7 @@
 
 use tuf::Gun;
 
-use super::{Policy, glob::Glob, subject::Subject};
+use super::{Policy, action::Covered, glob::Glob, rule::OwnKey, subject::Subject};
 
 /// Who may be met, by the rest of the configuration.
 pub struct Met<'a> {
@@ -28,6 +28,31 @@ impl Policy {
                     ));
                 }
             }
+            let excepted = |subject: &Subject| {
+                rule.unless.contains(subject)
+                    || (*subject != Subject::Anonymous && rule.unless.contains(&Subject::Identified))
+            };
+            if rule.principals.iter().all(excepted) {
+                found.push(format!(
+                    "policy rule {name}: it never applies: unless excepts everybody that it is about"
+                ));
+            }
+            let of_actions = rule.actions.iter().filter_map(|action| match action {
+                Covered::PushOf(roles) => Some(("actions: push:", roles)),
+                _ => None,
+            });
+            let of_keys = match &rule.own_key {
+                OwnKey::Roles(roles) => roles.as_slice(),
+                OwnKey::NotRequired | OwnKey::EveryRole => &[],
+            };
+            let roles = of_actions.chain(of_keys.iter().map(|roles| ("require_own_key: ", roles)));
+            for (place, roles) in roles.filter(|(_, roles)| !is_published(roles)) {
+                found.push(format!(
+                    "policy rule {name}: {place}{}: nobody publishes such a role: publishers sign root, targets, snapshot \
+                     and what is below targets/",
+                    roles.as_str()
+                ));
+            }
             for subject in rule.principals.iter().chain(&rule.unless) {
                 match subject {
                     Subject::Name(who) if !(met.name)(who) => found.push(format!(
@@ -44,6 +69,12 @@ impl Policy {
         }
         found
     }
+}
+
+/// Whether a pattern may match a role that somebody publishes; timestamps are the server's.
+fn is_published(roles: &Glob) -> bool {
+    let base = ["root", "targets", "snapshot"];
+    base.iter().any(|role| roles.matches(role, None)) || roles.may_begin_with("targets/")
 }
 
 /// Why a pattern matches no name of a repository.

@@ -6,9 +6,9 @@ mod chain;
 mod client;
 mod fault;
 mod files;
+mod own_certificate;
 mod purpose;
 mod server;
-mod server_purpose;
 mod trust;
 
 pub use accept::{Handshake, HandshakeError, TlsStream, close_politely};
@@ -16,8 +16,8 @@ pub use certificate::{ClientCertificate, PeerCertificate, utc};
 pub use client::{ClientTls, connect};
 pub use fault::{CertificateFault, FaultReason};
 pub use files::certificates as read_certificates;
+pub use own_certificate::{ServerCertificateFault, client_certificate_obstacle, server_certificate_fault};
 pub use server::{ClientAuth, IsRevoked, ServerTls};
-pub use server_purpose::{ServerCertificateFault, server_certificate_fault};
 pub use trust::{CaSet, ClientTrust, PemSource, Verified};
 
 /// Why TLS cannot be set up. The messages name the configuration's file.

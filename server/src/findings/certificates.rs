@@ -5,11 +5,15 @@ use std::{net::IpAddr, path::Path};
 use chrono::{DateTime, TimeDelta, Utc};
 use openssl::x509::{X509, X509Ref, X509VerifyResult};
 use platform::tls::{
-    ClientCertificate, ServerCertificateFault, read_certificates, server_certificate_fault, utc,
+    ClientCertificate, ServerCertificateFault, client_certificate_obstacle, read_certificates,
+    server_certificate_fault, utc,
 };
 
 use super::finding::Finding;
-use crate::{config::Config, generation::host_names};
+use crate::{
+    config::{Config, TrustService},
+    generation::host_names,
+};
 
 /// What expires within this time is told.
 const SOON: TimeDelta = TimeDelta::days(30);
@@ -166,10 +170,76 @@ pub fn expiries(chain: &[X509], now: DateTime<Utc>) -> Vec<Finding> {
         .collect()
 }
 
+/// The listeners' certificates, each file once.
+pub fn of_listeners(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut seen: Vec<&Path> = Vec::new();
+    for tls in config
+        .listeners
+        .iter()
+        .filter_map(|listener| listener.tls.as_ref())
+    {
+        let path = tls.certificate.as_path();
+        // What is wrong with the file itself is told with its key.
+        let chain = read_certificates("the certificate", path).unwrap_or_default();
+        let Some((leaf, issuers)) = chain.split_first().filter(|_| !seen.contains(&path)) else {
+            continue;
+        };
+        seen.push(path);
+        findings.extend(usable(leaf, path, now));
+        for issuer in issuers {
+            let subject = subject(issuer);
+            let ended = utc(issuer.not_after()).filter(|until| *until < now);
+            findings.extend(ended.map(|until| {
+                Finding::note(
+                    format!(
+                        "the certificate {subject} in {} expired at {}",
+                        path.display(),
+                        until.format("%F %R UTC")
+                    ),
+                    "put its successor into the file, or leave it out if clients have that",
+                )
+            }));
+        }
+    }
+    findings
+}
+
+/// The certificate that the server shows to the signer.
+pub fn towards_the_signer(trust_service: &TrustService, now: DateTime<Utc>) -> Vec<Finding> {
+    let TrustService::Remote { tls, .. } = trust_service else {
+        return Vec::new();
+    };
+    let Some((path, _)) = &tls.identity else {
+        return Vec::new();
+    };
+    let chain = read_certificates("the client certificate", path).unwrap_or_default();
+    let Some(leaf) = chain.first() else {
+        return Vec::new();
+    };
+    let file = format!("trust_service.tls_client_cert {}", path.display());
+    let shown = "unable to reach trust server at this time: 503.";
+    let mut findings = Vec::new();
+    if let Some(reason) = client_certificate_obstacle(leaf) {
+        findings.push(
+            Finding::note(
+                format!("{file} is refused by a signer that asks for a certificate: {reason}"),
+                "issue one for a TLS client (extendedKeyUsage clientAuth)",
+            )
+            .shown_as(shown),
+        );
+    }
+    if let Some(until) = utc(leaf.not_after()).filter(|until| *until < now) {
+        let day = until.format("%F %R UTC");
+        findings.push(Finding::broken(format!("{file} expired at {day}"), "renew it").shown_as(shown));
+    }
+    findings
+}
+
 /// What keeps clients from accepting a listener's own certificate, whatever it is called and whoever issued it: what no
 /// client accepts is refused at start. One that has run out is not, since a restart would then be an outage for those
 /// who do not look at dates; nor is one whose time has not come.
-pub fn usable(leaf: &X509, path: &Path, now: DateTime<Utc>) -> Vec<Finding> {
+fn usable(leaf: &X509, path: &Path, now: DateTime<Utc>) -> Vec<Finding> {
     let file = format!("the server's certificate {}", path.display());
     let mut findings = Vec::new();
     match server_certificate_fault(leaf) {
@@ -185,6 +255,17 @@ pub fn usable(leaf: &X509, path: &Path, now: DateTime<Utc>) -> Vec<Finding> {
             "issue one for a TLS server (keyUsage digitalSignature, extendedKeyUsage serverAuth)",
         )),
         None => {}
+    }
+    if leaf.subject_alt_names().is_none_or(|names| names.is_empty()) {
+        findings.push(
+            Finding::note(
+                format!(
+                    "{file} has no subject alternative names, and docker and notary look at nothing else"
+                ),
+                "issue one with the host that clients use among its subject alternative names",
+            )
+            .shown_as("x509: certificate relies on legacy Common Name field, use SANs instead"),
+        );
     }
     let dates = [utc(leaf.not_before()), utc(leaf.not_after())];
     if let [Some(from), Some(until)] = dates {

@@ -1,7 +1,7 @@
 //! The database, by looking at it: whether it answers, whether a server would start with it, and whether it takes what
 //! the server writes.
 
-use platform::database::{DatabaseError, Location, Obstacle, Options};
+use platform::database::{DatabaseError, Location, Obstacle};
 
 use super::Finding;
 use crate::{
@@ -17,7 +17,7 @@ pub fn at_start(config: &Config) -> Vec<Finding> {
         _ => {}
     }
     match Store::open_read_only(&config.storage) {
-        Ok(store) => of_open(&store, config.storage_options),
+        Ok(store) => of_open(&store, config),
         Err(cause) if config.storage.is_embedded() => vec![Finding::refusal(format!("storage: {cause}"))],
         Err(cause) => vec![Finding::note(
             cause.to_string(),
@@ -27,12 +27,17 @@ pub fn at_start(config: &Config) -> Vec<Finding> {
 }
 
 /// What is wrong with a database that answers.
-pub fn of_open(store: &Store, options: Options) -> Vec<Finding> {
-    match store.obstacles(options) {
+pub fn of_open(store: &Store, config: &Config) -> Vec<Finding> {
+    match store.obstacles(config.storage_options) {
         Ok(obstacles) => obstacles.into_iter().map(finding).collect(),
         Err(StoreError::Connection(cause @ DatabaseError::Newer { .. })) => {
             vec![Finding::refusal(format!("storage: {cause}"))]
         }
+        // What is wrong with a file does not pass by waiting.
+        Err(cause) if config.storage.is_embedded() => vec![Finding::refusal(format!(
+            "storage: the database {} cannot be used: {cause}",
+            config.storage.place()
+        ))],
         Err(cause) => vec![Finding::remark(format!(
             "whether the database takes writes is not known: {cause}"
         ))],

@@ -1,11 +1,11 @@
 //! The files of a configuration, each by itself: what is wrong with one does not hide what is wrong with the next.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use platform::tls::{CaSet, ClientTls, ClientTrust, read_certificates};
+use platform::tls::{ClientTls, ClientTrust, PemSource, read_certificates};
 
-use super::{Finding, certificates};
+use super::Finding;
 use crate::{
     clock::Clock,
     config::{Config, TrustService},
@@ -17,39 +17,42 @@ fn refusal(cause: impl std::fmt::Display) -> Finding {
     Finding::refusal(cause.to_string())
 }
 
-/// The certificates, keys and client CAs of the listeners.
-pub(super) fn of_listeners(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
+/// What generations are made of: the certificates, keys and client CAs of the listeners, lists, users.
+pub(super) fn of_a_generation(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut trusts = Vec::new();
     for listener in &config.listeners {
         if let Some(tls) = &listener.tls {
             findings.extend(tls.acceptor(None, None).err().map(refusal));
-            let chain = read_certificates("the certificate", &tls.certificate).unwrap_or_default();
-            if let Some(leaf) = chain.first() {
-                findings.extend(certificates::usable(leaf, &tls.certificate, now));
-            }
         }
         for set in &listener.client_cas {
-            findings.extend(trust(set).err());
+            match ClientTrust::load(std::slice::from_ref(set)) {
+                Ok(trust) => trusts.push(trust),
+                Err(cause) => findings.push(refusal(cause)),
+            }
         }
     }
+    if let Some(path) = config.public.ca.as_ref().and_then(PemSource::file) {
+        findings.extend(
+            read_certificates("the file of server.ca_file", path)
+                .err()
+                .map(refusal),
+        );
+    }
+    let issuers = trusts.iter().flat_map(|trust| trust.certificates().cloned());
+    findings.extend(
+        Revocation::load(&config.revocation, issuers.collect(), Clock::Fixed(now))
+            .err()
+            .map(refusal),
+    );
+    let passwords = config.password.as_ref().map(Passwords::load);
+    findings.extend(passwords.and_then(Result::err).map(refusal));
     findings
 }
 
-fn trust(set: &CaSet) -> Result<Arc<ClientTrust>, Finding> {
-    ClientTrust::load(std::slice::from_ref(set))
-        .map(Arc::new)
-        .map_err(refusal)
-}
-
-/// What else is read at start.
-pub(super) fn of_others(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
-    let sets = config.listeners.iter().flat_map(|listener| &listener.client_cas);
-    let trusts: Vec<Arc<ClientTrust>> = sets.filter_map(|set| trust(set).ok()).collect();
-    let issuers = trusts.iter().flat_map(|trust| trust.certificates().cloned());
-    let revocation = Revocation::load(&config.revocation, issuers.collect(), Clock::Fixed(now));
-    let passwords = config.password.as_ref().map(Passwords::load);
-    let mut findings: Vec<Finding> = revocation.err().map(refusal).into_iter().collect();
-    findings.extend(passwords.and_then(Result::err).map(refusal));
+/// What else is read at start: the files of TLS towards the signer, and those who sign tokens.
+pub(super) fn of_others(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
     if let TrustService::Remote { tls, .. } = &config.trust_service {
         findings.extend(of_signer(tls));
     }

@@ -88,42 +88,41 @@ pub fn at_start(path: &Path, strict: bool, now: DateTime<Utc>) -> Vec<Finding> {
 }
 
 fn judge(mut config: Config, now: DateTime<Utc>) -> Judged {
-    let mut findings = Vec::new();
-    for found in [
-        files::of_listeners(&config, now),
-        rules::of_texts(&config),
-        files::of_others(&config, now),
-        places::of_sinks(&config.audit.sinks),
-        places::of_database(&config.storage),
-        public::of_hosts(&config),
-        patterns::of_rules(&config),
-    ] {
-        found.into_iter().for_each(|finding| add(&mut findings, finding));
-    }
-    // Whoever makes a generation of this configuration warns of these too.
-    let told = findings.iter().filter(|finding| !finding.refuses_start);
-    config.warnings.extend(told.map(Finding::sentence));
-    let mut authorities = Vec::new();
+    let (mut findings, mut authorities) = (Vec::new(), Vec::new());
     match Generation::load(&config, Clock::Fixed(now), 1) {
         Ok(generation) => {
-            for warning in generation.warnings(now) {
-                if !findings.iter().any(|known| known.sentence() == warning) {
-                    add(&mut findings, Finding::remark(warning));
-                }
-            }
+            findings.extend(generation.warnings(now).into_iter().map(Finding::remark));
             authorities = generation.server_ca.certificates;
         }
+        // It stops at the first file that is wrong; what is wrong with the others is asked of each.
         Err(cause) => {
-            config
-                .warnings
-                .iter()
-                .filter(|warning| !findings.iter().any(|known| known.sentence() == **warning))
-                .map(Finding::remark)
-                .collect::<Vec<_>>()
+            findings.extend(config.warnings.iter().map(Finding::remark));
+            let every = files::of_a_generation(&config, now)
                 .into_iter()
-                .for_each(|remark| add(&mut findings, remark));
-            add(&mut findings, Finding::refusal(cause.to_string()));
+                .chain(rules::of_texts(&config));
+            let first = Finding::refusal(cause.to_string());
+            every
+                .chain([first])
+                .for_each(|finding| add(&mut findings, finding));
         }
+    }
+    let further = [
+        files::of_others(&config),
+        places::of_sinks(&config.audit.sinks),
+        places::of_database(&config.storage),
+        places::of_lists(&config.revocation),
+        places::of_listeners(&config.listeners),
+        certificates::of_listeners(&config, now),
+        certificates::towards_the_signer(&config.trust_service, now),
+        public::of_hosts(&config),
+        patterns::of_rules(&config),
+    ];
+    for finding in further.into_iter().flatten() {
+        // Whoever makes a generation of this configuration warns of it.
+        if !finding.refuses_start {
+            config.warnings.push(finding.sentence());
+        }
+        add(&mut findings, finding);
     }
     findings.sort_by_key(|finding| !finding.refuses_start);
     Judged {

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
 };
 
@@ -10,8 +11,10 @@ use platform::database::Location;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::Finding;
-use crate::config::Sink;
+use crate::config::{Listener, RevocationSettings, Sink};
 
+/// From this port on anybody may listen, unless the kernel is told otherwise.
+const UNPRIVILEGED: u16 = 1024;
 /// How many symbolic links are followed to a file that is not there yet.
 const LINKS: usize = 40;
 
@@ -55,6 +58,11 @@ pub(super) fn of_database(location: &Location) -> Vec<Finding> {
         )
         .shown_as("unable to reach trust server at this time: 503.")
     };
+    let named = std::path::absolute(path).is_ok_and(|path| path.to_str().is_some());
+    if !named {
+        let cause = io::Error::other("its name is not valid UTF-8");
+        return vec![refused(path, &cause)];
+    }
     if let Err(cause) = can_append(path) {
         return vec![refused(path, &cause)];
     }
@@ -70,6 +78,86 @@ pub(super) fn of_database(location: &Location) -> Vec<Finding> {
         }
     }
     Vec::new()
+}
+
+/// Where fetched revocation lists are kept. A list that cannot be kept is not used.
+pub(super) fn of_lists(revocation: &RevocationSettings) -> Vec<Finding> {
+    let kept = revocation.crl.as_ref().and_then(|crl| crl.kept.as_ref());
+    let cause = kept.and_then(|kept| can_fill(kept).err().map(|cause| (kept, cause)));
+    let told = cause.map(|(kept, cause)| {
+        Finding::note(
+            format!(
+                "revocation.crl.directory_for_fetched: cannot write to {}: {cause}; lists that are fetched are not used",
+                kept.display()
+            ),
+            "let the server's user write to it",
+        )
+    });
+    told.into_iter().collect()
+}
+
+/// The addresses to listen on: one of another machine, a port that its user may not take, or one that is named twice.
+pub(super) fn of_listeners(listeners: &[Listener]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut seen: Vec<(SocketAddr, &str)> = Vec::new();
+    for listener in listeners {
+        for address in &listener.addresses {
+            let taken = seen.iter().find(|(other, _)| excludes(*other, *address));
+            if let Some((other, key)) = taken {
+                findings.push(
+                    Finding::refusal(format!(
+                        "{}: {address}: {key} listens on {other} already",
+                        listener.key
+                    ))
+                    .fixed_by("choose another port"),
+                );
+            } else if let Err(cause) = can_bind(*address) {
+                findings.push(
+                    Finding::refusal(format!("{}: cannot listen on {address}: {cause}", listener.key))
+                        .fixed_by(
+                            "choose an address of this machine, and a port that the server's user may take",
+                        ),
+                );
+            }
+            seen.push((*address, listener.key.as_str()));
+        }
+    }
+    findings
+}
+
+/// Whether two sockets cannot listen on both of these.
+fn excludes(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_kind = one.is_ipv4() == other.is_ipv4();
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (one.ip() == other.ip() || (same_kind && everywhere))
+}
+
+/// Whether the address is this machine's, and the port one that this user may take. A port that is in use is none of this:
+/// it may be the server's own. Only ports for which a right is needed are tried, so that nobody finds theirs taken.
+fn can_bind(address: SocketAddr) -> io::Result<()> {
+    let mut tried = address;
+    if tried.port() >= UNPRIVILEGED {
+        tried.set_port(0);
+    }
+    match TcpListener::bind(tried) {
+        Err(cause)
+            if [io::ErrorKind::AddrNotAvailable, io::ErrorKind::PermissionDenied].contains(&cause.kind()) =>
+        {
+            Err(cause)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether files can be made in a directory, which is made if it is not there.
+fn can_fill(directory: &Path) -> io::Result<()> {
+    let there = directory.ancestors().find(|above| above.exists());
+    let there = there.filter(|above| !above.as_os_str().is_empty());
+    let there = there.unwrap_or(Path::new("."));
+    if !fs::metadata(there)?.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::NotADirectory));
+    }
+    may(there, Access::WRITE_OK | Access::EXEC_OK)
 }
 
 /// Whether a file can be appended to, or made if it is not there.

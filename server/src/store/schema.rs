@@ -18,12 +18,14 @@ pub(super) static WRITTEN: [TableUse; 10] = [
         ],
         updates: true,
         deletes: false,
+        needs: None,
     },
     TableUse {
         table: "changefeed",
         filled: &["created_at", "gun", "version", "sha256", "category"],
         updates: false,
         deletes: false,
+        needs: Some(("change_category", "category", &["update", "deletion"])),
     },
     TableUse {
         table: "change_actors",
@@ -37,18 +39,21 @@ pub(super) static WRITTEN: [TableUse; 10] = [
         ],
         updates: false,
         deletes: false,
+        needs: None,
     },
     TableUse {
         table: "refresh_leases",
         filled: &["gun", "holder", "held_until"],
         updates: true,
         deletes: false,
+        needs: None,
     },
     TableUse {
         table: "server_keys",
         filled: &["key_id", "gun", "role", "created_at"],
         updates: false,
         deletes: true,
+        needs: None,
     },
     TableUse {
         table: "accounts",
@@ -62,6 +67,7 @@ pub(super) static WRITTEN: [TableUse; 10] = [
         ],
         updates: true,
         deletes: true,
+        needs: None,
     },
     TableUse {
         table: "account_keys",
@@ -77,24 +83,28 @@ pub(super) static WRITTEN: [TableUse; 10] = [
         ],
         updates: true,
         deletes: true,
+        needs: None,
     },
     TableUse {
         table: "denials",
         filled: &["kind", "subject", "shown", "reason", "created_at"],
         updates: false,
         deletes: true,
+        needs: None,
     },
     TableUse {
         table: "pending_keys",
         filled: &["key_id", "gun", "role", "requester", "created_at"],
         updates: true,
         deletes: true,
+        needs: None,
     },
     TableUse {
         table: "audit_log",
         filled: &["chain", "sequence", "record", "hash"],
         updates: false,
         deletes: false,
+        needs: None,
     },
 ];
 

@@ -21,12 +21,14 @@ pub(super) static WRITTEN: [TableUse; 2] = [
         ],
         updates: true,
         deletes: false,
+        needs: None,
     },
     TableUse {
         table: "signed_versions",
         filled: &["key_id", "role", "version", "signed_at"],
         updates: true,
         deletes: false,
+        needs: None,
     },
 ];
 

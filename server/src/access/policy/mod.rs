@@ -2,6 +2,7 @@
 
 mod action;
 mod glob;
+mod reach;
 mod read;
 mod rule;
 mod subject;
@@ -17,6 +18,7 @@ use subject::Subject;
 use crate::config::{Effect, PolicyMode as Mode, PolicySettings};
 
 pub use action::Action;
+pub use reach::Met;
 pub use verdict::{PolicyTrace, Verdict};
 
 /// A question to a policy.

@@ -152,7 +152,7 @@ fn tell(found: &findings::Finding, report: &mut Report) {
 
 fn open(config: &Config, report: &mut Report) -> Result<Store, CheckError> {
     let store = Store::open_read_only(&config.storage)?;
-    for found in findings::database::of_open(&store, config.storage_options) {
+    for found in findings::database::of_open(&store, config) {
         tell(&found, report);
     }
     let guns = store.count_guns()?;

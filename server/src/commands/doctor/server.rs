@@ -136,7 +136,7 @@ fn database(path: &Path, config: &Config, findings: &mut Vec<Finding>) -> Findin
     let lines = Store::open_read_only(&config.storage)
         .map_err(|cause| cause.to_string())
         .and_then(|store| {
-            for found in findings::database::of_open(&store, config.storage_options) {
+            for found in findings::database::of_open(&store, config) {
                 findings::add(findings, found);
             }
             Migrate::Status(ConfigFile {

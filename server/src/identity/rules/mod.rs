@@ -4,6 +4,7 @@ mod name;
 mod outcome;
 mod pattern;
 mod preset;
+mod reach;
 mod read;
 mod requirement;
 mod rule;

@@ -1,4 +1,4 @@
-//! Whether clients can accept a server's own certificate, by what its extensions say.
+//! Whether the other side can accept a daemon's own certificate, by what its extensions say.
 
 use openssl::{
     error::ErrorStack,
@@ -10,7 +10,10 @@ use openssl::{
 };
 use x509_parser::{certificate::X509Certificate, extensions::ParsedExtension, prelude::FromDer};
 
-use super::{forget_errors, purpose::unknown_critical};
+use super::{
+    forget_errors,
+    purpose::{obstacle, unknown_critical},
+};
 
 /// Extended key usages by which some client takes a certificate for a server's beside serverAuth and any: the old
 /// "server gated crypto" of Microsoft and Netscape.
@@ -72,6 +75,11 @@ pub fn server_certificate_fault(certificate: &X509Ref) -> Option<ServerCertifica
         "{}: look at its keyUsage, extendedKeyUsage, nsCertType and critical extensions",
         verdict.error_string()
     )))
+}
+
+/// Which extension keeps servers from accepting a certificate as a TLS client's; nothing if none does.
+pub fn client_certificate_obstacle(certificate: &X509Ref) -> Option<String> {
+    obstacle(certificate, 0).map(|found| found.explanation)
 }
 
 /// What OpenSSL finds wrong with the certificate as a TLS server's.

@@ -3,15 +3,18 @@
 
 use std::{fs, io, path::Path};
 
+use crate::reason;
+
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// The content of a file, without a byte order mark.
+/// The content of a file, without a byte order mark. Errors say why in words, without numbers.
 ///
 /// # Errors
 /// When it cannot be read, or is UTF-16.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    without_mark(fs::read(path)?)
+    let content = fs::read(path).map_err(reason::in_words)?;
+    without_mark(content)
 }
 
 /// The text of a file, without a byte order mark.

@@ -1,8 +1,9 @@
 //! The client of a signer, ours or a Notary signer.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use openssl::ssl::SslConnector;
+use platform::tls::LastFailure;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status, metadata::MetadataValue, transport::Channel};
 use tonic_health::pb::{
@@ -24,6 +25,8 @@ const CALL_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct SignerClient {
     channel: Channel,
+    address: Arc<str>,
+    last_failure: LastFailure,
 }
 
 impl SignerClient {
@@ -35,8 +38,11 @@ impl SignerClient {
     /// # Errors
     /// When `host` and `port` do not make an address.
     pub fn new(host: &str, port: u16, tls: SslConnector) -> Result<Self, SigningError> {
+        let (channel, last_failure) = connection::channel(host, port, tls)?;
         Ok(Self {
-            channel: connection::channel(host, port, tls)?,
+            channel,
+            last_failure,
+            address: format!("{host}:{port}").into(),
         })
     }
 
@@ -182,9 +188,10 @@ impl SignerClient {
         };
         match timeout(CALL_LIMIT, attempts).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
-            Ok(Err(status)) => Err(from_status(&status, key)),
+            Ok(Err(status)) => Err(from_status(&self.address, &self.last_failure, &status, key)),
             Err(_) => Err(SigningError::Unavailable(format!(
-                "no answer within {CALL_LIMIT:?}"
+                "{}: no answer within {CALL_LIMIT:?}",
+                self.address
             ))),
         }
     }

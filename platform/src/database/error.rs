@@ -3,12 +3,28 @@
 /// Why the database cannot be used. No message holds a password.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DatabaseError {
-    /// It cannot be reached, or refuses to be logged in to. May pass by itself.
+    /// It cannot be reached. May pass by itself.
     #[error("the database {place} does not answer: {reason}")]
     Away {
-        /// Engine, host, port and database name, or the file.
+        /// Engine, host, port and database name.
         place: String,
-        /// What the connection attempt said.
+        /// Why not, in words.
+        reason: String,
+    },
+    /// It answers, and lets this program not in. May pass without a restart, when somebody changes the database.
+    #[error("the database {place} refuses the connection: {reason}")]
+    Refused {
+        /// Engine, host, port and database name.
+        place: String,
+        /// Why, in the words of the database.
+        reason: String,
+    },
+    /// The file of an embedded database is missing or wrong.
+    #[error("the database {place} cannot be used: {reason}")]
+    Unusable {
+        /// Engine and file.
+        place: String,
+        /// Why, in words.
         reason: String,
     },
     /// All connections are in use, and stay so.
@@ -50,6 +66,9 @@ pub enum DatabaseError {
 impl DatabaseError {
     /// Whether it may pass without anybody changing the database's schema or rights.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Away { .. } | Self::Busy { .. } | Self::Schema(_))
+        matches!(
+            self,
+            Self::Away { .. } | Self::Refused { .. } | Self::Busy { .. } | Self::Schema(_)
+        )
     }
 }

@@ -12,6 +12,7 @@ mod mysql_url;
 mod pool;
 mod postgres_url;
 mod query;
+mod reason;
 pub mod schema;
 mod sqlite;
 

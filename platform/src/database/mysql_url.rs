@@ -3,6 +3,8 @@
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::reason::TlsFiles;
+
 /// The port where nothing is said.
 const PORT: u16 = 3306;
 /// The socket where nothing is said: that of Notary's driver.
@@ -36,6 +38,7 @@ pub struct MysqlUrl {
     place: String,
     encrypted: bool,
     settings: Vec<(String, String)>,
+    files: TlsFiles,
 }
 
 /// Why a text is no address of a MySQL database. Says nothing of the password.
@@ -148,6 +151,18 @@ impl MysqlUrl {
             // Nor does it verify host names: better no connection than a false one.
             Some(_) => return Err(MysqlUrlError::Tls),
         };
+        let file = |key: &str| {
+            query
+                .iter()
+                .find(|(known, _)| *known == key)
+                .map(|(_, path)| path.into())
+        };
+        let files = TlsFiles {
+            ca: file("ssl_ca"),
+            certificate: file("ssl_cert"),
+            key: file("ssl_key"),
+            has_key_password: false,
+        };
         let query: Vec<String> = query
             .iter()
             .map(|(key, value)| format!("{key}={}", encoded(value)))
@@ -164,6 +179,7 @@ impl MysqlUrl {
             place: format!("{place}/{}", parts.database),
             encrypted,
             settings,
+            files,
         })
     }
 
@@ -175,6 +191,11 @@ impl MysqlUrl {
     /// Whether a connection must be encrypted.
     pub(super) fn encrypted(&self) -> bool {
         self.encrypted
+    }
+
+    /// The files that TLS needs.
+    pub(super) fn tls_files(&self) -> &TlsFiles {
+        &self.files
     }
 
     /// Session variables to set, checked to be names and literals.

@@ -1,9 +1,11 @@
 //! `storage.db_url` for PostgreSQL: what Notary's driver accepts, as libpq wants it.
 
-use std::fmt::Write;
+use std::{fmt::Write, path::PathBuf};
 
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
+
+use super::reason::TlsFiles;
 
 /// What the reference's driver asks for when nothing is said: encrypted, or no connection.
 const DEFAULT_SSLMODE: &str = "require";
@@ -64,6 +66,7 @@ const SSLMODES: [&str; 6] = [
 pub struct PostgresUrl {
     keywords: SecretString,
     place: String,
+    files: TlsFiles,
 }
 
 /// Why a text is no address of a PostgreSQL database. Says nothing of the password.
@@ -175,6 +178,15 @@ impl PostgresUrl {
             found("port").unwrap_or("5432"),
             found("dbname").or(found("user")).unwrap_or_default()
         );
+        let file = |key: &str| found(key).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let is_encrypted = found("sslmode") != Some("disable");
+        let files = TlsFiles {
+            ca: file("sslrootcert"),
+            certificate: file("sslcert"),
+            key: file("sslkey"),
+            has_key_password: found("sslpassword").is_some_and(|password| !password.is_empty()),
+        };
+        let files = if is_encrypted { files } else { TlsFiles::default() };
         let mut text = String::new();
         for (key, value) in &keywords {
             let value = value.replace('\\', r"\\").replace('\'', r"\'");
@@ -184,12 +196,18 @@ impl PostgresUrl {
         Ok(Self {
             keywords: text.into(),
             place,
+            files,
         })
     }
 
     /// Host, port and database name.
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// The files that TLS needs.
+    pub(super) fn tls_files(&self) -> &TlsFiles {
+        &self.files
     }
 
     /// The keyword string for libpq, with the password.

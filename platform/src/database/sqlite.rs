@@ -10,6 +10,7 @@ use std::{
 use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 
 use super::DatabaseError;
+use crate::reason;
 
 /// How long a statement waits for another process's lock before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,7 +21,7 @@ pub(super) const MEMORY: &str = ":memory:";
 
 /// Makes the file, readable by its owner alone, if it is not there. Returns its name for SQLite.
 pub(super) fn file(path: &Path) -> Result<String, DatabaseError> {
-    let away = |reason: String| DatabaseError::Away {
+    let unusable = |reason: String| DatabaseError::Unusable {
         place: format!("(SQLite) {}", path.display()),
         reason,
     };
@@ -29,24 +30,25 @@ pub(super) fn file(path: &Path) -> Result<String, DatabaseError> {
         .append(true)
         .mode(0o600)
         .open(path)
-        .map_err(|cause| away(cause.to_string()))?;
+        .map_err(|cause| unusable(reason::of_io(&cause)))?;
     // SQLite takes names such as ":memory:" and "file:…" as commands; a path is always a file.
-    let name = std::path::absolute(path).map_err(|cause| away(cause.to_string()))?;
+    let name = std::path::absolute(path).map_err(|cause| unusable(reason::of_io(&cause)))?;
     let name = name
         .to_str()
-        .ok_or_else(|| away("its name is not valid UTF-8".into()))?;
+        .ok_or_else(|| unusable("its name is not valid UTF-8".into()))?;
     Ok(name.to_owned())
 }
 
-/// Opens a file that is there, for looking only: nothing about it is set, and nothing can be written.
+/// Opens a file that is there, for looking only: nothing about it is set, and nothing can be written. Asking for the
+/// version of its schema reads the file, so that one that is no database is found out here.
 pub(super) fn connect_read_only(path: &Path) -> Result<SqliteConnection, String> {
-    let whole = std::fs::canonicalize(path).map_err(|cause| cause.to_string())?;
+    let whole = std::fs::canonicalize(path).map_err(|cause| reason::of_io(&cause))?;
     let name = whole.to_str().ok_or("its name is not valid UTF-8")?;
     let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     let mut connection =
         SqliteConnection::establish(&format!("file:{name}?mode=ro")).map_err(|cause| cause.to_string())?;
     let pragmas = format!(
-        "PRAGMA busy_timeout = {}; PRAGMA query_only = ON;",
+        "PRAGMA busy_timeout = {}; PRAGMA query_only = ON; PRAGMA schema_version;",
         BUSY_TIMEOUT.as_millis()
     );
     connection

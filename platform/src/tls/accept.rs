@@ -1,8 +1,11 @@
 //! The handshake, and refusals that the other side gets to read.
 
-use std::{net::SocketAddr, pin::Pin, sync::Mutex, time::Duration};
+use std::{io, net::SocketAddr, pin::Pin, sync::Mutex, time::Duration};
 
-use openssl::ssl::{Ssl, SslAcceptor};
+use openssl::{
+    error::ErrorStack,
+    ssl::{Ssl, SslAcceptor},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -15,6 +18,7 @@ use super::{
     server::{Cell, Judgement, cell_index},
     trust::owned,
 };
+use crate::reason;
 
 /// A client that has not finished its handshake after this long is dropped.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,13 +70,14 @@ impl Handshake {
     /// # Errors
     /// When the client is refused or goes away.
     pub async fn accept(acceptor: &SslAcceptor, mut tcp: TcpStream) -> Result<Self, HandshakeError> {
-        let tls_error = |cause: &dyn std::fmt::Display| HandshakeError::Tls(cause.to_string());
+        let broken = |cause: io::Error| HandshakeError::Tls(reason::of_io(&cause));
+        let openssl = |cause: ErrorStack| HandshakeError::Tls(reason::of_openssl(&cause));
         // Every client of ours makes a new connection for each request: 40 ms of delay each otherwise.
-        tcp.set_nodelay(true).map_err(|cause| tls_error(&cause))?;
+        tcp.set_nodelay(true).map_err(broken)?;
         let mut first = [0];
         match timeout(HANDSHAKE_TIMEOUT, tcp.peek(&mut first)).await {
             Err(_) => return Err(HandshakeError::Timeout),
-            Ok(Err(cause)) => return Err(tls_error(&cause)),
+            Ok(Err(cause)) => return Err(broken(cause)),
             Ok(Ok(0)) => return Err(HandshakeError::Closed),
             Ok(Ok(_)) if first[0] != TLS_HANDSHAKE_RECORD && first[0].is_ascii_uppercase() => {
                 let _ = tcp.write_all(PLAIN_HTTP_ANSWER).await;
@@ -81,10 +86,10 @@ impl Handshake {
             }
             Ok(Ok(_)) => {}
         }
-        let index = cell_index().map_err(|cause| tls_error(&cause))?;
-        let mut ssl = Ssl::new(acceptor.context()).map_err(|cause| tls_error(&cause))?;
+        let index = cell_index().map_err(openssl)?;
+        let mut ssl = Ssl::new(acceptor.context()).map_err(openssl)?;
         ssl.set_ex_data::<Cell>(index, Mutex::new(None));
-        let mut stream = SslStream::new(ssl, tcp).map_err(|cause| tls_error(&cause))?;
+        let mut stream = SslStream::new(ssl, tcp).map_err(openssl)?;
         let outcome = timeout(HANDSHAKE_TIMEOUT, Pin::new(&mut stream).accept()).await;
         forget_errors();
         let judgement = stream
@@ -100,7 +105,7 @@ impl Handshake {
                 close_politely(stream.get_mut()).await;
                 Err(match judgement {
                     Some(Err(fault)) => HandshakeError::Certificate(fault),
-                    _ => tls_error(&cause),
+                    _ => HandshakeError::Tls(reason::of_tls(&cause)),
                 })
             }
             Err(_) => Err(HandshakeError::Timeout),

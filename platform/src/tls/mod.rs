@@ -8,6 +8,7 @@ mod fault;
 mod files;
 mod purpose;
 mod server;
+mod stream;
 mod trust;
 
 pub use accept::{Handshake, HandshakeError, TlsStream, close_politely};
@@ -15,7 +16,9 @@ pub use certificate::{ClientCertificate, PeerCertificate, utc};
 pub use client::{ClientTls, connect};
 pub use fault::{CertificateFault, FaultReason};
 pub use files::certificates as read_certificates;
+pub(crate) use files::{is_encrypted, key_pair};
 pub use server::{ClientAuth, IsRevoked, ServerTls};
+pub use stream::{Connection, LastFailure};
 pub use trust::{CaSet, ClientTrust, PemSource, Verified};
 
 /// Why TLS cannot be set up. The messages name the configuration's file.
@@ -40,7 +43,7 @@ pub enum TlsError {
         reason: String,
     },
     /// OpenSSL refuses the settings.
-    #[error("OpenSSL refuses the TLS settings: {0}")]
+    #[error("OpenSSL refuses the TLS settings: {}", crate::reason::of_openssl(.0))]
     OpenSsl(#[from] openssl::error::ErrorStack),
 }
 

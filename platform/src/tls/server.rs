@@ -85,16 +85,9 @@ impl ServerTls {
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
         builder.set_security_level(SECURITY_LEVEL.into());
         builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
-        let (chain, key) =
-            files::key_pair("the certificate", &self.certificate, "the private key", &self.key)?;
-        for (position, certificate) in chain.into_iter().enumerate() {
-            if position == 0 {
-                builder.set_certificate(&certificate)?;
-            } else {
-                builder.add_extra_chain_cert(certificate)?;
-            }
-        }
-        builder.set_private_key(&key)?;
+        let what = "the certificate";
+        let pair = files::key_pair(what, &self.certificate, "the private key", &self.key)?;
+        files::present(&mut builder, (what, &self.certificate), pair)?;
         // A resumed session would skip the verification of the client's certificate.
         builder.set_session_cache_mode(SslSessionCacheMode::OFF);
         builder.set_options(SslOptions::NO_TICKET | SslOptions::NO_RENEGOTIATION);

@@ -216,3 +216,42 @@ fn clients_that_break_a_handshake_are_logged_in_words() {
     });
     in_words(&server.log());
 }
+
+#[test]
+fn files_for_another_server_are_named_with_the_reason() {
+    let prepared = TestServer::builder().signs_locally().prepare();
+    wrong_files(&prepared);
+    let url = format!("https://localhost:{}", free_port());
+    let mirror = ["mirror", "--config", "server.json", "--from", &url];
+    let certificate = ["--tlscert", "pki/server.pem", "--tlskey"];
+    let key = ["--tlskey", "pki/server-key.pem", "--tlscert"];
+    let fails = |option: &[&str], file: &str, reason: &str| {
+        let arguments = [&mirror[..], option, &[file, "reg/app"]].concat();
+        let (code, output) = run(SERVER, prepared.path(), &arguments);
+        assert_eq!(code, Some(1), "{option:?} {file}: {output}");
+        says(&output, &[file, reason]);
+    };
+    for (file, reason) in CERTIFICATES {
+        fails(&["--tlscacert"], file, reason);
+        fails(&key, file, reason);
+    }
+    for (file, reason) in KEYS {
+        fails(&certificate, file, reason);
+    }
+}
+
+#[test]
+fn a_token_bundle_that_cannot_be_used_is_named_with_the_reason() {
+    let prepared = TestServer::builder().prepare();
+    wrong_files(&prepared);
+    for (file, reason) in CERTIFICATES {
+        let options = json!({
+            "realm": "https://auth.test/token", "service": "notary", "issuer": "auth.test", "rootcertbundle": file,
+        });
+        let token = json!({"type": "token", "options": options});
+        let config = changed(prepared.path(), SERVER, &[("auth", token)]);
+        let (code, output) = run(SERVER, prepared.path(), &["--config", &config]);
+        assert_eq!(code, Some(1), "{file}: {output}");
+        says(&output, &[file, reason]);
+    }
+}

@@ -52,7 +52,7 @@ impl TlsFiles {
             "the client certificate for the database",
             "the client key for the database",
         );
-        tls::key_pair(what, certificate, whose, key)
+        tls::read_key_pair(what, certificate, whose, key)
             .err()
             .map(|wrong| wrong.to_string())
     }

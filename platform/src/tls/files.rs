@@ -44,7 +44,11 @@ pub(super) fn inline_certificates(set: &str, pem: &str) -> Result<Vec<X509>, Tls
     })
 }
 
-fn parse_certificates(content: &[u8]) -> Result<Vec<X509>, String> {
+/// The certificates of PEM text, at least one.
+///
+/// # Errors
+/// What is wrong with the text, in words.
+pub fn parse_certificates(content: &[u8]) -> Result<Vec<X509>, String> {
     // What is left there would be taken for the reason.
     forget_errors();
     let found = X509::stack_from_pem(content).map_err(|cause| {
@@ -125,7 +129,7 @@ fn what_it_is(content: &[u8]) -> String {
 ///
 /// # Errors
 /// When a file cannot be read or used, or they do not belong together.
-pub(crate) fn key_pair(
+pub fn key_pair(
     certificate_what: &'static str,
     certificate_path: &Path,
     key_what: &'static str,

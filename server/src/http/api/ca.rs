@@ -15,7 +15,8 @@ use crate::{
 #[utoipa::path(get, path = "/ca", tag = "server", params(("format" = Option<String>, Query, description = "pem or der")),
     responses((status = 200, description = "The CA's certificates in PEM, or the last of them in DER", content_type = "application/x-pem-file")))]
 pub fn ca(generation: &Generation, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
-    let unreadable = |cause: openssl::error::ErrorStack| ApiError::StoredState(cause.to_string());
+    let unreadable =
+        |cause: openssl::error::ErrorStack| ApiError::StoredState(platform::reason::of_openssl(&cause));
     let certificates = &generation.server_ca;
     let (kind, body) = match parameter(request.query_string(), "format").as_deref() {
         None | Some("pem") => ("application/x-pem-file", certificates.pem().map_err(unreadable)?),
@@ -54,7 +55,7 @@ pub fn setup_script(state: &State, generation: &Generation) -> Result<HttpRespon
     let pem = generation
         .server_ca
         .pem()
-        .map_err(|cause| ApiError::StoredState(cause.to_string()))?;
+        .map_err(|cause| ApiError::StoredState(platform::reason::of_openssl(&cause)))?;
     let url = state
         .config
         .public

@@ -255,3 +255,17 @@ fn a_token_bundle_that_cannot_be_used_is_named_with_the_reason() {
         says(&output, &[file, reason]);
     }
 }
+
+#[test]
+fn a_certificate_that_a_command_is_asked_about_is_named_with_the_reason() {
+    let prepared = TestServer::builder().signs_locally().prepare();
+    wrong_files(&prepared);
+    for command in [&["whoami"][..], &["deny", "add"]] {
+        for (file, reason) in CERTIFICATES {
+            let arguments = [command, &["--config", "server.json", "--cert", file]].concat();
+            let (code, output) = run(SERVER, prepared.path(), &arguments);
+            assert_eq!(code, Some(1), "{command:?} {file}: {output}");
+            says(&output, &[file, reason]);
+        }
+    }
+}

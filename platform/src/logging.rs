@@ -9,8 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
-/// This workspace's crates. Libraries say nothing below `warn` that an operator could use, unless asked
-/// for everything.
+/// This workspace's crates. Messages of libraries below `warn` do not help operators; they are logged at `trace` only.
 const OURS: [&str; 5] = ["platform", "server", "signer", "signing", "tuf"];
 
 /// The level names of the Notary configuration, least verbose first.

@@ -1,11 +1,11 @@
-//! Failures of the operating system and of OpenSSL as reasons in words. Their own texts carry numbers of errors and
-//! lines of C sources, which tell an operator nothing.
+//! Failures of the operating system and of OpenSSL as reasons in words. Their own messages hold error numbers and
+//! lines of C sources, which do not help an operator.
 
 use std::{error::Error, io};
 
 use openssl::{error::ErrorStack, ssl};
 
-/// What stands in OpenSSL's reasons when the other side does not speak TLS at all.
+/// Parts of OpenSSL's reasons that mean that the other side does not speak TLS at all.
 const NOT_TLS: [&str; 5] = [
     "wrong version number",
     "packet length too long",

@@ -77,7 +77,7 @@ impl SignerClient {
         }
     }
 
-    /// A key by its ID; nothing when the signer says it does not have it.
+    /// A key by its ID; `None` when the signer says that it does not have it.
     ///
     /// # Errors
     /// As [`SigningError`] describes them.
@@ -174,8 +174,8 @@ impl SignerClient {
         Ok(())
     }
 
-    /// Makes one call within [`CALL_LIMIT`]; once more when the connection broke under it, which
-    /// is harmless because every method may be repeated.
+    /// Makes one call within [`CALL_LIMIT`]. If the connection broke during the call it is made once more, which is
+    /// harmless because every method may be repeated.
     async fn call<T, F>(&self, key: Option<&KeyId>, attempt: impl Fn(Channel) -> F) -> Result<T, SigningError>
     where
         F: Future<Output = Result<Response<T>, Status>>,

@@ -8,12 +8,12 @@ use tuf::KeyId;
 
 use crate::metadata;
 
-/// The longest text taken over from a signer's message, in characters.
+/// The longest part of a signer's message that is repeated, in characters.
 const MESSAGE_LIMIT: usize = 200;
 /// What hyper says when a connection is gone, whatever the reason.
 const VAGUE: [&str; 3] = ["connection closed", "operation was canceled", "channel closed"];
 
-/// Why a key or a signature could not be had. Never carries what was to be signed.
+/// Why the signer gave no key or signature. Never contains the content to be signed.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
     /// The signer does not have this key. A Notary signer also says so when it cannot read its

@@ -11,7 +11,7 @@ pub enum DatabaseError {
         /// Why not, in words.
         reason: String,
     },
-    /// It answers, and lets this program not in. May pass without a restart, when somebody changes the database.
+    /// It answers and refuses the login. May pass without a restart, when somebody changes the database.
     #[error("the database {place} refuses the connection: {reason}")]
     Refused {
         /// Engine, host, port and database name.
@@ -27,7 +27,7 @@ pub enum DatabaseError {
         /// Why, in words.
         reason: String,
     },
-    /// All connections are in use, and stay so.
+    /// All connections are in use, and none became free in time.
     #[error("all connections to the database {place} are in use")]
     Busy {
         /// Engine, host, port and database name, or the file.
@@ -42,7 +42,7 @@ pub enum DatabaseError {
         /// Their numbers.
         unknown: String,
     },
-    /// The schema lacks something, and it was not allowed or not possible to add it.
+    /// Migrations are missing, and this program may not or could not apply them.
     #[error(
         "the database lacks the migrations {pending}: \
          run \"{program} migrate up --config FILE\" with an account that may create tables{reason}"
@@ -50,21 +50,21 @@ pub enum DatabaseError {
     Outdated {
         /// Their names.
         pending: String,
-        /// The name of the program that brings them.
+        /// The name of the program whose `migrate up` applies them.
         program: &'static str,
-        /// Why it could not be done now; empty if it was not tried.
+        /// Why they could not be applied now; empty if that was not tried.
         reason: String,
     },
     /// A statement about the schema failed for another reason.
     #[error("the schema cannot be read: {0}")]
     Schema(String),
-    /// The operating system refuses something every process gets.
+    /// The operating system refuses a basic resource, such as a thread.
     #[error("the operating system refuses: {0}")]
     System(String),
 }
 
 impl DatabaseError {
-    /// Whether it may pass without anybody changing the database's schema or rights.
+    /// Whether the failure may pass without a restart of this program.
     pub fn may_pass(&self) -> bool {
         matches!(
             self,

@@ -24,11 +24,11 @@ use super::{
 
 /// How long a request waits for a free connection before it is answered 503.
 const POOL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long one wait for a connection lasts before it is asked whether the database is away.
+/// How long one wait for a connection lasts before the pool checks whether the database is away.
 const GLANCE: Duration = Duration::from_millis(250);
 /// Bounds r2d2's pauses between attempts to connect (half of it), so that recovery is quick.
 const RECONNECT: Duration = Duration::from_secs(2);
-/// A connection used within this time is taken to be alive.
+/// A connection that was used within this time counts as alive.
 const FRESH: Duration = Duration::from_secs(1);
 /// SQLite's readers; more than the cores of a small machine, since a reader may wait for the disk.
 const SQLITE_READERS: u32 = 8;
@@ -38,7 +38,7 @@ const SQLITE_READERS: u32 = 8;
 pub(super) enum Purpose {
     /// Reading: a transaction sees one moment.
     Read,
-    /// Reading, and nothing but reading: whatever else is tried fails.
+    /// Reading only: every attempt to write fails.
     Look,
     /// Writing: a statement sees what was committed before it began.
     Write,
@@ -194,7 +194,7 @@ impl Pools {
             if let Ok(connection) = pool.get_timeout(GLANCE) {
                 return Ok(Pooled(connection));
             }
-            // While the database is away nobody is kept waiting.
+            // While the database is away, fail at once.
             if self.reach.is_away.load(Ordering::Relaxed) || Instant::now() >= end {
                 return Err(self.reach.error());
             }
@@ -256,7 +256,7 @@ impl ManageConnection for Manager {
     }
 }
 
-/// [`Reach`] logs the change from one state to the other; the attempts between are all alike.
+/// [`Reach`] logs when the database goes away and when it is back; the attempts in between are not logged.
 #[derive(Debug)]
 struct AlreadyLogged;
 
@@ -264,7 +264,7 @@ impl<E: fmt::Debug> HandleError<E> for AlreadyLogged {
     fn handle_error(&self, _: E) {}
 }
 
-/// Connects to the configured engine, and to no other.
+/// Connects to the configured engine.
 pub(super) fn connect(location: &Location, purpose: Purpose) -> Result<DbConnection, DatabaseError> {
     let connected = match location {
         Location::Memory => {
@@ -349,7 +349,7 @@ fn set_up_mysql(
 ) -> Result<DbConnection, String> {
     let text = |cause: diesel::result::Error| cause.to_string();
     if url.encrypted() {
-        // The client library goes on in the clear with a server that has no TLS.
+        // The client library falls back to an unencrypted connection if the server has no TLS.
         #[derive(diesel::QueryableByName)]
         struct Cipher {
             #[diesel(sql_type = diesel::sql_types::Text)]
@@ -369,7 +369,7 @@ fn set_up_mysql(
             return Err("it does not speak TLS, which the address asks for".into());
         }
     }
-    // STRICT_ALL_TABLES: what does not fit is refused, not cut. English: see is_conflict.
+    // STRICT_ALL_TABLES: a value that does not fit is refused, not truncated. English: see is_conflict.
     let isolation = match purpose {
         Purpose::Read | Purpose::Look => "REPEATABLE READ",
         Purpose::Write => "READ COMMITTED",

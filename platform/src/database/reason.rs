@@ -1,4 +1,4 @@
-//! Why a connection could not be had, from the words of the database drivers.
+//! Why a connection failed, from the messages of the database drivers.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ pub(super) struct TlsFiles {
 }
 
 impl TlsFiles {
-    /// A key that the driver would ask for the password of, on the terminal of whoever started the program.
+    /// The failure for an encrypted key without a password, for which the driver would ask on the terminal.
     pub(super) fn encrypted_key(&self) -> Option<Failure> {
         let key = self.key.as_deref().filter(|_| !self.has_key_password)?;
         let content = crate::files::read(key).ok()?;
@@ -36,7 +36,7 @@ impl TlsFiles {
         self.fault().map(Failure::Unreachable)
     }
 
-    /// What is wrong with the files themselves, which the drivers say in OpenSSL's words or not at all.
+    /// What is wrong with the files themselves. The drivers say that in OpenSSL's words or not at all.
     fn fault(&self) -> Option<String> {
         let named = |path: &Path| path.as_os_str() != "system";
         if let Some(ca) = self.ca.as_deref().filter(|ca| named(ca))
@@ -57,7 +57,7 @@ impl TlsFiles {
             .map(|wrong| wrong.to_string())
     }
 
-    /// A failure to connect; one of TLS by what is wrong with the files, if something is.
+    /// The failure, with a better reason if it is about TLS and one of the files is wrong.
     pub(super) fn explain(&self, failure: Failure) -> Failure {
         match failure {
             Failure::Unreachable(reason) if is_about_tls(&reason) => {
@@ -74,7 +74,7 @@ fn is_about_tls(reason: &str) -> bool {
         .any(|word| reason.contains(word))
 }
 
-/// From libpq's text, which has a line for every address of a host and hints for beginners.
+/// From libpq's message, which has a line for every address of a host, and hints.
 pub(super) fn postgres(text: &str) -> Failure {
     let mut refused = false;
     let mut reasons: Vec<String> = Vec::new();
@@ -118,7 +118,7 @@ pub(super) fn postgres(text: &str) -> Failure {
     }
 }
 
-/// From the text of MariaDB's client library, which ends with numbers of errors.
+/// From the message of MariaDB's client library, which ends with the number of an error.
 pub(super) fn mysql(text: &str) -> Failure {
     let text = text.trim();
     let without_number = match text.rsplit_once(" (") {
@@ -151,7 +151,7 @@ pub(super) fn mysql(text: &str) -> Failure {
     Failure::Refused(without_number.to_owned())
 }
 
-/// From SQLite's text.
+/// From SQLite's message.
 pub(super) fn sqlite(path: &Path, text: &str) -> Failure {
     Failure::Unusable(if path.is_dir() {
         "it is a directory, not a file".into()

@@ -1,4 +1,4 @@
-//! The handshake, and refusals that the other side gets to read.
+//! The server's side of the handshake. A refused client gets its alert and the time to read it.
 
 use std::{io, net::SocketAddr, pin::Pin, sync::Mutex, time::Duration};
 
@@ -26,7 +26,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much of what a refused client still sends is read, in bytes.
 const DRAIN_LIMIT: usize = 256 * 1024;
-/// What Go servers answer, so that clients and people recognise it.
+/// The answer of Go's servers, which clients and people recognise.
 const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\n\
 Client sent an HTTP request to an HTTPS server.\n";
 /// The first byte of every TLS connection (RFC 8446 section 5.1: handshake record).
@@ -72,7 +72,7 @@ impl Handshake {
     pub async fn accept(acceptor: &SslAcceptor, mut tcp: TcpStream) -> Result<Self, HandshakeError> {
         let broken = |cause: io::Error| HandshakeError::Tls(reason::of_io(&cause));
         let openssl = |cause: ErrorStack| HandshakeError::Tls(reason::of_openssl(&cause));
-        // Every client of ours makes a new connection for each request: 40 ms of delay each otherwise.
+        // Clients such as docker make a new connection for each request; Nagle's algorithm would delay each by 40 ms.
         tcp.set_nodelay(true).map_err(broken)?;
         let mut first = [0];
         match timeout(HANDSHAKE_TIMEOUT, tcp.peek(&mut first)).await {
@@ -131,7 +131,7 @@ fn presented(stream: &TlsStream, judgement: Option<Judgement>) -> PeerCertificat
     };
     let certificate = certificate.with_presented(issuers);
     match judgement {
-        // Belt and braces: the judgement is about the certificate whose key the client has.
+        // A safeguard: the judgement must be about the certificate whose key the client has proved to hold.
         Some(Ok(verified)) if verified.chain.first() == Some(&x509) => {
             PeerCertificate::Verified(Box::new(certificate), verified.chain)
         }
@@ -140,7 +140,7 @@ fn presented(stream: &TlsStream, judgement: Option<Judgement>) -> PeerCertificat
     }
 }
 
-/// Ends the sending side, then reads and forgets what the other side still sends, within limits.
+/// Closes the sending side, then reads and discards what the other side still sends, within limits.
 pub async fn close_politely(tcp: &mut TcpStream) {
     if tcp.shutdown().await.is_err() {
         return;

@@ -16,7 +16,7 @@ use crate::reason;
 /// How to reach a TLS server.
 #[derive(Debug, Clone, Default)]
 pub struct ClientTls {
-    /// The only certificates trusted to have issued the server's; the system's when absent.
+    /// The CAs that may have issued the server's certificate; the system's when absent.
     pub ca: Option<PathBuf>,
     /// This client's chain and key.
     pub identity: Option<(PathBuf, PathBuf)>,

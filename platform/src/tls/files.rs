@@ -49,7 +49,7 @@ pub(super) fn inline_certificates(set: &str, pem: &str) -> Result<Vec<X509>, Tls
 /// # Errors
 /// What is wrong with the text, in words.
 pub fn parse_certificates(content: &[u8]) -> Result<Vec<X509>, String> {
-    // What is left there would be taken for the reason.
+    // Errors left in OpenSSL's queue would be taken for the reason.
     forget_errors();
     let found = X509::stack_from_pem(content).map_err(|cause| {
         let reason = reason::of_openssl(&cause);
@@ -95,7 +95,7 @@ fn text(content: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(content)
 }
 
-/// What a file is that does not hold what it should, and how to get that; empty when it cannot be told.
+/// What a file holds instead of the expected PEM, and how to convert it; empty if that cannot be told.
 fn what_it_is(content: &[u8]) -> String {
     let is_blank = content.iter().all(u8::is_ascii_whitespace);
     if is_blank {

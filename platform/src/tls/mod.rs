@@ -47,8 +47,8 @@ pub enum TlsError {
     OpenSsl(#[from] openssl::error::ErrorStack),
 }
 
-/// Empties OpenSSL's queue of errors, which belongs to the thread: one that an operation left there is taken for
-/// the failure of the next read or write of any connection (`SSL_get_error`).
+/// Empties OpenSSL's error queue, of which there is one for each thread. `SSL_get_error` takes an error that an earlier
+/// operation left there for the failure of the next read or write, whatever its connection.
 pub fn forget_errors() {
     drop(openssl::error::ErrorStack::get());
 }

@@ -10,15 +10,14 @@ use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
-/// How many lines may wait for whoever reads standard error. What comes when so many wait is lost and counted, because a
-/// reader that does not keep up must not hold requests up.
+/// How many lines may wait until standard error takes them. Lines beyond that are dropped and counted, because a
+/// reader that does not keep up must not delay requests.
 const WAITING_LINES: usize = 32_768;
 
 /// Counts the lines that were lost.
 static LOST: OnceLock<ErrorCounter> = OnceLock::new();
 
-/// This workspace's crates. Libraries say nothing below `warn` that an operator could use, unless asked
-/// for everything.
+/// This workspace's crates. Messages of libraries below `warn` do not help operators; they are logged at `trace` only.
 const OURS: [&str; 5] = ["platform", "server", "signer", "signing", "tuf"];
 
 /// The level names of the Notary configuration, least verbose first.

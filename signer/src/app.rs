@@ -20,10 +20,10 @@ pub enum AppError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The operating system refuses something every process gets.
-    #[error("the operating system refuses: {0}")]
+    #[error("the operating system refuses: {}", platform::reason::of_io(.0))]
     System(#[from] io::Error),
     /// There are no random numbers.
-    #[error("OpenSSL refuses: {0}")]
+    #[error("OpenSSL refuses: {}", platform::reason::of_openssl(.0))]
     OpenSsl(#[from] openssl::error::ErrorStack),
     /// The built-in alias is not one.
     #[error(transparent)]

@@ -10,9 +10,9 @@ use x509_parser::pem::Pem;
 use x509_parser::public_key::PublicKey as CertifiedPublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use crate::encoding::encode_base64;
 use crate::gun::Gun;
 use crate::key::{KeyType, PublicKey};
+use crate::pem::{first_certificate, write_certificate};
 use crate::spki::{MIN_RSA_BITS, is_ecdsa};
 
 const DSA_WITH_SHA1: Oid<'static> = oid!(1.2.840.10040.4.3);
@@ -86,7 +86,7 @@ pub(crate) fn root_key(gun: &Gun, listed: &PublicKey, dates: Dates) -> Option<Pu
     let usable = |c: &&Certificate| c.weakness().is_none() && c.is_current(dates);
     let mut pem = String::new();
     for certificate in std::iter::once(leaf).chain(intermediates.iter().filter(usable)) {
-        write_pem(&mut pem, &certificate.der);
+        write_certificate(&mut pem, &certificate.der);
     }
     Some(PublicKey::new(key_type, pem.into_bytes()))
 }
@@ -104,21 +104,7 @@ pub(crate) fn delegation_weakness(key: &PublicKey) -> Option<&'static str> {
         return None;
     }
     // What cannot be read cannot verify a signature either.
-    Certificate::parse(first_der(key.public())?)?.weakness()
-}
-
-/// The public key of the first certificate of a PEM text, as a SubjectPublicKeyInfo.
-pub(crate) fn first_public_key(pem: &[u8]) -> Option<Vec<u8>> {
-    let der = first_der(pem)?;
-    let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
-    Some(certificate.public_key().raw.to_vec())
-}
-
-fn first_der(pem: &[u8]) -> Option<Vec<u8>> {
-    let mut blocks = Pem::iter_from_buffer(pem).map_while(Result::ok);
-    blocks
-        .find(|block| block.label == "CERTIFICATE")
-        .map(|block| block.contents)
+    Certificate::parse(first_certificate(key.public())?)?.weakness()
 }
 
 /// Every certificate of a PEM text that holds certificates only.
@@ -129,17 +115,6 @@ fn parse_pem(text: &[u8]) -> Option<Vec<Certificate>> {
             Certificate::parse(block.contents)
         })
         .collect()
-}
-
-fn write_pem(out: &mut String, der: &[u8]) {
-    out.push_str("-----BEGIN CERTIFICATE-----\n");
-    for (i, c) in encode_base64(der).chars().enumerate() {
-        if i > 0 && i % 64 == 0 {
-            out.push('\n');
-        }
-        out.push(c);
-    }
-    out.push_str("\n-----END CERTIFICATE-----\n");
 }
 
 impl Certificate {

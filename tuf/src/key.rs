@@ -6,8 +6,8 @@ use openssl::pkey::{Id, PKey};
 use thiserror::Error;
 
 use crate::canonical::push_string;
-use crate::certificate::first_public_key;
 use crate::encoding::encode_base64;
+use crate::pem::first_public_key;
 use crate::spki::{rsa_key, rsa_key_from_pem};
 
 /// The ID of a key: the SHA-256 of its canonical form, as 64 lower case hexadecimal digits.

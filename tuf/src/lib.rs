@@ -15,6 +15,7 @@ mod gun;
 mod json;
 mod key;
 mod metadata;
+mod pem;
 mod reading;
 mod refresh;
 mod rejection;

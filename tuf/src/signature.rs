@@ -11,8 +11,8 @@ use openssl::rsa::Padding;
 use openssl::sign::{RsaPssSaltlen, Verifier};
 use thiserror::Error;
 
-use crate::certificate::first_public_key;
 use crate::key::{KeyId, KeyType, PublicKey};
+use crate::pem::first_public_key;
 use crate::spki::{KeyError, ecdsa_key, rsa_key, rsa_key_from_pem};
 
 /// Smallest RSA signature, in bytes.

@@ -36,7 +36,7 @@ pub enum ConfigError {
         /// What is wrong, and where.
         reason: String,
     },
-    /// A key that must be there is not.
+    /// A required key is missing.
     #[error("the configuration has no {key}: {expected}")]
     Missing {
         /// The dotted key.
@@ -54,7 +54,7 @@ pub enum ConfigError {
         /// What would be accepted.
         allowed: String,
     },
-    /// A key is not known, and must not pass.
+    /// An unknown key that may not be ignored.
     #[error("{0}")]
     Unknown(UnknownKey),
 }
@@ -69,7 +69,7 @@ impl ConfigError {
         }
     }
 
-    /// A key is needed and absent; `expected` says what to set it to.
+    /// A required key is missing; `expected` says what to set it to.
     pub fn missing(key: &str, expected: impl Into<String>) -> Self {
         Self::Missing {
             key: key.into(),

@@ -43,7 +43,7 @@ impl Settings {
         }
     }
 
-    /// A text that must be there; `expected` is for the message when it is not.
+    /// A required text; `expected` says in the error what to set the key to.
     ///
     /// # Errors
     /// When the key is absent or not a text.
@@ -142,9 +142,9 @@ impl Settings {
         deserialize(key, &value).map(Some)
     }
 
-    /// Whatever the key holds, for values with a structure of their own. Unlike elsewhere an empty text or a
-    /// null is not the same as no key: a list whose entries were all taken out must not pass for none. The
-    /// names inside of lists keep their case.
+    /// The value of a key as it stands, for values with a structure of their own. Unlike elsewhere an empty text or a
+    /// null is not the same as a missing key: an empty list of rules must not be read as "no rules configured". Names
+    /// inside of lists keep their case.
     pub fn section(&self, key: &str) -> Option<Value> {
         self.asked.borrow_mut().insert(key.to_owned());
         if let Some(overridden) = (self.environment)(key) {
@@ -233,7 +233,7 @@ fn allowed(message: &str) -> String {
     }
 }
 
-/// What stands at a path of a value, as far as the path exists.
+/// The value at a path, if the path exists.
 fn written(value: &Value, path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut node = value;

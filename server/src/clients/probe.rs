@@ -46,7 +46,7 @@ pub enum ProbeError {
     #[error("the TLS handshake with {0} fails: {1}")]
     Handshake(String, String),
     /// OpenSSL refuses.
-    #[error("OpenSSL: {0}")]
+    #[error("OpenSSL refuses: {}", platform::reason::of_openssl(.0))]
     OpenSsl(#[from] openssl::error::ErrorStack),
 }
 

@@ -250,10 +250,5 @@ fn certificates(path: &std::path::Path) -> Result<Vec<X509>, WhoamiError> {
         reason,
     };
     let pem = platform::files::read(path).map_err(|cause| refused(cause.to_string()))?;
-    let found = X509::stack_from_pem(&pem).map_err(|cause| refused(cause.to_string()))?;
-    if found.is_empty() {
-        let reason = "it holds no PEM certificate (-----BEGIN CERTIFICATE-----)";
-        return Err(refused(reason.to_owned()));
-    }
-    Ok(found)
+    platform::tls::parse_certificates(&pem).map_err(refused)
 }

@@ -31,7 +31,7 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Why the server cannot listen: the address is taken, or not ours.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} ({key}): {cause}")]
+#[error("cannot listen on {address} ({key}): {}", platform::reason::of_io(cause))]
 pub struct ListenError {
     key: String,
     address: SocketAddr,

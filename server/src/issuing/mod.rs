@@ -36,7 +36,7 @@ pub enum IssuingError {
         reason: String,
     },
     /// OpenSSL refuses.
-    #[error("OpenSSL: {0}")]
+    #[error("OpenSSL refuses: {}", platform::reason::of_openssl(.0))]
     OpenSsl(#[from] openssl::error::ErrorStack),
     /// A name cannot be a user's.
     #[error("\"{0}\" cannot be a user's name: use letters, digits, dots, dashes, underscores and @")]

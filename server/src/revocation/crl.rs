@@ -48,7 +48,8 @@ impl Crl {
     /// # Errors
     /// When it is none, or of a kind that would be misunderstood.
     pub(super) fn parse(der: &[u8]) -> Result<Self, String> {
-        let crl = X509Crl::from_der(der).map_err(|cause| format!("it cannot be read: {cause}"))?;
+        let crl = X509Crl::from_der(der)
+            .map_err(|cause| format!("it cannot be read: {}", platform::reason::of_openssl(&cause)))?;
         let (rest, parsed) = CertificateRevocationList::from_der(der)
             .map_err(|cause| format!("it cannot be read: {cause}"))?;
         if !rest.is_empty() {

@@ -242,7 +242,12 @@ fn understand(
     issuer: &X509Ref,
     now: DateTime<Utc>,
 ) -> Result<Answer, String> {
-    let malformed = |cause: openssl::error::ErrorStack| format!("the answer cannot be used: {cause}");
+    let malformed = |cause: openssl::error::ErrorStack| {
+        format!(
+            "the answer cannot be used: {}",
+            platform::reason::of_openssl(&cause)
+        )
+    };
     let response = OcspResponse::from_der(body).map_err(malformed)?;
     if response.status() != OcspResponseStatus::SUCCESSFUL {
         return Err(format!(

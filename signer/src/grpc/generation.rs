@@ -98,7 +98,7 @@ impl Interceptor for Generations {
                     action: "Call",
                     ..Default::default()
                 };
-                crate::audit::refused(&peer, &call, status.code(), &status.message());
+                crate::audit::refused(peer.caller(), &call, status.code(), status.message());
                 Err(status)
             }
         }

@@ -79,7 +79,7 @@ impl KeyManagement for KeyManagementService {
         };
         match self.create(&wanted).await {
             Ok(key) => {
-                audit::granted(&peer, &call(key.public().id().as_str()));
+                audit::granted(peer.caller(), &call(key.public().id().as_str()));
                 let public_key = key.public().public().to_vec();
                 Ok(Response::new(wire::PublicKey {
                     key_info: Some(key_info(&key)),
@@ -87,7 +87,7 @@ impl KeyManagement for KeyManagementService {
                 }))
             }
             Err(status) => {
-                audit::refused(&peer, &call(""), status.code(), &status.message());
+                audit::refused(peer.caller(), &call(""), status.code(), status.message());
                 Err(status)
             }
         }
@@ -105,11 +105,11 @@ impl KeyManagement for KeyManagementService {
         };
         match self.delete(&id).await {
             Err(status) if status.code() != tonic::Code::NotFound => {
-                audit::refused(&peer, &call, status.code(), &status.message());
+                audit::refused(peer.caller(), &call, status.code(), status.message());
                 Err(status)
             }
             Ok(()) | Err(_) => {
-                audit::granted(&peer, &call);
+                audit::granted(peer.caller(), &call);
                 Ok(Response::new(wire::Void {}))
             }
         }
@@ -136,7 +136,7 @@ impl KeyManagement for KeyManagementService {
                     key_id: &id,
                     ..Default::default()
                 };
-                audit::refused(&peer, &call, status.code(), &status.message());
+                audit::refused(peer.caller(), &call, status.code(), status.message());
                 Err(status)
             }
         }

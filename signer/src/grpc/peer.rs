@@ -10,6 +10,7 @@ use platform::tls::{ClientCertificate, PeerCertificate};
 use tonic::Extensions;
 
 use super::Generation;
+use crate::audit::Caller;
 
 /// A caller, as its connection showed it. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -50,9 +51,14 @@ impl Peer {
         extensions.get::<Self>().cloned().unwrap_or_default()
     }
 
-    /// Address and port.
-    pub fn address(&self) -> &str {
-        &self.address
+    /// The caller for a record of the audit.
+    pub(super) fn caller(&self) -> Caller<'_> {
+        Caller {
+            address: &self.address,
+            common_name: self.common_name(),
+            subject: self.subject(),
+            serial: self.serial(),
+        }
     }
 
     /// The certificate's common name; empty unless there is exactly one.

@@ -36,7 +36,10 @@ pub struct GrpcServer {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address} (server.grpc_addr): {cause}")]
+    #[error(
+        "cannot listen on {address} (server.grpc_addr): {}",
+        platform::reason::of_io(cause)
+    )]
     Listen {
         /// The address.
         address: String,

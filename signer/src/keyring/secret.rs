@@ -42,7 +42,7 @@ pub enum SecretKeyError {
 
 impl From<ErrorStack> for SecretKeyError {
     fn from(cause: ErrorStack) -> Self {
-        Self::OpenSsl(cause.to_string())
+        Self::OpenSsl(platform::reason::of_openssl(&cause))
     }
 }
 

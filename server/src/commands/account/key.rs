@@ -39,7 +39,7 @@ pub enum KeyFileError {
     #[error("the key is of a kind or size that is not taken: ECDSA, Ed25519, or RSA of at least 2048 bits")]
     Kind,
     /// OpenSSL refuses.
-    #[error("OpenSSL refuses the key: {0}")]
+    #[error("OpenSSL refuses the key: {}", platform::reason::of_openssl(.0))]
     OpenSsl(#[from] ErrorStack),
 }
 

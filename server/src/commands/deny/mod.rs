@@ -234,7 +234,7 @@ impl Who {
             reason: reason.to_owned(),
         };
         let pem = platform::files::read(path).map_err(|cause| refuse(&cause.to_string()))?;
-        let certificates = X509::stack_from_pem(&pem).unwrap_or_default();
+        let certificates = platform::tls::parse_certificates(&pem).map_err(|reason| refuse(&reason))?;
         let certificate = certificates
             .first()
             .ok_or_else(|| refuse("it holds no PEM certificate"))?;

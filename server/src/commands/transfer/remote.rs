@@ -1,17 +1,16 @@
 //! Another Notary v1 server, read over its API.
 
-use std::{
-    io::Read,
-    path::{Path, PathBuf},
-    time::Duration,
-};
-
-use openssl::{pkey::PKey, x509::X509};
+use platform::reason;
 use reqwest::{
     StatusCode, Url,
     blocking::{Client, Response},
     header::WWW_AUTHENTICATE,
     redirect::Policy,
+};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 use tuf::Gun;
 
@@ -76,12 +75,10 @@ impl Remote {
                 }
             }));
         if let Some(path) = &tls.ca {
+            platform::tls::read_certificates("the CA file", path).map_err(|cause| cause.to_string())?;
             let pem = read(path)?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem);
-            let certificates = certificates.map_err(|cause| wrong(path, cause))?;
-            if certificates.is_empty() {
-                return Err(wrong(path, "it holds no PEM certificate"));
-            }
+            let certificates = certificates.map_err(|cause| wrong(path, describe(&cause)))?;
             builder = builder.tls_certs_only(certificates);
         }
         if let Some((certificate, key)) = &tls.identity {
@@ -160,17 +157,18 @@ impl Remote {
 /// The client certificate, its key brought into the form that the library reads.
 fn identity(certificate: &Path, key: &Path) -> Result<reqwest::Identity, String> {
     let mut chain = Vec::new();
-    let certificates =
-        X509::stack_from_pem(&read(certificate)?).map_err(|cause| wrong(certificate, cause))?;
+    let (certificates, private) =
+        platform::tls::read_key_pair("the client certificate", certificate, "the client key", key)
+            .map_err(|cause| cause.to_string())?;
     for one in certificates {
-        chain.extend(one.to_pem().map_err(|cause| wrong(certificate, cause))?);
+        chain.extend(
+            one.to_pem()
+                .map_err(|cause| wrong(certificate, reason::of_openssl(&cause)))?,
+        );
     }
-    // An empty passphrase keeps OpenSSL from asking on the terminal for an encrypted key.
-    let private = PKey::private_key_from_pem_passphrase(&read(key)?, b"")
-        .map_err(|_| wrong(key, "it holds no unencrypted PEM private key"))?;
     let private = private
         .private_key_to_pem_pkcs8()
-        .map_err(|cause| wrong(key, cause))?;
+        .map_err(|cause| wrong(key, reason::of_openssl(&cause)))?;
     reqwest::Identity::from_pkcs8_pem(&chain, &private).map_err(|cause| {
         format!(
             "{} and {}: {}",
@@ -195,5 +193,5 @@ pub(super) fn describe(error: &reqwest::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string()
+    reason::of_library(cause).unwrap_or_else(|| cause.to_string())
 }

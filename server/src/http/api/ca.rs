@@ -17,7 +17,8 @@ use crate::{
     responses((status = 200, description = "The CA's certificates in PEM, or the last of them in DER", content_type = "application/x-pem-file")))]
 pub async fn ca(exchange: &mut Exchange<'_>, _: Open) -> Result<Outcome, ApiError> {
     let (generation, request) = (&exchange.generation, exchange.request);
-    let unreadable = |cause: openssl::error::ErrorStack| ApiError::StoredState(cause.to_string());
+    let unreadable =
+        |cause: openssl::error::ErrorStack| ApiError::StoredState(platform::reason::of_openssl(&cause));
     let certificates = &generation.server_ca;
     let (kind, body) = match parameter(request.query_string(), "format").as_deref() {
         None | Some("pem") => ("application/x-pem-file", certificates.pem().map_err(unreadable)?),
@@ -61,7 +62,7 @@ pub async fn setup_script(exchange: &mut Exchange<'_>, _: Open) -> Result<Outcom
     let pem = generation
         .server_ca
         .pem()
-        .map_err(|cause| ApiError::StoredState(cause.to_string()))?;
+        .map_err(|cause| ApiError::StoredState(platform::reason::of_openssl(&cause)))?;
     let url = state
         .config
         .public

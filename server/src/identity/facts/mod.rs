@@ -48,7 +48,7 @@ pub enum FactsError {
     #[error("the certificate's extension {0} cannot be read")]
     Extension(String),
     /// OpenSSL refuses it.
-    #[error("the certificate cannot be read: {0}")]
+    #[error("the certificate cannot be read: {}", platform::reason::of_openssl(.0))]
     OpenSsl(#[from] ErrorStack),
 }
 

@@ -99,7 +99,7 @@ pub enum PasswordSetUpError {
     #[error("auth.password: {0}")]
     File(#[from] PasswordFileError),
     /// The cryptographic library.
-    #[error("auth.password: {0}")]
+    #[error("auth.password: {}", platform::reason::of_openssl(.0))]
     Random(#[from] ErrorStack),
 }
 

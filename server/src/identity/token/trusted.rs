@@ -35,11 +35,11 @@ pub(super) struct TrustedKeys {
 
 impl TrustedKeys {
     pub(super) fn read(path: &Path) -> Result<Self, BundleError> {
-        let unusable = |cause: openssl::error::ErrorStack| BundleError::Certificates(cause.to_string());
-        let certificates = X509::stack_from_pem(&platform::files::read(path)?).map_err(unusable)?;
-        if certificates.is_empty() {
-            return Err(BundleError::Certificates("it holds no PEM certificate".into()));
-        }
+        let unusable = |cause: openssl::error::ErrorStack| {
+            BundleError::Certificates(platform::reason::of_openssl(&cause))
+        };
+        let content = platform::files::read(path)?;
+        let certificates = platform::tls::parse_certificates(&content).map_err(BundleError::Certificates)?;
         let mut store = X509StoreBuilder::new().map_err(unusable)?;
         store
             .set_flags(X509VerifyFlags::PARTIAL_CHAIN)

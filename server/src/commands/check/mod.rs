@@ -24,7 +24,7 @@ const PAGE: u32 = 500;
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// The database does not answer.
-    #[error("the database cannot be checked: {0}")]
+    #[error("the database of storage.db_url cannot be checked: {0}")]
     Store(#[from] StoreError),
     /// A GUN on the command line is not one.
     #[error("{0:?} is not a repository: {1}")]

@@ -37,14 +37,15 @@ impl ClientTls {
             store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
             builder.set_cert_store(store.build());
         }
-        if let Some((certificate, key)) = &self.identity {
-            let (chain, key) = files::key_pair("the client certificate", certificate, "the client key", key)?;
+        if let Some((path, key)) = &self.identity {
+            let (chain, key) = files::key_pair("the client certificate", path, "the client key", key)?;
             for (position, certificate) in chain.into_iter().enumerate() {
-                if position == 0 {
-                    builder.set_certificate(&certificate)?;
+                let shown = if position == 0 {
+                    builder.set_certificate(&certificate)
                 } else {
-                    builder.add_extra_chain_cert(certificate)?;
-                }
+                    builder.add_extra_chain_cert(certificate)
+                };
+                shown.map_err(|cause| files::refused("the client certificate", path, &cause))?;
             }
             builder.set_private_key(&key)?;
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use openssl::{
+    error::ErrorStack,
     pkey::{PKey, Private},
     x509::X509,
 };
@@ -19,6 +20,20 @@ pub(super) fn refuse(what: &'static str, path: &Path, reason: impl Into<String>)
         path: path.to_path_buf(),
         reason: reason.into(),
     }
+}
+
+/// For a certificate, or a chain, that OpenSSL does not show to anybody.
+pub(super) fn refused(what: &'static str, path: &Path, cause: &ErrorStack) -> TlsError {
+    let first = cause.errors().first().and_then(openssl::error::Error::reason);
+    let reason = first.unwrap_or("no reason given");
+    refuse(
+        what,
+        path,
+        format!(
+            "OpenSSL refuses it: {reason} (keys have at least the strength of RSA with 2048 bits, and signatures are made \
+             with SHA-256 or better)"
+        ),
+    )
 }
 
 /// The certificates of a PEM file, at least one. `what` says in messages what the file is for.

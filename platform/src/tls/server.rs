@@ -88,11 +88,12 @@ impl ServerTls {
         let (chain, key) =
             files::key_pair("the certificate", &self.certificate, "the private key", &self.key)?;
         for (position, certificate) in chain.into_iter().enumerate() {
-            if position == 0 {
-                builder.set_certificate(&certificate)?;
+            let shown = if position == 0 {
+                builder.set_certificate(&certificate)
             } else {
-                builder.add_extra_chain_cert(certificate)?;
-            }
+                builder.add_extra_chain_cert(certificate)
+            };
+            shown.map_err(|cause| files::refused("the certificate", &self.certificate, &cause))?;
         }
         builder.set_private_key(&key)?;
         // A resumed session would skip the verification of the client's certificate.

@@ -45,14 +45,14 @@ pub(super) fn examine(
         if found.refuses_start {
             found.what = format!("the server would not start: {}", found.what);
         }
-        if found.fix.is_none() && found.level != Level::Fine {
-            found.fix = Some(match judged.config {
-                None => "correct the configuration".to_owned(),
+        if found.fix.is_none() && found.level == Level::Broken {
+            let fix = match judged.config {
+                None => "correct the configuration",
                 Some(_) => {
                     "correct what the message names: a key belongs to the first certificate of its file"
-                        .to_owned()
                 }
-            });
+            };
+            found = found.fixed_by(fix);
         }
         findings::add(findings, found);
     }

@@ -8,19 +8,15 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use openssl::x509::X509;
-use platform::{
-    args::ConfigFile,
-    database::{Location, Migrate},
-    tls::read_certificates,
-};
+use platform::{database::Location, tls::read_certificates};
 use reqwest::Url;
 
 use super::client::key_mode;
 use crate::{
     app,
-    config::{Config, ENVIRONMENT_PREFIX, TrustService},
+    config::{Config, TrustService},
     findings::{self, Finding, Level, certificates},
-    store::{MIGRATIONS, Store},
+    store::Store,
 };
 
 /// How long a connection to a port of this machine may take.
@@ -98,7 +94,7 @@ pub(super) fn examine(
         }
         findings.extend(listener.addresses.iter().map(|address| port(*address)));
     }
-    let schema = database(path, &config, findings);
+    let schema = database(&config, findings);
     findings.push(schema);
     findings.extend(signer(&config.trust_service));
     seen
@@ -125,40 +121,27 @@ fn port(address: SocketAddr) -> Finding {
     }
 }
 
-fn database(path: &Path, config: &Config, findings: &mut Vec<Finding>) -> Finding {
+fn database(config: &Config, findings: &mut Vec<Finding>) -> Finding {
     if config.storage == Location::Memory {
         return Finding::note(
             "storage.backend is memory: everything is gone when the server ends",
             "use sqlite3, postgres or mysql",
         );
     }
-    // Looking first: asking for the migrations would make a database that is not there.
-    let lines = Store::open_read_only(&config.storage)
-        .map_err(|cause| cause.to_string())
-        .and_then(|store| {
-            for found in findings::database::of_open(&store, config) {
-                findings::add(findings, found);
-            }
-            Migrate::Status(ConfigFile {
-                config: path.to_path_buf(),
-            })
-            .run(ENVIRONMENT_PREFIX, &MIGRATIONS)
-            .map_err(|cause| cause.to_string())
-        });
-    match lines {
-        Ok(lines) => {
-            let missing: Vec<&str> = lines
-                .iter()
-                .filter_map(|line| line.strip_prefix("missing "))
-                .collect();
-            if missing.is_empty() {
-                return Finding::fine("the database answers, and its schema is up to date");
-            }
-            Finding::note(
-                format!("the database lacks the migrations {}", missing.join(", ")),
-                "start the server, or run countersign-server migrate up --config FILE",
-            )
+    let looked_at = Store::open_read_only(&config.storage).and_then(|store| {
+        for found in findings::database::of_open(&store, config) {
+            findings::add(findings, found);
         }
+        store.missing_migrations()
+    });
+    match looked_at {
+        Ok(missing) if missing.is_empty() => {
+            Finding::fine("the database answers, and its schema is up to date")
+        }
+        Ok(missing) => Finding::note(
+            format!("the database lacks the migrations {}", missing.join(", ")),
+            "start the server, or run countersign-server migrate up --config FILE",
+        ),
         Err(cause) => Finding::broken(
             format!("the database cannot be used: {cause}"),
             "start it, or correct storage.db_url; a new one is made at the server's first start",

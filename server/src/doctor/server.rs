@@ -37,10 +37,8 @@ pub(super) fn examine(
 ) -> Seen {
     let judged = findings::of_config(path, false, now);
     let refused = judged.findings.iter().any(|found| found.refuses_start);
-    for mut found in judged.findings {
-        if found.refuses_start {
-            found.what = format!("the server would not start: {}", found.what);
-        }
+    for found in judged.findings {
+        let mut found = would_not_start(found);
         if found.fix.is_none() && found.level == Level::Broken {
             let fix = match judged.config {
                 None => "correct the configuration",
@@ -95,7 +93,7 @@ pub(super) fn examine(
         findings.extend(listener.addresses.iter().map(|address| port(*address)));
     }
     let schema = database(&config, findings);
-    findings.push(schema);
+    findings.extend(schema);
     findings.extend(signer(&config.trust_service));
     seen
 }
@@ -121,20 +119,26 @@ fn port(address: SocketAddr) -> Finding {
     }
 }
 
-fn database(config: &Config, findings: &mut Vec<Finding>) -> Finding {
+fn database(config: &Config, findings: &mut Vec<Finding>) -> Option<Finding> {
     if config.storage == Location::Memory {
-        return Finding::note(
+        return Some(Finding::note(
             "storage.backend is memory: everything is gone when the server ends",
             "use sqlite3, postgres or mysql",
-        );
+        ));
     }
+    let mut refused = false;
     let looked_at = Store::open_read_only(&config.storage).and_then(|store| {
         for found in findings::database::of_open(&store, config) {
-            findings::add(findings, found);
+            refused |= found.refuses_start;
+            findings::add(findings, would_not_start(found));
         }
         store.missing_migrations()
     });
-    match looked_at {
+    // Why it refuses a start has been told.
+    if refused {
+        return None;
+    }
+    Some(match looked_at {
         Ok(missing) if missing.is_empty() => {
             Finding::fine("the database answers, and its schema is up to date")
         }
@@ -147,7 +151,14 @@ fn database(config: &Config, findings: &mut Vec<Finding>) -> Finding {
             "start it, or correct storage.db_url; a new one is made at the server's first start",
         )
         .shown_as("unable to reach trust server at this time: 503."),
+    })
+}
+
+fn would_not_start(mut found: Finding) -> Finding {
+    if found.refuses_start {
+        found.what = format!("the server would not start: {}", found.what);
     }
+    found
 }
 
 fn signer(trust_service: &TrustService) -> Option<Finding> {

@@ -472,6 +472,19 @@ fn an_external_url_that_no_certificate_has_is_told() {
         ],
     );
     fine(&prepared);
+    // A proxy in front of a listener without TLS may have the name, unless the URL names the port of one with TLS.
+    let plain = json!([{"name": "plain", "address": format!("127.0.0.1:{}", tests::process::free_port()), "tls": false}]);
+    change(
+        &prepared,
+        &[
+            ("server.external_url", json!("https://proxy.test")),
+            ("listeners", plain),
+        ],
+    );
+    fine(&prepared);
+    let own = format!("https://proxy.test:{}", prepared.port());
+    change(&prepared, &[("server.external_url", json!(own))]);
+    warned_everywhere(&prepared, 0, &["the server's certificate is not for proxy.test"]);
     change(&prepared, &[("server.external_url", json!("http://localhost"))]);
     warned_everywhere(
         &prepared,

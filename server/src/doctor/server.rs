@@ -31,12 +31,13 @@ pub(super) struct Seen {
 
 pub(super) fn examine(
     path: &Path,
+    strict: bool,
     url: Option<&str>,
     now: DateTime<Utc>,
     findings: &mut Vec<Finding>,
 ) -> Seen {
-    let judged = findings::of_config(path, false, now);
-    let refused = judged.findings.iter().any(|found| found.refuses_start);
+    let judged = findings::of_config(path, strict, now);
+    let broken = judged.findings.iter().any(|found| found.level == Level::Broken);
     for found in judged.findings {
         let mut found = would_not_start(found);
         if found.fix.is_none() && found.level == Level::Broken {
@@ -53,7 +54,7 @@ pub(super) fn examine(
     let Some(config) = judged.config else {
         return Seen::default();
     };
-    if !refused {
+    if !broken {
         findings.push(Finding::fine("the configuration, its keys and certificates"));
     }
     let seen = Seen {
@@ -75,7 +76,9 @@ pub(super) fn examine(
                     findings::add(findings, certificates::names(leaf, host.trim_matches(['[', ']'])));
                 }
                 findings.extend(certificates::chain(&chain, &seen.authorities));
-                findings.extend(certificates::expiries(&chain, now));
+                // What has run out has been told.
+                let soon = certificates::expiries(&chain, now).into_iter();
+                findings.extend(soon.filter(|found| found.level != Level::Broken));
             }
         } else if listener
             .addresses

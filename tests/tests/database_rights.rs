@@ -360,6 +360,38 @@ fn a_sequence_that_is_behind_its_rows_or_may_not_be_used_is_told() {
 }
 
 #[test]
+fn the_signer_tells_the_same_of_its_tables() {
+    for engine in SERVED {
+        let mut server = TestServer::builder().database(engine).start();
+        let client = server.client("alice");
+        Publisher::new(&client, GUN, GUN).publish_first(&client, GUN);
+        server.stop_signer(Stop::Politely);
+        server.execute(
+            Whose::Signer,
+            match engine {
+                Engine::Postgres => "ALTER TABLE private_keys ALTER COLUMN id DROP DEFAULT;",
+                _ => "ALTER TABLE private_keys MODIFY id INT NOT NULL;",
+            },
+        );
+        let cause = "private_keys takes no new rows: its column id has no default";
+        let nothing: [&str; 0] = [];
+        server
+            .check_signer(Some(server.passphrase()), nothing)
+            .fails()
+            .says("broken: storage: ")
+            .says(cause);
+        server.start_signer();
+        let log = server.path().join("signer.log");
+        wait_until("the signer says so", || {
+            std::fs::read_to_string(&log).unwrap().contains(cause)
+        });
+        wait_until("the signer is not healthy", || {
+            healthy(&server).is_err_and(|why| why.contains("Trust operational"))
+        });
+    }
+}
+
+#[test]
 fn a_foreign_key_without_the_rows_that_it_needs_is_told() {
     for engine in tests::database::ENGINES {
         let server = stopped(engine);

@@ -285,15 +285,20 @@ fn hosts_that_are_urls_and_urls_that_are_none_are_told() {
         ("server.external_url", "https://:secret@trust.test"),
         ("server.external_url", "ftp://trust.test"),
         ("revocation.crl.urls", "crl.test/list.crl"),
+        ("proxies.trusted", "https://10.0.0.1"),
     ] {
         let prepared = prepared();
-        let value = if key.ends_with("urls") {
+        let value = if ["revocation.crl.urls", "proxies.trusted"].contains(&key) {
             json!([value])
         } else {
             json!(value)
         };
         change(&prepared, &[(key, value.clone())]);
-        let shown = value.as_str().unwrap_or("crl.test/list.crl").to_owned();
+        let shown = value
+            .as_str()
+            .or(value[0].as_str())
+            .unwrap_or_default()
+            .to_owned();
         refused_everywhere(&prepared, &[key, &shown]);
     }
     for host in ["signer", "signer_1.test", "127.0.0.1", "::1", "signer.test."] {
@@ -350,6 +355,37 @@ fn a_certificate_that_no_client_can_use_is_refused() {
             &prepared,
             &["listener.crafted.pem", "cannot be used by any client", why],
         );
+    }
+}
+
+#[test]
+fn a_certificate_that_is_too_weak_is_named_with_the_reason_in_words() {
+    let mut weak = for_localhost();
+    weak.key = tests::craft::rsa_key(1024);
+    let prepared = prepared();
+    shows(&prepared, &weak);
+    refused_everywhere(
+        &prepared,
+        &[
+            "listener.crafted.pem: OpenSSL refuses it: ee key too small",
+            "2048 bits",
+        ],
+    );
+}
+
+#[test]
+fn hosts_of_databases_that_are_urls_are_told() {
+    for (backend, url) in [
+        ("postgres", "postgres://u:p@https://db.test/d"),
+        ("postgres", "postgres://https://db.test/d"),
+        ("mysql", "u:p@tcp(https://db.test:3306)/d"),
+    ] {
+        let prepared = prepared();
+        change(
+            &prepared,
+            &[("storage", json!({"backend": backend, "db_url": url}))],
+        );
+        refused_everywhere(&prepared, &["storage.db_url", "(not shown)"]);
     }
 }
 
@@ -437,6 +473,19 @@ fn an_external_url_that_no_certificate_has_is_told() {
         ],
     );
     fine(&prepared);
+    // A proxy in front of a listener without TLS may have the name, unless the URL names the port of one with TLS.
+    let plain = json!([{"name": "plain", "address": format!("127.0.0.1:{}", tests::process::free_port()), "tls": false}]);
+    change(
+        &prepared,
+        &[
+            ("server.external_url", json!("https://proxy.test")),
+            ("listeners", plain),
+        ],
+    );
+    fine(&prepared);
+    let own = format!("https://proxy.test:{}", prepared.port());
+    change(&prepared, &[("server.external_url", json!(own))]);
+    warned_everywhere(&prepared, 0, &["the server's certificate is not for proxy.test"]);
     change(&prepared, &[("server.external_url", json!("http://localhost"))]);
     warned_everywhere(
         &prepared,

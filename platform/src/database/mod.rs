@@ -136,6 +136,15 @@ impl Database {
         Ok(())
     }
 
+    /// The names of the migrations that it lacks. Changes nothing.
+    ///
+    /// # Errors
+    /// When the database does not answer, or was used by a newer version.
+    pub fn missing_migrations(&self, migrations: &Migrations) -> Result<Vec<String>, DatabaseError> {
+        let steps = schema::status(&mut *self.reader()?, migrations)?.into_iter();
+        Ok(steps.filter(|step| !step.applied).map(|step| step.name).collect())
+    }
+
     /// What the database refuses of what a program with these migrations does, looked for now, with as little as looking
     /// needs.
     ///

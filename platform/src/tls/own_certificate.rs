@@ -35,8 +35,10 @@ const KNOWN_TO_OTHERS: [&str; 9] = [
 /// Who does not accept a certificate as a server's, whoever issued it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerCertificateFault {
-    /// No client accepts it; the reason.
-    Everybody(String),
+    /// No client accepts it, because of a critical extension; the reason.
+    Critical(String),
+    /// No client accepts it, because it is for something else; the reason.
+    Purpose(String),
     /// Clients built on OpenSSL (curl and others) do not; the reason. Go's, such as docker and notary, may.
     OpenSsl(String),
 }
@@ -61,13 +63,13 @@ pub fn server_certificate_fault(certificate: &X509Ref) -> Option<ServerCertifica
         .filter(|oid| !KNOWN_TO_OTHERS.contains(&oid.as_str()))
         .collect();
     if !unknown.is_empty() {
-        return Some(ServerCertificateFault::Everybody(format!(
+        return Some(ServerCertificateFault::Critical(format!(
             "it has a critical extension that no client knows ({})",
             unknown.join(", ")
         )));
     }
     if names_other_purposes(certificate) {
-        return Some(ServerCertificateFault::Everybody(
+        return Some(ServerCertificateFault::Purpose(
             "its extended key usage (extendedKeyUsage) does not include serverAuth".into(),
         ));
     }

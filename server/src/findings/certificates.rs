@@ -241,14 +241,18 @@ pub fn towards_the_signer(trust_service: &TrustService, now: DateTime<Utc>) -> V
 /// who do not look at dates; nor is one whose time has not come.
 fn usable(leaf: &X509, path: &Path, now: DateTime<Utc>) -> Vec<Finding> {
     let file = format!("the server's certificate {}", path.display());
+    let useless = |reason: &str| Finding::refusal(format!("{file} cannot be used by any client: {reason}"));
     let mut findings = Vec::new();
     match server_certificate_fault(leaf) {
-        Some(ServerCertificateFault::Everybody(reason)) => findings.push(
-            Finding::refusal(format!("{file} cannot be used by any client: {reason}"))
+        Some(ServerCertificateFault::Purpose(reason)) => findings.push(
+            useless(&reason)
                 .fixed_by("issue one for a TLS server (extendedKeyUsage serverAuth)")
-                .shown_as(
-                    "x509: certificate specifies an incompatible key usage, or: unhandled critical extension",
-                ),
+                .shown_as("x509: certificate specifies an incompatible key usage"),
+        ),
+        Some(ServerCertificateFault::Critical(reason)) => findings.push(
+            useless(&reason)
+                .fixed_by("issue one without it, or with it not critical")
+                .shown_as("x509: unhandled critical extension"),
         ),
         Some(ServerCertificateFault::OpenSsl(reason)) => findings.push(Finding::note(
             format!("{file} is refused by clients built on OpenSSL, such as curl: {reason}"),

@@ -86,7 +86,7 @@ impl Finding {
     /// What is so and what to do, in one line.
     pub fn sentence(&self) -> String {
         match &self.fix {
-            Some(fix) => format!("{}: {fix}", self.what),
+            Some(fix) => format!("{}; {fix}", self.what),
             None => self.what.clone(),
         }
     }

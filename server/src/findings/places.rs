@@ -4,6 +4,7 @@ use std::{
     fs::{self, OpenOptions},
     io,
     net::{SocketAddr, TcpListener},
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
 
@@ -168,6 +169,8 @@ fn can_append(path: &Path) -> io::Result<()> {
             Ok(found) if found.is_file() || found.is_dir() => {
                 return OpenOptions::new().append(true).open(&path).map(drop);
             }
+            // What opening one says.
+            Ok(found) if found.file_type().is_socket() => return Err(rustix::io::Errno::NXIO.into()),
             // Opening a pipe would wait for its reader.
             Ok(_) => return may(&path, Access::WRITE_OK),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
@@ -223,6 +226,8 @@ mod tests {
         assert!(can_append(&at("link")).is_ok());
         std::os::unix::fs::symlink("none/new", at("lost")).unwrap();
         assert!(can_append(&at("lost")).is_err());
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        assert!(can_append(&at("socket")).is_err() && can_append(Path::new("/dev/null")).is_ok());
         std::os::unix::fs::symlink("ring", at("ring")).unwrap();
         assert!(can_append(&at("ring")).is_err());
         assert_eq!(fs::read(at("file")).unwrap(), b"x");

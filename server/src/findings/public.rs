@@ -1,10 +1,12 @@
 //! What clients are told about the server, compared with what it is.
 
+use std::net::SocketAddr;
+
 use platform::tls::read_certificates;
 use reqwest::Url;
 
 use super::{Finding, Level, certificates};
-use crate::config::{Config, Realm, TokenSettings};
+use crate::config::{Config, Listener, Realm, TokenSettings};
 
 /// The hosts and URLs that clients use.
 pub(super) fn of_hosts(config: &Config) -> Vec<Finding> {
@@ -15,16 +17,26 @@ pub(super) fn of_hosts(config: &Config) -> Vec<Finding> {
 }
 
 /// Whether no listener's certificate has the host of `server.external_url`. Where a proxy may have a certificate of its
-/// own (in front of a listener without TLS, or one that hands certificates on), nobody can tell.
+/// own (in front of a listener without TLS, or one that hands certificates on), that is known only if the URL names the
+/// port of a listener with TLS.
 fn name(config: &Config) -> Option<Finding> {
     let url = Url::parse(config.public.external_url.as_deref()?).ok()?;
     let host = url.host_str()?.trim_matches(['[', ']']);
+    let shows_its_own =
+        |listener: &&Listener| listener.tls.is_some() && !listener.proxy_trust.takes_certificates();
+    let behind_a_proxy = config.listeners.iter().any(|listener| !shows_its_own(&listener));
+    let named = |listener: &&Listener| {
+        let ports = listener.addresses.iter().map(SocketAddr::port);
+        ports
+            .into_iter()
+            .any(|port| url.port_or_known_default() == Some(port))
+    };
     let mut worst = None;
-    for listener in &config.listeners {
-        let tls = listener.tls.as_ref()?;
-        if listener.proxy_trust.takes_certificates() {
-            return None;
+    for listener in config.listeners.iter().filter(shows_its_own) {
+        if behind_a_proxy && !named(&listener) {
+            continue;
         }
+        let tls = listener.tls.as_ref()?;
         let chain = read_certificates("the certificate", &tls.certificate).ok()?;
         let finding = certificates::names(chain.first()?, host);
         if finding.level == Level::Fine {

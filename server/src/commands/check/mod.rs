@@ -65,8 +65,8 @@ pub fn run(options: &Options) -> Result<bool, CheckError> {
         report.note("without a configuration that is right nothing else can be checked");
         return Ok(report.end(report::repositories(0)));
     };
-    let refused = judged.findings.iter().any(|found| found.refuses_start);
-    if !refused {
+    let broken = judged.findings.iter().any(|found| found.level == Level::Broken);
+    if !broken {
         report.fine("the configuration and the files that it names");
     }
     let runtime = tokio::runtime::Builder::new_current_thread()

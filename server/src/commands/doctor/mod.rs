@@ -20,6 +20,9 @@ pub struct Options {
     /// The server's configuration file.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Take no unknown key in the configuration.
+    #[arg(long, requires = "config")]
+    strict: bool,
     /// The trust server, as clients write it [default: server.external_url of the configuration]
     #[arg(long)]
     url: Option<String>,
@@ -47,7 +50,7 @@ pub fn run(options: &Options) -> bool {
     let mut url = options.url.clone();
     let mut authorities: Vec<X509> = Vec::new();
     if let Some(path) = &options.config {
-        let seen = server::examine(path, url.as_deref(), now, &mut findings);
+        let seen = server::examine(path, options.strict, url.as_deref(), now, &mut findings);
         url = url.or(seen.url);
         authorities = seen.authorities;
     }

@@ -8,19 +8,15 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use openssl::x509::X509;
-use platform::{
-    args::ConfigFile,
-    database::{Location, Migrate},
-    tls::read_certificates,
-};
+use platform::{database::Location, tls::read_certificates};
 use reqwest::Url;
 
 use super::client::key_mode;
 use crate::{
-    config::{Config, ENVIRONMENT_PREFIX, TrustService},
+    config::{Config, TrustService},
     findings::{self, Finding, Level, certificates},
     state,
-    store::{MIGRATIONS, Store},
+    store::Store,
 };
 
 /// How long a connection to a port of this machine may take.
@@ -35,31 +31,30 @@ pub(super) struct ClientView {
 
 pub(super) fn examine(
     path: &Path,
+    strict: bool,
     url: Option<&str>,
     now: DateTime<Utc>,
     findings: &mut Vec<Finding>,
 ) -> ClientView {
-    let judged = findings::of_config(path, false, now);
-    let refused = judged.findings.iter().any(|found| found.refuses_start);
-    for mut found in judged.findings {
-        if found.refuses_start {
-            found.what = format!("the server would not start: {}", found.what);
-        }
-        if found.fix.is_none() && found.level != Level::Fine {
-            found.fix = Some(match judged.config {
-                None => "correct the configuration".to_owned(),
+    let judged = findings::of_config(path, strict, now);
+    let broken = judged.findings.iter().any(|found| found.level == Level::Broken);
+    for found in judged.findings {
+        let mut found = would_not_start(found);
+        if found.fix.is_none() && found.level == Level::Broken {
+            let fix = match judged.config {
+                None => "correct the configuration",
                 Some(_) => {
                     "correct what the message names: a key belongs to the first certificate of its file"
-                        .to_owned()
                 }
-            });
+            };
+            found = found.fixed_by(fix);
         }
         findings::add(findings, found);
     }
     let Some(config) = judged.config else {
         return ClientView::default();
     };
-    if !refused {
+    if !broken {
         findings.push(Finding::fine("the configuration, its keys and certificates"));
     }
     let seen = ClientView {
@@ -81,7 +76,9 @@ pub(super) fn examine(
                     findings::add(findings, certificates::names(leaf, host.trim_matches(['[', ']'])));
                 }
                 findings.extend(certificates::chain(&chain, &seen.authorities));
-                findings.extend(certificates::expiries(&chain, now));
+                // What has run out has been told.
+                let soon = certificates::expiries(&chain, now).into_iter();
+                findings.extend(soon.filter(|found| found.level != Level::Broken));
             }
         } else if listener
             .addresses
@@ -98,8 +95,8 @@ pub(super) fn examine(
         }
         findings.extend(listener.addresses.iter().map(|address| port(*address)));
     }
-    let schema = database(path, &config, findings);
-    findings.push(schema);
+    let schema = database(&config, findings);
+    findings.extend(schema);
     findings.extend(signer(&config.trust_service));
     seen
 }
@@ -125,46 +122,46 @@ fn port(address: SocketAddr) -> Finding {
     }
 }
 
-fn database(path: &Path, config: &Config, findings: &mut Vec<Finding>) -> Finding {
+fn database(config: &Config, findings: &mut Vec<Finding>) -> Option<Finding> {
     if config.storage == Location::Memory {
-        return Finding::note(
+        return Some(Finding::note(
             "storage.backend is memory: everything is gone when the server ends",
             "use sqlite3, postgres or mysql",
-        );
+        ));
     }
-    // Looking first: asking for the migrations would make a database that is not there.
-    let lines = Store::open_read_only(&config.storage)
-        .map_err(|cause| cause.to_string())
-        .and_then(|store| {
-            for found in findings::database::of_open(&store, config) {
-                findings::add(findings, found);
-            }
-            Migrate::Status(ConfigFile {
-                config: path.to_path_buf(),
-            })
-            .run(ENVIRONMENT_PREFIX, &MIGRATIONS)
-            .map_err(|cause| cause.to_string())
-        });
-    match lines {
-        Ok(lines) => {
-            let missing: Vec<&str> = lines
-                .iter()
-                .filter_map(|line| line.strip_prefix("missing "))
-                .collect();
-            if missing.is_empty() {
-                return Finding::fine("the database answers, and its schema is up to date");
-            }
-            Finding::note(
-                format!("the database lacks the migrations {}", missing.join(", ")),
-                "start the server, or run countersign-server migrate up --config FILE",
-            )
+    let mut refused = false;
+    let looked_at = Store::open_read_only(&config.storage).and_then(|store| {
+        for found in findings::database::of_open(&store, config) {
+            refused |= found.refuses_start;
+            findings::add(findings, would_not_start(found));
         }
+        store.missing_migrations()
+    });
+    // Why it refuses a start has been told.
+    if refused {
+        return None;
+    }
+    Some(match looked_at {
+        Ok(missing) if missing.is_empty() => {
+            Finding::fine("the database answers, and its schema is up to date")
+        }
+        Ok(missing) => Finding::note(
+            format!("the database lacks the migrations {}", missing.join(", ")),
+            "start the server, or run countersign-server migrate up --config FILE",
+        ),
         Err(cause) => Finding::broken(
             format!("the database cannot be used: {cause}"),
             "start it, or correct storage.db_url; a new one is made at the server's first start",
         )
         .shown_as("unable to reach trust server at this time: 503."),
+    })
+}
+
+fn would_not_start(mut found: Finding) -> Finding {
+    if found.refuses_start {
+        found.what = format!("the server would not start: {}", found.what);
     }
+    found
 }
 
 fn signer(trust_service: &TrustService) -> Option<Finding> {

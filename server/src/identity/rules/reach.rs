@@ -23,10 +23,18 @@ const OF_SUBJECTS: [Field; 6] = [
 ];
 
 impl IdentityRules {
-    /// Rules that no certificate reaches, since an earlier one decides about all of theirs; a sentence each.
+    /// Rules that decide about no certificate: they ask for what no field is like, or an earlier one decides about all
+    /// of theirs; a sentence each.
     pub fn unreachable(&self) -> Vec<String> {
         let mut found = Vec::new();
         for (place, rule) in self.rules.iter().enumerate() {
+            found.extend(rule.patterns.iter().filter_map(|pattern| {
+                let form = never(pattern)?;
+                let (name, field, written) = (&rule.name, &pattern.field, pattern.written());
+                Some(format!(
+                    "identity rule {name}: no {field} is like {written}: {form}"
+                ))
+            }));
             let earlier = self
                 .rules
                 .iter()
@@ -112,6 +120,28 @@ impl Rule {
     }
 }
 
+/// How the values of a field are written, if a pattern that is plain text asks for something else.
+fn never(pattern: &FieldPattern) -> Option<&'static str> {
+    let written = pattern.written();
+    let plain = regex::escape(written) == written;
+    let hex = |digits: fn(u8) -> bool| written.bytes().all(digits);
+    let lower = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let upper = |byte: u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+    match pattern.field {
+        Field::KeyHash | Field::CertificateHash if plain && !(written.len() == 64 && hex(lower)) => {
+            Some("it is written as 64 hexadecimal digits in lower case, without colons")
+        }
+        Field::Serial if plain && !(written.len().is_multiple_of(2) && hex(upper)) => Some(
+            "it is written as pairs of hexadecimal digits in upper case, without colons and 0x, such as 0A1B",
+        ),
+        // OpenSSL's old form. Where there are alternatives, another may be right.
+        Field::Subject | Field::Issuer if written.starts_with('/') && !written.contains('|') => {
+            Some("it is written as RFC 4514 has it, such as CN=alice,O=example; whoami shows it")
+        }
+        _ => None,
+    }
+}
+
 /// Whether a text is made of these parts in their order; nothing stands for anything.
 fn fits(parts: &[Option<String>], text: &str) -> bool {
     match parts {
@@ -154,6 +184,34 @@ mod tests {
         assert_eq!(shadowed(json!([pinned, ci, any])), 0);
         // A certificate may have no subject.
         assert_eq!(shadowed(json!([any, empty])), 0);
+    }
+
+    #[test]
+    fn values_that_are_written_otherwise_are_told() {
+        let hash = "0123456789abcdef".repeat(4);
+        for (field, pattern, told) in [
+            ("spki_sha256", hash.as_str(), false),
+            ("spki_sha256", "[0-9a-f]+", false),
+            ("spki_sha256", &hash.to_uppercase(), true),
+            ("cert_sha256", "01:23:45", true),
+            ("serial", "0A1B", false),
+            ("serial", "0A.*", false),
+            ("serial", "A1B", true),
+            ("serial", "0a1b", true),
+            ("serial", "0x0A1B", true),
+            ("subject", "CN=a,O=b", false),
+            ("subject", "/CN=a|CN=a", false),
+            ("subject", "/O=b/CN=a", true),
+            ("issuer", "/CN=.*", true),
+            ("uri_san", "/x", false),
+        ] {
+            let list = json!([{"name": "r", "match": {field: pattern}, "principal": "x"}]);
+            assert_eq!(
+                rules(list).unreachable().len(),
+                usize::from(told),
+                "{field} {pattern}"
+            );
+        }
     }
 
     #[test]

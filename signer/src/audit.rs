@@ -1,12 +1,11 @@
-//! One log line for each decision: who asked for what, and what became of it. Never content, never
-//! key material.
+//! One log line for each decision: who asked for what, and whether it was granted. Never content, never key material.
 
 use tonic::Code;
 
-/// The longest text of a caller in a line, in characters; the database holds no longer ones.
+/// The longest text of a caller in a line, in characters: the limit of the database's columns.
 const TEXT_LIMIT: usize = 255;
 
-/// Who asked, as its connection and its verified certificate say; empty texts for what they do not say.
+/// The caller, as its connection and its verified certificate describe it. Fields that they do not give are empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Caller<'a> {
     /// IP address and port.
@@ -73,7 +72,7 @@ pub fn refused(caller: Caller<'_>, request: &Request<'_>, code: Code, reason: &s
     );
 }
 
-/// A caller may send megabytes where a name belongs.
+/// A caller may send megabytes in place of a name.
 fn shortened(text: &str) -> &str {
     let end = text
         .char_indices()

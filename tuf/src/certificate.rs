@@ -30,7 +30,7 @@ pub(crate) enum Dates {
     CheckedAt(DateTime<Utc>),
 }
 
-/// What matters of one certificate.
+/// The properties of a certificate that the rules look at.
 struct Certificate {
     der: Vec<u8>,
     common_name: Option<String>,
@@ -65,10 +65,10 @@ impl CertifiedKey {
     }
 }
 
-/// The key that a key of the root role stands for, if it is a certificate usable for this repository.
+/// The key of a root role's certificate, if the certificate is usable for this repository.
 ///
-/// The key is put together anew from the usable certificates, so its ID is that of the listed key only if the
-/// listed PEM is byte for byte what would be written.
+/// The key is written again from the usable certificates. Its ID equals that of the listed key only if the listed PEM
+/// has exactly the bytes that are written here.
 pub(crate) fn root_key(gun: &Gun, listed: &PublicKey, dates: Dates) -> Option<PublicKey> {
     let certificates = parse_pem(listed.public())?;
     let (leaf, intermediates) = certificates.split_first()?;
@@ -91,7 +91,7 @@ pub(crate) fn root_key(gun: &Gun, listed: &PublicKey, dates: Dates) -> Option<Pu
     Some(PublicKey::new(key_type, pem.into_bytes()))
 }
 
-/// When the certificate of a key of the root role ends, if it is usable for this repository but for its dates.
+/// When the certificate of a root role's key expires, if it is usable for this repository apart from its dates.
 pub(crate) fn root_key_end(gun: &Gun, listed: &PublicKey) -> Option<DateTime<Utc>> {
     root_key(gun, listed, Dates::Ignored)?;
     let leaf = parse_pem(listed.public())?.into_iter().next()?;
@@ -103,7 +103,7 @@ pub(crate) fn delegation_weakness(key: &PublicKey) -> Option<&'static str> {
     if !matches!(key.key_type(), KeyType::EcdsaX509 | KeyType::RsaX509) {
         return None;
     }
-    // What cannot be read cannot verify a signature either.
+    // A certificate that cannot be read cannot verify a signature either, so it needs no refusal here.
     Certificate::parse(first_certificate(key.public())?)?.weakness()
 }
 
@@ -145,7 +145,8 @@ impl Certificate {
         Some(Self { der, ..certificate })
     }
 
-    /// Whether the common name is the GUN, or a prefix of it followed by `*`. A star elsewhere is just a star.
+    /// Whether the common name is the GUN, or a prefix of it followed by `*`. A star elsewhere is an ordinary
+    /// character.
     fn covers(&self, gun: &Gun) -> bool {
         let name = self.common_name.as_deref().unwrap_or_default();
         name == gun.as_str() || name.ends_with('*') && gun.as_str().starts_with(name.trim_end_matches('*'))

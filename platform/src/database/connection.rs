@@ -54,9 +54,9 @@ impl DbConnection {
         }
     }
 
-    /// [`DbConnection::write_transaction`] while holding a name. Of several transactions for one name, including
-    /// those of other servers on this database, one runs and the others wait. Needed where there is no row to lock yet. SQLite
-    /// has one writer at a time anyway.
+    /// [`DbConnection::write_transaction`] while holding a name. Of several transactions for one name, including those
+    /// of other servers on this database, one runs and the others wait. Needed where there is no row to lock yet.
+    /// SQLite has one writer at a time anyway.
     ///
     /// # Errors
     /// As [`DbConnection::write_transaction`]; a name that does not become free in time is a conflict.

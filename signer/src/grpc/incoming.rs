@@ -31,8 +31,8 @@ pub(super) struct Connection {
     _slot: OwnedSemaphorePermit,
 }
 
-/// Accepts connections until the stream is dropped. Handshakes run beside each other, so a slow
-/// client holds up nobody.
+/// Accepts connections until the stream is dropped. Handshakes run concurrently, so a slow client does not delay
+/// others.
 pub(super) fn incoming(
     listener: TcpListener,
     generations: Generations,

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection.
+//! The caller at the other end of a connection.
 
 use std::{
     net::SocketAddr,
@@ -23,7 +23,7 @@ pub struct Peer {
 #[derive(Debug)]
 struct Identity {
     certificate: ClientCertificate,
-    /// The newest generation that has judged it, and why it does not trust it.
+    /// The newest generation that has judged it, and the outcome.
     judged: Mutex<(u64, Result<(), String>)>,
     subject: String,
     serial: String,
@@ -102,7 +102,7 @@ impl Peer {
         judged.1.clone()
     }
 
-    /// Whether there is a certificate whose time is over.
+    /// Whether there is a certificate that has expired.
     pub(super) fn expired(&self, now: DateTime<Utc>) -> bool {
         self.identity
             .as_ref()

@@ -52,7 +52,7 @@ impl Crl {
         let (rest, parsed) = CertificateRevocationList::from_der(der)
             .map_err(|cause| format!("it cannot be read: {cause}"))?;
         if !rest.is_empty() {
-            return Err("something follows it that is no part of it".into());
+            return Err("there is data after its end".into());
         }
         check_entries(&parsed)?;
         let mut seen = BTreeSet::new();

@@ -151,7 +151,7 @@ impl Generation {
     }
 
     /// For each kind of certificate and list in use: when the first of them expires.
-    pub fn ends(&self) -> Vec<(&'static str, DateTime<Utc>)> {
+    pub fn expiries(&self) -> Vec<(&'static str, DateTime<Utc>)> {
         let end = |certificate: &X509| {
             ClientCertificate::new(certificate.clone()).map(|described| described.not_after())
         };

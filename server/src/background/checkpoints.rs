@@ -32,8 +32,8 @@ pub async fn run(state: web::Data<State>) {
     if !state.audit.any() || !state.config.audit.table {
         return;
     }
-    let mut told: Vec<Place> = Vec::new();
-    let mut told_row = None;
+    let mut written: Vec<Place> = Vec::new();
+    let mut written_row = None;
     let mut looks = tokio::time::interval(INTERVAL);
     loop {
         looks.tick().await;
@@ -46,8 +46,8 @@ pub async fn run(state: web::Data<State>) {
         // If the database does not answer, the health check reports it.
         let Ok((ends, last_row)) = looked else { continue };
         // Not written again when it went back: verification compares the table with the highest one written.
-        if last_row > told_row {
-            told_row = last_row;
+        if last_row > written_row {
+            written_row = last_row;
             state.audit.write(&Checkpoint {
                 ts: state.clock.now(),
                 kind: "checkpoint",
@@ -55,7 +55,7 @@ pub async fn run(state: web::Data<State>) {
                 last_row,
             });
         }
-        for end in ends.iter().filter(|end| !told.contains(end)) {
+        for end in ends.iter().filter(|end| !written.contains(end)) {
             state.audit.write(&Checkpoint {
                 ts: state.clock.now(),
                 kind: "checkpoint",
@@ -63,6 +63,6 @@ pub async fn run(state: web::Data<State>) {
                 last_row: None,
             });
         }
-        told = ends;
+        written = ends;
     }
 }

@@ -14,7 +14,7 @@ pub async fn run(state: web::Data<State>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     loop {
         ticks.tick().await;
-        for (kind, end) in state.generation.load().ends() {
+        for (kind, end) in state.generation.load().expiries() {
             metrics::certificate_end(kind, end);
         }
         let store = state.store.clone();

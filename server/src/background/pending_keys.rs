@@ -21,19 +21,19 @@ const REMEMBERED: TimeDelta = TimeDelta::minutes(15);
 
 /// Deletes unused keys, round after round, for as long as the server runs.
 pub async fn run(state: web::Data<State>) {
-    let kept = state.config.pending_keys.kept;
-    let mut rounds = tokio::time::interval((kept / 2).clamp(SHORTEST, INTERVAL));
+    let lifetime = state.config.pending_keys.lifetime;
+    let mut rounds = tokio::time::interval((lifetime / 2).clamp(SHORTEST, INTERVAL));
     loop {
         rounds.tick().await;
-        if let Err(reason) = sweep(&state, kept).await {
+        if let Err(reason) = sweep(&state, lifetime).await {
             tracing::warn!(%reason, "unused keys could not be deleted; the next round tries again");
         }
     }
 }
 
-async fn sweep(state: &State, kept: Duration) -> Result<(), ServiceError> {
+async fn sweep(state: &State, lifetime: Duration) -> Result<(), ServiceError> {
     let now = state.clock.now();
-    let made_before = now - TimeDelta::from_std(kept).unwrap_or(TimeDelta::MAX);
+    let made_before = now - TimeDelta::from_std(lifetime).unwrap_or(TimeDelta::MAX);
     let keys = state
         .with_store(move |store| store.overdue_keys(made_before, PAGE))
         .await?;

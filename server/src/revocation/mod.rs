@@ -231,7 +231,7 @@ impl Revocation {
         let denied =
             !self.deny.is_empty() && subjects(chain).is_ok_and(|subjects| self.deny.has_any(&subjects));
         let revoked = || {
-            self.pairs(chain, self.settings.crl.as_ref().map(|crl| crl.depth))
+            self.with_issuers(chain, self.settings.crl.as_ref().map(|crl| crl.depth))
                 .any(|(certificate, issuer)| {
                     matches!(
                         crls.check(certificate, issuer, now),
@@ -314,7 +314,7 @@ impl Revocation {
         let crls = self.crls.load();
         let mut next_update = None;
         let mut unknown = None;
-        for (certificate, issuer) in self.pairs(chain, Some(settings.depth)) {
+        for (certificate, issuer) in self.with_issuers(chain, Some(settings.depth)) {
             match crls.check(certificate, issuer, now) {
                 Ok(until) => {
                     next_update = Some(next_update.map_or(until, |known: DateTime<Utc>| known.min(until)))
@@ -343,7 +343,7 @@ impl Revocation {
         };
         let mut next_update = None;
         let mut unknown = None;
-        for (certificate, issuer) in self.pairs(chain, Some(responders.depth())) {
+        for (certificate, issuer) in self.with_issuers(chain, Some(responders.depth())) {
             match responders.ask(certificate, issuer, now).await {
                 Ok(until) => {
                     next_update = Some(next_update.map_or(until, |known: DateTime<Utc>| known.min(until)))
@@ -364,7 +364,7 @@ impl Revocation {
 
     /// The certificates to check, each with its issuer. The last certificate of a chain is trusted by configuration,
     /// so it is revoked by removing it there.
-    fn pairs<'a>(
+    fn with_issuers<'a>(
         &self,
         chain: &'a [X509],
         depth: Option<Depth>,

@@ -1,5 +1,5 @@
-//! The ends of the chains that no request adds to, and that of the whole table, told to the sinks: otherwise nobody
-//! could prove that the last rows are gone.
+//! Writes the ends of the chains that no request adds to, and of the whole table, to the sinks. Without them, the
+//! removal of the last rows could not be proved.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     state::State,
 };
 
-/// How often the ends are looked at.
+/// How often the task looks at the ends.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The end of a chain, or of the whole table.
@@ -22,18 +22,18 @@ struct Checkpoint<'a> {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     table: Option<&'a Place>,
-    /// The last row's place in the table, whose rows are never removed.
+    /// The ID of the table's last row; rows of the table are never removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_row: Option<i32>,
 }
 
-/// Writes the end of each chain when the server starts and whenever it has moved, for as long as the server runs.
+/// Writes the end of each chain at start-up and whenever it has moved, for as long as the server runs.
 pub async fn run(state: web::Data<State>) {
     if !state.audit.any() || !state.config.audit.table {
         return;
     }
-    let mut told: Vec<Place> = Vec::new();
-    let mut told_row = None;
+    let mut written: Vec<Place> = Vec::new();
+    let mut written_row = None;
     let mut looks = tokio::time::interval(INTERVAL);
     loop {
         looks.tick().await;
@@ -43,11 +43,11 @@ pub async fn run(state: web::Data<State>) {
                 Ok((ends, store.last_audit_row()?))
             })
             .await;
-        // Whoever watches the database's health says that it does not answer.
+        // If the database does not answer, the health check reports it.
         let Ok((ends, last_row)) = looked else { continue };
-        // Never told anew when it went back: the last one told is what the table is compared with.
-        if last_row > told_row {
-            told_row = last_row;
+        // Not written again when it went back: verification compares the table with the highest one written.
+        if last_row > written_row {
+            written_row = last_row;
             state.audit.write(&Checkpoint {
                 ts: state.clock.now(),
                 kind: "checkpoint",
@@ -55,7 +55,7 @@ pub async fn run(state: web::Data<State>) {
                 last_row,
             });
         }
-        for end in ends.iter().filter(|end| !told.contains(end)) {
+        for end in ends.iter().filter(|end| !written.contains(end)) {
             state.audit.write(&Checkpoint {
                 ts: state.clock.now(),
                 kind: "checkpoint",
@@ -63,6 +63,6 @@ pub async fn run(state: web::Data<State>) {
                 last_row: None,
             });
         }
-        told = ends;
+        written = ends;
     }
 }

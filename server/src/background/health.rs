@@ -1,4 +1,4 @@
-//! The checks behind the health route, and the figures that change with time alone.
+//! The checks behind the health route, and the upkeep of metrics.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub async fn run(state: web::Data<State>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     loop {
         ticks.tick().await;
-        for (kind, end) in state.generation.load().ends() {
+        for (kind, end) in state.generation.load().expiries() {
             metrics::certificate_end(kind, end);
         }
         let store = state.store.clone();
@@ -25,7 +25,7 @@ pub async fn run(state: web::Data<State>) {
         state.health.report("DB operational", database);
         let signer = state.keys.health().await.map_err(|cause| cause.to_string());
         state.health.report("Trust operational", signer);
-        // Summaries forget what is older than their window only when told to.
+        // Metric summaries drop values older than their window only when told to.
         state.metrics.run_upkeep();
     }
 }

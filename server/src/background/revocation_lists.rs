@@ -1,4 +1,4 @@
-//! Fetching the revocation lists of CAs when they are due.
+//! Fetches the revocation lists of CAs when they are due.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -11,12 +11,12 @@ use crate::{
     telemetry::metrics,
 };
 
-/// How often the task looks whether a list is due.
+/// How often the task checks whether a list is due.
 const LOOK: Duration = Duration::from_secs(1);
-/// A list that could not be fetched is tried again after this time.
+/// The time after which a failed fetch is tried again.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// One URL of the configuration.
+/// One configured URL, and when it is due.
 struct Due {
     source: ListSource,
     at: Instant,
@@ -49,7 +49,7 @@ pub async fn run(state: web::Data<State>) {
                 continue;
             }
             let outcome = revocation.fetch(&client, url, &mut list.source).await;
-            // A reload meanwhile may have read what was kept before.
+            // A reload may meanwhile have read what an earlier fetch stored.
             let current = Arc::clone(&state.generation.load().revocation);
             if outcome == Ok(FetchedList::New) && !Arc::ptr_eq(&current, &revocation) {
                 current.read_lists_again();
@@ -72,7 +72,7 @@ pub async fn run(state: web::Data<State>) {
                     );
                 }
             }
-            // Last, so that whoever sees it counted finds the rest.
+            // Counted last, so that a reader who sees the count sees its effects as well.
             metrics::crl_fetched(fetched);
         }
     }

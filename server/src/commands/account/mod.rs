@@ -80,12 +80,12 @@ pub fn run(command: &AccountCommand) -> Result<(), AccountError> {
         AccountCommand::Remove(named) => {
             let name = &named.name;
             let removed = open(&named.place.config)?.remove_account(name, &actor())?;
-            let told = if removed {
+            let outcome = if removed {
                 "removed, with its keys"
             } else {
                 "is not there: nothing to remove"
             };
-            platform::say!("account {name} {told}");
+            platform::say!("account {name} {outcome}");
             Ok(())
         }
         AccountCommand::Key { command } => run_key(command),
@@ -123,12 +123,12 @@ fn run_key(command: &KeyCommand) -> Result<(), AccountError> {
         KeyCommand::Remove { named, key } => {
             let store = open(&named.place.config)?;
             let removed = store.remove_account_key(&named.name, &key.to_lowercase(), &actor())?;
-            let told = if removed {
+            let outcome = if removed {
                 "removed from"
             } else {
                 "is not there: nothing to remove from"
             };
-            platform::say!("key {key} {told} account {}", named.name);
+            platform::say!("key {key} {outcome} account {}", named.name);
             Ok(())
         }
     }
@@ -182,12 +182,12 @@ fn check_length(what: &'static str, text: Option<&str>) -> Result<(), AccountErr
 }
 
 fn add(store: &Store, wanted: &Account) -> Result<(), AccountError> {
-    let (told, before) = match store.add_account(wanted, &actor())? {
+    let (outcome, before) = match store.add_account(wanted, &actor())? {
         AccountAdded::New => ("added".to_owned(), None),
         AccountAdded::Same(before) => ("is there already".to_owned(), Some(before)),
         AccountAdded::Changed(before) => (format!("changed from: {}", show::form(&before)), Some(before)),
     };
-    platform::say!("account {} {told}", wanted.name);
+    platform::say!("account {} {outcome}", wanted.name);
     platform::say!("  {}", show::form(wanted));
     if before.is_some_and(|before| before.disabled_at.is_some()) {
         platform::say!("  it stays disabled: \"account enable {}\"", wanted.name);
@@ -236,7 +236,7 @@ fn set_disabled(named: &Named, disabled: bool) -> Result<(), AccountError> {
 
 fn add_key(named: &Named, key: &AccountKey) -> Result<(), AccountError> {
     let store = open(&named.place.config)?;
-    let told = match store.add_account_key(&named.name, key, &actor())? {
+    let outcome = match store.add_account_key(&named.name, key, &actor())? {
         KeyAdded::New => "registered to",
         KeyAdded::Same => "is already registered to",
         KeyAdded::Changed => "has a new label or certificate at",
@@ -246,7 +246,7 @@ fn add_key(named: &Named, key: &AccountKey) -> Result<(), AccountError> {
             return Err(AccountError::OfOther { key, other });
         }
     };
-    platform::say!("key {told} account {}", named.name);
+    platform::say!("key {outcome} account {}", named.name);
     platform::say!("{}", show::key(key, "  "));
     let settings = crate::config::settings(&named.place.config)?;
     if !IdentityRules::read(&settings)?.needs_accounts() {

@@ -14,9 +14,9 @@ use super::SetUpError;
 
 /// Whose values stay when a configuration has one already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wins {
+pub(super) enum Prefer {
     New,
-    Present,
+    Existing,
 }
 
 /// What writes, or only says what it would write.
@@ -50,12 +50,12 @@ impl Installer {
                 .and_then(|()| fs::rename(&unfinished, path))
                 .map_err(|cause| failed(path, cause))?;
         }
-        self.told(path);
+        self.report_written(path);
         Ok(())
     }
 
     /// Adds to the JSON object in a file, and leaves its other keys alone.
-    pub(super) fn merge(&self, path: &Path, new: &Value, wins: Wins) -> Result<(), SetUpError> {
+    pub(super) fn merge(&self, path: &Path, new: &Value, prefer: Prefer) -> Result<(), SetUpError> {
         let present = match fs::read(path) {
             Ok(text) => Some(text),
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
@@ -72,16 +72,16 @@ impl Installer {
                     .and_then(|mut file| writeln!(file, "{new:#}"))
                     .map_err(|cause| failed(path, cause))?;
             }
-            self.told(path);
+            self.report_written(path);
             return Ok(());
         };
         let present: Value = serde_json::from_slice(&text).map_err(|cause| SetUpError::Json {
             path: path.to_path_buf(),
             cause,
         })?;
-        let result = match wins {
-            Wins::New => merged(present.clone(), new.clone()),
-            Wins::Present => merged(new.clone(), present.clone()),
+        let result = match prefer {
+            Prefer::New => merged(present.clone(), new.clone()),
+            Prefer::Existing => merged(new.clone(), present.clone()),
         };
         if result == present {
             platform::say!("same     {}", path.display());
@@ -92,7 +92,7 @@ impl Installer {
             // Into the file that is there: it may be a link, and its owner chose its mode.
             fs::write(path, format!("{result:#}\n")).map_err(|cause| failed(path, cause))?;
         }
-        self.told(path);
+        self.report_written(path);
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl Installer {
         Ok(())
     }
 
-    fn told(&self, path: &Path) {
+    fn report_written(&self, path: &Path) {
         if self.dry_run {
             platform::say!("would write {}", path.display());
         } else {

@@ -20,7 +20,7 @@ use crate::{
     clock::Clock,
     issuing::{IssuingError, check_registry, check_url},
 };
-use install::{Installer, Wins};
+use install::{Installer, Prefer};
 
 /// Why nothing, or not everything, was written.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub enum SetUpError {
     #[error(transparent)]
     Name(#[from] IssuingError),
     /// The CA's file holds no certificate.
-    #[error("{} is no certificate in PEM: the server's CA is at its URL with /ca", .0.display())]
+    #[error("{} is not a certificate in PEM: the server's CA is at its URL with /ca", .0.display())]
     Ca(PathBuf),
     /// The server's certificate is not the CA's, or not for the URL.
     #[error("{ca} does not make {url} trusted: {reason}; docker and notary would say \"x509: ...\" and give up", ca = ca.display())]
@@ -160,7 +160,7 @@ pub fn run(options: &Options) -> Result<(), SetUpError> {
         "tls_client_cert": tls.join("client.cert"),
         "tls_client_key": tls.join("client.key"),
     }});
-    installer.merge(&home.join(".notary/config.json"), &notary, Wins::New)?;
+    installer.merge(&home.join(".notary/config.json"), &notary, Prefer::New)?;
     match (&options.registry, &daemon) {
         (Some(registry), Some(daemon)) => {
             set_up_daemon(&installer, daemon, &tls, &ca_pem, &pair)?;
@@ -254,7 +254,7 @@ fn set_up_signer(
     };
     let login = STANDARD.encode(format!("{user}:unused"));
     let config = json!({"auths": {registry: {"auth": login}}});
-    installer.merge(&home.join(".docker/config.json"), &config, Wins::Present)
+    installer.merge(&home.join(".docker/config.json"), &config, Prefer::Existing)
 }
 
 fn failed(path: &Path, cause: std::io::Error) -> SetUpError {

@@ -123,7 +123,7 @@ pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
         }
         DenyCommand::Remove { config, who } => {
             let Named { subject, older, .. } = who.named()?;
-            if open(config)?.admit(&subject, &older, &actor(), Clock::System.now())? {
+            if open(config)?.remove_denial(&subject, &older, &actor(), Clock::System.now())? {
                 platform::say!("{subject} is no longer refused by this list");
             } else {
                 platform::say!("{subject} is not on the list; nothing to do");

@@ -9,7 +9,7 @@ use tuf::{Document, Gun};
 use super::MoveError;
 use crate::{
     config::{Config, TrustService},
-    publish::SERVED,
+    publish::SERVER_SIGNED_ROLES,
     state,
     store::ImportError,
 };
@@ -41,7 +41,7 @@ impl KeyCheck {
     /// Judges the newest root of what is imported.
     pub(super) fn judge(&self, gun: &Gun, root: &Document) -> Result<(), ImportError> {
         let Some(keys) = &self.keys else { return Ok(()) };
-        for role in SERVED {
+        for role in SERVER_SIGNED_ROLES {
             // The audit has read it.
             for key in tuf::role_keys(&root.bytes, &role).unwrap_or_default() {
                 let held = self.runtime.block_on(keys.key_info(key.id()));

@@ -150,7 +150,7 @@ fn a_database_that_is_not_there_is_not_made() {
     server.stop_server(Stop::Politely);
     server.remove_database(Whose::Server);
     let reason = match server.engine() {
-        Engine::Sqlite => "cannot be used: No such file",
+        Engine::Sqlite => "there is no database at",
         Engine::Postgres => "does not exist",
         Engine::Mysql => "Unknown database",
     };

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use platform::database::Location;
+use platform::{database::Location, reason::of_io};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::Finding;
@@ -25,8 +25,9 @@ pub(super) fn of_sinks(sinks: &[Sink]) -> Vec<Finding> {
         Sink::Stdout => None,
         Sink::File(path) => can_append(path).err().map(|cause| {
             Finding::refusal(format!(
-                "audit.sinks: cannot write to {}: {cause}",
-                path.display()
+                "audit.sinks: cannot write to {}: {}",
+                path.display(),
+                of_io(&cause)
             ))
             .fixed_by("make its directory, and let the server's user write there")
         }),
@@ -34,8 +35,9 @@ pub(super) fn of_sinks(sinks: &[Sink]) -> Vec<Finding> {
         Sink::Syslog(path) => fs::metadata(path).err().map(|cause| {
             Finding::note(
                 format!(
-                    "audit.sinks: no syslog daemon listens on {}: {cause}; records are lost until one does",
-                    path.display()
+                    "audit.sinks: no syslog daemon listens on {}: {}; records are lost until one does",
+                    path.display(),
+                    of_io(&cause)
                 ),
                 "start it, or name its socket (syslog:SOCKET)",
             )
@@ -51,8 +53,9 @@ pub(super) fn of_database(location: &Location) -> Vec<Finding> {
     };
     let refused = |place: &Path, cause: &io::Error| {
         Finding::refusal(format!(
-            "storage.db_url: cannot write to {}: {cause}",
-            place.display()
+            "storage.db_url: cannot write to {}: {}",
+            place.display(),
+            of_io(cause)
         ))
         .fixed_by(
             "make the directory, and let the server's user write to it and to the files of the database",
@@ -88,8 +91,9 @@ pub(super) fn of_lists(revocation: &RevocationSettings) -> Vec<Finding> {
     let told = cause.map(|(kept, cause)| {
         Finding::note(
             format!(
-                "revocation.crl.directory_for_fetched: cannot write to {}: {cause}; lists that are fetched are not used",
-                kept.display()
+                "revocation.crl.directory_for_fetched: cannot write to {}: {}; lists that are fetched are not used",
+                kept.display(),
+                of_io(&cause)
             ),
             "let the server's user write to it",
         )
@@ -114,10 +118,14 @@ pub(super) fn of_listeners(listeners: &[Listener]) -> Vec<Finding> {
                 );
             } else if let Err(cause) = can_bind(*address) {
                 findings.push(
-                    Finding::refusal(format!("{}: cannot listen on {address}: {cause}", listener.key))
-                        .fixed_by(
-                            "choose an address of this machine, and a port that the server's user may take",
-                        ),
+                    Finding::refusal(format!(
+                        "{}: cannot listen on {address}: {}",
+                        listener.key,
+                        of_io(&cause)
+                    ))
+                    .fixed_by(
+                        "choose an address of this machine, and a port that the server's user may take",
+                    ),
                 );
             }
             seen.push((*address, listener.key.as_str()));

@@ -82,6 +82,15 @@ pub fn run(options: &Options) -> Result<bool, CheckError> {
         report.note("storage.backend is memory: there is nothing to check");
         return Ok(report.end(report::repositories(0)));
     }
+    if let Location::Sqlite(path) = &config.storage
+        && !path.exists()
+    {
+        let path = path.display();
+        report.broken(format_args!(
+            "there is no database at {path}: correct storage.db_url, or start the server, which makes a new one"
+        ));
+        return Ok(report.end(report::repositories(0)));
+    }
     let store = open(&config, &mut report)?;
     let named = named(&options.guns, &store, &mut report)?;
     let total = match &named {

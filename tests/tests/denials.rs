@@ -256,7 +256,7 @@ fn whether_a_certificate_without_a_positive_serial_number_was_revoked_cannot_be_
     }
     deny(&server, &["add", "--serial", "0g", "--issuer", "CN=Test CA"])
         .fails()
-        .says("a number above zero in hex");
+        .says("a positive number in hex");
     // A CA that is configured is trusted as it is.
     let odd = Wanted {
         serial: BigNum::from_u32(0).unwrap(),

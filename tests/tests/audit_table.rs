@@ -330,7 +330,7 @@ fn on_every_engine_whatever_is_done_to_the_table_is_found() {
             .ok();
         audit(&server, &against)
             .fails()
-            .says("reg/app, record 1): is another than was written");
+            .says("reg/app, record 1): differs from what was written");
     }
 }
 

@@ -317,10 +317,10 @@ fn revoke(
 ) -> Result<Vec<String>, IssuingError> {
     let now = Utc::now();
     let digits = serial.map(|serial| serial.replace(':', "").trim_start_matches('0').to_uppercase());
-    let nobody = match (name, &digits) {
+    let none_found = match (name, &digits) {
         (Some(name), _) => format!("this CA issued no certificate to \"{name}\" that is still valid"),
         (None, Some(digits)) => format!("this CA issued no certificate with the serial number {digits}"),
-        (None, None) => return Err(IssuingError::Nobody),
+        (None, None) => return Err(IssuingError::NoSelection),
     };
     let is_meant = |record: &Record| match name {
         Some(name) => record.name == name && record.not_after > now,
@@ -340,7 +340,7 @@ fn revoke(
         platform::say!("revoked {} of {}", record.serial, record.name);
     }
     if serials.is_empty() {
-        return Err(IssuingError::NotIssued(nobody));
+        return Err(IssuingError::NotIssued(none_found));
     }
     Ok(serials)
 }

@@ -83,8 +83,8 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
     describe(&facts);
     let revocation = settings.as_ref().map(revocation).transpose()?;
     // Checked as the server does, so that both give the same answer.
-    let mut withdrawn = verified
-        .then(|| is_withdrawn(revocation.as_ref(), &whole).err())
+    let mut refused_as_revoked = verified
+        .then(|| check_revocation_files(revocation.as_ref(), &whole).err())
         .flatten();
     let rules = match &settings {
         Some(settings) => IdentityRules::read(settings)?,
@@ -95,13 +95,13 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
         _ => None,
     };
     let identified = rules.identify(&facts, registered.as_ref());
-    if let (Ok(found), Some(revocation), None) = (&identified, &revocation, &withdrawn) {
-        withdrawn = revocation.check_principal(found.principal.as_str()).err();
+    if let (Ok(found), Some(revocation), None) = (&identified, &revocation, &refused_as_revoked) {
+        refused_as_revoked = revocation.check_principal(found.principal.as_str()).err();
     }
-    if let Some(reason) = &withdrawn {
+    if let Some(reason) = &refused_as_revoked {
         platform::say!("revocation: {reason} ({}); {}", reason.code(), reason.hint());
     }
-    let trusted = verified && withdrawn.is_none();
+    let trusted = verified && refused_as_revoked.is_none();
     match &identified {
         Ok(found) if trusted => {
             platform::say!("principal: {}", found.principal);
@@ -109,10 +109,10 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
             platform::say!("rule: {}", found.rule);
         }
         Ok(_) if !verified => platform::say!("not identified: no client CA verifies the certificate"),
-        Ok(_) if matches!(withdrawn, Some(RevocationError::Revoked { .. })) => {
+        Ok(_) if matches!(refused_as_revoked, Some(RevocationError::Revoked { .. })) => {
             platform::say!("not identified: the certificate or its holder is refused");
         }
-        Ok(_) => platform::say!("not identified: whether the certificate was revoked cannot be told"),
+        Ok(_) => platform::say!("not identified: whether the certificate was revoked cannot be determined"),
         Err(refused) => platform::say!(
             "not identified: {refused} ({}); {}",
             refused.reason.code(),
@@ -174,7 +174,7 @@ fn revocation(settings: &Settings) -> Result<Revocation, WhoamiError> {
 
 /// Prints what the lists in files say about a verified chain. A missing or expired list is only reported: whether it
 /// is tolerated depends on the request.
-fn is_withdrawn(revocation: Option<&Revocation>, chain: &[X509]) -> Result<(), RevocationError> {
+fn check_revocation_files(revocation: Option<&Revocation>, chain: &[X509]) -> Result<(), RevocationError> {
     let denied_as = subjects(chain)?;
     let Some(revocation) = revocation else {
         return Ok(());

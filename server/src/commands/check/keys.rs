@@ -139,14 +139,16 @@ impl ServerKeys {
         for (role, id) in &held.others {
             report.broken(format_args!(
                 "{gun}: its root names a {role} key that was made for another repository or another role ({id}). It \
-                 still works, but can prevent the other's owner from publishing; its owner has to run \"notary key rotate {gun} {role} -r\""
+                 still works, but can prevent the other's owner from publishing; its owner has to run \
+                 \"notary key rotate {gun} {role} -r\""
             ));
         }
         for id in &held.unsaid {
             match self.named.get(id) {
                 Some(other) => report.broken(format_args!(
-                    "{gun}: its root names a key of the signer that {other} names too ({id}), so that either owner \
-                     can prevent the other from publishing; the one whose key it is not has to run \"notary key rotate\""
+                    "{gun}: its root names a key of the signer that {other} names too ({id}), so that either owner can \
+                     prevent the other from publishing; the one whose key it is not has to run \
+                     \"notary key rotate\""
                 )),
                 None => drop(self.named.insert(id.clone(), gun.clone())),
             }

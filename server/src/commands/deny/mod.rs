@@ -39,7 +39,7 @@ pub enum DenyCommandError {
     #[error(
         "say whom: --principal NAME, --cert FILE (with --key for every certificate of its key), --spki-sha256 HEX, or --serial HEX with --issuer NAME"
     )]
-    Nobody,
+    NoSubject,
     /// No certificate could match such an entry.
     #[error("{0}; deny its key instead: --cert FILE with --key, or --spki-sha256 HEX")]
     CannotBeTold(RevocationError),
@@ -224,7 +224,7 @@ impl Who {
                     ..alone(subject(normal_issuer(issuer)))
                 })
             }
-            _ => Err(DenyCommandError::Nobody),
+            _ => Err(DenyCommandError::NoSubject),
         }
     }
 

@@ -71,7 +71,7 @@ fn everything_broken_in_a_repository_is_told() {
         .says(&format!(
             "broken: {GUN}: targets: the snapshot names a document that is not stored"
         ))
-        .says("come back from a backup")
+        .says("from a backup")
         .says("3 broken");
 }
 

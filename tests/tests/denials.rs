@@ -221,7 +221,7 @@ fn denials_and_accounts_that_older_versions_stored_still_hold_and_can_be_ended()
 #[test]
 fn whether_a_certificate_without_a_positive_serial_number_was_revoked_cannot_be_told() {
     let (root, server) = start(|builder| builder);
-    const SENTENCE: &str = "whether it was revoked cannot be told: its serial number is negative or zero (RFC 5280 section 4.1.2.2)";
+    const SENTENCE: &str = "whether it was revoked cannot be determined: its serial number is negative or zero (RFC 5280 section 4.1.2.2)";
     for (name, number) in [
         ("zero", "0"),
         ("negative", "-5"),
@@ -256,7 +256,7 @@ fn whether_a_certificate_without_a_positive_serial_number_was_revoked_cannot_be_
     }
     deny(&server, &["add", "--serial", "0g", "--issuer", "CN=Test CA"])
         .fails()
-        .says("a number above zero in hex");
+        .says("a positive number in hex");
     // A CA that is configured is trusted as it is.
     let odd = Wanted {
         serial: BigNum::from_u32(0).unwrap(),

@@ -423,7 +423,7 @@ fn a_server_of_an_unknown_ca_or_none_at_all_is_refused_in_words() {
         .says("neither https nor http");
     mirror(&to, &from, &["no/such"])
         .fails()
-        .says("the other server has nothing of it")
+        .says("the other server does not have this repository")
         .does_not_say("key rotate");
     assert_eq!(to.documents(), Vec::<String>::new());
 }

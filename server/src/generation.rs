@@ -13,8 +13,9 @@ use platform::{
 };
 
 use crate::{
-    access::{Access, Openness},
-    config::{Config, Listener, Vouching},
+    access::{Access, Openness, policy::Policy},
+    clock::Clock,
+    config::{Config, Listener, ProxyTrust},
     identity::{
         password::{PasswordSetUpError, Passwords},
         rules::IdentityRules,
@@ -26,7 +27,7 @@ use crate::{
 /// One set of certificates, client CAs, identity rules and policy. Never changed, only replaced.
 pub struct Generation {
     number: u64,
-    ears: Vec<Ear>,
+    listeners: Vec<LoadedListener>,
     /// Whose certificate is whose.
     pub identity: IdentityRules,
     /// Which certificates were withdrawn.
@@ -42,14 +43,14 @@ pub struct Generation {
 }
 
 /// What connections to one listener are accepted with.
-pub struct Ear {
+pub struct LoadedListener {
     name: String,
     host_names: Vec<String>,
     acceptor: Option<SslAcceptor>,
     trust: Option<Arc<ClientTrust>>,
     asks: bool,
     takes_passwords: bool,
-    vouching: Vouching,
+    proxy_trust: ProxyTrust,
 }
 
 /// Why no generation can be made of a configuration.
@@ -80,7 +81,7 @@ impl Generation {
     ///
     /// # Errors
     /// When one of them cannot be used.
-    pub fn load(config: &Config, number: u64) -> Result<Self, GenerationError> {
+    pub fn load(config: &Config, clock: Clock, number: u64) -> Result<Self, GenerationError> {
         let trusts: Vec<Option<Arc<ClientTrust>>> = config
             .listeners
             .iter()
@@ -91,10 +92,10 @@ impl Generation {
             .iter()
             .flatten()
             .flat_map(|trust| trust.certificates().cloned());
-        let revocation = Arc::new(Revocation::load(&config.revocation, issuers.collect())?);
+        let revocation = Arc::new(Revocation::load(&config.revocation, issuers.collect(), clock)?);
         let clients: Vec<&ClientTrust> = trusts.iter().flatten().map(Arc::as_ref).collect();
         let server_ca = ServerCa::load(config, &clients)?;
-        let ears: Vec<Ear> = config
+        let listeners: Vec<LoadedListener> = config
             .listeners
             .iter()
             .zip(trusts)
@@ -103,20 +104,22 @@ impl Generation {
                     .password
                     .as_ref()
                     .is_some_and(|passwords| passwords.taken_at(listener));
-                Ear::new(listener, trust, &revocation, takes_passwords)
+                LoadedListener::new(listener, trust, &revocation, takes_passwords)
             })
             .collect::<Result<_, TlsError>>()?;
         let passwords = config.password.as_ref().map(Passwords::load).transpose()?;
-        check_pins(config)?;
+        let identity = IdentityRules::new(config.identity.clone())?;
+        check_pins(config, &identity)?;
+        let policy = config.policy.clone().map(Policy::new).transpose()?;
         Ok(Self {
             number,
-            identity: config.identity.clone(),
+            identity,
             revocation,
             server_ca,
             passwords: passwords.map(Arc::new),
-            access: Access::new(config.policy.clone(), openness(config, &ears)),
+            access: Access::new(policy, openness(config, &listeners)),
             remarks: config.warnings.clone(),
-            ears,
+            listeners,
         })
     }
 
@@ -126,17 +129,17 @@ impl Generation {
     }
 
     /// What the listener at `position` accepts with.
-    pub fn ear(&self, position: usize) -> Option<&Ear> {
-        self.ears.get(position)
+    pub fn listener(&self, position: usize) -> Option<&LoadedListener> {
+        self.listeners.get(position)
     }
 
     /// Every certificate that may issue client certificates, each once.
     pub fn client_cas(&self) -> impl Iterator<Item = &X509> {
         let mut known: Vec<&X509> = Vec::new();
         for certificate in self
-            .ears
+            .listeners
             .iter()
-            .filter_map(Ear::trust)
+            .filter_map(LoadedListener::trust)
             .flat_map(ClientTrust::certificates)
         {
             if !known.contains(&certificate) {
@@ -146,7 +149,7 @@ impl Generation {
         known.into_iter()
     }
 
-    /// When the first of each sort of what it rests on ends.
+    /// When the first of each kind of what it rests on ends.
     pub fn ends(&self) -> Vec<(&'static str, DateTime<Utc>)> {
         let end = |certificate: &X509| {
             ClientCertificate::new(certificate.clone()).map(|described| described.not_after())
@@ -156,16 +159,16 @@ impl Generation {
         let lists = self.revocation.nearest_next_update();
         [("server", server), ("client_ca", clients), ("crl", lists)]
             .into_iter()
-            .filter_map(|(sort, end)| Some((sort, end?)))
+            .filter_map(|(kind, end)| Some((kind, end?)))
             .collect()
     }
 
     /// What an operator should know, in sentences.
     pub fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
         let mut warnings: Vec<String> = self
-            .ears
+            .listeners
             .iter()
-            .filter_map(Ear::trust)
+            .filter_map(LoadedListener::trust)
             .flat_map(|trust| trust.warnings(now))
             .collect();
         warnings.extend(self.revocation.warnings(now));
@@ -177,16 +180,16 @@ impl Generation {
     }
 }
 
-fn openness(config: &Config, ears: &[Ear]) -> Openness {
-    let asks = |ear: &Ear| ear.asks() || ear.takes_passwords();
+fn openness(config: &Config, listeners: &[LoadedListener]) -> Openness {
+    let asks = |listener: &LoadedListener| listener.asks() || listener.takes_passwords();
     Openness {
-        identity_asked_for: ears.iter().any(asks),
-        anonymous_heard: config.auth.is_none() && !ears.iter().all(asks),
+        identity_asked_for: listeners.iter().any(asks),
+        anonymous_heard: config.auth.is_none() && !listeners.iter().all(asks),
     }
 }
 
 /// The names and addresses that a server's certificate is for.
-fn host_names(certificate: &X509Ref) -> Vec<String> {
+pub fn host_names(certificate: &X509Ref) -> Vec<String> {
     let names = certificate.subject_alt_names().into_iter().flatten();
     names
         .filter_map(|name| match (name.dnsname(), name.ipaddress()) {
@@ -202,18 +205,13 @@ fn host_names(certificate: &X509Ref) -> Vec<String> {
 }
 
 /// A rule that asks for a set which nobody configured would never match.
-fn check_pins(config: &Config) -> Result<(), ConfigError> {
+fn check_pins(config: &Config, identity: &IdentityRules) -> Result<(), ConfigError> {
     let known: Vec<&str> = config
         .listeners
         .iter()
         .flat_map(|listener| listener.client_cas.iter().map(|set| set.name.as_str()))
         .collect();
-    match config
-        .identity
-        .ca_sets()
-        .into_iter()
-        .find(|set| !known.contains(set))
-    {
+    match identity.ca_sets().into_iter().find(|set| !known.contains(set)) {
         Some(unknown) => Err(ConfigError::invalid(
             "identity[].issuer.ca",
             unknown,
@@ -223,7 +221,7 @@ fn check_pins(config: &Config) -> Result<(), ConfigError> {
     }
 }
 
-impl Ear {
+impl LoadedListener {
     fn new(
         listener: &Listener,
         trust: Option<Arc<ClientTrust>>,
@@ -247,7 +245,7 @@ impl Ear {
             trust,
             asks: listener.asks(),
             takes_passwords,
-            vouching: listener.vouching.clone(),
+            proxy_trust: listener.proxy_trust.clone(),
         })
     }
 
@@ -277,8 +275,8 @@ impl Ear {
     }
 
     /// Whose word about a connection or its client's certificate counts here.
-    pub fn vouching(&self) -> &Vouching {
-        &self.vouching
+    pub fn proxy_trust(&self) -> &ProxyTrust {
+        &self.proxy_trust
     }
 
     /// Whether user names and passwords are taken here.

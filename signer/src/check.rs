@@ -1,6 +1,6 @@
 //! `check`: whether the configured passphrases open the stored keys, before a signature fails because they do not.
 
-use platform::{args::ConfigFile, progress::Progress, report::Report};
+use platform::{args::ConfigFile, database::DatabaseError, progress::Progress, report::Report};
 
 use crate::{
     config::{self, Config, RefusedConfig, Storage},
@@ -56,13 +56,22 @@ pub fn run(options: &Options) -> Result<bool, CheckError> {
     let Storage::Database {
         location,
         default_alias,
-        ..
+        options: database,
     } = config.storage
     else {
         report.note("storage.backend is memory: every key is lost when the signer ends");
         return Ok(report.end("0 keys"));
     };
     let store = Store::open_read_only(&location)?;
+    match store.obstacles(database) {
+        Ok(obstacles) => obstacles.iter().for_each(|obstacle| {
+            report.broken(format_args!("storage: {}; {}", obstacle.what, obstacle.fix));
+        }),
+        Err(newer @ StoreError::Connection(DatabaseError::Newer { .. })) => return Err(newer.into()),
+        Err(cause) => report.note(format_args!(
+            "whether the database takes writes is not known: {cause}"
+        )),
+    }
     let aliases = store.aliases()?;
     let total: i64 = aliases.iter().map(|(_, count)| count).sum();
     report.fine(format_args!("the database answers; {total} keys in it"));

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use platform::{
     args::with_double_dashes,
     database::Migrate,
-    logging::{self, Format, Level},
+    logging::{self, Format, Level, Log},
     signals, watch,
 };
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -52,11 +52,10 @@ fn command() -> ExitCode {
     if let Some(Command::Check(options)) = &arguments.command {
         return check(options);
     }
-    match run(&arguments) {
+    let log = logging::start(Level::Info, arguments.logf);
+    match run(&arguments, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
-            // Without effect if the log was started before the failure.
-            logging::start(Level::Info, arguments.logf);
             tracing::error!("{cause}");
             ExitCode::FAILURE
         }
@@ -90,7 +89,7 @@ fn migrate(action: &Migrate) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+fn run(arguments: &Arguments, log: &Log) -> Result<(), Box<dyn Error>> {
     if let Some(Command::Migrate { action }) = &arguments.command {
         return migrate(action);
     }
@@ -109,7 +108,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let settings = config::load(path)?;
         let configured = config::log_level(&settings)?;
         let level = if arguments.debug { Level::Debug } else { configured };
-        let control = logging::start(level, arguments.logf);
+        let control = log.control().clone();
+        control.set(level);
         let config = config::Config::read(&settings, arguments.strict)?;
         // The command line has precedence over the file.
         let follows = (!arguments.debug).then(|| control.clone());

@@ -81,6 +81,14 @@ impl Place {
         self.within(|| TcpStream::connect((address, port))).is_ok()
     }
 
+    /// A connection to the server that listens there on `port`.
+    ///
+    /// # Errors
+    /// When none does.
+    pub fn connect(&self, port: u16) -> io::Result<TcpStream> {
+        self.within(|| TcpStream::connect((self.address(), port)))
+    }
+
     /// Runs a function that needs the namespace's network on a thread that enters it.
     fn within<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
         let entered = || {

@@ -119,7 +119,7 @@ fn without_a_policy_everything_is_allowed_and_wrong_ones_are_refused() {
     Configured::new(&json!({"policy": [{"effect": "allow", "principals": ["*"], "action": ["pull"]}]}))
         .ask("--as bob --action push --gun a")
         .fails()
-        .says("no policy[0].actions");
+        .says("policy[0].action: [\"pull\"] (unknown; did you mean actions?)");
     let configured = Configured::new(&example());
     configured
         .ask("--as bob --action write --gun a")

@@ -115,6 +115,8 @@ fn a_misspelt_security_key_is_an_error_at_start_and_in_every_command() {
     let file = changed(prepared.path(), SERVER, &[("quite.another", json!(1))]);
     for arguments in [
         vec!["check-config", "--strict", "--config", &file],
+        vec!["check", "--strict", "--config", &file],
+        vec!["doctor", "--strict", "--config", &file],
         vec!["--strict", "--config", &file],
     ] {
         let (code, output) = run(SERVER, prepared.path(), &arguments);

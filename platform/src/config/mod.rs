@@ -1,6 +1,7 @@
 //! Configuration files: the Notary programs' keys, read by name, with errors that name key, value and cure.
 
 mod file;
+mod tables;
 mod unknown;
 mod value;
 
@@ -12,6 +13,7 @@ use std::{
 
 use serde_json::Value;
 
+pub use tables::{Text, Texts, unknown_name};
 pub use unknown::{Sections, UnknownKey};
 pub use value::addresses;
 

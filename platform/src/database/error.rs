@@ -55,6 +55,9 @@ pub enum DatabaseError {
         /// Why they could not be applied now; empty if that was not tried.
         reason: String,
     },
+    /// It answers, and refuses some of what the program writes.
+    #[error("the database refuses what is written to it: {0}")]
+    Obstructed(String),
     /// A statement about the schema failed for another reason.
     #[error("the schema cannot be read: {0}")]
     Schema(String),

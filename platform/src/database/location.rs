@@ -84,6 +84,11 @@ impl Location {
             }
             Backend::Postgres => {
                 let text = settings.required(KEY, "postgres://user:password@host:5432/database")?;
+                if names_a_url(&text) {
+                    return Err(refused(
+                        "postgres://user:password@host:5432/database, where the host is a name or an address and no URL".into(),
+                    ));
+                }
                 let url = PostgresUrl::parse(&text).map_err(|cause| refused(cause.to_string()))?;
                 Ok(Self::Postgres(url))
             }
@@ -109,6 +114,14 @@ impl Location {
             Self::Mysql(url) => format!("(MySQL) {}", url.place()),
         }
     }
+}
+
+/// Whether a URL stands where the host of one should.
+fn names_a_url(text: &str) -> bool {
+    let after_scheme = text.split_once("://").map_or("", |(_, rest)| rest);
+    let without_parameters = after_scheme.split('?').next().unwrap_or_default();
+    let host = without_parameters.rsplit('@').next().unwrap_or_default();
+    host.contains("://")
 }
 
 impl Options {
@@ -163,6 +176,8 @@ mod tests {
             ("postgres", "postgres://u:geheim@h/d?sslmode=maybe"),
             ("postgres", "user=u password=geheim sslmode"),
             ("sqlite3", "postgres://u:geheim@h/d"),
+            ("postgres", "postgres://u:geheim@https://h/d"),
+            ("mysql", "u:geheim@tcp(https://h:3306)/d"),
         ] {
             let message = read(backend, url).unwrap_err();
             assert!(message.contains("storage.db_url"), "{message}");

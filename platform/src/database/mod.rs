@@ -3,6 +3,7 @@
 //! [`Location`] says where it is, [`Database`] hands out connections, [`schema`] brings the tables up to
 //! date. What the engines do differently stays in here.
 
+mod ability;
 mod command;
 mod conflict;
 mod connection;
@@ -21,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+pub use ability::{Obstacle, TableUse};
 pub use command::{Migrate, MigrateError};
 pub use conflict::is_conflict;
 pub use connection::{DbConnection, MultiBackend};
@@ -45,6 +47,8 @@ pub struct Database {
     pools: Pools,
     /// Why the tables cannot be used yet; `None` once they can.
     waiting: Arc<RwLock<Option<DatabaseError>>>,
+    /// What was found in the way of writing when it was last looked for.
+    obstacles: Arc<RwLock<Vec<Obstacle>>>,
 }
 
 impl Database {
@@ -65,6 +69,7 @@ impl Database {
         let database = Self {
             pools,
             waiting: Arc::default(),
+            obstacles: Arc::default(),
         };
         if location.is_embedded() {
             database.prepare(migrations, migrate)?;
@@ -91,6 +96,7 @@ impl Database {
         let database = Self {
             pools: Pools::single(location, Purpose::Write),
             waiting: Arc::default(),
+            obstacles: Arc::default(),
         };
         database.prepare(migrations, options.migrate || location.is_embedded())?;
         Ok(database)
@@ -104,6 +110,7 @@ impl Database {
         let database = Self {
             pools: Pools::single(location, Purpose::Look),
             waiting: Arc::default(),
+            obstacles: Arc::default(),
         };
         database.reader().map(|_| database)
     }
@@ -111,9 +118,72 @@ impl Database {
     fn prepare(&self, migrations: &'static Migrations, migrate: bool) -> Result<(), DatabaseError> {
         let mut connection = self.pools.writer()?;
         if migrate {
-            schema::up(&mut connection, migrations).map(drop)
+            schema::up(&mut connection, migrations)?;
         } else {
-            schema::require_current(&mut connection, migrations)
+            schema::require_current(&mut connection, migrations)?;
+        }
+        // Reading goes on without the right to write, so this is said, and keeps nobody from starting.
+        // Nor does an engine that cannot be asked.
+        let found =
+            ability::obstacles(&mut connection, migrations, Options::default()).unwrap_or_else(|cause| {
+                tracing::warn!("whether the database takes writes is not known: {cause}");
+                Vec::new()
+            });
+        for obstacle in &found {
+            tracing::error!("the database: {}: {}", obstacle.what, obstacle.fix);
+        }
+        self.set_obstacles(found);
+        Ok(())
+    }
+
+    /// The names of the migrations that it lacks. Changes nothing.
+    ///
+    /// # Errors
+    /// When the database does not answer, or was used by a newer version.
+    pub fn missing_migrations(&self, migrations: &Migrations) -> Result<Vec<String>, DatabaseError> {
+        let steps = schema::status(&mut *self.reader()?, migrations)?.into_iter();
+        Ok(steps.filter(|step| !step.applied).map(|step| step.name).collect())
+    }
+
+    /// What the database refuses of what a program with these migrations does, looked for now, with as little as looking
+    /// needs.
+    ///
+    /// # Errors
+    /// When the database does not answer, or was used by a newer version.
+    pub fn obstacles(
+        &self,
+        migrations: &'static Migrations,
+        options: Options,
+    ) -> Result<Vec<Obstacle>, DatabaseError> {
+        ability::obstacles(&mut *self.reader()?, migrations, options)
+    }
+
+    /// Refuses while something is in the way of writing. What was is looked for again, since rights can be given, and
+    /// tables repaired, while a program runs.
+    ///
+    /// # Errors
+    /// What is in the way; or when the database does not answer.
+    pub fn can_write(&self, migrations: &'static Migrations) -> Result<(), DatabaseError> {
+        let known = match self.obstacles.read() {
+            Ok(known) => !known.is_empty(),
+            Err(poisoned) => !poisoned.into_inner().is_empty(),
+        };
+        if !known {
+            return Ok(());
+        }
+        let found = self.obstacles(migrations, Options::default())?;
+        let told: Vec<String> = found.iter().map(|obstacle| obstacle.what.clone()).collect();
+        self.set_obstacles(found);
+        if told.is_empty() {
+            return Ok(());
+        }
+        Err(DatabaseError::Obstructed(told.join("; ")))
+    }
+
+    fn set_obstacles(&self, found: Vec<Obstacle>) {
+        match self.obstacles.write() {
+            Ok(mut known) => *known = found,
+            Err(poisoned) => *poisoned.into_inner() = found,
         }
     }
 

@@ -11,7 +11,7 @@ use diesel::{
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 
-use super::{DatabaseError, DbConnection, connection::lock_key};
+use super::{DatabaseError, DbConnection, TableUse, connection::lock_key};
 
 /// Where diesel keeps the numbers of the migrations applied.
 const BOOKKEEPING: &str = "__diesel_schema_migrations";
@@ -31,6 +31,8 @@ pub enum Program {
 pub struct Migrations {
     /// The program that they belong to.
     pub program: Program,
+    /// The tables that the program writes to once all are applied.
+    pub tables: &'static [TableUse],
     /// For SQLite.
     pub sqlite: EmbeddedMigrations,
     /// For PostgreSQL.
@@ -202,7 +204,7 @@ fn pending(connection: &mut DbConnection, migrations: &Migrations) -> Result<Vec
         .collect())
 }
 
-fn outdated(program: Program, pending: &[String], reason: String) -> DatabaseError {
+pub(super) fn outdated(program: Program, pending: &[String], reason: String) -> DatabaseError {
     DatabaseError::Outdated {
         pending: pending.join(", "),
         program: program.name(),

@@ -28,6 +28,19 @@ pub(super) fn refuse(what: &'static str, path: &Path, reason: impl Into<String>)
     }
 }
 
+/// For a certificate, or a chain, that OpenSSL does not show to anybody.
+pub(super) fn refused(what: &'static str, path: &Path, cause: &ErrorStack) -> TlsError {
+    let reason = reason::of_openssl(cause);
+    refuse(
+        what,
+        path,
+        format!(
+            "OpenSSL refuses it: {reason} (keys have at least the strength of RSA with 2048 bits, and signatures are made \
+             with SHA-256 or better)"
+        ),
+    )
+}
+
 /// The certificates of a PEM file, at least one. `what` says in messages what the file is for.
 ///
 /// # Errors
@@ -162,7 +175,7 @@ pub(super) fn present(
     (what, path): (&'static str, &Path),
     (chain, key): (Vec<X509>, PKey<Private>),
 ) -> Result<(), TlsError> {
-    let refused = |cause: ErrorStack| refuse(what, path, reason::of_openssl(&cause));
+    let refused = |cause: ErrorStack| refused(what, path, &cause);
     for (position, certificate) in chain.into_iter().enumerate() {
         if position == 0 {
             builder.set_certificate(&certificate).map_err(refused)?;

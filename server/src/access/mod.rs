@@ -1,82 +1,18 @@
-//! What a principal may do. A grant is the only way to the handlers' work, and names what was granted.
+//! What a principal may do. Every handler takes a grant, which only this module makes, and which names what was granted
+//! and by which rule.
 
+mod grant;
 pub mod policy;
-
-use std::marker::PhantomData;
 
 use tuf::{Gun, RoleName};
 
 use crate::identity::{IdentityError, Method, Principal};
 use policy::{Action, Asking, Policy, Verdict};
 
-/// Reading metadata.
-#[derive(Debug)]
-pub enum Pull {}
-/// Reading the changes of a GUN.
-#[derive(Debug)]
-pub enum ReadChanges {}
-/// Sending an update, of which nobody knows yet what it changes.
-#[derive(Debug)]
-pub enum Send {}
-/// Publishing metadata.
-#[derive(Debug)]
-pub enum Publish {}
-/// Reading the server's public keys for a GUN.
-#[derive(Debug)]
-pub enum ReadKey {}
-/// Having a new server key made for a GUN.
-#[derive(Debug)]
-pub enum RotateKey {}
-/// Deleting a GUN.
-#[derive(Debug)]
-pub enum Delete {}
-
-/// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Right {
-    /// One action of the policy.
-    To(Action),
-    /// Publishing anything, or creating the GUN.
-    PushSomething,
-}
-
-/// A sort of grant that needs just one right.
-pub trait Kind {
-    /// The right.
-    const RIGHT: Right;
-}
-
-impl Kind for Pull {
-    const RIGHT: Right = Right::To(Action::Pull);
-}
-impl Kind for Send {
-    const RIGHT: Right = Right::PushSomething;
-}
-impl Kind for ReadKey {
-    const RIGHT: Right = Right::PushSomething;
-}
-impl Kind for RotateKey {
-    const RIGHT: Right = Right::To(Action::RotateKey);
-}
-impl Kind for Delete {
-    const RIGHT: Right = Right::To(Action::Delete);
-}
-
-/// The right of a principal to do one thing with one GUN.
-#[derive(Debug)]
-pub struct Grant<Sort> {
-    principal: Principal,
-    gun: Gun,
-    rule: Option<String>,
-    own_key: Vec<RoleName>,
-    action: PhantomData<Sort>,
-}
-
-/// The right of a principal to read the changes of every GUN.
-#[derive(Debug)]
-pub struct CatalogGrant {
-    rule: Option<String>,
-}
+pub use grant::{
+    Administration, ChangesGrant, Delete, Grant, Identified, Publish, PublishAny, Pull, ReadKey, Right,
+    RotateKey, SingleRight,
+};
 
 /// What was found out about a right that somebody has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,7 +80,7 @@ impl Access {
     ///
     /// # Errors
     /// When the principal may not do it.
-    pub fn authorize<K: Kind>(&self, principal: Principal, gun: Gun) -> Result<Grant<K>, Denied> {
+    pub fn authorize<K: SingleRight>(&self, principal: Principal, gun: Gun) -> Result<Grant<K>, Denied> {
         let allowed = self.check(&principal, &K::RIGHT, Some(&gun))?;
         Ok(Grant::new(principal, gun, allowed.rule, Vec::new()))
     }
@@ -155,7 +91,7 @@ impl Access {
     /// When the principal may not publish one of them.
     pub fn authorize_publish(
         &self,
-        grant: Grant<Send>,
+        grant: Grant<PublishAny>,
         roles: &[RoleName],
     ) -> Result<Grant<Publish>, Denied> {
         let Grant {
@@ -210,14 +146,28 @@ impl Access {
             .map(drop)
     }
 
-    /// Grants reading the changes of one GUN, which whoever may read the GUN can put together anyway, unless a rule
-    /// denies it.
+    /// Grants reading the changes of one GUN or, without one, of all. Whoever may read a GUN can put its changes
+    /// together anyway and so may read them, unless a rule denies it.
     ///
     /// # Errors
     /// When the principal may neither pull nor read changes, or a rule denies reading them.
-    pub fn authorize_changes(&self, principal: Principal, gun: Gun) -> Result<Grant<ReadChanges>, Denied> {
-        let allowed = self.check_either(&principal, Action::Changefeed, Action::Pull, &gun)?;
-        Ok(Grant::new(principal, gun, allowed.rule, Vec::new()))
+    pub fn authorize_changes(&self, principal: &Principal, gun: Option<Gun>) -> Result<ChangesGrant, Denied> {
+        let right = Right::To(Action::Changefeed);
+        let actors = self.check(principal, &right, gun.as_ref()).map(drop);
+        let Allowed { rule, .. } = match &gun {
+            Some(gun) => self.check_either(principal, Action::Changefeed, Action::Pull, gun)?,
+            None => self.check(principal, &right, None)?,
+        };
+        Ok(ChangesGrant { gun, actors, rule })
+    }
+
+    /// Grants seeing how the server is set up.
+    ///
+    /// # Errors
+    /// When the principal may not.
+    pub fn authorize_administration(&self, principal: &Principal) -> Result<Administration, Denied> {
+        let Allowed { rule, .. } = self.check(principal, &Right::To(Action::Admin), None)?;
+        Ok(Administration { rule })
     }
 
     /// A right that another one brings with it, unless a rule denies the first.
@@ -243,28 +193,21 @@ impl Access {
     pub fn ping(&self, principal: &Principal) -> Result<(), IdentityError> {
         match principal.refusal() {
             Some(IdentityError::NoCertificate) if self.admits_anonymous() => Ok(()),
-            _ => self.identified(principal),
+            _ => self.identified(principal).map(drop),
         }
     }
 
     /// Whether somebody has an identity, or is not asked for one.
     ///
     /// # Errors
-    /// When not.
-    pub fn identified(&self, principal: &Principal) -> Result<(), IdentityError> {
+    /// When they have none and need one.
+    pub fn identified(&self, principal: &Principal) -> Result<Identified, IdentityError> {
         match (principal.method(), principal.refusal()) {
             (Method::Anonymous, Some(refusal)) => Err(refusal.clone()),
-            _ => Ok(()),
+            _ => Ok(Identified {
+                principal: principal.clone(),
+            }),
         }
-    }
-
-    /// Grants reading the changes of every GUN.
-    ///
-    /// # Errors
-    /// When the principal may not.
-    pub fn authorize_catalog(&self, principal: &Principal) -> Result<CatalogGrant, Denied> {
-        let Allowed { rule, .. } = self.check(principal, &Right::To(Action::Changefeed), None)?;
-        Ok(CatalogGrant { rule })
     }
 
     /// Whether a principal has a right, and on which condition.
@@ -302,15 +245,6 @@ impl Access {
                 })
                 .map(Box::new),
         })
-    }
-
-    /// Whether a principal may know who made the changes it reads: reading a repository is not enough for that.
-    ///
-    /// # Errors
-    /// When not.
-    pub fn may_see_actors(&self, principal: &Principal, gun: Option<&Gun>) -> Result<(), Denied> {
-        self.check(principal, &Right::To(Action::Changefeed), gun)
-            .map(drop)
     }
 
     /// Whether a principal may see that a GUN is there: by the right to list it or to read it, unless a rule denies
@@ -399,54 +333,4 @@ struct Answer {
     enforced: bool,
     rule: Option<String>,
     own_key: bool,
-}
-
-impl std::fmt::Display for Right {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::To(action) => action.fmt(f),
-            Self::PushSomething => f.write_str("push"),
-        }
-    }
-}
-
-impl Grant<Publish> {
-    /// The roles that the principal has to have signed itself.
-    pub fn own_key(&self) -> &[RoleName] {
-        &self.own_key
-    }
-}
-
-impl CatalogGrant {
-    /// The rule of the policy that decided.
-    pub fn rule(&self) -> Option<&str> {
-        self.rule.as_deref()
-    }
-}
-
-impl<Sort> Grant<Sort> {
-    fn new(principal: Principal, gun: Gun, rule: Option<String>, own_key: Vec<RoleName>) -> Self {
-        Self {
-            principal,
-            gun,
-            rule,
-            own_key,
-            action: PhantomData,
-        }
-    }
-
-    /// Who was granted it.
-    pub fn principal(&self) -> &Principal {
-        &self.principal
-    }
-
-    /// The repository it is about.
-    pub fn gun(&self) -> &Gun {
-        &self.gun
-    }
-
-    /// The rule of the policy that decided.
-    pub fn rule(&self) -> Option<&str> {
-        self.rule.as_deref()
-    }
 }

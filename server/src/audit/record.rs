@@ -3,8 +3,6 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::identity::Vouched;
-
 /// Who did something.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
@@ -55,17 +53,6 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// One that a CA vouches for.
-    pub fn vouched(vouched: &Vouched) -> Self {
-        let facts = &vouched.facts;
-        Self {
-            sha256: Some(facts.cert_sha256().to_owned()),
-            spki_sha256: Some(facts.spki_sha256().to_owned()),
-            san: facts.alternative_names(),
-            ..Self::refused(&vouched.certificate)
-        }
-    }
-
     /// One that is refused, of which only what it claims is known.
     pub fn refused(certificate: &platform::tls::ClientCertificate) -> Self {
         Self {

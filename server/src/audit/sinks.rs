@@ -10,10 +10,10 @@ use std::{
     time::Duration,
 };
 
-use chrono::{SecondsFormat, Utc};
+use chrono::SecondsFormat;
 use serde::Serialize;
 
-use crate::telemetry::metrics;
+use crate::{clock::Clock, config::Sink, telemetry::metrics};
 
 /// How many records may wait. What comes when so many do is lost, logged and counted.
 const QUEUE: usize = 8192;
@@ -23,17 +23,6 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 const FILE_MODE: u32 = 0o640;
 /// Facility 13 (log audit), severity 6 (informational): RFC 5424, section 6.2.1.
 const PRIORITY: u8 = 13 * 8 + 6;
-
-/// One place that records go to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sink {
-    /// Appended to this file, one JSON object a line.
-    File(PathBuf),
-    /// The same on the standard output.
-    Stdout,
-    /// RFC 5424 messages to the local syslog daemon's socket.
-    Syslog(PathBuf),
-}
 
 /// Why a sink cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -222,7 +211,7 @@ fn host_name() -> String {
 
 /// `<PRI>1 TIMESTAMP HOST APP PROCID MSGID SD MSG` of RFC 5424.
 fn syslog_message(host: &str, line: &str) -> String {
-    let now = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+    let now = Clock::System.now().to_rfc3339_opts(SecondsFormat::Micros, true);
     let process = std::process::id();
     format!("<{PRIORITY}>1 {now} {host} countersign-server {process} audit - {line}")
 }

@@ -1,7 +1,5 @@
-//! Setting up the clients of a server: the notary and docker command lines, and the docker daemon.
+//! The clients of a server: their certificate and key, the script that sets them up, and what they see.
 
-pub mod directories;
-mod install;
 pub mod pair;
 pub mod probe;
 pub mod setup_script;

@@ -51,7 +51,7 @@ pub enum ProbeError {
 }
 
 /// What a client sees.
-pub struct Seen {
+pub struct Observed {
     /// Every address of the name.
     pub addresses: Vec<IpAddr>,
     /// The certificates that the server sent, its own first.
@@ -77,7 +77,7 @@ pub struct Answer {
 ///
 /// # Errors
 /// When there is no server to see.
-pub fn look(url: &str, authorities: &[X509], identity: Option<&Pair>) -> Result<Seen, ProbeError> {
+pub fn look(url: &str, authorities: &[X509], identity: Option<&Pair>) -> Result<Observed, ProbeError> {
     let parsed = Url::parse(url).ok().filter(|parsed| parsed.scheme() == "https");
     let parsed = parsed.ok_or_else(|| ProbeError::Url(url.to_owned()))?;
     let host = parsed.host_str().unwrap_or_default().trim_matches(['[', ']']);
@@ -140,7 +140,7 @@ pub fn look(url: &str, authorities: &[X509], identity: Option<&Pair>) -> Result<
         .and_then(|text| {
             parse(&String::from_utf8_lossy(&text)).ok_or_else(|| "it does not speak HTTP".to_owned())
         });
-    Ok(Seen {
+    Ok(Observed {
         addresses: found.iter().map(SocketAddr::ip).collect(),
         chain: chain.unwrap_or_default(),
         verdict,

@@ -4,10 +4,19 @@ use std::path::PathBuf;
 
 use platform::config::{ConfigError, Settings};
 
-use crate::audit::Sink;
-
 /// Where the local syslog daemon listens.
 const SYSLOG_SOCKET: &str = "/dev/log";
+
+/// One place that records go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sink {
+    /// Appended to this file, one JSON object a line.
+    File(PathBuf),
+    /// The same on the standard output.
+    Stdout,
+    /// RFC 5424 messages to the local syslog daemon's socket.
+    Syslog(PathBuf),
+}
 
 /// What is recorded, and where.
 #[derive(Debug, Clone)]

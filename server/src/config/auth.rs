@@ -4,7 +4,14 @@ use std::path::PathBuf;
 
 use platform::config::{ConfigError, Settings};
 
-use crate::identity::token::Realm;
+/// Where clients get their tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Realm {
+    /// At this URL.
+    Url(String),
+    /// At `/auth/token` of the host that they asked (`autoredirect`).
+    SameHost,
+}
 
 /// Who issues tokens, and for whom.
 #[derive(Debug, Clone)]

@@ -2,14 +2,17 @@
 
 mod audit;
 mod auth;
+mod faults;
+mod identity;
 mod password;
+mod policy;
 mod proxies;
 mod public;
 mod refresh;
 mod reload;
 mod repositories;
+mod revocation;
 mod server;
-pub mod table;
 mod trust_service;
 
 use std::{path::Path, time::Duration};
@@ -20,16 +23,17 @@ use platform::{
     logging::{LEVELS, Level},
 };
 
-use crate::{access::policy::Policy, identity::rules::IdentityRules, revocation::RevocationSettings};
-
-pub use audit::AuditSettings;
-pub use auth::TokenSettings;
+pub use audit::{AuditSettings, Sink};
+pub use auth::{Realm, TokenSettings};
+pub use identity::{IdentityRule, IdentitySettings, Issuer, Requirements};
 pub use password::PasswordSettings;
-pub use proxies::{ForwardedCertificate, Vouching, networks};
+pub use policy::{Effect, OwnKey, PolicyMode, PolicyRule, PolicySettings};
+pub use proxies::{ForwardedCertificate, ProxyTrust, networks};
 pub use public::PublicSettings;
 pub use refresh::RefreshSettings;
 pub use reload::ReloadSettings;
 pub use repositories::GunPrefixes;
+pub use revocation::{CrlSettings, Depth, Fail, FailPolicy, Nonce, OcspSettings, RevocationSettings};
 pub use server::{Listener, client_cas};
 pub use trust_service::TrustService;
 
@@ -65,10 +69,10 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// What clients are told about the server.
     pub public: PublicSettings,
-    /// Whose certificate is whose.
-    pub identity: IdentityRules,
+    /// The identity rules; the built-in ones hold where there are none.
+    pub identity: Option<IdentitySettings>,
     /// Who may do what; without a policy, whoever has an identity may do everything.
-    pub policy: Option<Policy>,
+    pub policy: Option<PolicySettings>,
     /// How withdrawn certificates are found out.
     pub revocation: RevocationSettings,
     /// The token service that clients without a certificate have to go to; nothing if there is none.
@@ -164,8 +168,8 @@ impl Config {
         };
         let listeners = server::listeners(settings)?;
         let public = PublicSettings::read(settings)?;
-        let identity = IdentityRules::read(settings)?.unwrap_or_else(IdentityRules::built_in);
-        let policy = Policy::read(settings)?;
+        let identity = IdentitySettings::read(settings)?;
+        let policy = PolicySettings::read(settings)?;
         let revocation = RevocationSettings::read(settings)?;
         let auth = TokenSettings::read(settings)?;
         let password = PasswordSettings::read(settings)?;
@@ -196,7 +200,7 @@ impl Config {
         let shutdown_timeout = settings
             .integer("server.shutdown_timeout", 0..=3600)?
             .unwrap_or(SHUTDOWN_TIMEOUT);
-        let warnings = without_policy(&listeners, policy.as_ref());
+        let warnings = without_policy(&listeners, policy.is_some());
         Ok(Self {
             listeners,
             public,
@@ -293,9 +297,9 @@ pub fn settings(path: &Path) -> Result<Settings, ConfigError> {
 }
 
 /// What a Notary configuration means is more than most who write a client CA into one believe.
-fn without_policy(listeners: &[Listener], policy: Option<&Policy>) -> Vec<String> {
+fn without_policy(listeners: &[Listener], policy: bool) -> Vec<String> {
     let asks = listeners.iter().any(Listener::asks);
-    let open = policy.is_none() && asks;
+    let open = !policy && asks;
     open.then(|| {
         "there is no policy: whoever has a certificate of a client CA may publish to, rotate keys of and delete every \
          repository (policy)"

@@ -46,7 +46,7 @@ enum Word {
 
 /// Whose word counts on connections to one listener, and about what.
 #[derive(Debug, Clone, Default)]
-pub struct Vouching {
+pub struct ProxyTrust {
     from: Vec<IpNet>,
     word: Word,
     /// Whether they say their client's address in `X-Forwarded-For`.
@@ -73,7 +73,7 @@ pub(super) struct Said {
     pub(super) from: Option<Vec<IpNet>>,
 }
 
-impl Vouching {
+impl ProxyTrust {
     /// Whether connections begin with a PROXY protocol header.
     pub fn proxy_protocol(&self) -> bool {
         self.word == Word::Address
@@ -128,13 +128,13 @@ impl Defaults {
     ///
     /// # Errors
     /// When it would believe clients, or nobody.
-    pub(super) fn at(&self, prefix: &str, said: Said) -> Result<Vouching, ConfigError> {
+    pub(super) fn at(&self, prefix: &str, said: Said) -> Result<ProxyTrust, ConfigError> {
         let key = |name: &str| format!("{prefix}.{name}");
         if said.proxy_protocol {
             return self.balancers_at(prefix, said);
         }
         let Some(format) = said.certificate.unwrap_or(self.certificate) else {
-            return Ok(Vouching {
+            return Ok(ProxyTrust {
                 from: said.from.unwrap_or_else(|| self.trusted.clone()),
                 word: Word::None,
                 forwarded_for: self.forwarded_for.unwrap_or(true),
@@ -164,7 +164,7 @@ impl Defaults {
                  of the reverse proxies alone",
             ));
         }
-        Ok(Vouching {
+        Ok(ProxyTrust {
             from,
             word: Word::Certificate(format),
             // Whoever writes the one header writes the other.
@@ -172,7 +172,7 @@ impl Defaults {
         })
     }
 
-    fn balancers_at(&self, prefix: &str, said: Said) -> Result<Vouching, ConfigError> {
+    fn balancers_at(&self, prefix: &str, said: Said) -> Result<ProxyTrust, ConfigError> {
         let key = |name: &str| format!("{prefix}.{name}");
         if said.certificate.flatten().is_some() {
             return Err(ConfigError::invalid(
@@ -213,7 +213,7 @@ impl Defaults {
                 ),
             ));
         }
-        Ok(Vouching {
+        Ok(ProxyTrust {
             from,
             word: Word::Address,
             forwarded_for: false,
@@ -224,8 +224,8 @@ impl Defaults {
     ///
     /// # Errors
     /// When a load balancer is a reverse proxy, too, or certificates are to be handed on and no listener takes them.
-    pub(super) fn check(&self, listeners: &[Vouching]) -> Result<(), ConfigError> {
-        let takes = |listener: &&Vouching| listener.takes_certificates();
+    pub(super) fn check(&self, listeners: &[ProxyTrust]) -> Result<(), ConfigError> {
+        let takes = |listener: &&ProxyTrust| listener.takes_certificates();
         if self.certificate.is_some() && !listeners.iter().any(|listener| takes(&listener)) {
             return Err(ConfigError::invalid(
                 CERTIFICATE,
@@ -246,7 +246,7 @@ impl Defaults {
                         both,
                         format!(
                             "it is among the reverse proxies ({TRUSTED}, trusted_proxies) too: what a load balancer \
-                             forwards is written by clients, and would be believed; give each sort addresses of its own"
+                             forwards is written by clients, and would be believed; give each kind addresses of its own"
                         ),
                     ));
                 }
@@ -310,10 +310,10 @@ mod tests {
     use super::super::server::listeners;
     use super::*;
 
-    fn read(tree: Value) -> Result<Vec<Vouching>, String> {
+    fn read(tree: Value) -> Result<Vec<ProxyTrust>, String> {
         let settings = Settings::new(tree, PathBuf::from("/c"), |_| None);
         let found = listeners(&settings).map_err(|cause| cause.to_string())?;
-        Ok(found.into_iter().map(|listener| listener.vouching).collect())
+        Ok(found.into_iter().map(|listener| listener.proxy_trust).collect())
     }
 
     fn with(server: Value, listener: Value, proxies: Value) -> Value {

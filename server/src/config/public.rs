@@ -26,7 +26,9 @@ impl PublicSettings {
                     && url.has_host()
                     && url.path() == "/"
                     && url.query().is_none()
+                    && url.fragment().is_none()
                     && url.username().is_empty()
+                    && url.password().is_none()
             });
             if !good {
                 let allowed = "https://host or https://host:port, as clients write it";

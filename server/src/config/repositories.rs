@@ -27,6 +27,11 @@ impl GunPrefixes {
         Ok(Self(prefixes))
     }
 
+    /// Each prefix; none if all are served.
+    pub fn each(&self) -> &[String] {
+        &self.0
+    }
+
     /// Whether a GUN is served.
     pub fn allow(&self, gun: &str) -> bool {
         self.0.is_empty() || self.0.iter().any(|prefix| gun.starts_with(prefix.as_str()))

@@ -8,7 +8,7 @@ use platform::{
 };
 use serde::Deserialize;
 
-use super::proxies::{self, Defaults, Said, Vouching};
+use super::proxies::{self, Defaults, ProxyTrust, Said};
 
 /// The name of the set of `server.client_ca_file`.
 pub const DEFAULT_SET: &str = "default";
@@ -34,14 +34,14 @@ pub struct Listener {
     /// The CAs that may issue the certificates of its clients.
     pub client_cas: Vec<CaSet>,
     /// Whose word about its connections counts.
-    pub vouching: Vouching,
+    pub proxy_trust: ProxyTrust,
 }
 
 impl Listener {
     /// Whether clients are asked for a certificate: in the handshake, or by proxies that hand it on.
     pub fn asks(&self) -> bool {
         let in_handshake = |tls: &ServerTls| tls.client_auth != ClientAuth::Off;
-        self.tls.as_ref().is_some_and(in_handshake) || self.vouching.takes_certificates()
+        self.tls.as_ref().is_some_and(in_handshake) || self.proxy_trust.takes_certificates()
     }
 }
 
@@ -96,7 +96,7 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
             addresses: settings.listen_addresses("server.http_addr")?,
             tls: tls.clone(),
             client_cas: sets.clone(),
-            vouching: proxies.at("server", said)?,
+            proxy_trust: proxies.at("server", said)?,
         });
     }
     for (position, entry) in entries.into_iter().enumerate() {
@@ -111,13 +111,13 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
         }
         listeners.push(listener);
     }
-    let vouching: Vec<Vouching> = listeners
+    let proxy_trust: Vec<ProxyTrust> = listeners
         .iter()
-        .map(|listener| listener.vouching.clone())
+        .map(|listener| listener.proxy_trust.clone())
         .collect();
-    proxies.check(&vouching)?;
+    proxies.check(&proxy_trust)?;
     let blind =
-        |listener: &&Listener| listener.vouching.takes_certificates() && listener.client_cas.is_empty();
+        |listener: &&Listener| listener.proxy_trust.takes_certificates() && listener.client_cas.is_empty();
     if let Some(listener) = listeners.iter().find(blind) {
         return Err(ConfigError::missing(
             "server.client_ca_file",
@@ -293,7 +293,7 @@ fn further(
         addresses: addresses(&key("address"), &entry.address)?,
         tls,
         client_cas,
-        vouching: proxies.at(&format!("listeners[{position}]"), said)?,
+        proxy_trust: proxies.at(&format!("listeners[{position}]"), said)?,
     })
 }
 

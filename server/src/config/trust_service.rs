@@ -51,8 +51,14 @@ impl TrustService {
         };
         let required =
             |key, what: &str| ConfigError::missing(key, format!("set it to the {what} of the signer"));
+        let host = host.ok_or_else(|| required("trust_service.hostname", "host name"))?;
+        if !is_host(&host) {
+            let allowed = "a host name or an IP address alone, such as signer.example.com, without https:// and without \
+                           a port, which is trust_service.port";
+            return Err(ConfigError::invalid("trust_service.hostname", host, allowed));
+        }
         Ok(Self::Remote {
-            host: host.ok_or_else(|| required("trust_service.hostname", "host name"))?,
+            host,
             port: port
                 .and_then(|port| u16::try_from(port).ok())
                 .ok_or_else(|| required("trust_service.port", "port"))?,
@@ -62,6 +68,12 @@ impl TrustService {
             tls: ClientTls { ca, identity },
         })
     }
+}
+
+/// Whether it can be looked up: an address, or what names of hosts are made of (underscores too, which some networks use).
+fn is_host(text: &str) -> bool {
+    let of_a_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    text.parse::<std::net::IpAddr>().is_ok() || text.chars().all(of_a_name)
 }
 
 fn missing_half(key: &str) -> ConfigError {

@@ -6,21 +6,18 @@ use actix_web::{
 };
 use std::{net::IpAddr, sync::Arc};
 
-use super::{
-    error::ApiError,
-    routes::{Operation, Target},
-};
+use super::{error::ApiError, exchange::Target, operation::Operation};
 use crate::{
-    app::State,
-    generation::{Ear, Generation},
+    generation::{Generation, LoadedListener},
     identity::{
-        IdentityError, Method, Peer, Principal, Vouched, forwarded,
+        IdentityError, Method, Peer, Principal, VerifiedCertificate, forwarded,
         password::{Credentials, Passwords, Place},
         token::{Access, TokenRefusal},
         verify,
     },
     revocation::{RevocationError, Subject},
-    store::Standing,
+    state::State,
+    store::CertificateStatus,
     telemetry::metrics,
 };
 
@@ -92,30 +89,30 @@ async fn by_certificate(
     request: &HttpRequest,
     target: &Target,
 ) -> Result<Principal, ApiError> {
-    let (vouched, method) = vouched(state, generation, peer, request)?;
+    let (verified, method) = verified(state, generation, peer, request)?;
     let revocation = &generation.revocation;
-    let revoked = |reason| IdentityError::Revoked(Box::new(vouched.certificate.clone()), reason);
-    let denied_as = vouched
+    let revoked = |reason| IdentityError::Revoked(Box::new(verified.certificate.clone()), reason);
+    let denied_as = verified
         .denied_as
         .as_ref()
         .map_err(|reason| revoked(reason.clone()))?;
     let status = revocation
         .check(
-            &vouched.chain,
+            &verified.chain,
             denied_as,
             target.operation.class(),
             state.clock.now(),
         )
         .await
         .map_err(revoked)?;
-    let standing = standing(state, &vouched, denied_as).await?;
-    if standing.denied {
+    let certificate_status = certificate_status(state, &verified, denied_as).await?;
+    if certificate_status.denied {
         return Err(revoked(RevocationError::denied()).into());
     }
     let rules = &generation.identity;
-    let registered = standing.registered.as_ref();
+    let registered = certificate_status.registered.as_ref();
     let principal =
-        Principal::from_certificate(Arc::clone(&vouched), method, peer.address, rules, registered)?
+        Principal::from_certificate(Arc::clone(&verified), method, peer.address, rules, registered)?
             .with_revocation(status);
     admit(state, generation, principal).await
 }
@@ -161,10 +158,13 @@ fn place(generation: &Generation, peer: &Peer, request: &HttpRequest) -> Place {
         client: peer.address.map(|address| address.ip()),
         proxy: None,
     };
-    let Some(vouching) = generation.ear(peer.listener).map(Ear::vouching) else {
+    let Some(proxy_trust) = generation
+        .listener(peer.listener)
+        .map(LoadedListener::proxy_trust)
+    else {
         return direct;
     };
-    if !vouching.addresses_from(peer.transport) {
+    if !proxy_trust.addresses_from(peer.transport) {
         return direct;
     }
     // Each proxy adds the address that it was asked from at the end; what stands before it is its client's word.
@@ -178,7 +178,7 @@ fn place(generation: &Generation, peer: &Peer, request: &HttpRequest) -> Place {
         .iter()
         .rev()
         .map(|text| text.parse::<IpAddr>().ok())
-        .find(|address| !address.is_some_and(|address| vouching.is_proxy(address)));
+        .find(|address| !address.is_some_and(|address| proxy_trust.is_proxy(address)));
     match client.flatten() {
         Some(client) => Place {
             client: Some(client),
@@ -189,16 +189,22 @@ fn place(generation: &Generation, peer: &Peer, request: &HttpRequest) -> Place {
 }
 
 fn passwords_at<'a>(generation: &'a Generation, peer: &Peer) -> Option<&'a Arc<Passwords>> {
-    let taken = generation.ear(peer.listener).is_some_and(Ear::takes_passwords);
+    let taken = generation
+        .listener(peer.listener)
+        .is_some_and(LoadedListener::takes_passwords);
     generation.passwords.as_ref().filter(|_| taken)
 }
 
 /// What the database knows of the certificate.
-async fn standing(state: &State, vouched: &Vouched, denied_as: &[Subject]) -> Result<Standing, ApiError> {
-    let keys = vouched.facts.key_hashes().to_vec();
+async fn certificate_status(
+    state: &State,
+    verified: &VerifiedCertificate,
+    denied_as: &[Subject],
+) -> Result<CertificateStatus, ApiError> {
+    let keys = verified.facts.key_hashes().to_vec();
     let denied_as = denied_as.to_vec();
     Ok(state
-        .with_store(move |store| store.standing(&keys, &denied_as))
+        .with_store(move |store| store.certificate_status(&keys, &denied_as))
         .await?)
 }
 
@@ -221,14 +227,16 @@ async fn admit(state: &State, generation: &Generation, principal: Principal) -> 
 /// The certificate of the connection or, on connections from a proxy that hands on certificates, by
 /// that alone: the proxy's own certificate is not its clients'. Who that is, the listener says, by the address at
 /// the other end of the TCP connection: never by one that a PROXY protocol header names.
-fn vouched(
+fn verified(
     state: &State,
     generation: &Generation,
     peer: &Peer,
     request: &HttpRequest,
-) -> Result<(Arc<Vouched>, Method), IdentityError> {
-    let vouching = generation.ear(peer.listener).map(Ear::vouching);
-    let forwarded = match vouching.and_then(|vouching| vouching.certificates_from(peer.transport)) {
+) -> Result<(Arc<VerifiedCertificate>, Method), IdentityError> {
+    let listener = generation.listener(peer.listener);
+    let trust = listener.and_then(LoadedListener::trust);
+    let proxy_trust = listener.map(LoadedListener::proxy_trust);
+    let forwarded = match proxy_trust.and_then(|proxy_trust| proxy_trust.certificates_from(peer.transport)) {
         Some(format) => format,
         None => {
             if forwarded::is_present(request.headers()) {
@@ -238,14 +246,13 @@ fn vouched(
                     "ignored the header of a forwarded client certificate: it is not from a trusted proxy"
                 );
             }
-            let vouched = peer.vouched(generation, state.clock.now())?;
-            return Ok((vouched, Method::Certificate));
+            let verified = peer.verified(trust, generation.number(), state.clock.now())?;
+            return Ok((verified, Method::Certificate));
         }
     };
     let certificate = forwarded::read(forwarded, request.headers())?.ok_or(IdentityError::NoCertificate)?;
-    let trust = generation.ear(peer.listener).and_then(|ear| ear.trust());
-    let vouched = verify(trust, &certificate)?;
-    Ok((vouched, Method::ForwardedCertificate))
+    let verified = verify(trust, &certificate)?;
+    Ok((verified, Method::ForwardedCertificate))
 }
 
 /// Where certificates are asked for, or handed on, somebody without one hears that they need one.
@@ -255,8 +262,8 @@ fn anonymous(generation: &Generation, peer: &Peer) -> Principal {
         return Principal::anonymous(peer.address, Some(refusal));
     }
     let refusal = generation
-        .ear(peer.listener)
-        .is_none_or(Ear::asks)
+        .listener(peer.listener)
+        .is_none_or(LoadedListener::asks)
         .then_some(IdentityError::NoCertificate);
     Principal::anonymous(peer.address, refusal)
 }

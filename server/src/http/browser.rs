@@ -6,7 +6,7 @@ use actix_web::{
     http::header::{HeaderName, ORIGIN},
 };
 
-use crate::{config::Listener, generation::Ear};
+use crate::{config::Listener, generation::LoadedListener};
 
 /// Where a request comes from, as the browser sees it (W3C Fetch Metadata, section 2.4).
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -26,9 +26,9 @@ pub struct OwnOrigins<'a> {
     /// `server.external_url`.
     pub external_url: Option<&'a str>,
     /// The listener that the request came to, as configured.
-    pub listener: Option<&'a Listener>,
-    /// The same, as it is now.
-    pub ear: Option<&'a Ear>,
+    pub configured: Option<&'a Listener>,
+    /// The same listener with its certificate.
+    pub listener: Option<&'a LoadedListener>,
 }
 
 /// Lets a request through that no browser sent, or that a browser sent for this server's own pages or on the word of
@@ -63,7 +63,7 @@ impl OwnOrigins<'_> {
         if self.external_url.and_then(Origin::parse).as_ref() == Some(&origin) {
             return true;
         }
-        let Some(listener) = self.listener else {
+        let Some(listener) = self.configured else {
             return false;
         };
         let scheme = if listener.tls.is_some() { "https" } else { "http" };
@@ -75,7 +75,7 @@ impl OwnOrigins<'_> {
         if origin.scheme != scheme || addresses.peek().is_none() {
             return false;
         }
-        let names = self.ear.map(Ear::host_names).unwrap_or_default();
+        let names = self.listener.map(LoadedListener::host_names).unwrap_or_default();
         names.iter().any(|name| host_matches(name, &origin.host))
             || names.is_empty() && addresses.any(|address| address.to_string() == origin.host)
     }
@@ -135,8 +135,8 @@ mod tests {
         }
         let own = OwnOrigins {
             external_url: Some("https://trust.example/"),
+            configured: None,
             listener: None,
-            ear: None,
         };
         check(&request.to_http_request(), &own).is_ok()
     }

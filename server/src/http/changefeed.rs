@@ -4,12 +4,10 @@ use std::collections::HashMap;
 
 use actix_web::{HttpResponse, http::header::ContentType};
 use serde_json::{Value, json};
-use tuf::Gun;
 
-use super::error::ApiError;
+use super::{error::ApiError, exchange::Exchange, outcome::Outcome};
 use crate::{
-    access::Denied,
-    app::State,
+    access::ChangesGrant,
     store::{Change, ChangeQuery, RecordedActor},
 };
 
@@ -18,20 +16,17 @@ const DEFAULT_PAGE: u32 = 100;
 /// The most changes in one answer, about 2 MB; a client that wants more asks again from the last one.
 const PAGE_LIMIT: u32 = 10_000;
 
-/// The changes of `gun`, or of every GUN, that the query asks for; with `actor=true` who made them, if `actors` says
-/// that the client may know.
-pub async fn read(
-    state: &State,
-    gun: Option<Gun>,
-    query: &str,
-    actors: Result<(), Denied>,
-) -> Result<HttpResponse, ApiError> {
-    let with_actors = asks_for_actors(query);
+/// The changes of one GUN, or of every GUN, that the query asks for; with `actor=true` who made them, if the client may
+/// know.
+pub async fn read(exchange: &mut Exchange<'_>, grant: ChangesGrant) -> Result<Outcome, ApiError> {
+    let with_actors = asks_for_actors(exchange.query());
     if with_actors {
-        actors?;
+        grant.actors()?;
     }
-    let (query, count) = parse(query)?;
-    let (changes, actors) = state
+    let (query, count) = parse(exchange.query())?;
+    let gun = grant.gun().cloned();
+    let (changes, actors) = exchange
+        .state
         .with_store(move |store| {
             let changes = store.changes(gun.as_ref(), query, count)?;
             let actors = match (changes.first(), changes.last()) {
@@ -56,7 +51,8 @@ pub async fn read(
         })
         .collect();
     let body = json!({"count": records.len(), "records": records}).to_string();
-    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
+    let answer = HttpResponse::Ok().content_type(ContentType::json()).body(body);
+    Ok(answer.into())
 }
 
 fn record(change: &Change) -> serde_json::Value {

@@ -92,15 +92,16 @@ impl Connection {
         mut tcp: TcpStream,
         bounds: &Bounds,
         generation: &Generation,
-        listener: usize,
+        position: usize,
         behind_proxy: bool,
     ) -> Result<Self, AcceptError> {
         // On [::] IPv4 clients have mapped addresses, which nobody would look for in a record.
         let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
         let transport_address = tcp.peer_addr().ok().map(canonical);
         let transport = transport_address.map(|address| address.ip());
-        let ear = generation.ear(listener);
-        let is_proxy = |address: IpAddr| ear.is_some_and(|ear| ear.vouching().is_proxy(address));
+        let listener = generation.listener(position);
+        let is_proxy =
+            |address: IpAddr| listener.is_some_and(|listener| listener.proxy_trust().is_proxy(address));
         let mut named = None;
         if behind_proxy {
             if !transport.is_some_and(is_proxy) {
@@ -109,7 +110,7 @@ impl Connection {
             named = proxy_protocol::read(&mut tcp).await?.map(canonical);
         }
         let address = named.or(transport_address);
-        let acceptor = ear.and_then(|ear| ear.acceptor());
+        let acceptor = listener.and_then(|listener| listener.acceptor());
         // A proxy of ours connects for many; of one behind the PROXY protocol the client counts, also one
         // that claims the address of a proxy.
         let client = named.map(|client| client.ip());
@@ -136,7 +137,7 @@ impl Connection {
         let identified = matches!(certificate, PeerCertificate::Verified(..));
         let place = bounds.connections.open(from, identified)?;
         let number = generation.number();
-        let peer = Peer::new(address, transport, listener, certificate, number, session);
+        let peer = Peer::new(address, transport, position, certificate, number, session);
         Ok(Self {
             transport: stream,
             peer: Arc::new(peer),

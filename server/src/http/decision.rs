@@ -17,18 +17,15 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
 use super::{
-    connection::AcceptError,
-    error::ApiError,
-    outcome::Outcome,
-    routes::{Operation, Target},
+    connection::AcceptError, error::ApiError, exchange::Target, operation::Operation, outcome::Outcome,
 };
 use crate::{
-    app::State,
     audit::record::{Asked, Certificate, Connection, Decision, Revocation, Who},
-    generation::{Ear, Generation},
+    generation::{Generation, LoadedListener},
     identity::{ANONYMOUS, IdentityError, Method, Peer, Principal},
     publish::PublishError,
     revocation::Status,
+    state::State,
 };
 
 /// The header that names a request, in its answer too.
@@ -45,7 +42,7 @@ const NAME_LIMIT: usize = 300;
 const USER_AGENT_LIMIT: usize = 256;
 
 /// What is known about a request so far.
-pub struct Seen {
+pub struct RequestRecord {
     request_id: String,
     asked: Option<(Arc<Generation>, Target)>,
     principal: Option<Principal>,
@@ -59,7 +56,7 @@ struct NotIdentified {
     reason: String,
 }
 
-impl Seen {
+impl RequestRecord {
     /// A request by the name that the client, or a proxy, gave it, if it is a harmless one; otherwise by a new one.
     pub fn new(request: &HttpRequest) -> Self {
         let harmless = |name: &&str| {
@@ -80,7 +77,7 @@ impl Seen {
     }
 
     /// It is about to be decided, by this generation.
-    pub fn asked(&mut self, generation: &Arc<Generation>, target: &Target) {
+    pub fn decides(&mut self, generation: &Arc<Generation>, target: &Target) {
         self.asked = Some((Arc::clone(generation), target.clone()));
     }
 
@@ -133,8 +130,8 @@ impl Seen {
 
     /// Tells whoever has used up nine tenths of their certificate's lifetime when it ends.
     pub fn warn(&self, response: &mut HttpResponse, now: DateTime<Utc>) {
-        let vouched = self.principal.as_ref().and_then(Principal::certificate);
-        let Some(certificate) = vouched.map(|vouched| &vouched.certificate) else {
+        let verified = self.principal.as_ref().and_then(Principal::certificate);
+        let Some(certificate) = verified.map(|verified| &verified.certificate) else {
             return;
         };
         let (begin, end) = (certificate.not_before(), certificate.not_after());
@@ -148,7 +145,7 @@ impl Seen {
     }
 
     /// Hands the decision on, if there was one and it is to be recorded.
-    pub fn record(
+    pub fn write(
         &self,
         state: &State,
         request: &HttpRequest,
@@ -199,7 +196,7 @@ impl Seen {
             who: Some(who),
             chain_len: principal
                 .and_then(Principal::certificate)
-                .map(|vouched| vouched.chain.len()),
+                .map(|verified| verified.chain.len()),
             revocation: principal.and_then(Principal::revocation).map(revocation),
             asked: Asked {
                 documents,
@@ -280,7 +277,9 @@ fn nobody(peer: Option<&Arc<Peer>>, error: Option<&ApiError>) -> Who {
 fn connection(generation: &Generation, peer: &Peer) -> Connection {
     let session = peer.session.as_ref();
     Connection {
-        listener: generation.ear(peer.listener).map(|ear| ear.name().to_owned()),
+        listener: generation
+            .listener(peer.listener)
+            .map(|listener| listener.name().to_owned()),
         peer_addr: peer.transport.map(|address| address.to_string()),
         via_proxy: is_proxy(generation, peer.listener, peer.transport),
         tls_version: session.map(|session| session.version),
@@ -290,10 +289,10 @@ fn connection(generation: &Generation, peer: &Peer) -> Connection {
 }
 
 fn is_proxy(generation: &Generation, listener: usize, transport: Option<IpAddr>) -> bool {
-    let vouching = generation.ear(listener).map(Ear::vouching);
-    vouching
+    let proxy_trust = generation.listener(listener).map(LoadedListener::proxy_trust);
+    proxy_trust
         .zip(transport)
-        .is_some_and(|(vouching, address)| vouching.is_proxy(address))
+        .is_some_and(|(proxy_trust, address)| proxy_trust.is_proxy(address))
 }
 
 fn revocation(status: &Status) -> Revocation {
@@ -324,22 +323,7 @@ fn asked(target: &Target) -> Asked {
             .flatten()
     };
     Asked {
-        action: match target.operation {
-            Operation::Ping => "ping",
-            Operation::Publish => "push",
-            Operation::ReadByChecksum | Operation::ReadByVersion | Operation::ReadCurrent => "pull",
-            Operation::ReadKey => "read-key",
-            Operation::RotateKey => "rotate-key",
-            Operation::Delete => "delete",
-            Operation::Changefeed => "changefeed",
-            Operation::BasicInfo => "basic-info",
-            Operation::HealthInfo => "health",
-            Operation::Overview => "overview",
-            Operation::Repositories | Operation::Repository | Operation::Tags => "list",
-            Operation::Version => "version",
-            Operation::Settings => "settings",
-            _ => "unknown",
-        },
+        action: target.operation.action(),
         gun: target.gun.as_deref().map(clipped),
         role: target.role.as_deref().map(clipped),
         version: which(Operation::ReadByVersion).as_deref().map(clipped),
@@ -364,7 +348,9 @@ pub fn handshake_failed(
         kind: "handshake",
         request_id: None,
         connection: Connection {
-            listener: generation.ear(listener).map(|ear| ear.name().to_owned()),
+            listener: generation
+                .listener(listener)
+                .map(|listener| listener.name().to_owned()),
             peer_addr: address.map(|address| address.to_string()),
             via_proxy: is_proxy(generation, listener, address.map(|address| address.ip())),
             ..Connection::default()

@@ -19,13 +19,13 @@ use detail::{
 
 use crate::{
     access::Denied,
-    app::ServiceError,
     identity::{
         IdentityError,
         password::{self, PasswordRefusal},
         token::{Access, TokenRefusal},
     },
     publish::PublishError,
+    state::ServiceError,
     store::StoreError,
 };
 

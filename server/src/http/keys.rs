@@ -4,18 +4,23 @@ use actix_web::{HttpResponse, http::header::ContentType};
 use signing::SigningError;
 use tuf::{Gun, PublicKey, RoleName};
 
-use super::{error::ApiError, origin::origin, outcome::Outcome, routes::Target};
+use super::{
+    error::ApiError,
+    exchange::{Exchange, Target},
+    origin::origin,
+    outcome::Outcome,
+};
 use crate::{
     access::{Grant, ReadKey, RotateKey},
-    app::{ServiceError, State},
     audit::record::Change,
     identity::{Method, Principal},
+    state::{ServiceError, State},
     store::{Committed, KeyQuota},
 };
 
 /// The key that the GUN's root names for the role; a new one when the signer holds none of them.
-pub async fn read(state: &State, grant: Grant<ReadKey>, target: &Target) -> Result<Outcome, ApiError> {
-    let role = role(target)?;
+pub async fn read(exchange: &mut Exchange<'_>, grant: Grant<ReadKey>) -> Result<Outcome, ApiError> {
+    let (state, role) = (exchange.state, role(exchange.target)?);
     let gun = grant.gun().clone();
     let root = state
         .with_store({
@@ -49,8 +54,8 @@ pub async fn read(state: &State, grant: Grant<ReadKey>, target: &Target) -> Resu
 }
 
 /// A key that the GUN's root does not name yet; it takes effect when a root that names it is published.
-pub async fn rotate(state: &State, grant: Grant<RotateKey>, target: &Target) -> Result<Outcome, ApiError> {
-    let role = role(target)?;
+pub async fn rotate(exchange: &mut Exchange<'_>, grant: Grant<RotateKey>) -> Result<Outcome, ApiError> {
+    let (state, role) = (exchange.state, role(exchange.target)?);
     tracing::info!(
         repo.gun = %grant.gun(), role.name = %role, principal = grant.principal().name(),
         "a key was asked for, for a rotation"

@@ -16,7 +16,7 @@ use super::{
     handshakes::Handshakes,
     proxy_protocol::ProxyProtocolError,
 };
-use crate::{app::State, telemetry};
+use crate::{state::State, telemetry};
 
 /// How many connections the system keeps until they are accepted, in a burst.
 const BACKLOG: i32 = 4096;
@@ -68,7 +68,7 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
             addresses.map(move |address| (position, listener, address))
         });
     for (position, place, address) in places {
-        let behind_proxy = place.vouching.proxy_protocol();
+        let behind_proxy = place.proxy_trust.proxy_protocol();
         let bind_error = |cause| ListenError {
             key: place.key.clone(),
             address: *address,

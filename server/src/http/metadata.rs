@@ -1,97 +1,92 @@
 //! Reading metadata.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     http::header::{
         CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, HttpDate, IF_NONE_MATCH, LAST_MODIFIED, PRAGMA,
     },
-    web,
 };
 use tuf::{Checksum, RoleName, Version};
 
 use super::{
     error::ApiError,
-    routes::{Operation, Target},
+    exchange::{Exchange, Target},
+    outcome::Outcome,
 };
 use crate::{
-    access::{Access, Grant, Pull},
-    app::State,
+    access::{Grant, Pull},
     refresh,
     store::Stored,
 };
 
-/// Answers a read of metadata.
-pub async fn read(
-    state: &State,
-    access: &Access,
-    request: &HttpRequest,
-    grant: Grant<Pull>,
-    target: &Target,
-) -> Result<HttpResponse, ApiError> {
-    // A role that no document can have is a document that is not there.
-    let role = target.role.as_deref().unwrap_or_default();
-    let role = RoleName::parse(role).map_err(|_| ApiError::NotFound)?;
-    let which = target.which.as_deref().unwrap_or_default();
-    let (stored, max_age) = match target.operation {
-        Operation::ReadByVersion => (
-            by_version(state, &grant, role, which).await?,
-            state.config.caching.consistent,
-        ),
-        Operation::ReadByChecksum => (
-            by_checksum(state, &grant, role, which).await?,
-            state.config.caching.consistent,
-        ),
-        _ => (
-            refresh::current(state, grant.gun(), role).await?,
-            state.config.caching.current,
-        ),
-    };
-    let stored = stored.ok_or(ApiError::NotFound)?;
-    // Clients that look something up begin with the timestamp.
-    if target.operation == Operation::ReadCurrent && target.role.as_deref() == Some("timestamp") {
-        state.pulls.count(grant.gun().as_str());
-    }
-    let caching = Caching {
-        max_age,
-        current: target.operation == Operation::ReadCurrent,
-        public: access.is_public(grant.gun()),
-    };
-    let bytes = state.documents.share(&stored.document);
-    Ok(answer(request, &stored, bytes, &caching))
-}
-
-async fn by_version(
-    state: &State,
-    grant: &Grant<Pull>,
-    role: RoleName,
-    which: &str,
-) -> Result<Option<Stored>, ApiError> {
+/// The document of a version, which never changes.
+pub async fn by_version(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
+    let (role, which) = (role(exchange.target)?, which(exchange.target));
     let number: i64 = which
         .parse()
         .map_err(|_| ApiError::VersionOverflow(which.to_owned()))?;
-    let Ok(version) = Version::new(number) else {
-        return Ok(None);
-    };
+    let version = Version::new(number).map_err(|_| ApiError::NotFound)?;
     let gun = grant.gun().clone();
-    Ok(state
+    let stored = exchange
+        .state
         .with_store(move |store| store.by_version(&gun, &role, version))
-        .await?)
+        .await?;
+    lasting(exchange, &grant, stored)
 }
 
-async fn by_checksum(
-    state: &State,
-    grant: &Grant<Pull>,
-    role: RoleName,
-    which: &str,
-) -> Result<Option<Stored>, ApiError> {
+/// The document with a checksum, which never changes.
+pub async fn by_checksum(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
+    let (role, which) = (role(exchange.target)?, which(exchange.target));
     // Longer checksums are allowed in the path, but nothing is stored under them.
-    let Ok(checksum) = Checksum::parse(which) else {
-        return Ok(None);
-    };
+    let checksum = Checksum::parse(which).map_err(|_| ApiError::NotFound)?;
     let gun = grant.gun().clone();
-    Ok(state
+    let stored = exchange
+        .state
         .with_store(move |store| store.by_checksum(&gun, &role, &checksum))
-        .await?)
+        .await?;
+    lasting(exchange, &grant, stored)
+}
+
+/// The current document of a role.
+pub async fn current(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
+    let (state, role) = (exchange.state, role(exchange.target)?);
+    let is_timestamp = role == RoleName::Timestamp;
+    let stored = refresh::current(state, grant.gun(), role)
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    // Clients that look something up begin with the timestamp.
+    if is_timestamp {
+        state.pulls.count(grant.gun().as_str());
+    }
+    let caching = Caching {
+        max_age: state.config.caching.current,
+        current: true,
+        public: exchange.access().is_public(grant.gun()),
+    };
+    Ok(answer(exchange, &stored, &caching))
+}
+
+/// A role that no document can have is a document that is not there.
+fn role(target: &Target) -> Result<RoleName, ApiError> {
+    RoleName::parse(target.role.as_deref().unwrap_or_default()).map_err(|_| ApiError::NotFound)
+}
+
+fn which(target: &Target) -> &str {
+    target.which.as_deref().unwrap_or_default()
+}
+
+fn lasting(
+    exchange: &Exchange<'_>,
+    grant: &Grant<Pull>,
+    stored: Option<Stored>,
+) -> Result<Outcome, ApiError> {
+    let stored = stored.ok_or(ApiError::NotFound)?;
+    let caching = Caching {
+        max_age: exchange.state.config.caching.consistent,
+        current: false,
+        public: exchange.access().is_public(grant.gun()),
+    };
+    Ok(answer(exchange, &stored, &caching))
 }
 
 /// What caches are told of a document.
@@ -119,9 +114,10 @@ impl Caching {
     }
 }
 
-fn answer(request: &HttpRequest, stored: &Stored, bytes: web::Bytes, caching: &Caching) -> HttpResponse {
+fn answer(exchange: &Exchange<'_>, stored: &Stored, caching: &Caching) -> Outcome {
     let tag = format!("\"{}\"", stored.document.sha256.as_hex());
-    let known = request
+    let known = exchange
+        .request
         .headers()
         .get(IF_NONE_MATCH)
         .and_then(|tags| tags.to_str().ok());
@@ -149,8 +145,10 @@ fn answer(request: &HttpRequest, stored: &Stored, bytes: web::Bytes, caching: &C
     }
     response.insert_header((ETAG, tag));
     if unchanged {
-        return response.finish();
+        return response.finish().into();
     }
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-    response.body(bytes)
+    response
+        .body(exchange.state.documents.share(&stored.document))
+        .into()
 }

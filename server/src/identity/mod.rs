@@ -4,18 +4,18 @@ pub mod facts;
 pub mod forwarded;
 pub mod password;
 mod peer;
+mod record;
 pub mod rules;
 pub mod token;
-pub mod whoami;
 
 use std::{net::SocketAddr, sync::Arc};
 
 use platform::tls::{CertificateFault, ClientCertificate};
 
-pub use peer::{Peer, Session, Vouched, verify};
+pub use peer::{Peer, Session, VerifiedCertificate, verify};
 
 use crate::{
-    audit::record::{Certificate, Who},
+    audit::record::Who,
     revocation::{RevocationError, Status},
     store::Actor,
 };
@@ -61,7 +61,7 @@ pub struct Principal {
     groups: Vec<String>,
     rule: Option<String>,
     method: Method,
-    certificate: Option<Arc<Vouched>>,
+    certificate: Option<Arc<VerifiedCertificate>>,
     address: Option<SocketAddr>,
     refusal: Option<IdentityError>,
     revocation: Option<Status>,
@@ -106,21 +106,21 @@ impl Principal {
     /// # Errors
     /// When it names nobody, or not clearly.
     pub fn from_certificate(
-        vouched: Arc<Vouched>,
+        verified: Arc<VerifiedCertificate>,
         method: Method,
         address: Option<SocketAddr>,
         rules: &IdentityRules,
         registered: Option<&Registered>,
     ) -> Result<Self, IdentityError> {
         let identified = rules
-            .identify(&vouched.facts, registered)
-            .map_err(|reason| IdentityError::Unidentified(Box::new(vouched.certificate.clone()), reason))?;
+            .identify(&verified.facts, registered)
+            .map_err(|reason| IdentityError::Unidentified(Box::new(verified.certificate.clone()), reason))?;
         Ok(Self {
             name: identified.principal,
             groups: identified.groups,
             rule: Some(identified.rule),
             method,
-            certificate: Some(vouched),
+            certificate: Some(verified),
             address,
             refusal: None,
             revocation: None,
@@ -203,7 +203,7 @@ impl Principal {
     }
 
     /// The certificate it was known by.
-    pub fn certificate(&self) -> Option<&Vouched> {
+    pub fn certificate(&self) -> Option<&VerifiedCertificate> {
         self.certificate.as_deref()
     }
 
@@ -219,7 +219,7 @@ impl Principal {
 
     /// For the record of a change.
     pub fn actor(&self) -> Actor {
-        let certificate = self.certificate.as_ref().map(|vouched| &vouched.certificate);
+        let certificate = self.certificate.as_ref().map(|verified| &verified.certificate);
         Actor {
             principal: self.name.clone(),
             certificate_subject: certificate.map(ClientCertificate::subject),
@@ -240,7 +240,7 @@ impl Principal {
             identity_rule: self.rule.clone(),
             real_addr: self.address.map(|address| address.to_string()),
             os_uid: None,
-            cert: self.certificate().map(Certificate::vouched),
+            cert: self.certificate().map(record::certificate),
         }
     }
 }

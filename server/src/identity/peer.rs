@@ -10,10 +10,7 @@ use openssl::x509::X509;
 use platform::tls::{CertificateFault, ClientCertificate, ClientTrust, PeerCertificate, Verified};
 
 use super::{IdentityError, facts::CertificateFacts};
-use crate::{
-    generation::{Ear, Generation},
-    revocation::{RevocationError, Subject, subjects},
-};
+use crate::revocation::{RevocationError, Subject, subjects};
 
 /// A connection's other side, as the listener left it.
 #[derive(Debug)]
@@ -30,7 +27,7 @@ pub struct Peer {
     pub generation: u64,
     /// What the handshake agreed on.
     pub session: Option<Session>,
-    vouched: Mutex<Option<(u64, Outcome)>>,
+    verified: Mutex<Option<(u64, Outcome)>>,
 }
 
 /// What a handshake agreed on, for the record.
@@ -44,11 +41,11 @@ pub struct Session {
     pub server_name: Option<String>,
 }
 
-type Outcome = Result<Arc<Vouched>, IdentityError>;
+type Outcome = Result<Arc<VerifiedCertificate>, IdentityError>;
 
 /// A certificate that a configured CA vouches for.
 #[derive(Debug)]
-pub struct Vouched {
+pub struct VerifiedCertificate {
     /// The certificate.
     pub certificate: ClientCertificate,
     /// From the certificate to the configured one that vouches for it.
@@ -63,7 +60,7 @@ pub struct Vouched {
     until: DateTime<Utc>,
 }
 
-impl Vouched {
+impl VerifiedCertificate {
     /// From a verification just made.
     ///
     /// # Errors
@@ -106,54 +103,50 @@ impl Peer {
             certificate,
             generation,
             session,
-            vouched: Mutex::new(None),
+            verified: Mutex::new(None),
         }
     }
 
-    /// The connection's certificate, if the CAs of `generation` vouch for it now. Verified in the
-    /// handshake, again for every newer generation, and again when a certificate of the chain expires.
+    /// The connection's certificate, verified by the CAs of the generation with this number. It was verified in the
+    /// handshake, and is again for every newer generation and when a certificate of the chain expires.
     ///
     /// # Errors
-    /// When there is none, or nobody vouches for it.
-    pub fn vouched(&self, generation: &Generation, now: DateTime<Utc>) -> Outcome {
-        let ear = generation
-            .ear(self.listener)
-            .ok_or(IdentityError::NoCertificate)?;
-        if let Ok(known) = self.vouched.lock()
+    /// When there is none, or no CA verifies it.
+    pub fn verified(&self, trust: Option<&ClientTrust>, generation: u64, now: DateTime<Utc>) -> Outcome {
+        if let Ok(known) = self.verified.lock()
             && let Some((number, outcome)) = known.as_ref()
-            && *number == generation.number()
-            && outcome.as_ref().map_or(true, |vouched| now <= vouched.until)
+            && *number == generation
+            && outcome.as_ref().map_or(true, |verified| now <= verified.until)
         {
             return outcome.clone();
         }
-        let outcome = self.verify(ear, generation.number(), now);
-        if let Ok(mut known) = self.vouched.lock() {
-            *known = Some((generation.number(), outcome.clone()));
+        let outcome = self.verify(trust, generation, now);
+        if let Ok(mut known) = self.verified.lock() {
+            *known = Some((generation, outcome.clone()));
         }
         outcome
     }
 
-    fn verify(&self, ear: &Ear, generation: u64, now: DateTime<Utc>) -> Outcome {
+    fn verify(&self, trust: Option<&ClientTrust>, generation: u64, now: DateTime<Utc>) -> Outcome {
         match &self.certificate {
             PeerCertificate::None => Err(IdentityError::NoCertificate),
             PeerCertificate::Refused(certificate, fault) if generation == self.generation => {
                 Err(IdentityError::Rejected(certificate.clone(), fault.clone()))
             }
-            PeerCertificate::Refused(certificate, _) => verify(ear.trust(), certificate),
+            PeerCertificate::Refused(certificate, _) => verify(trust, certificate),
             PeerCertificate::Verified(certificate, chain) if generation == self.generation => {
-                let sets = ear
-                    .trust()
+                let sets = trust
                     .map(|trust| trust.vouching(certificate.x509(), certificate.presented()))
                     .unwrap_or_default();
                 let chain = chain.clone();
-                let vouched = Vouched::new((**certificate).clone(), Verified { chain, sets })?;
-                if now <= vouched.until {
-                    Ok(Arc::new(vouched))
+                let verified = VerifiedCertificate::new((**certificate).clone(), Verified { chain, sets })?;
+                if now <= verified.until {
+                    Ok(Arc::new(verified))
                 } else {
-                    verify(ear.trust(), certificate)
+                    verify(trust, certificate)
                 }
             }
-            PeerCertificate::Verified(certificate, _) => verify(ear.trust(), certificate),
+            PeerCertificate::Verified(certificate, _) => verify(trust, certificate),
         }
     }
 }
@@ -168,5 +161,5 @@ pub fn verify(trust: Option<&ClientTrust>, certificate: &ClientCertificate) -> O
     let verified = trust
         .verify(certificate.x509(), certificate.presented())
         .map_err(rejected)?;
-    Ok(Arc::new(Vouched::new(certificate.clone(), verified)?))
+    Ok(Arc::new(VerifiedCertificate::new(certificate.clone(), verified)?))
 }

@@ -3,17 +3,13 @@
 
 pub(crate) mod authority;
 pub(crate) mod bundle;
-mod command;
 pub(crate) mod files;
-mod index;
-mod revocation_list;
+pub(crate) mod index;
+pub(crate) mod revocation_list;
 
 use std::path::PathBuf;
 
 pub use bundle::{check_registry, check_url};
-pub use command::{BundleCommand, CaCommand, run_bundle, run_ca};
-
-use crate::revocation::command::DenyCommandError;
 
 /// A little over a year, in days: the longest that common clients accept.
 pub const CERTIFICATE_DAYS: u32 = 397;
@@ -88,7 +84,4 @@ pub enum IssuingError {
     /// It is not said whose certificate to revoke.
     #[error("say whose: a user's name, or --serial HEX")]
     Nobody,
-    /// The deny list cannot be changed.
-    #[error("the certificates are revoked and the list is written, but the deny list is as it was: {0}")]
-    Deny(#[from] DenyCommandError),
 }

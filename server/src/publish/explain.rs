@@ -3,7 +3,7 @@
 use tuf::{Gun, Rejection, RoleName};
 
 use super::{PublishError, SignError, server_keys};
-use crate::app::{ServiceError, State};
+use crate::state::{ServiceError, State};
 
 /// Tells the command that helps. Which one does not depend on the refused update alone: a new root counts only with
 /// a snapshot and a timestamp, so a key can be replaced only while somebody holds the other one.

@@ -10,12 +10,12 @@ use std::collections::BTreeSet;
 use actix_web::web;
 use tuf::{CheckedUpdate, Document, Gun, PublicKey, Rejection, RoleName, SignedUpdate, Upload};
 
-pub use server_keys::{SERVED, Standing};
+pub use server_keys::{KeysInForce, SERVED};
 pub use sign::{SignError, Signatory};
 
 use crate::{
     access::{Access, Denied, Grant, Publish},
-    app::{ServiceError, State},
+    state::{ServiceError, State},
     store::{Actor, Base, CommitError, Committed, TrustedState},
 };
 
@@ -70,10 +70,18 @@ pub async fn publish(
         }
         let checked = found.checked?;
         check_own_keys(state, grant, &checked, found.root.as_ref()).await?;
-        let standing = Standing::of(found.root.as_ref());
+        let keys_in_force = KeysInForce::of(found.root.as_ref());
         let publisher = grant.principal().name();
-        server_keys::check(state, gun, &checked, &standing, publisher, found.makes_the_gun).await?;
-        let signatory = Signatory::new(&state.keys, gun, standing);
+        server_keys::check(
+            state,
+            gun,
+            &checked,
+            &keys_in_force,
+            publisher,
+            found.makes_the_gun,
+        )
+        .await?;
+        let signatory = Signatory::new(&state.keys, gun, keys_in_force);
         let update = match signatory.complete(checked).await {
             Ok(update) => update,
             Err(error) => return Err(explain::explain(state, gun, error).await),
@@ -154,8 +162,8 @@ async fn check_own_keys(
     let name = principal.name().to_owned();
     let registered = state.with_store(move |store| store.account_keys(&name)).await?;
     let mut own: Vec<String> = registered.into_iter().map(|key| key.spki_sha256).collect();
-    if let Some(vouched) = principal.certificate() {
-        own.extend_from_slice(vouched.facts.key_hashes());
+    if let Some(verified) = principal.certificate() {
+        own.extend_from_slice(verified.facts.key_hashes());
     }
     for role in grant.own_key() {
         let signed = signers(checked, stored_root, role)

@@ -9,7 +9,7 @@ use tuf::{CheckedUpdate, Document, Gun, KeyId, PublicKey, Rejection, RoleName};
 
 use super::PublishError;
 use crate::{
-    app::{ServiceError, State},
+    state::{ServiceError, State},
     store::KeyQuota,
 };
 
@@ -19,9 +19,9 @@ pub const SERVED: [RoleName; 2] = [RoleName::Snapshot, RoleName::Timestamp];
 /// The keys that the stored root names for what the server signs. They go on, whatever they were made for: `check`
 /// reports those that are another's.
 #[derive(Debug, Default)]
-pub struct Standing(Vec<(RoleName, KeyId)>);
+pub struct KeysInForce(Vec<(RoleName, KeyId)>);
 
-impl Standing {
+impl KeysInForce {
     /// Those of a root; none if there is no root.
     pub fn of(root: Option<&Document>) -> Self {
         let mut keys = Vec::new();
@@ -50,7 +50,7 @@ pub(super) async fn check(
     state: &State,
     gun: &Gun,
     checked: &CheckedUpdate,
-    standing: &Standing,
+    keys_in_force: &KeysInForce,
     publisher: &str,
     is_first: bool,
 ) -> Result<(), PublishError> {
@@ -63,7 +63,7 @@ pub(super) async fn check(
     for role in SERVED {
         // It was read a moment ago.
         for key in tuf::role_keys(&root.bytes, &role).unwrap_or_default() {
-            if !standing.names(&role, key.id()) && !may_name(state, gun, &role, &key, publisher).await? {
+            if !keys_in_force.names(&role, key.id()) && !may_name(state, gun, &role, &key, publisher).await? {
                 return Err(refusal(gun, &role, key.id(), is_first).into());
             }
         }

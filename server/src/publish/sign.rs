@@ -6,7 +6,7 @@ use tuf::{
     SnapshottedUpdate,
 };
 
-use super::server_keys::Standing;
+use super::server_keys::KeysInForce;
 
 /// Why an update cannot be signed.
 #[derive(Debug, thiserror::Error)]
@@ -26,13 +26,17 @@ pub enum SignError {
 pub struct Signatory<'a> {
     keys: &'a KeyService,
     gun: &'a Gun,
-    standing: Standing,
+    keys_in_force: KeysInForce,
 }
 
 impl<'a> Signatory<'a> {
-    /// For the repository `gun`, whose stored root names the keys in `standing`.
-    pub fn new(keys: &'a KeyService, gun: &'a Gun, standing: Standing) -> Self {
-        Self { keys, gun, standing }
+    /// For the repository `gun`, whose stored root names the keys in `keys_in_force`.
+    pub fn new(keys: &'a KeyService, gun: &'a Gun, keys_in_force: KeysInForce) -> Self {
+        Self {
+            keys,
+            gun,
+            keys_in_force,
+        }
     }
 
     /// Signs the snapshot, if the update came without one, and the timestamp.
@@ -84,7 +88,7 @@ impl<'a> Signatory<'a> {
     /// stored root names all the same, was named before that was refused: its repository goes on.
     async fn signature(&self, request: &SigningRequest, key: &PublicKey) -> Result<Signature, SigningError> {
         match self.keys.sign(Some(self.gun), key, &request.message).await {
-            Err(SigningError::OtherPurpose(reason)) if self.standing.names(&request.role, key.id()) => {
+            Err(SigningError::OtherPurpose(reason)) if self.keys_in_force.names(&request.role, key.id()) => {
                 tracing::warn!(
                     repo.gun = %self.gun, role.name = %request.role, key.id = %key.id(), reason,
                     "the root names a key of another repository; run notary key rotate"

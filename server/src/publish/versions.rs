@@ -10,7 +10,7 @@ use tuf::{CheckedUpdate, Current, Gun, Rejection, RoleName, Version};
 
 use super::PublishError;
 use crate::{
-    app::ServiceError,
+    state::ServiceError,
     store::{Store, StoreError},
 };
 

@@ -1,6 +1,5 @@
 //! Current metadata, with server-made documents renewed when they have expired.
 
-mod background;
 pub mod expiry;
 
 use std::collections::BTreeSet;
@@ -10,12 +9,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tuf::{CheckedUpdate, Gun, Refresh, RoleName, SignedUpdate};
 
 use crate::{
-    app::{ServiceError, State},
-    publish::{SignError, Signatory, Standing},
+    publish::{KeysInForce, SignError, Signatory},
+    state::{ServiceError, State},
     store::{Actor, Base, Chain, CommitError, Stored},
 };
-
-pub use background::run;
 
 /// Who is recorded for changes that the server makes by itself.
 const SERVER: &str = "(server)";
@@ -85,14 +82,14 @@ pub async fn renew(state: &State, gun: &Gun, before: TimeDelta) -> Result<Renewa
                 (
                     tuf::plan_refresh(&wanted, root, snapshot, timestamp, now, before),
                     Base::of(timestamp),
-                    Standing::of(Some(root)),
+                    KeysInForce::of(Some(root)),
                 )
             }))
         });
-        let Some((plan, base, standing)) = plan.await? else {
+        let Some((plan, base, keys_in_force)) = plan.await? else {
             return Ok(Renewal::NotNeeded);
         };
-        let signatory = Signatory::new(&state.keys, gun, standing);
+        let signatory = Signatory::new(&state.keys, gun, keys_in_force);
         let update = match plan {
             Ok(Refresh::Fresh) => return Ok(Renewal::NotNeeded),
             Ok(Refresh::Timestamp(update)) => signatory.complete_timestamp(update).await,

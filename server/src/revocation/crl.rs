@@ -195,7 +195,7 @@ impl Crl {
         Err("its signature is not that of the CA it names, or that CA may not sign lists (cRLSign)".into())
     }
 
-    /// Whether it is about certificates of this sort.
+    /// Whether it is about certificates of this kind.
     pub(super) fn covers(&self, facts: &Scope) -> bool {
         if facts.authority {
             self.authorities

@@ -13,8 +13,8 @@ use platform::{tls::ClientCertificate, x509::name_text};
 use super::{
     RevocationError,
     crl::{Crl, Scope, checked, same_name},
-    settings::CrlSettings,
 };
+use crate::config::CrlSettings;
 
 /// How far the CA's clock may be ahead of ours.
 const SKEW: TimeDelta = TimeDelta::minutes(5);

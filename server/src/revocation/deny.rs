@@ -1,14 +1,8 @@
 //! Our own list of who must not get in, whatever their CA says.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use openssl::{
-    sha::sha256,
-    x509::{X509, X509NameRef, X509Ref},
-};
+use openssl::x509::{X509, X509NameRef, X509Ref};
 use platform::{
     config::{ConfigError, Sections, Settings},
     x509::{hashes_of_key, name_text, older_name_text, read_name},
@@ -16,54 +10,7 @@ use platform::{
 use serde::Deserialize;
 
 use super::RevocationError;
-
-/// One entry: a certificate, a key, or a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
-    /// A certificate, by its issuer (`platform::x509::name_text`) and serial number (upper-case hex).
-    Certificate {
-        /// The issuer.
-        issuer: String,
-        /// The serial number.
-        serial: String,
-    },
-    /// Every certificate of a key, by the SHA-256 of its public half (lower-case hex).
-    Key(String),
-    /// A principal, however it shows who it is.
-    Principal(String),
-}
-
-impl Subject {
-    /// The sort of entry.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Certificate { .. } => "certificate",
-            Self::Key(_) => "key",
-            Self::Principal(_) => "principal",
-        }
-    }
-
-    /// What it is found by. Issuers can be longer than a column of a key.
-    pub fn key(&self) -> String {
-        match self {
-            Self::Certificate { issuer, serial } => {
-                hex::encode(sha256(format!("{serial}\n{issuer}").as_bytes()))
-            }
-            Self::Key(hash) => hash.clone(),
-            Self::Principal(name) => name.clone(),
-        }
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Certificate { issuer, serial } => write!(f, "certificate {serial} of {issuer}"),
-            Self::Key(hash) => write!(f, "key {hash}"),
-            Self::Principal(name) => write!(f, "principal {name}"),
-        }
-    }
-}
+use crate::store::DeniedSubject as Subject;
 
 /// Why a list cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -218,7 +165,7 @@ pub fn subjects(chain: &[X509]) -> Result<Vec<Subject>, RevocationError> {
 ///
 /// # Errors
 /// As for [`subjects`].
-pub(super) fn certificate_subjects(certificate: &X509Ref) -> Result<Vec<Subject>, RevocationError> {
+pub fn certificate_subjects(certificate: &X509Ref) -> Result<Vec<Subject>, RevocationError> {
     let serial = serial(certificate).ok_or_else(RevocationError::unnamed_serial)?;
     Ok(by_serial(certificate.issuer_name(), &serial))
 }
@@ -244,7 +191,7 @@ fn serial(certificate: &X509Ref) -> Option<String> {
 
 /// Upper-case hex without leading zeros; colons between bytes are allowed, as `openssl x509` writes them. Nothing if it is
 /// not above zero.
-pub(super) fn normal_serial(text: &str) -> Option<String> {
+pub fn normal_serial(text: &str) -> Option<String> {
     let digits: String = text.chars().filter(|c| *c != ':').collect();
     let digits = digits
         .trim_start_matches("0x")
@@ -255,7 +202,7 @@ pub(super) fn normal_serial(text: &str) -> Option<String> {
 }
 
 /// An issuer as somebody wrote it, in the one form of names if it is a name.
-pub(super) fn normal_issuer(text: &str) -> String {
+pub fn normal_issuer(text: &str) -> String {
     read_name(text).unwrap_or_else(|| text.to_owned())
 }
 
@@ -306,7 +253,7 @@ mod tests {
             (r#"{"denied":[{"serial":"0a"}]}"#, "serial and issuer go together"),
             (r#"{"denied":[{}]}"#, "one of"),
             (r#"{"denied":[{"spki_sha256":"ab"}]}"#, "64 hex digits"),
-            (r#"{"denied":[{"principle":"eve"}]}"#, "unknown field"),
+            (r#"{"denied":[{"principle":"eve"}]}"#, "did you mean principal?"),
             (r#"{"deny":[{"principal":"eve"}]}"#, "unknown key deny"),
         ] {
             let refused = read(wrong).unwrap_err();

@@ -1,25 +1,16 @@
-//! Fetching the lists of CAs in the background, and keeping them.
+//! Fetching the list of a CA, and keeping it.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use actix_web::web;
-use chrono::Utc;
 use openssl::sha::sha256;
 use reqwest::{StatusCode, header};
-use tokio::time::Instant;
 
 use super::{Revocation, crl::checked, crl_set::check_succession};
-use crate::{app::State, telemetry::metrics};
 
-/// How often the fetcher looks whether a list is due.
-const LOOK: Duration = Duration::from_secs(1);
-/// A list that could not be fetched is tried again after this time.
-const RETRY: Duration = Duration::from_secs(30);
 /// How long one fetch may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest list that is taken, in bytes: those of large public CAs have about 10 MB.
@@ -30,80 +21,48 @@ pub(super) fn kept_as(directory: &Path, url: &str) -> PathBuf {
     directory.join(format!("{}.crl", hex::encode(sha256(url.as_bytes()))))
 }
 
-/// What is known of a URL.
-struct Source {
+/// A list at a URL, as it was last fetched.
+#[derive(Debug, Default)]
+pub struct ListSource {
     etag: Option<String>,
-    due: Instant,
 }
 
-/// Fetches every configured list when it is due, for as long as the server runs.
-pub async fn follow(state: web::Data<State>) {
-    let client = reqwest::Client::builder()
+/// What a fetch brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchedList {
+    /// Another list than before, now in use.
+    New,
+    /// The list that is in use already.
+    Same,
+}
+
+/// The HTTP client that lists are fetched with.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
         .timeout(TIMEOUT)
         .redirect(reqwest::redirect::Policy::limited(3))
-        .build();
-    let client = match client {
-        Ok(client) => client,
-        Err(cause) => {
-            tracing::error!(%cause, "revocation lists cannot be fetched");
-            return;
-        }
-    };
-    let mut sources: BTreeMap<String, Source> = BTreeMap::new();
-    let mut looks = tokio::time::interval(LOOK);
-    loop {
-        looks.tick().await;
-        let revocation = Arc::clone(&state.generation.load().revocation);
-        let Some(settings) = &revocation.settings.crl else {
-            continue;
-        };
-        sources.retain(|url, _| settings.urls.contains(url));
-        for url in &settings.urls {
-            let source = sources.entry(url.clone()).or_insert_with(|| Source {
-                etag: None,
-                due: Instant::now(),
-            });
-            if source.due > Instant::now() {
-                continue;
-            }
-            let outcome = revocation.fetch(&client, url, source).await;
-            // A reload meanwhile may have read what was kept before.
-            let current = Arc::clone(&state.generation.load().revocation);
-            if outcome == Ok(true) && !Arc::ptr_eq(&current, &revocation) {
-                current.read_lists_again();
-            }
-            let fetched = outcome.is_ok();
-            source.due = Instant::now();
-            match outcome {
-                Ok(new) => {
-                    source.due += settings.every;
-                    if new {
-                        tracing::info!(url, "took up a revocation list");
-                    }
-                }
-                Err(reason) => {
-                    source.due += RETRY.min(settings.every);
-                    tracing::error!(
-                        url,
-                        reason,
-                        "a revocation list could not be fetched; the last one stays"
-                    );
-                }
-            }
-            // Last, so that whoever sees it counted finds the rest.
-            metrics::crl_fetched(fetched);
-        }
-    }
+        .build()
 }
 
 impl Revocation {
-    /// Fetches a list, checks it, keeps it and takes it up; false if it is still the same.
-    async fn fetch(&self, client: &reqwest::Client, url: &str, source: &mut Source) -> Result<bool, String> {
+    /// Fetches a list, checks it, keeps it in its directory and uses it from now on.
+    ///
+    /// # Errors
+    /// Why it could not be fetched or is not taken, in words; the list that is in use stays.
+    pub async fn fetch(
+        &self,
+        client: &reqwest::Client,
+        url: &str,
+        source: &mut ListSource,
+    ) -> Result<FetchedList, String> {
         let Some(settings) = &self.settings.crl else {
-            return Ok(false);
+            return Ok(FetchedList::Same);
         };
         let Some(directory) = &settings.kept else {
-            return Ok(false);
+            return Ok(FetchedList::Same);
         };
         let path = kept_as(directory, url);
         let mut request = client.get(url);
@@ -112,7 +71,7 @@ impl Revocation {
         }
         let mut response = request.send().await.map_err(|cause| chain(&cause))?;
         if response.status() == StatusCode::NOT_MODIFIED {
-            return Ok(false);
+            return Ok(FetchedList::Same);
         }
         if response.status() != StatusCode::OK {
             return Err(format!("the answer is {}", response.status()));
@@ -132,14 +91,15 @@ impl Revocation {
         let kept = std::fs::read(&path).ok();
         // One that is damaged, or not of the CAs of the day, protects nothing.
         let kept = kept.and_then(|kept| checked(&kept, &self.issuers).ok());
-        check_succession(&lists, &kept.unwrap_or_default(), Utc::now())?;
+        check_succession(&lists, &kept.unwrap_or_default(), self.clock.now())?;
         keep(&path, &body).map_err(|cause| format!("it cannot be kept as {}: {cause}", path.display()))?;
         self.read_lists_again();
         source.etag = etag;
-        Ok(true)
+        Ok(FetchedList::New)
     }
 
-    fn read_lists_again(&self) {
+    /// Reads the fetched lists again, which another generation may have replaced meanwhile.
+    pub fn read_lists_again(&self) {
         if let Some(settings) = &self.settings.crl {
             let set = self.crls.load().with_fetched(settings, &self.issuers);
             self.crls.store(Arc::new(set));

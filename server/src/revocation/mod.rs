@@ -1,14 +1,11 @@
 //! Whether a certificate that a CA vouches for has been withdrawn: by a list of our own, by the CA's list
 //! (CRL, RFC 5280 section 5), or by the CA's answer (OCSP, RFC 6960).
 
-pub mod command;
 mod crl;
 mod crl_set;
 mod deny;
 mod fetch;
-mod known;
 mod ocsp;
-mod settings;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -17,11 +14,15 @@ use chrono::{DateTime, Utc};
 use openssl::x509::{X509, X509Ref};
 use platform::config::ConfigError;
 
+pub use crate::store::DeniedSubject as Subject;
 pub use crl_set::CrlError;
-pub use deny::{DenyError, DenyList, Subject, subjects};
-pub use fetch::follow;
-pub use settings::{CrlSettings, Depth, FailPolicy, OcspSettings, RevocationSettings};
+pub use deny::{DenyError, DenyList, certificate_subjects, normal_issuer, normal_serial, subjects};
+pub use fetch::{FetchedList, ListSource, client as fetch_client};
 
+use crate::{
+    clock::Clock,
+    config::{CrlSettings, Depth, FailPolicy, RevocationSettings},
+};
 use crl_set::CrlSet;
 use ocsp::Responders;
 
@@ -133,6 +134,7 @@ pub enum SetUpError {
 /// Everything that is configured about revocation, its lists read.
 pub struct Revocation {
     settings: RevocationSettings,
+    clock: Clock,
     deny: DenyList,
     crls: ArcSwap<CrlSet>,
     responders: Option<Responders>,
@@ -145,7 +147,7 @@ impl Revocation {
     ///
     /// # Errors
     /// When a list cannot be read, or is not signed by the CA that it names.
-    pub fn load(settings: &RevocationSettings, issuers: Vec<X509>) -> Result<Self, SetUpError> {
+    pub fn load(settings: &RevocationSettings, issuers: Vec<X509>, clock: Clock) -> Result<Self, SetUpError> {
         let deny = match &settings.deny_list {
             Some(path) => DenyList::read(path)?,
             None => DenyList::default(),
@@ -157,6 +159,7 @@ impl Revocation {
         let responders = settings.ocsp.clone().map(Responders::new).transpose();
         Ok(Self {
             settings: settings.clone(),
+            clock,
             deny,
             crls: ArcSwap::from_pointee(crls),
             responders: responders.map_err(SetUpError::Ocsp)?,
@@ -198,6 +201,11 @@ impl Revocation {
         warnings
     }
 
+    /// How the lists of CAs are found, if any are configured.
+    pub fn crl_settings(&self) -> Option<&CrlSettings> {
+        self.settings.crl.as_ref()
+    }
+
     /// When the first of the CAs' lists runs out.
     pub fn nearest_next_update(&self) -> Option<DateTime<Utc>> {
         self.crls.load().nearest_next_update()
@@ -217,7 +225,7 @@ impl Revocation {
     /// For the handshake: refuses what the lists at hand say is revoked. What they do not say is for
     /// [`check`](Self::check).
     pub fn is_revoked_by_lists(&self, chain: &[X509]) -> bool {
-        let now = Utc::now();
+        let now = self.clock.now();
         let crls = self.crls.load();
         // What cannot be told is said with each request, where the reason can be read.
         let denied =
@@ -285,7 +293,11 @@ impl Revocation {
             }
             (Err(reason), _) | (Ok(None), Err(reason)) => reason,
         };
-        match self.settings.fail.of(class) {
+        let fail = match class {
+            Class::Read => self.settings.fail.reads,
+            Class::Write => self.settings.fail.writes,
+        };
+        match fail {
             FailPolicy::Closed => Err(unknown),
             FailPolicy::Open => Ok(Status {
                 source: "none",

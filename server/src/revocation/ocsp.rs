@@ -24,11 +24,8 @@ use reqwest::{
     redirect::Policy,
 };
 
-use super::{
-    RevocationError,
-    fetch::chain,
-    settings::{Depth, Nonce, OcspSettings},
-};
+use super::{RevocationError, fetch::chain};
+use crate::config::{Depth, Nonce, OcspSettings};
 
 /// How long a client waits for a responder, all in all.
 const TIMEOUT: Duration = Duration::from_secs(2);

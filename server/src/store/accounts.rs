@@ -10,6 +10,7 @@ use super::{
     schema::{account_keys, accounts},
 };
 use crate::audit::{chain::Chain, record::Change};
+use crate::clock::Clock;
 
 /// The group that every account with administrator rights belongs to.
 pub const ADMINS: &str = "admins";
@@ -251,7 +252,7 @@ impl Store {
             detail,
             ..Change::default()
         };
-        self.note(connection, &Chain::Accounts, actor, change, Utc::now())
+        self.note(connection, &Chain::Accounts, actor, change, Clock::System.now())
             .map(drop)
     }
 

@@ -4,15 +4,13 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
 use platform::database::{DbConnection, exact};
 
+use super::DeniedSubject as Subject;
 use super::{
     Actor, Registered, Store, StoreError,
     audit::AUDIT_LOCK,
     schema::{audit_log, change_actors, denials},
 };
-use crate::{
-    audit::{chain::Chain, record::Change},
-    revocation::Subject,
-};
+use crate::audit::{chain::Chain, record::Change};
 
 /// The name under which changes of the list exclude each other.
 const DENIALS: &str = "denials";
@@ -32,7 +30,7 @@ pub struct Denial {
 
 /// What the database says about somebody who comes with a certificate.
 #[derive(Debug, Default)]
-pub struct Standing {
+pub struct CertificateStatus {
     /// The account of the certificate's key.
     pub registered: Option<Registered>,
     /// Whether the certificate or its key is denied.
@@ -69,8 +67,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub fn standing(&self, key_hashes: &[String], subjects: &[Subject]) -> Result<Standing, StoreError> {
-        Ok(Standing {
+    pub fn certificate_status(
+        &self,
+        key_hashes: &[String],
+        subjects: &[Subject],
+    ) -> Result<CertificateStatus, StoreError> {
+        Ok(CertificateStatus {
             registered: self.account_by_key(key_hashes)?,
             denied: self.is_denied(subjects)?,
         })

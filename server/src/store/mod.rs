@@ -7,6 +7,7 @@ mod changes;
 mod commit;
 mod current_set;
 mod denials;
+mod denied_subject;
 mod import;
 mod inventory;
 mod leases;
@@ -18,7 +19,7 @@ mod set_aside;
 
 use diesel_migrations::embed_migrations;
 use platform::database::{
-    Database, DatabaseError, Location, Options,
+    Database, DatabaseError, Location, Obstacle, Options,
     schema::{Migrations, Program},
 };
 
@@ -27,7 +28,8 @@ pub use accounts::{ADMINS, Account, AccountAdded, Registered};
 pub use audit::{Accounted, AuditRow, Listed, MadeChange};
 pub use changes::{Change, ChangeQuery, RecordedActor};
 pub use commit::{Actor, Base, CommitError, Committed};
-pub use denials::{Denial, Standing};
+pub use denials::{CertificateStatus, Denial};
+pub use denied_subject::DeniedSubject;
 pub use import::{ImportError, Imported};
 pub use inventory::Audited;
 pub use pending_keys::{KeyQuota, PendingKey};
@@ -36,6 +38,7 @@ pub use read::{Chain, Stored, TrustedState};
 /// The tables of this program.
 pub static MIGRATIONS: Migrations = Migrations {
     program: Program::Server,
+    tables: &schema::WRITTEN,
     sqlite: embed_migrations!("../migrations/server/sqlite"),
     postgres: embed_migrations!("../migrations/server/postgres"),
     mysql: embed_migrations!("../migrations/server/mysql"),
@@ -103,5 +106,21 @@ impl Store {
     pub fn open_for_command(location: &Location, options: Options) -> Result<Self, StoreError> {
         let database = Database::open_for_command(location, &MIGRATIONS, options)?;
         Ok(Self::over(database))
+    }
+
+    /// The names of the migrations that the database lacks.
+    ///
+    /// # Errors
+    /// When it does not answer, or was used by a newer version.
+    pub fn missing_migrations(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.database.missing_migrations(&MIGRATIONS)?)
+    }
+
+    /// What keeps the server from writing to this database, looked for without writing.
+    ///
+    /// # Errors
+    /// When the database does not answer, or was used by a newer version.
+    pub fn obstacles(&self, options: Options) -> Result<Vec<Obstacle>, StoreError> {
+        Ok(self.database.obstacles(&MIGRATIONS, options)?)
     }
 }

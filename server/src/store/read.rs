@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use platform::database::{DbConnection, exact, padded};
 use tuf::{Checksum, Current, Document, Gun, RoleName, Upload, Version};
 
-use super::{Store, StoreError, schema::tuf_files};
+use super::{MIGRATIONS, Store, StoreError, schema::tuf_files};
 
 /// A document and when it was stored.
 #[derive(Debug, Clone)]
@@ -286,6 +286,7 @@ impl Store {
             .select(tuf_files::id)
             .first::<i32>(&mut *connection)
             .optional()?;
-        Ok(())
+        drop(connection);
+        Ok(self.database.can_write(&MIGRATIONS)?)
     }
 }

@@ -1,5 +1,113 @@
 //! The tables, as diesel sees them. Names and types are those of the Notary server.
 
+use platform::database::TableUse;
+
+/// What the server writes. Of the changefeed and of the record of changes rows are only added; repositories are deleted
+/// at request alone, so a user without that right is no fault.
+pub(super) static WRITTEN: [TableUse; 10] = [
+    TableUse {
+        table: "tuf_files",
+        filled: &[
+            "created_at",
+            "updated_at",
+            "gun",
+            "role",
+            "version",
+            "data",
+            "sha256",
+        ],
+        updates: true,
+        deletes: false,
+        needs: None,
+    },
+    TableUse {
+        table: "changefeed",
+        filled: &["created_at", "gun", "version", "sha256", "category"],
+        updates: false,
+        deletes: false,
+        needs: Some(("change_category", "category", &["update", "deletion"])),
+    },
+    TableUse {
+        table: "change_actors",
+        filled: &[
+            "change_id",
+            "principal",
+            "certificate_subject",
+            "certificate_issuer",
+            "certificate_serial",
+            "peer_address",
+        ],
+        updates: false,
+        deletes: false,
+        needs: None,
+    },
+    TableUse {
+        table: "refresh_leases",
+        filled: &["gun", "holder", "held_until"],
+        updates: true,
+        deletes: false,
+        needs: None,
+    },
+    TableUse {
+        table: "server_keys",
+        filled: &["key_id", "gun", "role", "created_at"],
+        updates: false,
+        deletes: true,
+        needs: None,
+    },
+    TableUse {
+        table: "accounts",
+        filled: &[
+            "name",
+            "full_name",
+            "is_admin",
+            "group_names",
+            "created_at",
+            "disabled_at",
+        ],
+        updates: true,
+        deletes: true,
+        needs: None,
+    },
+    TableUse {
+        table: "account_keys",
+        filled: &[
+            "spki_sha256",
+            "account",
+            "label",
+            "public_key",
+            "certificate",
+            "key_id",
+            "certificate_key_id",
+            "created_at",
+        ],
+        updates: true,
+        deletes: true,
+        needs: None,
+    },
+    TableUse {
+        table: "denials",
+        filled: &["kind", "subject", "shown", "reason", "created_at"],
+        updates: false,
+        deletes: true,
+        needs: None,
+    },
+    TableUse {
+        table: "pending_keys",
+        filled: &["key_id", "gun", "role", "requester", "created_at"],
+        updates: true,
+        deletes: true,
+        needs: None,
+    },
+    TableUse {
+        table: "audit_log",
+        filled: &["chain", "sequence", "record", "hash"],
+        updates: false,
+        deletes: false,
+        needs: None,
+    },
+];
+
 diesel::table! {
     tuf_files (id) {
         id -> Integer,

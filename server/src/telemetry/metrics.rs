@@ -110,7 +110,7 @@ pub fn reloaded(good: bool) {
     metrics::counter!("countersign_reloads_total", "outcome" => outcome).increment(1);
 }
 
-/// Records when the first current document of a sort of role expires.
+/// Records when the first current document of a kind of role expires.
 pub fn nearest_expiry(role: &'static str, moment: chrono::DateTime<chrono::Utc>) {
     #[expect(
         clippy::cast_precision_loss,
@@ -120,14 +120,14 @@ pub fn nearest_expiry(role: &'static str, moment: chrono::DateTime<chrono::Utc>)
     metrics::gauge!("countersign_nearest_expiry_timestamp_seconds", "role" => role).set(seconds);
 }
 
-/// Records when the first certificate, or revocation list, of a sort ends.
-pub fn certificate_end(sort: &'static str, moment: chrono::DateTime<chrono::Utc>) {
+/// Records when the first certificate, or revocation list, of a kind ends.
+pub fn certificate_end(kind: &'static str, moment: chrono::DateTime<chrono::Utc>) {
     #[expect(
         clippy::cast_precision_loss,
         reason = "seconds since 1970 fit for the next 285 million years"
     )]
     let seconds = moment.timestamp() as f64;
-    metrics::gauge!("countersign_certificate_not_after_timestamp_seconds", "role" => sort).set(seconds);
+    metrics::gauge!("countersign_certificate_not_after_timestamp_seconds", "role" => kind).set(seconds);
 }
 
 /// Records what became of GUNs whose timestamps were due.
@@ -138,6 +138,7 @@ pub fn renewed(outcome: &'static str, count: u32) {
 /// Takes the process's own figures (`process_…`) as they are now.
 pub fn collect_process_figures() {
     metrics_process::Collector::default().collect();
+    metrics::counter!("countersign_log_lines_lost_total").absolute(platform::logging::lost_lines());
 }
 
 /// Records that audit records did not get into a sink.

@@ -181,7 +181,11 @@ impl Keyring {
     /// Why not.
     pub async fn check(&self) -> Result<(), KeyringError> {
         let shared = self.shared.clone();
-        spawn_blocking(move || shared.check()).await?
+        spawn_blocking(move || {
+            shared.check()?;
+            Ok(shared.store.can_write()?)
+        })
+        .await?
     }
 }
 

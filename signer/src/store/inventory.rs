@@ -1,9 +1,9 @@
 //! Reads every key, without changing any.
 
 use diesel::{dsl::count_star, prelude::*};
-use platform::database::{Database, Location, exact};
+use platform::database::{Database, Location, Obstacle, Options, exact};
 
-use super::{KeyRow, Store, StoreError, schema::private_keys};
+use super::{KeyRow, MIGRATIONS, Store, StoreError, schema::private_keys};
 
 impl Store {
     /// Opens an existing database read-only: it is neither created nor migrated.
@@ -14,6 +14,22 @@ impl Store {
         Ok(Self {
             database: Database::open_read_only(location)?,
         })
+    }
+
+    /// What keeps the signer from writing to this database, looked for without writing.
+    ///
+    /// # Errors
+    /// When the database does not answer, or was used by a newer version.
+    pub fn obstacles(&self, options: Options) -> Result<Vec<Obstacle>, StoreError> {
+        Ok(self.database.obstacles(&MIGRATIONS, options)?)
+    }
+
+    /// Refuses while the database refuses what the signer writes: no signature leaves without a record of it.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub fn can_write(&self) -> Result<(), StoreError> {
+        Ok(self.database.can_write(&MIGRATIONS)?)
     }
 
     /// The aliases of the passphrases that keys are sealed with, as stored, and the number of keys of each.

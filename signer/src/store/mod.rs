@@ -21,6 +21,7 @@ pub use uses::{Use, UseOutcome};
 /// The tables of this program.
 pub static MIGRATIONS: Migrations = Migrations {
     program: Program::Signer,
+    tables: &schema::WRITTEN,
     sqlite: embed_migrations!("../migrations/signer/sqlite"),
     postgres: embed_migrations!("../migrations/signer/postgres"),
     mysql: embed_migrations!("../migrations/signer/mysql"),

@@ -1,5 +1,37 @@
 //! The tables, with the column names of the Notary signer's migrations.
 
+use platform::database::TableUse;
+
+/// What the signer writes; deleted keys stay as rows.
+pub(super) static WRITTEN: [TableUse; 2] = [
+    TableUse {
+        table: "private_keys",
+        filled: &[
+            "created_at",
+            "updated_at",
+            "key_id",
+            "encryption_alg",
+            "keywrap_alg",
+            "algorithm",
+            "passphrase_alias",
+            "public",
+            "private",
+            "gun",
+            "role",
+        ],
+        updates: true,
+        deletes: false,
+        needs: None,
+    },
+    TableUse {
+        table: "signed_versions",
+        filled: &["key_id", "role", "version", "signed_at"],
+        updates: true,
+        deletes: false,
+        needs: None,
+    },
+];
+
 diesel::table! {
     private_keys (id) {
         id -> Integer,

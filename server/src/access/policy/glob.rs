@@ -65,25 +65,39 @@ impl Glob {
         let Some(steps) = self.steps(principal) else {
             return false;
         };
-        // Which steps may come next; the last place is the end.
-        let mut places = vec![false; steps.len() + 1];
-        enter(&steps, &mut places, 0);
-        for byte in name.bytes() {
-            let mut next = vec![false; steps.len() + 1];
-            for (place, step) in steps.iter().enumerate() {
-                if !places.get(place).copied().unwrap_or(false) {
-                    continue;
-                }
-                match step {
-                    Step::Byte(expected) if *expected == byte => enter(&steps, &mut next, place + 1),
-                    Step::Any => enter(&steps, &mut next, place),
-                    Step::AnyButSlash if byte != b'/' => enter(&steps, &mut next, place),
-                    _ => {}
-                }
-            }
-            places = next;
+        reached(&steps, name).last().copied().unwrap_or(false)
+    }
+
+    /// Everything in it that stands for itself.
+    pub(super) fn literal(&self) -> String {
+        let parts = self.parts.iter().filter_map(|part| match part {
+            Part::Literal(text) => Some(text.as_str()),
+            _ => None,
+        });
+        parts.collect()
+    }
+
+    /// What every name that it matches begins with.
+    pub(super) fn beginning(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Literal(text)) => text,
+            _ => "",
         }
-        places.last().copied().unwrap_or(false)
+    }
+
+    /// Whether it may match a name with this beginning, whoever asks.
+    pub(super) fn may_begin_with(&self, beginning: &str) -> bool {
+        let anybody = self.parts.iter().map(|part| match part {
+            Part::Principal => Part::AcrossSegments,
+            other => other.clone(),
+        });
+        let open = Self {
+            written: String::new(),
+            parts: anybody.collect(),
+        };
+        let steps = open.steps(None).unwrap_or_default();
+        let places = reached(&steps, beginning);
+        places.contains(&true)
     }
 
     fn steps(&self, principal: Option<&str>) -> Option<Vec<Step>> {
@@ -98,6 +112,28 @@ impl Glob {
         }
         Some(steps)
     }
+}
+
+/// Which steps may come next after a text; the last place is the end.
+fn reached(steps: &[Step], text: &str) -> Vec<bool> {
+    let mut places = vec![false; steps.len() + 1];
+    enter(steps, &mut places, 0);
+    for byte in text.bytes() {
+        let mut next = vec![false; steps.len() + 1];
+        for (place, step) in steps.iter().enumerate() {
+            if !places.get(place).copied().unwrap_or(false) {
+                continue;
+            }
+            match step {
+                Step::Byte(expected) if *expected == byte => enter(steps, &mut next, place + 1),
+                Step::Any => enter(steps, &mut next, place),
+                Step::AnyButSlash if byte != b'/' => enter(steps, &mut next, place),
+                _ => {}
+            }
+        }
+        places = next;
+    }
+    places
 }
 
 /// A star may also stand for nothing, so its place and the next are both entered.

@@ -2,21 +2,23 @@
 
 mod action;
 mod glob;
+mod reach;
 mod read;
 mod rule;
 mod subject;
-pub mod test_command;
 mod verdict;
 
 use platform::config::{ConfigError, Settings};
 use tuf::RoleName;
 
 use action::Covered;
-use rule::{Effect, Rule};
+use rule::Rule;
 use subject::Subject;
 
+use crate::config::{Effect, PolicyMode as Mode, PolicySettings};
+
 pub use action::Action;
-pub use rule::Mode;
+pub use reach::Met;
 pub use verdict::{PolicyTrace, Verdict};
 
 /// A question to a policy.
@@ -53,12 +55,20 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The policy of a configuration; nothing if it has none, and then whoever is let in may do everything.
+    /// The policy of a configuration.
     ///
     /// # Errors
     /// When a rule is refused; the error names its place and what is allowed.
-    pub fn read(settings: &Settings) -> Result<Option<Self>, ConfigError> {
+    pub fn new(settings: PolicySettings) -> Result<Self, ConfigError> {
         read::policy(settings)
+    }
+
+    /// The policy of a configuration file; without one, whoever is let in may do everything.
+    ///
+    /// # Errors
+    /// As [`Policy::new`].
+    pub fn read(settings: &Settings) -> Result<Option<Self>, ConfigError> {
+        PolicySettings::read(settings)?.map(Self::new).transpose()
     }
 
     /// The answer to a question.

@@ -1,27 +1,13 @@
 //! One rule, and whether it applies.
 
+use crate::config::{Effect, PolicyMode as Mode};
+
 use super::{
     Asking,
     action::{Action, Covered},
     glob::Glob,
     subject::Subject,
 };
-
-/// What a rule does where it applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    Allow,
-    Deny,
-}
-
-/// Whether a refusal is one, or only recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// What is denied is refused.
-    Enforce,
-    /// What is denied is recorded and happens all the same.
-    Audit,
-}
 
 /// A rule as the configuration has it.
 #[derive(Debug, Clone)]

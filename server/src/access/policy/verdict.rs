@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Asking, rule::Mode};
+use crate::config::PolicyMode as Mode;
+
+use super::Asking;
 
 /// What a policy says to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]

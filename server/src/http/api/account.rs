@@ -1,6 +1,5 @@
 //! `GET /basic_info`: who the server takes the caller for, and by which certificate.
 
-use actix_web::HttpResponse;
 use chrono::{DateTime, Utc};
 use openssl::sha::sha256;
 use serde::Serialize;
@@ -8,10 +7,9 @@ use utoipa::ToSchema;
 
 use super::json;
 use crate::{
-    access::{Access, Right, policy::Action},
-    app::State,
-    http::error::ApiError,
-    identity::{Method, Principal, Vouched},
+    access::{Identified, Right, policy::Action},
+    http::{error::ApiError, exchange::Exchange, outcome::Outcome},
+    identity::{Method, Principal, VerifiedCertificate},
 };
 
 /// The answer. The odd mixture of cases is what existing clients expect.
@@ -82,12 +80,8 @@ struct RevocationInfo {
 #[utoipa::path(get, path = "/basic_info", tag = "account",
     responses((status = 200, description = "The caller", body = BasicInfo),
               (status = 401, description = "Nobody the server knows", body = super::openapi::Errors)))]
-pub async fn basic_info(
-    state: &State,
-    access: &Access,
-    principal: &Principal,
-) -> Result<HttpResponse, ApiError> {
-    access.identified(principal)?;
+pub async fn basic_info(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
+    let (state, access, principal) = (exchange.state, exchange.access(), grant.principal());
     let is_admin = access.check(principal, &Right::To(Action::Admin), None).is_ok();
     let known = principal.method() != Method::Anonymous;
     let account = if known {
@@ -114,19 +108,19 @@ pub async fn basic_info(
         authn_method: principal.method().name(),
         client_certificate: principal
             .certificate()
-            .map(|vouched| certificate(vouched, principal, state.clock.now())),
+            .map(|verified| certificate(verified, principal, state.clock.now())),
     })
 }
 
-fn certificate(vouched: &Vouched, principal: &Principal, now: DateTime<Utc>) -> CertificateInfo {
-    let facts = &vouched.facts;
+fn certificate(verified: &VerifiedCertificate, principal: &Principal, now: DateTime<Utc>) -> CertificateInfo {
+    let facts = &verified.facts;
     let status = principal.revocation();
     CertificateInfo {
-        subject: vouched.certificate.subject(),
-        issuer: vouched.certificate.issuer(),
-        serial: vouched.certificate.serial(),
-        not_before: vouched.certificate.not_before(),
-        not_after: vouched.certificate.not_after(),
+        subject: verified.certificate.subject(),
+        issuer: verified.certificate.issuer(),
+        serial: verified.certificate.serial(),
+        not_before: verified.certificate.not_before(),
+        not_after: verified.certificate.not_after(),
         sans: facts.alternative_names(),
         thumbprint: data_encoding::HEXLOWER
             .decode(facts.cert_sha256().as_bytes())

@@ -12,7 +12,7 @@ mod tags;
 pub use account::basic_info;
 pub use ca::{ca, setup_script};
 pub use openapi::description;
-pub use overview::{overview, refused};
+pub use overview::{overview, refused, wants_page};
 pub use repositories::{list, one};
 pub use server::{health, settings, version};
 pub use tags::tags;
@@ -20,12 +20,13 @@ pub use tags::tags;
 use actix_web::{HttpResponse, http::header::ContentType};
 use serde::Serialize;
 
-use super::error::ApiError;
+use super::{error::ApiError, outcome::Outcome};
 
 /// A JSON answer.
-fn json<T: Serialize>(value: &T) -> Result<HttpResponse, ApiError> {
+fn json<T: Serialize>(value: &T) -> Result<Outcome, ApiError> {
     let body = serde_json::to_string(value).map_err(|cause| ApiError::StoredState(cause.to_string()))?;
-    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
+    let answer = HttpResponse::Ok().content_type(ContentType::json()).body(body);
+    Ok(answer.into())
 }
 
 /// The parameters of a query, the first of each name.

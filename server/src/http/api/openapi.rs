@@ -1,11 +1,10 @@
 //! `GET /openapi.json`: what this server answers beside the Notary contract, for programs.
 
-use actix_web::HttpResponse;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use super::{account, ca, json, repositories, server, tags};
-use crate::http::error::ApiError;
+use crate::http::{error::ApiError, exchange::Exchange, outcome::Outcome, stages::Open};
 
 /// Every refusal.
 #[derive(Serialize, ToSchema)]
@@ -45,7 +44,7 @@ struct OneError {
 pub(super) struct Description;
 
 /// The description.
-pub fn description() -> Result<HttpResponse, ApiError> {
+pub async fn description(_: &mut Exchange<'_>, _: Open) -> Result<Outcome, ApiError> {
     json(&Description::openapi())
 }
 

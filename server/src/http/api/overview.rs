@@ -2,19 +2,18 @@
 //! there is nothing to sign out of.
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::{
         StatusCode,
-        header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
+        header::{ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
     },
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::repositories::{Repository, first};
 use crate::{
-    access::Access,
-    app::State,
-    http::error::ApiError,
+    access::Identified,
+    http::{error::ApiError, exchange::Exchange, outcome::Outcome},
     identity::{IdentityError, Method, Principal},
 };
 
@@ -27,11 +26,12 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;mar
     code{background:#eee;padding:0 .2rem}";
 
 /// The page for somebody the server knows.
-pub async fn overview(
-    state: &State,
-    access: &Access,
-    principal: &Principal,
-) -> Result<HttpResponse, ApiError> {
+pub async fn overview(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
+    // Programs know of no page here: to them it is what it is in Notary.
+    if !wants_page(exchange.request) {
+        return Err(ApiError::NoRoute);
+    }
+    let (state, access, principal) = (exchange.state, exchange.access(), grant.principal());
     let (repositories, more) = first(state, access, principal, SHOWN).await?;
     let body = html! {
         (signed_in(principal))
@@ -43,7 +43,13 @@ pub async fn overview(
         }
         @if more { p { "There are more: " code { "/api/v0/repositories" } " lists them all." } }
     };
-    Ok(page(StatusCode::OK, &body))
+    Ok(page(StatusCode::OK, &body).into())
+}
+
+/// Whether a browser asks.
+pub fn wants_page(request: &HttpRequest) -> bool {
+    let mut accepted = request.headers().get_all(ACCEPT);
+    accepted.any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")))
 }
 
 /// The page for somebody it does not know, with the reason and the cure.
@@ -62,11 +68,11 @@ fn signed_in(principal: &Principal) -> Markup {
     html! {
         @match (principal.method(), principal.certificate()) {
             (Method::Anonymous, _) => p { "You are not signed in." },
-            (_, Some(vouched)) => {
+            (_, Some(verified)) => {
                 p {
                     "Signed in as " strong { (principal.name()) } " by the certificate "
-                    code { (vouched.certificate.subject()) } ", until "
-                    (vouched.certificate.not_after().format("%F %T UTC")) "."
+                    code { (verified.certificate.subject()) } ", until "
+                    (verified.certificate.not_after().format("%F %T UTC")) "."
                 }
                 @if !principal.groups().is_empty() { p { "Groups: " (principal.groups().join(", ")) } }
             },

@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 
 use super::{json, parameter, tags::tag};
 use crate::{
-    access::Access,
-    app::State,
-    http::error::ApiError,
+    access::{Access, Identified},
+    http::{error::ApiError, exchange::Exchange, outcome::Outcome},
     identity::Principal,
+    state::State,
     store::{Store, StoreError},
 };
 
@@ -66,13 +66,9 @@ pub struct Repository {
            ("count" = Option<bool>, Query, description = "Whether to say in X-Resource-Count how many there are")),
     responses((status = 200, description = "A page; X-Next-Page-Start names the next", body = Repositories),
               (status = 401, description = "Nobody the server knows", body = super::openapi::Errors)))]
-pub async fn list(
-    state: &State,
-    access: &Access,
-    principal: &Principal,
-    query: &str,
-) -> Result<HttpResponse, ApiError> {
-    access.identified(principal)?;
+pub async fn list(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
+    let (state, access, principal) = (exchange.state, exchange.access(), grant.principal());
+    let query = exchange.query();
     let size = match parameter(query, "pageSize") {
         None => PAGE,
         Some(text) => text
@@ -128,7 +124,7 @@ pub async fn list(
     if let Some(total) = total {
         response.insert_header(("X-Resource-Count", total));
     }
-    finish(&mut response, &Repositories { repositories })
+    Ok(finish(&mut response, &Repositories { repositories })?.into())
 }
 
 /// The first repositories that the caller may see, and whether there are more.
@@ -178,13 +174,9 @@ impl Repository {
            ("name" = String, Path, description = "The last part of the name")),
     responses((status = 200, description = "The repository; all of them, for a namespace alone", body = Repository),
               (status = 404, description = "No such repository, for this caller", body = super::openapi::Errors)))]
-pub async fn one(
-    state: &State,
-    access: &Access,
-    principal: &Principal,
-    path: &str,
-) -> Result<HttpResponse, ApiError> {
-    access.identified(principal)?;
+pub async fn one(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
+    let (state, access, principal) = (exchange.state, exchange.access(), grant.principal());
+    let path = exchange.target.which.as_deref().unwrap_or_default();
     let found = match find(state, access, principal, path).await {
         // Repositories may have names like this, so a tag is looked for where there is none.
         Err(ApiError::NotFound) => match path.trim_end_matches('/').rsplit_once("/tags/") {

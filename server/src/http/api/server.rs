@@ -1,16 +1,14 @@
 //! How the server is, and how it is set up.
 
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::json;
 use crate::{
-    access::{Access, Right, policy::Action},
-    app::State,
-    generation::Generation,
-    http::error::ApiError,
+    access::{Access, Administration, Identified, Right, policy::Action},
+    http::{error::ApiError, exchange::Exchange, outcome::Outcome, stages::OpenTo},
     identity::Principal,
 };
 
@@ -72,17 +70,14 @@ pub struct SettingsInfo {
 /// How the server is. `caller` is who asks, if that is known.
 #[utoipa::path(get, path = "/health", tag = "server",
     responses((status = 200, description = "Well", body = HealthInfo), (status = 503, description = "Not well", body = HealthInfo)))]
-pub fn health(
-    state: &State,
-    generation: &Generation,
-    caller: Option<&Principal>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn health(exchange: &mut Exchange<'_>, OpenTo(caller): OpenTo) -> Result<Outcome, ApiError> {
+    let (state, generation) = (exchange.state, &exchange.generation);
     let failing = state.health.failing();
     let error: Vec<String> = failing
         .iter()
         .map(|(check, reason)| format!("{check}: {reason}"))
         .collect();
-    let trusted = caller.is_some_and(|caller| is_admin(&generation.access, caller));
+    let trusted = caller.is_some_and(|caller| is_admin(exchange.access(), &caller));
     let last_reload = state.last_reload.get().map(|reloaded| ReloadInfo {
         at: reloaded.at,
         outcome: if reloaded.refused.is_none() {
@@ -102,7 +97,7 @@ pub fn health(
         },
     })?;
     if !failing.is_empty() {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        *response.response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     Ok(response)
 }
@@ -110,8 +105,7 @@ pub fn health(
 /// The server's version.
 #[utoipa::path(get, path = "/api/v0/admin/version", tag = "server",
     responses((status = 200, description = "The version", body = VersionInfo)))]
-pub fn version(access: &Access, principal: &Principal) -> Result<HttpResponse, ApiError> {
-    access.identified(principal)?;
+pub async fn version(_: &mut Exchange<'_>, _: Identified) -> Result<Outcome, ApiError> {
     json(&VersionInfo {
         version: env!("CARGO_PKG_VERSION"),
     })
@@ -121,15 +115,8 @@ pub fn version(access: &Access, principal: &Principal) -> Result<HttpResponse, A
 #[utoipa::path(get, path = "/api/v0/meta/settings", tag = "server",
     responses((status = 200, description = "The settings", body = SettingsInfo),
               (status = 403, description = "Not for the caller", body = super::openapi::Errors)))]
-pub fn settings(
-    state: &State,
-    generation: &Generation,
-    principal: &Principal,
-) -> Result<HttpResponse, ApiError> {
-    generation.access.identified(principal)?;
-    generation
-        .access
-        .check(principal, &Right::To(Action::Admin), None)?;
+pub async fn settings(exchange: &mut Exchange<'_>, _: Administration) -> Result<Outcome, ApiError> {
+    let (state, generation) = (exchange.state, &exchange.generation);
     let text = |pem: Result<Vec<u8>, _>| -> String {
         let pem: Vec<u8> = pem.unwrap_or_else(|_: openssl::error::ErrorStack| Vec::new());
         String::from_utf8_lossy(&pem).into_owned()

@@ -1,6 +1,5 @@
 //! `GET /api/v0/repositories/{namespace}/{name}/tags`: who signed which digest, in which role, until when.
 
-use actix_web::HttpResponse;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tuf::{Document, Gun, RoleName};
@@ -11,10 +10,10 @@ use super::{
     repositories::{Found, find},
 };
 use crate::{
-    access::{Access, Right, policy::Action},
-    app::State,
-    http::error::ApiError,
+    access::{Access, Identified, Right, policy::Action},
+    http::{error::ApiError, exchange::Exchange, outcome::Outcome},
     identity::Principal,
+    state::State,
     store::{Store, StoreError},
 };
 
@@ -69,13 +68,9 @@ pub struct Signer {
     responses((status = 200, description = "The signed tags", body = Vec<Tag>),
               (status = 403, description = "The caller may list the repository, but not read it", body = super::openapi::Errors),
               (status = 404, description = "No such repository, for this caller", body = super::openapi::Errors)))]
-pub async fn tags(
-    state: &State,
-    access: &Access,
-    principal: &Principal,
-    path: &str,
-) -> Result<HttpResponse, ApiError> {
-    access.identified(principal)?;
+pub async fn tags(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
+    let (state, access, principal) = (exchange.state, exchange.access(), grant.principal());
+    let path = exchange.target.which.as_deref().unwrap_or_default();
     let Found::One(gun) = find(state, access, principal, path).await? else {
         return Err(ApiError::NotFound);
     };
@@ -100,7 +95,7 @@ pub async fn tag(
     principal: &Principal,
     path: &str,
     name: &str,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Outcome, ApiError> {
     let Found::One(gun) = find(state, access, principal, path).await? else {
         return Err(ApiError::NotFound);
     };

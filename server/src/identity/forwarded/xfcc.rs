@@ -25,7 +25,7 @@ pub(super) struct Element<'a> {
 }
 
 #[derive(Default)]
-struct Seen {
+struct Keys {
     hash: bool,
     subject: bool,
     free: bool,
@@ -38,7 +38,7 @@ struct Seen {
 pub(super) fn counting(text: &str) -> Result<Element<'_>, &'static str> {
     let mut rest = text;
     let mut element = Element::default();
-    let mut seen = Seen::default();
+    let mut seen = Keys::default();
     loop {
         let (key, value, quoted, after) = part(rest, seen.free)?;
         take(&mut element, &mut seen, key, value, quoted)?;
@@ -98,7 +98,7 @@ fn closing_quote(text: &str) -> Option<usize> {
 
 fn take<'a>(
     element: &mut Element<'a>,
-    seen: &mut Seen,
+    seen: &mut Keys,
     key: &str,
     value: &'a str,
     quoted: bool,

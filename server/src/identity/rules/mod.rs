@@ -4,6 +4,7 @@ mod name;
 mod outcome;
 mod pattern;
 mod preset;
+mod reach;
 mod read;
 mod requirement;
 mod rule;
@@ -17,6 +18,8 @@ use pattern::FieldPattern;
 use requirement::Requirements;
 use rule::{Naming, Rule};
 use template::Template;
+
+use crate::config::IdentitySettings;
 
 pub use crate::store::Registered;
 pub use name::{check_group as check_group_name, check_principal as check_principal_name};
@@ -32,12 +35,20 @@ pub struct IdentityRules {
 }
 
 impl IdentityRules {
-    /// The rules of a configuration; nothing if it has none, and then [`IdentityRules::built_in`] hold.
+    /// The rules of a configuration; [`IdentityRules::built_in`] where it has none.
     ///
     /// # Errors
     /// When a rule is refused; the error names its place and what is allowed.
-    pub fn read(settings: &Settings) -> Result<Option<Self>, ConfigError> {
-        read::rules(settings)
+    pub fn new(settings: Option<IdentitySettings>) -> Result<Self, ConfigError> {
+        settings.map_or_else(|| Ok(Self::built_in()), read::rules)
+    }
+
+    /// The rules of a configuration file.
+    ///
+    /// # Errors
+    /// As [`IdentityRules::new`].
+    pub fn read(settings: &Settings) -> Result<Self, ConfigError> {
+        Self::new(IdentitySettings::read(settings)?)
     }
 
     /// What holds without configuration: the name is the common name, or the whole subject of a certificate that has

@@ -59,6 +59,16 @@ impl FieldPattern {
         })
     }
 
+    /// The pattern as it was written.
+    pub(super) fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether it matches a text as a whole.
+    pub(super) fn matches(&self, text: &str) -> bool {
+        self.pattern.is_match(text)
+    }
+
     /// The names of its groups.
     pub(super) fn groups(&self) -> impl Iterator<Item = &str> {
         self.pattern.capture_names().flatten()

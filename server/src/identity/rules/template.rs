@@ -8,8 +8,10 @@ use super::{outcome::NotIdentified, pattern::Captures};
 #[derive(Debug, Clone)]
 pub(super) struct Template(Vec<Part>);
 
+/// A piece of a template.
 #[derive(Debug, Clone)]
-enum Part {
+pub(super) enum Part {
+    /// What stands for itself.
     Literal(String),
     /// What a group of the rule's patterns matched.
     Capture(String),
@@ -39,6 +41,11 @@ impl Template {
             parts.push(Part::Literal(rest.to_owned()));
         }
         Ok(Self(parts))
+    }
+
+    /// Its pieces.
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.0
     }
 
     pub(super) fn fill(

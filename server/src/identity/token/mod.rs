@@ -12,21 +12,14 @@ use chrono::{DateTime, Utc};
 pub use claims::Access;
 use trusted::TrustedKeys;
 
+use crate::config::Realm;
+
 /// What is asked of clients without a certificate.
 pub struct TokenAuth {
     realm: Realm,
     service: String,
     issuer: String,
     keys: TrustedKeys,
-}
-
-/// Where clients get their tokens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Realm {
-    /// At this URL.
-    Url(String),
-    /// At `/auth/token` of the host that they asked (`autoredirect`).
-    SameHost,
 }
 
 /// Why the file with the token service's certificates cannot be used.

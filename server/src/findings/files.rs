@@ -1,0 +1,104 @@
+//! The files of a configuration, each by itself: what is wrong with one does not hide what is wrong with the next.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use platform::tls::{ClientTls, ClientTrust, PemSource, read_certificates};
+
+use super::Finding;
+use crate::{
+    clock::Clock,
+    config::{Config, TrustService},
+    identity::{password::Passwords, token::TokenAuth},
+    revocation::Revocation,
+};
+
+fn refusal(cause: impl std::fmt::Display) -> Finding {
+    Finding::refusal(cause.to_string())
+}
+
+/// What generations are made of: the certificates, keys and client CAs of the listeners, lists, users.
+pub(super) fn of_a_generation(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut trusts = Vec::new();
+    for listener in &config.listeners {
+        if let Some(tls) = &listener.tls {
+            findings.extend(tls.acceptor(None, None).err().map(refusal));
+        }
+        for set in &listener.client_cas {
+            match ClientTrust::load(std::slice::from_ref(set)) {
+                Ok(trust) => trusts.push(trust),
+                Err(cause) => findings.push(refusal(cause)),
+            }
+        }
+    }
+    if let Some(path) = config.public.ca.as_ref().and_then(PemSource::file) {
+        findings.extend(
+            read_certificates("the file of server.ca_file", path)
+                .err()
+                .map(refusal),
+        );
+    }
+    let issuers = trusts.iter().flat_map(|trust| trust.certificates().cloned());
+    findings.extend(
+        Revocation::load(&config.revocation, issuers.collect(), Clock::Fixed(now))
+            .err()
+            .map(refusal),
+    );
+    let passwords = config.password.as_ref().map(Passwords::load);
+    findings.extend(passwords.and_then(Result::err).map(refusal));
+    findings
+}
+
+/// What else is read at start: the files of TLS towards the signer, and those who sign tokens.
+pub(super) fn of_others(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let TrustService::Remote { tls, .. } = &config.trust_service {
+        findings.extend(of_signer(tls));
+    }
+    if let Some(auth) = &config.auth {
+        let (realm, service, issuer) = (auth.realm.clone(), auth.service.clone(), auth.issuer.clone());
+        let refused = TokenAuth::new(realm, service, issuer, &auth.bundle).err();
+        findings.extend(refused.map(|cause| {
+            refusal(format!(
+                "auth.options.rootcertbundle: {}: {cause}",
+                auth.bundle.display()
+            ))
+        }));
+    }
+    findings
+}
+
+/// The files of TLS towards the signer: who it is, and who the server is.
+fn of_signer(tls: &ClientTls) -> Vec<Finding> {
+    let halves = [
+        ClientTls {
+            ca: tls.ca.clone(),
+            identity: None,
+        },
+        ClientTls {
+            ca: None,
+            identity: tls.identity.clone(),
+        },
+    ];
+    let causes = halves.iter().filter_map(|half| half.connector().err());
+    causes
+        .map(|cause| refusal(format!("trust_service: {cause}")))
+        .collect()
+}
+
+/// The files beside those of a generation without which a server does not start.
+pub fn further_files(config: &Config) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    if let TrustService::Remote { tls, .. } = &config.trust_service {
+        files.extend(tls.ca.clone());
+        files.extend(
+            tls.identity
+                .iter()
+                .flat_map(|(certificate, key)| [certificate, key])
+                .cloned(),
+        );
+    }
+    files.extend(config.auth.iter().map(|auth| auth.bundle.clone()));
+    files
+}

@@ -1,0 +1,236 @@
+//! Where the server writes: files and directories that have to be there and its user's to write. Nothing is made here.
+
+use std::{
+    fs::{self, OpenOptions},
+    io,
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
+};
+
+use platform::database::Location;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+
+use super::Finding;
+use crate::config::{Listener, RevocationSettings, Sink};
+
+/// From this port on anybody may listen, unless the kernel is told otherwise.
+const UNPRIVILEGED: u16 = 1024;
+/// How many symbolic links are followed to a file that is not there yet.
+const LINKS: usize = 40;
+
+/// The places of audit records.
+pub(super) fn of_sinks(sinks: &[Sink]) -> Vec<Finding> {
+    let found = sinks.iter().filter_map(|sink| match sink {
+        Sink::Stdout => None,
+        Sink::File(path) => can_append(path).err().map(|cause| {
+            Finding::refusal(format!(
+                "audit.sinks: cannot write to {}: {cause}",
+                path.display()
+            ))
+            .fixed_by("make its directory, and let the server's user write there")
+        }),
+        // The daemon may be started later, or anew.
+        Sink::Syslog(path) => fs::metadata(path).err().map(|cause| {
+            Finding::note(
+                format!(
+                    "audit.sinks: no syslog daemon listens on {}: {cause}; records are lost until one does",
+                    path.display()
+                ),
+                "start it, or name its socket (syslog:SOCKET)",
+            )
+        }),
+    });
+    found.collect()
+}
+
+/// The file of an embedded database, which is made where it is not there.
+pub(super) fn of_database(location: &Location) -> Vec<Finding> {
+    let Location::Sqlite(path) = location else {
+        return Vec::new();
+    };
+    let refused = |place: &Path, cause: &io::Error| {
+        Finding::refusal(format!(
+            "storage.db_url: cannot write to {}: {cause}",
+            place.display()
+        ))
+        .fixed_by(
+            "make the directory, and let the server's user write to it and to the files of the database",
+        )
+        .shown_as("unable to reach trust server at this time: 503.")
+    };
+    let named = std::path::absolute(path).is_ok_and(|path| path.to_str().is_some());
+    if !named {
+        let cause = io::Error::other("its name is not valid UTF-8");
+        return vec![refused(path, &cause)];
+    }
+    if let Err(cause) = can_append(path) {
+        return vec![refused(path, &cause)];
+    }
+    // Beside the file SQLite keeps two more while it is in use.
+    let beside = ["-wal", "-shm"].map(|ending| {
+        let mut name = path.clone().into_os_string();
+        name.push(ending);
+        PathBuf::from(name)
+    });
+    for file in &beside {
+        if let Err(cause) = can_append(file) {
+            return vec![refused(file, &cause)];
+        }
+    }
+    Vec::new()
+}
+
+/// Where fetched revocation lists are kept. A list that cannot be kept is not used.
+pub(super) fn of_lists(revocation: &RevocationSettings) -> Vec<Finding> {
+    let kept = revocation.crl.as_ref().and_then(|crl| crl.kept.as_ref());
+    let cause = kept.and_then(|kept| can_fill(kept).err().map(|cause| (kept, cause)));
+    let told = cause.map(|(kept, cause)| {
+        Finding::note(
+            format!(
+                "revocation.crl.directory_for_fetched: cannot write to {}: {cause}; lists that are fetched are not used",
+                kept.display()
+            ),
+            "let the server's user write to it",
+        )
+    });
+    told.into_iter().collect()
+}
+
+/// The addresses to listen on: one of another machine, a port that its user may not take, or one that is named twice.
+pub(super) fn of_listeners(listeners: &[Listener]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut seen: Vec<(SocketAddr, &str)> = Vec::new();
+    for listener in listeners {
+        for address in &listener.addresses {
+            let taken = seen.iter().find(|(other, _)| excludes(*other, *address));
+            if let Some((other, key)) = taken {
+                findings.push(
+                    Finding::refusal(format!(
+                        "{}: {address}: {key} listens on {other} already",
+                        listener.key
+                    ))
+                    .fixed_by("choose another port"),
+                );
+            } else if let Err(cause) = can_bind(*address) {
+                findings.push(
+                    Finding::refusal(format!("{}: cannot listen on {address}: {cause}", listener.key))
+                        .fixed_by(
+                            "choose an address of this machine, and a port that the server's user may take",
+                        ),
+                );
+            }
+            seen.push((*address, listener.key.as_str()));
+        }
+    }
+    findings
+}
+
+/// Whether two sockets cannot listen on both of these.
+fn excludes(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_kind = one.is_ipv4() == other.is_ipv4();
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (one.ip() == other.ip() || (same_kind && everywhere))
+}
+
+/// Whether the address is this machine's, and the port one that this user may take. A port that is in use is none of this:
+/// it may be the server's own. Only ports for which a right is needed are tried, so that nobody finds theirs taken.
+fn can_bind(address: SocketAddr) -> io::Result<()> {
+    let mut tried = address;
+    if tried.port() >= UNPRIVILEGED {
+        tried.set_port(0);
+    }
+    match TcpListener::bind(tried) {
+        Err(cause)
+            if [io::ErrorKind::AddrNotAvailable, io::ErrorKind::PermissionDenied].contains(&cause.kind()) =>
+        {
+            Err(cause)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether files can be made in a directory, which is made if it is not there.
+fn can_fill(directory: &Path) -> io::Result<()> {
+    let there = directory.ancestors().find(|above| above.exists());
+    let there = there.filter(|above| !above.as_os_str().is_empty());
+    let there = there.unwrap_or(Path::new("."));
+    if !fs::metadata(there)?.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::NotADirectory));
+    }
+    may(there, Access::WRITE_OK | Access::EXEC_OK)
+}
+
+/// Whether a file can be appended to, or made if it is not there.
+fn can_append(path: &Path) -> io::Result<()> {
+    let mut path = path.to_path_buf();
+    for _ in 0..LINKS {
+        match fs::metadata(&path) {
+            Ok(found) if found.is_file() || found.is_dir() => {
+                return OpenOptions::new().append(true).open(&path).map(drop);
+            }
+            // What opening one says.
+            Ok(found) if found.file_type().is_socket() => return Err(rustix::io::Errno::NXIO.into()),
+            // Opening a pipe would wait for its reader.
+            Ok(_) => return may(&path, Access::WRITE_OK),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            Err(cause) => return Err(cause),
+        }
+        // A symbolic link that leads nowhere: the file would be made where it leads.
+        match fs::read_link(&path) {
+            Ok(target) => path = directory(&path).join(target),
+            Err(_) => return can_make(&path),
+        }
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+fn can_make(path: &Path) -> io::Result<()> {
+    if path.file_name().is_none() {
+        return Err(io::Error::other("it is not the name of a file"));
+    }
+    let directory = directory(path);
+    if !fs::metadata(directory)?.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::NotADirectory));
+    }
+    may(directory, Access::WRITE_OK | Access::EXEC_OK)
+}
+
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn may(path: &Path, access: Access) -> io::Result<()> {
+    accessat(CWD, path, access, AtFlags::EACCESS).map_err(io::Error::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_judged_without_making_anything() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        assert!(can_append(&at("new")).is_ok());
+        assert!(!at("new").exists());
+        assert!(can_append(&at("none/new")).is_err());
+        assert!(can_append(directory.path()).is_err());
+        fs::write(at("file"), "x").unwrap();
+        assert!(can_append(&at("file")).is_ok());
+        assert!(can_append(&at("file/new")).is_err());
+        std::os::unix::fs::symlink("elsewhere", at("link")).unwrap();
+        assert!(can_append(&at("link")).is_ok());
+        std::os::unix::fs::symlink("none/new", at("lost")).unwrap();
+        assert!(can_append(&at("lost")).is_err());
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        assert!(can_append(&at("socket")).is_err() && can_append(Path::new("/dev/null")).is_ok());
+        std::os::unix::fs::symlink("ring", at("ring")).unwrap();
+        assert!(can_append(&at("ring")).is_err());
+        assert_eq!(fs::read(at("file")).unwrap(), b"x");
+        assert!(!at("elsewhere").exists());
+    }
+}

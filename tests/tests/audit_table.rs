@@ -1,4 +1,4 @@
-//! The audit's table: every change with who made it, and whatever anybody does to the table is found.
+//! The audit's table: it has every change with its actor, and `audit verify` finds every manipulation of the table.
 
 use std::{
     fs,
@@ -55,7 +55,7 @@ fn changes(server: &TestServer, filter: &str) -> Vec<Value> {
     lines.map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A server on which every sort of change was made.
+/// A server on which every kind of change was made.
 fn changed(engine: Engine) -> TestServer {
     let server = TestServer::builder()
         .database(engine)
@@ -96,7 +96,7 @@ fn changed(engine: Engine) -> TestServer {
 }
 
 #[test]
-fn on_every_engine_every_change_is_in_the_table_with_who_made_it() {
+fn on_every_engine_every_change_is_in_the_table_with_its_actor() {
     for engine in ENGINES {
         let server = changed(engine);
         let actions = |filter: &str| -> Vec<String> {
@@ -155,7 +155,7 @@ fn on_every_engine_every_change_is_in_the_table_with_who_made_it() {
 }
 
 #[test]
-fn on_every_engine_whatever_is_done_to_the_table_is_found() {
+fn on_every_engine_every_manipulation_of_the_table_is_found() {
     let app = format!("gun:{}", hex::encode(openssl::sha::sha256(b"reg/app")));
     let other = format!("gun:{}", hex::encode(openssl::sha::sha256(b"reg/other")));
     for engine in ENGINES {
@@ -404,7 +404,7 @@ fn on_every_engine_many_publishers_at_once_make_whole_chains() {
 }
 
 #[test]
-fn without_the_table_changes_happen_all_the_same() {
+fn changes_work_without_the_table() {
     let server = TestServer::builder()
         .signs_locally()
         .set("audit", json!({"table": false}))
@@ -417,7 +417,7 @@ fn without_the_table_changes_happen_all_the_same() {
 }
 
 #[test]
-fn the_changefeed_names_who_made_a_change_to_those_who_may_know_it() {
+fn the_changefeed_names_actors_to_authorized_readers() {
     let server = TestServer::builder()
         .signs_locally()
         .set(

@@ -1,5 +1,5 @@
-//! Setting a client up in one command, the script that the server hands out or `client-dirs`, and then the real
-//! programs with nothing but what it wrote.
+//! Sets a client up with one command, the server's `/setup.sh` or `client-dirs`, and then runs the real programs with
+//! the files that it wrote.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use tests::{
     process::{built_programs, installed_program},
 };
 
-/// The two ways to be set up. They do the same.
+/// The two ways to set a client up. They do the same.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Script,
@@ -195,7 +195,7 @@ fn both_add_to_configurations_and_replace_keys_only_when_forced() {
 }
 
 #[test]
-fn both_refuse_what_no_server_would_take_and_write_nothing() {
+fn both_refuse_unusable_certificates_and_write_nothing() {
     for way in WAYS {
         let person = Person::new(way, "alice");
         let pki = person.server.pki();
@@ -339,7 +339,7 @@ fn mark(path: &Path) {
 }
 
 #[test]
-fn a_byte_order_mark_is_not_handed_on_to_programs_that_do_not_know_it() {
+fn a_byte_order_mark_is_removed_from_files_for_other_programs() {
     for way in WAYS {
         let person = Person::new(way, "alice");
         let copy = |from: &Path, name: &str| {

@@ -1,4 +1,4 @@
-//! `doctor`: each thing that users get stuck on is made, and found, with the sentence they would see and the fix.
+//! `doctor`: the tests make each mistake that it looks for; it reports the client's message and the fix.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use tests::{
     server::Prepared,
 };
 
-/// A machine to look at: nothing of the real one but its programs.
+/// A machine to examine, which shares only its programs with the real one.
 struct Machine {
     home: TempDir,
 }
@@ -288,7 +288,7 @@ fn names_chains_dates_and_keys_of_certificates_are_compared() {
 }
 
 #[test]
-fn what_the_server_needs_is_tried() {
+fn files_database_and_signer_of_the_server_are_tested() {
     let machine = Machine::new();
     let mut server = TestServer::builder()
         .requests_certificates()

@@ -442,7 +442,7 @@ fn whoever_logs_in_signs_until_the_bundle_is_revoked() {
     );
 }
 
-/// Somebody who sources the `env.sh` of their bundle.
+/// A user who sources the `env.sh` of their bundle.
 struct Person<'a> {
     host: &'a DockerHost,
     home: PathBuf,

@@ -1,5 +1,5 @@
-//! Connections that stay open while somebody's rights are withdrawn: the next request is refused, and the
-//! others' connections stay. And nothing of an old session comes back.
+//! Connections that stay open while a client's rights are withdrawn: its next request is refused, and the connections
+//! of others stay open. TLS sessions are not resumed.
 
 use std::{fs, process::Command};
 
@@ -220,7 +220,7 @@ fn revoked_people_hear_so_from_the_notary_cli() {
     )
     .unwrap();
     let client = server.client_with(&alice);
-    wait_until("the file is taken up without being asked", || {
+    wait_until("the file is reloaded without being asked", || {
         client.try_request("GET", "/v2/", &[], &[]).is_err()
     });
     // Not in the same trust directory: what is cached there is good for a while.

@@ -10,8 +10,8 @@ pub struct ConfigFile {
     pub config: PathBuf,
 }
 
-/// The Go programs take `-config FILE` as well as `--config FILE`; clap would read the former as a
-/// bundle of one-letter options. Gives every long option its second dash and leaves the rest alone.
+/// Gives every long option its second dash and leaves the rest alone. The Go programs accept `-config FILE` as well
+/// as `--config FILE`, and clap would read the former as a bundle of one-letter options.
 pub fn with_double_dashes(arguments: impl IntoIterator<Item = String>) -> Vec<String> {
     arguments
         .into_iter()

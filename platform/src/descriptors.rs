@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What is assumed where the system sets no limit.
+/// The limit to assume where the system sets none.
 const PLENTY: u64 = 1 << 20;
 
 /// Raises the limit as far as the system lets us, and returns it. The usual soft limit of 1024 is for

@@ -1,17 +1,20 @@
-//! Files that people write. Windows programs put a byte order mark before the text, which some readers take for a part
-//! of it: it is taken away here, once for everything, also before a file is handed on to programs that do not know it.
+//! Reading of text files. Windows programs put a byte order mark before the text, which some readers take for a part of
+//! it. It is removed here for every file, also before a file is passed on to programs that do not expect it.
 
 use std::{fs, io, path::Path};
+
+use crate::reason;
 
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// The content of a file, without a byte order mark.
+/// The content of a file, without a byte order mark. Errors say why in words, without numbers.
 ///
 /// # Errors
 /// When it cannot be read, or is UTF-16.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    without_mark(fs::read(path)?)
+    let content = fs::read(path).map_err(reason::in_words)?;
+    without_mark(content)
 }
 
 /// The text of a file, without a byte order mark.
@@ -23,7 +26,7 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8"))
 }
 
-/// The same for content that is at hand.
+/// Removes a byte order mark from content that was already read.
 ///
 /// # Errors
 /// When it is UTF-16.

@@ -9,6 +9,7 @@ pub mod logging;
 pub mod output;
 pub mod pki;
 pub mod progress;
+pub mod reason;
 pub mod report;
 pub mod signals;
 pub mod tls;

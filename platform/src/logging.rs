@@ -2,15 +2,22 @@
 
 use std::{
     str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
-/// This workspace's crates. Libraries say nothing below `warn` that an operator could use, unless asked
-/// for everything.
+/// How many lines may wait until standard error takes them. Lines beyond that are dropped and counted, because a
+/// reader that does not keep up must not delay requests.
+const WAITING_LINES: usize = 32_768;
+
+/// Counts the lines that were lost.
+static LOST: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// This workspace's crates. Messages of libraries below `warn` do not help operators; they are logged at `trace` only.
 const OURS: [&str; 5] = ["platform", "server", "signer", "signing", "tuf"];
 
 /// The level names of the Notary configuration, least verbose first.
@@ -122,6 +129,26 @@ impl FromStr for Format {
     }
 }
 
+/// How many log lines were lost because nobody read them.
+pub fn lost_lines() -> u64 {
+    LOST.get()
+        .map_or(0, |lost| u64::try_from(lost.dropped_lines()).unwrap_or(u64::MAX))
+}
+
+/// The running log. A thread of its own writes the lines; dropping this writes those that wait.
+#[must_use = "lines are written for as long as this lasts"]
+pub struct Log {
+    control: LevelControl,
+    _writer: WorkerGuard,
+}
+
+impl Log {
+    /// What changes the level.
+    pub fn control(&self) -> &LevelControl {
+        &self.control
+    }
+}
+
 /// Changes the level of the running process.
 #[derive(Clone)]
 pub struct LevelControl {
@@ -130,27 +157,39 @@ pub struct LevelControl {
 }
 
 /// Starts logging; to be called once, before anything is logged.
-pub fn start(level: Level, format: Format) -> LevelControl {
+pub fn start(level: Level, format: Format) -> Log {
     let (filter, handle) = reload::Layer::new(level.filter());
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(WAITING_LINES)
+        .lossy(true)
+        .thread_name("log")
+        .finish(std::io::stderr());
+    let lost = writer.error_counter();
     let json = || {
         let lines = tracing_subscriber::fmt::layer().json().flatten_event(true);
-        lines.with_target(false).with_writer(std::io::stderr)
+        lines.with_target(false).with_writer(writer.clone())
     };
     let logfmt = || {
         tracing_logfmt::builder()
             .with_target(false)
             .layer()
-            .with_writer(std::io::stderr)
+            .with_writer(writer.clone())
     };
     let registry = tracing_subscriber::registry().with(filter);
     // A second call (tests in one process) keeps the first subscriber.
-    let _ = match format {
+    let started = match format {
         Format::Json => registry.with(json()).try_init(),
         Format::Logfmt => registry.with(logfmt()).try_init(),
     };
-    LevelControl {
-        handle,
-        level: Arc::new(Mutex::new(level)),
+    if started.is_ok() {
+        let _ = LOST.set(lost);
+    }
+    Log {
+        control: LevelControl {
+            handle,
+            level: Arc::new(Mutex::new(level)),
+        },
+        _writer: guard,
     }
 }
 

@@ -1,5 +1,5 @@
-//! What a command prints. `println!` panics where standard output cannot be written to; a command that has begun
-//! to change something must go on to its end then, and say so in its status.
+//! What a command prints. `println!` panics if standard output cannot be written to. A command that has begun to
+//! change something must finish even then, and end with a status that says so.
 
 use std::{
     fmt::Arguments,
@@ -32,14 +32,14 @@ pub fn say(line: Arguments<'_>) {
     });
 }
 
-/// See the macro of the same name. Nobody can be told that standard error is gone.
+/// See the macro of the same name. There is nowhere to report that standard error cannot be written to.
 pub fn complain(line: Arguments<'_>) {
     let mut out = io::stderr().lock();
     let _ = out.write_fmt(line).and_then(|()| out.write_all(b"\n"));
 }
 
-/// What a command ends with: `code`, unless what it had to say could not be written. A reader that went away, such
-/// as `head`, has seen what it wanted.
+/// The exit status of a command: `code`, or a failure if its output could not be written. A reader that closed the
+/// pipe, such as `head`, is no failure.
 pub fn finish(code: ExitCode) -> ExitCode {
     note(|| io::stdout().lock().flush());
     match *FAILED.lock().unwrap_or_else(PoisonError::into_inner) {

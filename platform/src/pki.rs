@@ -34,7 +34,7 @@ pub enum KeyKind {
     P256,
     /// ECDSA on P-384.
     P384,
-    /// RSA with a modulus of so many bits.
+    /// RSA with a modulus of this many bits.
     Rsa(u32),
     /// Ed25519.
     Ed25519,
@@ -75,7 +75,7 @@ pub enum Usage {
     Unrestricted,
 }
 
-/// What a certificate shall say.
+/// The contents of a certificate to issue.
 #[derive(Debug, Clone)]
 pub struct Template {
     /// The organisations in the subject, in this order.

@@ -1,11 +1,11 @@
-//! Telling an operator how far long work has come.
+//! Progress of long work, for the operator.
 
 use std::time::{Duration, Instant};
 
 /// How often there is a line.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Counts what is done and says so on standard error, about once a second.
+/// Counts finished pieces of work and prints the count on standard error, about once a second.
 #[derive(Debug)]
 pub struct Progress {
     what: &'static str,
@@ -15,7 +15,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// For `total` pieces of work, if that is known; `what` is said of those done, such as `repositories checked`.
+    /// For `total` pieces of work, if the number is known. `what` describes the finished ones, such as `repositories
+    /// checked`.
     pub fn new(what: &'static str, total: Option<u64>) -> Self {
         Self {
             what,
@@ -25,7 +26,7 @@ impl Progress {
         }
     }
 
-    /// One more is done.
+    /// Counts one more finished piece.
     pub fn step(&mut self) {
         self.done += 1;
         if self.said.elapsed() >= INTERVAL {
@@ -37,7 +38,7 @@ impl Progress {
         }
     }
 
-    /// How many are done.
+    /// The number of finished pieces.
     pub fn done(&self) -> u64 {
         self.done
     }

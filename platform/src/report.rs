@@ -1,34 +1,34 @@
-//! What a check prints, a line a finding, and whether anything was broken.
+//! What a check prints: one line for each finding, and at the end whether anything is broken.
 
-/// Prints findings on standard output as they come.
+/// Prints findings on standard output at once, and counts those that are failures.
 #[derive(Debug, Default)]
 pub struct Report {
     broken: u64,
 }
 
 impl Report {
-    /// Something is in order.
+    /// Prints that something is in order.
     pub fn fine(&self, what: impl std::fmt::Display) {
         crate::say!("fine: {what}");
     }
 
-    /// Something is worth knowing.
+    /// Prints something that an operator should know.
     pub fn note(&self, what: impl std::fmt::Display) {
         crate::say!("note: {what}");
     }
 
-    /// Something would fail.
+    /// Prints something that would fail in use.
     pub fn broken(&mut self, what: impl std::fmt::Display) {
         self.broken += 1;
         crate::say!("broken: {what}");
     }
 
-    /// How much would fail.
+    /// The number of findings that would fail in use.
     pub fn count_broken(&self) -> u64 {
         self.broken
     }
 
-    /// The last line, about the `checked` pieces; true if nothing is broken.
+    /// Prints the last line, which names the `checked` pieces; true if nothing is broken.
     pub fn end(&self, checked: impl std::fmt::Display) -> bool {
         match self.broken {
             0 => crate::say!("{checked} checked, nothing is broken; nothing was changed"),

@@ -8,7 +8,7 @@ pub struct Stop {
     interrupt: Signal,
 }
 
-/// From now on SIGTERM and SIGINT are for [`Stop::requested`].
+/// Catches SIGTERM and SIGINT from now on; [`Stop::requested`] reports them.
 ///
 /// # Errors
 /// When the handlers cannot be installed.

@@ -1,5 +1,5 @@
-//! Files that a running program takes up when they change. They are looked at, not subscribed to, which also works on
-//! network file systems and where symbolic links are swapped.
+//! Files that a running program reads again when they change. They are polled, which also works on network file systems
+//! and where symbolic links are swapped.
 
 use std::{
     fs,
@@ -8,23 +8,23 @@ use std::{
     time::Duration,
 };
 
-/// How often files are looked at. A change is taken up when nothing changed between two looks, so that a
-/// certificate and its key, written one after the other, are read together.
+/// How often files are polled. A change counts once nothing has changed between two polls, so that a certificate and
+/// its key, written one after the other, are read together.
 pub const LOOK: Duration = Duration::from_secs(1);
 
-/// What tells one state of a file from another: where it is, when it changed, how long it is.
+/// What tells one state of a file from another: its resolved path, its time of change and its length.
 pub type Mark = Option<(u64, i64, i64, u64)>;
 
-/// Files, and how they were when they were read.
+/// Files, and their state when they were read.
 pub struct Watched {
     files: Vec<PathBuf>,
     seen: Vec<Mark>,
-    /// How they were at the last look, if that was not as when they were read.
+    /// Their state at the last poll, if it differs from that when they were read.
     changed: Option<Vec<Mark>>,
 }
 
 impl Watched {
-    /// These files as they are now, and a configuration file that was itself read when it was `as_read`.
+    /// Watches these files as they are now, and a configuration file that was in the state `as_read` when it was read.
     pub fn new(path: &Path, as_read: Mark, mut files: Vec<PathBuf>) -> Self {
         let mut seen = marks(&files);
         files.push(path.to_path_buf());
@@ -36,7 +36,7 @@ impl Watched {
         }
     }
 
-    /// Whether the files are others than when they were read, and rest.
+    /// Whether the files have changed since they were read, and have stopped changing.
     pub fn has_settled(&mut self) -> bool {
         let now = marks(&self.files);
         if now == self.seen {
@@ -54,13 +54,13 @@ impl Watched {
     }
 }
 
-/// How a file is now; nothing if it is not there.
+/// The state of a file now; `None` if it does not exist.
 pub fn mark(path: &Path) -> Mark {
     let found = fs::metadata(path).ok()?;
     Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
 }
 
-/// For a directory, the marks of what is in it count too.
+/// For a directory, the states of its entries count too.
 fn marks(files: &[PathBuf]) -> Vec<Mark> {
     let mut marks = Vec::with_capacity(files.len());
     for path in files {

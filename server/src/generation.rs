@@ -1,4 +1,5 @@
-//! What decides about connections and requests: made whole from the configuration and its files, swapped whole.
+//! What decides about connections and requests: built as a whole from the configuration and its files, and replaced as
+//! a whole.
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
@@ -13,8 +14,9 @@ use platform::{
 };
 
 use crate::{
-    access::{Access, Openness},
-    config::{Config, Listener, Vouching},
+    access::{Access, Openness, policy::Policy},
+    clock::Clock,
+    config::{Config, Listener, ProxyTrust},
     identity::{
         password::{PasswordSetUpError, Passwords},
         rules::IdentityRules,
@@ -26,14 +28,14 @@ use crate::{
 /// One set of certificates, client CAs, identity rules and policy. Never changed, only replaced.
 pub struct Generation {
     number: u64,
-    ears: Vec<Ear>,
-    /// Whose certificate is whose.
+    listeners: Vec<LoadedListener>,
+    /// Maps certificates to principals.
     pub identity: IdentityRules,
-    /// Which certificates were withdrawn.
+    /// Which certificates are revoked.
     pub revocation: Arc<Revocation>,
-    /// Who may log in with a password; nothing if nobody may.
+    /// Who may log in with a password; `None` if passwords are not used.
     pub passwords: Option<Arc<Passwords>>,
-    /// Who issued the server's certificate.
+    /// The CA that issued the server's certificate.
     pub server_ca: ServerCa,
     /// Who may do what.
     pub access: Access,
@@ -42,17 +44,17 @@ pub struct Generation {
 }
 
 /// What connections to one listener are accepted with.
-pub struct Ear {
+pub struct LoadedListener {
     name: String,
     host_names: Vec<String>,
     acceptor: Option<SslAcceptor>,
     trust: Option<Arc<ClientTrust>>,
     asks: bool,
     takes_passwords: bool,
-    vouching: Vouching,
+    proxy_trust: ProxyTrust,
 }
 
-/// Why no generation can be made of a configuration.
+/// Why no generation can be built from a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerationError {
     /// The configuration itself.
@@ -70,17 +72,17 @@ pub enum GenerationError {
     /// Listeners cannot be added, moved or taken away while the server runs.
     #[error("{0} is another listener than at the start; restart the server to change listeners or addresses")]
     Listener(String),
-    /// As above.
+    /// A listener was removed, which is not possible while the server runs either.
     #[error("a listener is missing; restart the server to change listeners or addresses")]
     ListenerGone,
 }
 
 impl Generation {
-    /// Reads the files.
+    /// Builds a generation, reading all files.
     ///
     /// # Errors
     /// When one of them cannot be used.
-    pub fn load(config: &Config, number: u64) -> Result<Self, GenerationError> {
+    pub fn load(config: &Config, clock: Clock, number: u64) -> Result<Self, GenerationError> {
         let trusts: Vec<Option<Arc<ClientTrust>>> = config
             .listeners
             .iter()
@@ -91,10 +93,10 @@ impl Generation {
             .iter()
             .flatten()
             .flat_map(|trust| trust.certificates().cloned());
-        let revocation = Arc::new(Revocation::load(&config.revocation, issuers.collect())?);
+        let revocation = Arc::new(Revocation::load(&config.revocation, issuers.collect(), clock)?);
         let clients: Vec<&ClientTrust> = trusts.iter().flatten().map(Arc::as_ref).collect();
         let server_ca = ServerCa::load(config, &clients)?;
-        let ears: Vec<Ear> = config
+        let listeners: Vec<LoadedListener> = config
             .listeners
             .iter()
             .zip(trusts)
@@ -103,40 +105,42 @@ impl Generation {
                     .password
                     .as_ref()
                     .is_some_and(|passwords| passwords.taken_at(listener));
-                Ear::new(listener, trust, &revocation, takes_passwords)
+                LoadedListener::new(listener, trust, &revocation, takes_passwords)
             })
             .collect::<Result<_, TlsError>>()?;
         let passwords = config.password.as_ref().map(Passwords::load).transpose()?;
-        check_pins(config)?;
+        let identity = IdentityRules::new(config.identity.clone())?;
+        check_pins(config, &identity)?;
+        let policy = config.policy.clone().map(Policy::new).transpose()?;
         Ok(Self {
             number,
-            identity: config.identity.clone(),
+            identity,
             revocation,
             server_ca,
             passwords: passwords.map(Arc::new),
-            access: Access::new(config.policy.clone(), openness(config, &ears)),
+            access: Access::new(policy, openness(config, &listeners)),
             remarks: config.warnings.clone(),
-            ears,
+            listeners,
         })
     }
 
-    /// Which generation of this process it is, from 1.
+    /// The number of this generation in this process, counting from 1.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// What the listener at `position` accepts with.
-    pub fn ear(&self, position: usize) -> Option<&Ear> {
-        self.ears.get(position)
+    /// The listener at `position` in the configuration.
+    pub fn listener(&self, position: usize) -> Option<&LoadedListener> {
+        self.listeners.get(position)
     }
 
-    /// Every certificate that may issue client certificates, each once.
+    /// Every certificate that may issue client certificates, without duplicates.
     pub fn client_cas(&self) -> impl Iterator<Item = &X509> {
         let mut known: Vec<&X509> = Vec::new();
         for certificate in self
-            .ears
+            .listeners
             .iter()
-            .filter_map(Ear::trust)
+            .filter_map(LoadedListener::trust)
             .flat_map(ClientTrust::certificates)
         {
             if !known.contains(&certificate) {
@@ -146,8 +150,8 @@ impl Generation {
         known.into_iter()
     }
 
-    /// When the first of each sort of what it rests on ends.
-    pub fn ends(&self) -> Vec<(&'static str, DateTime<Utc>)> {
+    /// For each kind of certificate and list in use: when the first of them expires.
+    pub fn expiries(&self) -> Vec<(&'static str, DateTime<Utc>)> {
         let end = |certificate: &X509| {
             ClientCertificate::new(certificate.clone()).map(|described| described.not_after())
         };
@@ -156,16 +160,16 @@ impl Generation {
         let lists = self.revocation.nearest_next_update();
         [("server", server), ("client_ca", clients), ("crl", lists)]
             .into_iter()
-            .filter_map(|(sort, end)| Some((sort, end?)))
+            .filter_map(|(kind, end)| Some((kind, end?)))
             .collect()
     }
 
-    /// What an operator should know, in sentences.
+    /// What an operator should know, as sentences.
     pub fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
         let mut warnings: Vec<String> = self
-            .ears
+            .listeners
             .iter()
-            .filter_map(Ear::trust)
+            .filter_map(LoadedListener::trust)
             .flat_map(|trust| trust.warnings(now))
             .collect();
         warnings.extend(self.revocation.warnings(now));
@@ -177,15 +181,15 @@ impl Generation {
     }
 }
 
-fn openness(config: &Config, ears: &[Ear]) -> Openness {
-    let asks = |ear: &Ear| ear.asks() || ear.takes_passwords();
+fn openness(config: &Config, listeners: &[LoadedListener]) -> Openness {
+    let asks = |listener: &LoadedListener| listener.asks() || listener.takes_passwords();
     Openness {
-        identity_asked_for: ears.iter().any(asks),
-        anonymous_heard: config.auth.is_none() && !ears.iter().all(asks),
+        identity_asked_for: listeners.iter().any(asks),
+        anonymous_heard: config.auth.is_none() && !listeners.iter().all(asks),
     }
 }
 
-/// The names and addresses that a server's certificate is for.
+/// The names and addresses that a server's certificate is valid for.
 pub fn host_names(certificate: &X509Ref) -> Vec<String> {
     let names = certificate.subject_alt_names().into_iter().flatten();
     names
@@ -201,19 +205,14 @@ pub fn host_names(certificate: &X509Ref) -> Vec<String> {
         .collect()
 }
 
-/// A rule that asks for a set which nobody configured would never match.
-fn check_pins(config: &Config) -> Result<(), ConfigError> {
+/// Refuses a rule that names a client CA set which is not configured: it would never match.
+fn check_pins(config: &Config, identity: &IdentityRules) -> Result<(), ConfigError> {
     let known: Vec<&str> = config
         .listeners
         .iter()
         .flat_map(|listener| listener.client_cas.iter().map(|set| set.name.as_str()))
         .collect();
-    match config
-        .identity
-        .ca_sets()
-        .into_iter()
-        .find(|set| !known.contains(set))
-    {
+    match identity.ca_sets().into_iter().find(|set| !known.contains(set)) {
         Some(unknown) => Err(ConfigError::invalid(
             "identity[].issuer.ca",
             unknown,
@@ -223,7 +222,7 @@ fn check_pins(config: &Config) -> Result<(), ConfigError> {
     }
 }
 
-impl Ear {
+impl LoadedListener {
     fn new(
         listener: &Listener,
         trust: Option<Arc<ClientTrust>>,
@@ -247,7 +246,7 @@ impl Ear {
             trust,
             asks: listener.asks(),
             takes_passwords,
-            vouching: listener.vouching.clone(),
+            proxy_trust: listener.proxy_trust.clone(),
         })
     }
 
@@ -256,12 +255,12 @@ impl Ear {
         &self.name
     }
 
-    /// The names and addresses that its certificate is for; none for plain HTTP.
+    /// The names and addresses that its certificate is valid for; empty for plain HTTP.
     pub fn host_names(&self) -> &[String] {
         &self.host_names
     }
 
-    /// For the handshake; nothing for plain HTTP.
+    /// What accepts TLS connections; `None` for plain HTTP.
     pub fn acceptor(&self) -> Option<&SslAcceptor> {
         self.acceptor.as_ref()
     }
@@ -271,23 +270,23 @@ impl Ear {
         self.trust.as_deref()
     }
 
-    /// Whether clients are asked for a certificate, in the handshake or by proxies.
+    /// Whether clients are asked for a certificate, in the handshake or by a proxy.
     pub fn asks(&self) -> bool {
         self.asks
     }
 
-    /// Whose word about a connection or its client's certificate counts here.
-    pub fn vouching(&self) -> &Vouching {
-        &self.vouching
+    /// Which proxies are trusted about a connection or its client's certificate.
+    pub fn proxy_trust(&self) -> &ProxyTrust {
+        &self.proxy_trust
     }
 
-    /// Whether user names and passwords are taken here.
+    /// Whether this listener accepts user names and passwords.
     pub fn takes_passwords(&self) -> bool {
         self.takes_passwords
     }
 }
 
-/// Every file that a generation of this configuration is made of, beside the configuration file.
+/// Every file that a generation of this configuration is built from, except the configuration file.
 pub fn files(config: &Config) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = config
         .listeners

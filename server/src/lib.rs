@@ -1,32 +1,30 @@
 //! The trust server: knows its clients by certificate, validates and stores TUF metadata.
 //!
-//! Data flows one way: [`http`] accepts a connection, [`identity`] makes a principal of its certificate,
-//! [`access`] grants the action, [`publish`] validates, signs and stores, [`store`] holds the documents. Operators
-//! have [`quickstart`], [`issuing`], [`check`], [`doctor`] and [`moving`].
+//! Two floors. On the path of a request data flows one way: [`http`] accepts a connection, [`identity`] and
+//! [`revocation`] make a principal of its certificate, [`access`] grants the action, [`publish`] and [`refresh`]
+//! validate and sign, [`store`] holds the documents, [`audit`] records what was decided and changed. [`commands`] are
+//! what an operator types, one module a command.
 
 #![forbid(unsafe_code)]
 
 pub mod access;
-pub mod accounts;
 pub mod app;
 pub mod audit;
-pub mod check;
+pub mod background;
 pub mod clients;
 pub mod clock;
+pub mod commands;
 pub mod config;
-pub mod doctor;
 pub mod findings;
 pub mod generation;
 pub mod http;
 pub mod identity;
 pub mod issuing;
-pub mod moving;
 pub mod publish;
-pub mod quickstart;
 pub mod refresh;
-pub mod reload;
 pub mod revocation;
 pub mod server_ca;
+pub mod shared_documents;
+pub mod state;
 pub mod store;
-pub mod sweeping;
 pub mod telemetry;

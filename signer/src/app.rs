@@ -10,7 +10,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// The alias that keys in memory are sealed with; nobody ever sees it.
+/// The alias that keys in memory are sealed with; it never leaves the process.
 const MEMORY_ALIAS: &str = "memory";
 
 /// Why the signer cannot start or go on.
@@ -19,11 +19,11 @@ pub enum AppError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The operating system refuses something every process gets.
-    #[error("the operating system refuses: {0}")]
+    /// The operating system refuses a basic resource, such as a thread.
+    #[error("the operating system refuses: {}", platform::reason::of_io(.0))]
     System(#[from] io::Error),
     /// There are no random numbers.
-    #[error("OpenSSL refuses: {0}")]
+    #[error("OpenSSL refuses: {}", platform::reason::of_openssl(.0))]
     OpenSsl(#[from] openssl::error::ErrorStack),
     /// The built-in alias is not one.
     #[error(transparent)]
@@ -33,11 +33,12 @@ pub enum AppError {
     Serve(#[from] ServeError),
 }
 
-/// Opens the database and takes the socket. Also returns what it judges callers by, which a reload replaces.
+/// Opens the database and binds the socket. Also returns the generations by which callers are judged, which a reload
+/// replaces.
 ///
 /// # Errors
-/// When either cannot be had. A missing passphrase is no reason not to start, as in Notary: health
-/// reports it, and setting it needs a restart anyway.
+/// When either fails. As in Notary, the signer starts without its passphrase: health reports that it is missing, and
+/// setting it needs a restart anyway.
 pub async fn start(config: Config) -> Result<(GrpcServer, Generations), AppError> {
     for remark in &config.remarks {
         tracing::warn!("{remark}");

@@ -1,12 +1,22 @@
-//! One log line for each decision: who asked for what, and what became of it. Never content, never
-//! key material.
+//! One log line for each decision: who asked for what, and whether it was granted. Never content, never key material.
 
 use tonic::Code;
 
-use crate::grpc::Peer;
-
-/// The longest text of a caller in a line, in characters; the database holds no longer ones.
+/// The longest text of a caller in a line, in characters: the limit of the database's columns.
 const TEXT_LIMIT: usize = 255;
+
+/// The caller, as its connection and its verified certificate describe it. Fields that they do not give are empty.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Caller<'a> {
+    /// IP address and port.
+    pub address: &'a str,
+    /// The certificate's common name, if it has exactly one.
+    pub common_name: &'a str,
+    /// The certificate's subject as one line (RFC 4514).
+    pub subject: &'a str,
+    /// The certificate's serial number in upper-case hex.
+    pub serial: &'a str,
+}
 
 /// What a caller asked for.
 #[derive(Debug, Default)]
@@ -24,7 +34,7 @@ pub struct Request<'a> {
 }
 
 /// The caller got what it asked for.
-pub fn granted(peer: &Peer, request: &Request<'_>) {
+pub fn granted(caller: Caller<'_>, request: &Request<'_>) {
     tracing::info!(
         audit = true,
         outcome = "granted",
@@ -33,36 +43,36 @@ pub fn granted(peer: &Peer, request: &Request<'_>) {
         repo.gun = shortened(request.gun),
         role.name = shortened(request.role),
         metadata.version = request.version,
-        peer.address = peer.address(),
-        peer.cn = peer.common_name(),
-        peer.subject = peer.subject(),
-        peer.serial = peer.serial(),
+        peer.address = caller.address,
+        peer.cn = caller.common_name,
+        peer.subject = caller.subject,
+        peer.serial = caller.serial,
         "{} granted",
         request.action
     );
 }
 
 /// The caller did not get it, for this reason.
-pub fn refused(peer: &Peer, request: &Request<'_>, code: Code, reason: &dyn std::fmt::Display) {
+pub fn refused(caller: Caller<'_>, request: &Request<'_>, code: Code, reason: &str) {
     tracing::warn!(
         audit = true,
         outcome = "refused",
         action = request.action,
-        reason = %reason,
+        reason,
         code = ?code,
         key.id = shortened(request.key_id),
         repo.gun = shortened(request.gun),
         role.name = shortened(request.role),
-        peer.address = peer.address(),
-        peer.cn = peer.common_name(),
-        peer.subject = peer.subject(),
-        peer.serial = peer.serial(),
+        peer.address = caller.address,
+        peer.cn = caller.common_name,
+        peer.subject = caller.subject,
+        peer.serial = caller.serial,
         "{} refused",
         request.action
     );
 }
 
-/// A caller may send megabytes where a name belongs.
+/// A caller may send megabytes in place of a name.
 fn shortened(text: &str) -> &str {
     let end = text
         .char_indices()

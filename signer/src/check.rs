@@ -1,4 +1,4 @@
-//! `check`: whether the configured passphrases open the stored keys, told before anybody misses a signature.
+//! `check`: whether the configured passphrases open the stored keys, before a signature fails because they do not.
 
 use platform::{args::ConfigFile, database::DatabaseError, progress::Progress, report::Report};
 
@@ -104,7 +104,7 @@ struct Check {
     progress: Progress,
 }
 
-/// The keys of one alias: how many opened, and what was in the way of the others.
+/// The keys of one alias: how many could be opened, and why the others could not.
 #[derive(Default)]
 struct Opened {
     count: u64,

@@ -1,8 +1,7 @@
 //! The signing service: holds snapshot and timestamp keys and signs with them.
 //!
-//! The journey of a call: [`grpc`] lets the caller in and reads the message, [`keyring`] finds or
-//! makes the key, [`policy`] judges what is to be signed, [`store`] makes it durable, [`audit`] says
-//! who did what.
+//! The path of a call: [`grpc`] admits the caller and reads the message, [`keyring`] finds or makes the key, [`policy`]
+//! judges what is to be signed, [`store`] makes it durable, [`audit`] records who did what.
 
 #![forbid(unsafe_code)]
 

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use platform::{
     args::with_double_dashes,
     database::Migrate,
-    logging::{self, Format, Level},
+    logging::{self, Format, Level, Log},
     signals, watch,
 };
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -16,10 +16,10 @@ use signer::{app, check, config, reload::Reload, store};
 #[derive(Parser)]
 #[command(name = "countersign-signer", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// The configuration file (JSON, TOML or YAML; a Notary signer's file will do).
+    /// The configuration file (JSON, TOML or YAML; a Notary signer's file works without changes).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Start with no unknown key in the configuration file.
+    /// Refuse to start if the configuration file has an unknown key.
     #[arg(long)]
     strict: bool,
     /// Log everything, and allow debuggers and core dumps.
@@ -34,9 +34,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Open stored keys with the configured passphrases, and say which cannot be used; changes nothing.
+    /// Open stored keys with the configured passphrases, and report which cannot be used; changes nothing.
     Check(check::Options),
-    /// Look at or change the schema of the database that a configuration file names.
+    /// Show or update the schema of the database that a configuration file names.
     Migrate {
         #[command(subcommand)]
         action: Migrate,
@@ -52,11 +52,10 @@ fn command() -> ExitCode {
     if let Some(Command::Check(options)) = &arguments.command {
         return check(options);
     }
-    match run(&arguments) {
+    let log = logging::start(Level::Info, arguments.logf);
+    match run(&arguments, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
-            // Without effect if the log was started before the failure.
-            logging::start(Level::Info, arguments.logf);
             tracing::error!("{cause}");
             ExitCode::FAILURE
         }
@@ -69,7 +68,7 @@ fn check(options: &check::Options) -> ExitCode {
         .and_then(|()| check::run(options).map_err(Box::<dyn Error>::from));
     match checked {
         Ok(true) => ExitCode::SUCCESS,
-        // Everything has been said.
+        // The report has been printed.
         Ok(false) => ExitCode::FAILURE,
         Err(cause) => {
             platform::complain!("countersign-signer: {cause}");
@@ -90,7 +89,7 @@ fn migrate(action: &Migrate) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+fn run(arguments: &Arguments, log: &Log) -> Result<(), Box<dyn Error>> {
     if let Some(Command::Migrate { action }) = &arguments.command {
         return migrate(action);
     }
@@ -103,15 +102,16 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        // Before anybody can know that the signer is there, and tell it to stop or to reload.
+        // Signals are caught before the signer can be reached, so that none that means "stop" or "reload" kills it.
         let (stop, hangups) = (signals::stop()?, signals::hangups()?);
         let as_read = watch::mark(path);
         let settings = config::load(path)?;
         let configured = config::log_level(&settings)?;
         let level = if arguments.debug { Level::Debug } else { configured };
-        let control = logging::start(level, arguments.logf);
+        let control = log.control().clone();
+        control.set(level);
         let config = config::Config::read(&settings, arguments.strict)?;
-        // What the command line says is not the file's to change.
+        // The command line has precedence over the file.
         let follows = (!arguments.debug).then(|| control.clone());
         tokio::spawn(async move {
             if let Err(cause) = control.follow_signals().await {

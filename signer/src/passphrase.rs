@@ -4,7 +4,7 @@ use std::{fmt, os::unix::ffi::OsStringExt, sync::Arc};
 
 use secrecy::SecretSlice;
 
-/// A passphrase, to the byte as the operator set it; wiped when dropped, never printed.
+/// A passphrase, byte for byte as the operator set it; wiped when dropped, never printed.
 pub type Passphrase = SecretSlice<u8>;
 
 /// The longest alias the database holds, in characters.
@@ -20,7 +20,7 @@ pub struct Alias(String);
 pub struct InvalidAlias;
 
 impl Alias {
-    /// Takes the alias as it is, case included.
+    /// Accepts the alias as it is, case included.
     ///
     /// # Errors
     /// When it is empty or too long for the database.
@@ -71,7 +71,7 @@ impl Passphrases {
         Self::Fixed(Arc::new(SecretSlice::from(passphrase.to_vec())))
     }
 
-    /// A random passphrase that nobody needs to know, for keys that do not outlive the process.
+    /// A random passphrase, for keys that do not outlive the process.
     ///
     /// # Errors
     /// When the system has no random numbers.

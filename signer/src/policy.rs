@@ -1,8 +1,7 @@
-//! What the service is willing to sign.
+//! Which content the service signs.
 //!
-//! A trust server that was broken into can ask for any signature. It gets one only over metadata of
-//! the role the key was made for, and never over a version lower than the key has signed before, so
-//! it cannot make clients go back.
+//! A compromised trust server can ask for any signature. It gets one only over metadata of the role that the key was
+//! made for, and never over a version lower than the key has signed before, so it cannot roll clients back.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +13,14 @@ use tuf::RoleName;
 /// What may be signed (`signing.policy`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SigningPolicy {
-    /// Snapshots and timestamps, each by a key of its role, versions never going back.
+    /// Snapshots and timestamps, each by a key of its role, and never a lower version than before.
     #[default]
     Metadata,
     /// Everything, as the Notary signer does.
     Any,
 }
 
-/// What is known about a document that may be signed.
+/// A document that may be signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     /// `snapshot` or `timestamp`.
@@ -30,7 +29,7 @@ pub struct Document {
     pub version: i64,
 }
 
-/// Why a document is not signed. Never carries any of it.
+/// Why a document is not signed. Never contains any of its text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It is neither a snapshot nor a timestamp.
@@ -62,7 +61,7 @@ pub enum Refusal {
     },
 }
 
-/// The members of a `signed` object, and no others: a second reader might read others differently.
+/// The members of a `signed` object. Others are refused, because another reader might give them a meaning.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Signed {
@@ -86,9 +85,9 @@ struct FileMeta {
 }
 
 impl SigningPolicy {
-    /// Judges the GUN that a signature is for, if the caller says, by the one that the key was made for.
+    /// Compares the GUN that a signature is for, if the caller names it, with the one that the key was made for.
     ///
-    /// Notary servers do not say; and a key made by a Notary signer before version 0.4 has no GUN.
+    /// Notary servers do not name it, and a key made by a Notary signer before version 0.4 has no GUN.
     ///
     /// # Errors
     /// When the key was made for another.
@@ -104,8 +103,8 @@ impl SigningPolicy {
         }
     }
 
-    /// Judges `content` for a key made for `key_role`. Nothing is returned when anything may be
-    /// signed. The version still has to be compared with those signed before.
+    /// Judges `content` for a key made for `key_role`. Returns `None` if the policy allows any content. The caller has
+    /// to compare the version with those signed before.
     ///
     /// A key without a role (made by a Notary signer before version 0.4) may sign either kind.
     ///
@@ -128,7 +127,7 @@ impl SigningPolicy {
 }
 
 fn read(content: &[u8]) -> Result<Document, Refusal> {
-    // Other texts are read differently by others than by us, and are no message that a signature is made over.
+    // Other readers may parse other texts differently; and signatures are made over canonical forms only.
     if tuf::canonical_form(content).ok().as_deref() != Some(content) {
         return Err(Refusal::NotMetadata("it is not in canonical form"));
     }

@@ -1,4 +1,4 @@
-//! Taking up changed files without dropping a connection: on SIGHUP, and when a file changes.
+//! Reads changed files again without dropping a connection: on SIGHUP, and when a file changes.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::{
     grpc::Generations,
 };
 
-/// What a running signer takes up, and what it needs to notice what it does not.
+/// What a running signer reads again, and what it needs to notice changes that need a restart.
 pub struct Reload {
     path: PathBuf,
     strict: bool,
@@ -25,8 +25,8 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// For a signer that was started with `config` from `path`, which was read when it was `as_read`. `level` is how the
-    /// log follows the file; nothing if the command line has decided.
+    /// For a signer that was started with `config` from `path`, which was in the state `as_read` when it was read.
+    /// `level` sets the log level from the file; `None` if the command line has set it.
     pub fn new(
         path: &Path,
         as_read: platform::watch::Mark,
@@ -45,7 +45,7 @@ impl Reload {
         }
     }
 
-    /// Reloads whenever there is a reason to, for as long as the signer runs.
+    /// Reloads on each SIGHUP and each change of a file, for as long as the signer runs.
     pub async fn run(mut self, generations: Generations, mut hangups: Signal) {
         let mut looks = interval(LOOK);
         loop {
@@ -79,13 +79,13 @@ impl Reload {
         }
     }
 
-    /// All of it or nothing: if anything is wrong, everything stays as it was.
+    /// Replaces everything at once; if anything is wrong, everything stays as it was.
     fn reload(&mut self, generations: &Generations) -> Result<(u64, Level), RefusedConfig> {
         let as_read = mark(&self.path);
         let settings = config::load(&self.path)?;
         let level: Level = config::log_level(&settings)?;
         let config = Config::read(&settings, self.strict);
-        // Also when it is refused: the file that it lacks may come later.
+        // New files are watched even if the configuration is refused, because a missing file may appear later.
         if let Ok(config) = &config {
             self.watched = Watched::new(&self.path, as_read, config.transport.files.clone());
         }

@@ -23,11 +23,11 @@ pub const ENCRYPTION: &str = "A256GCM";
 const ITERATIONS: usize = 8192;
 /// Length of the salt input in bytes; the Notary signer's number.
 const SALT_LENGTH: usize = 12;
-/// Ways to wrap that are read; the first is written.
+/// The key wrappings that can be read; new keys are written with the first.
 const READABLE: [Pbes2HmacAeskwJweAlgorithm; 3] =
     [PBES2_HS256_A128KW, PBES2_HS384_A192KW, PBES2_HS512_A256KW];
 
-/// Why a private key cannot be sealed or opened. Deliberately without the library's own words.
+/// Why a private key cannot be sealed or opened. The library's own words are left out on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// The passphrase is wrong, or the sealed key was damaged.
@@ -66,7 +66,7 @@ fn header(salt: &[u8]) -> Result<JweHeader, JoseError> {
 /// Decrypts a private key from storage; the plaintext is wiped when dropped.
 ///
 /// # Errors
-/// [`SealError::CannotOpen`] when the passphrase is another or the token is not one.
+/// [`SealError::CannotOpen`] when the passphrase is wrong or the token is malformed.
 pub fn open(token: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let attempt = || -> Option<Vec<u8>> {
         let token = std::str::from_utf8(token).ok()?;

@@ -1,8 +1,9 @@
 //! The client of a signer, ours or a Notary signer.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use openssl::ssl::SslConnector;
+use platform::tls::LastFailure;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status, metadata::MetadataValue, transport::Channel};
 use tonic_health::pb::{
@@ -24,6 +25,8 @@ const CALL_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct SignerClient {
     channel: Channel,
+    address: Arc<str>,
+    last_failure: LastFailure,
 }
 
 impl SignerClient {
@@ -35,8 +38,11 @@ impl SignerClient {
     /// # Errors
     /// When `host` and `port` do not make an address.
     pub fn new(host: &str, port: u16, tls: SslConnector) -> Result<Self, SigningError> {
+        let (channel, last_failure) = connection::channel(host, port, tls)?;
         Ok(Self {
-            channel: connection::channel(host, port, tls)?,
+            channel,
+            last_failure,
+            address: format!("{host}:{port}").into(),
         })
     }
 
@@ -71,7 +77,7 @@ impl SignerClient {
         }
     }
 
-    /// A key by its ID; nothing when the signer says it does not have it.
+    /// A key by its ID; `None` when the signer says that it does not have it.
     ///
     /// # Errors
     /// As [`SigningError`] describes them.
@@ -168,8 +174,8 @@ impl SignerClient {
         Ok(())
     }
 
-    /// Makes one call within [`CALL_LIMIT`]; once more when the connection broke under it, which
-    /// is harmless because every method may be repeated.
+    /// Makes one call within [`CALL_LIMIT`]. If the connection broke during the call it is made once more, which is
+    /// harmless because every method may be repeated.
     async fn call<T, F>(&self, key: Option<&KeyId>, attempt: impl Fn(Channel) -> F) -> Result<T, SigningError>
     where
         F: Future<Output = Result<Response<T>, Status>>,
@@ -182,9 +188,10 @@ impl SignerClient {
         };
         match timeout(CALL_LIMIT, attempts).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
-            Ok(Err(status)) => Err(from_status(&status, key)),
+            Ok(Err(status)) => Err(from_status(&self.address, &self.last_failure, &status, key)),
             Err(_) => Err(SigningError::Unavailable(format!(
-                "no answer within {CALL_LIMIT:?}"
+                "{}: no answer within {CALL_LIMIT:?}",
+                self.address
             ))),
         }
     }

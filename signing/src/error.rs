@@ -2,15 +2,18 @@
 
 use std::error::Error;
 
+use platform::{reason, tls::LastFailure};
 use tonic::{Code, Status};
 use tuf::KeyId;
 
 use crate::metadata;
 
-/// The longest text taken over from a signer's message, in characters.
+/// The longest part of a signer's message that is repeated, in characters.
 const MESSAGE_LIMIT: usize = 200;
+/// What hyper says when a connection is gone, whatever the reason.
+const VAGUE: [&str; 3] = ["connection closed", "operation was canceled", "channel closed"];
 
-/// Why a key or a signature could not be had. Never carries what was to be signed.
+/// Why the signer gave no key or signature. Never contains the content to be signed.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
     /// The signer does not have this key. A Notary signer also says so when it cannot read its
@@ -31,10 +34,24 @@ pub enum SigningError {
     BadReply(String),
 }
 
-/// Sorts a failed call. `key` is the key the call was about, if any.
-pub(crate) fn from_status(status: &Status, key: Option<&KeyId>) -> SigningError {
+/// Sorts a failed call to the signer at `address`, whose connection broke as `last_failure` says. `key` is the key the
+/// call was about, if any.
+pub(crate) fn from_status(
+    address: &str,
+    last_failure: &LastFailure,
+    status: &Status,
+    key: Option<&KeyId>,
+) -> SigningError {
     if let Some(reason) = transport_reason(status) {
-        return SigningError::Unavailable(reason);
+        // A call that waits for a connection hears only that it is gone, not why.
+        let is_vague = VAGUE.contains(&reason.as_str());
+        let reason = last_failure.reason().filter(|_| is_vague).unwrap_or(reason);
+        let names_it = reason.starts_with(address);
+        return SigningError::Unavailable(if names_it {
+            reason
+        } else {
+            format!("{address}: {reason}")
+        });
     }
     let refusal = status.metadata().get(metadata::REFUSAL);
     if refusal.is_some_and(|kind| kind == metadata::PURPOSE) {
@@ -57,9 +74,11 @@ pub(crate) fn connection_broke(status: &Status) -> bool {
     reached && transport_reason(status).is_some()
 }
 
-/// The innermost cause of a failure below gRPC: refused connections, certificates, broken pipes.
+/// The innermost cause of a failure below gRPC, in words: refused connections, certificates, broken pipes.
 fn transport_reason(status: &Status) -> Option<String> {
-    chain(status).last().map(|cause| printable(&cause.to_string()))
+    let cause = chain(status).last()?;
+    let reason = reason::of_library(cause).unwrap_or_else(|| cause.to_string());
+    Some(printable(&reason))
 }
 
 fn chain(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
@@ -89,7 +108,12 @@ mod tests {
 
     #[test]
     fn not_found_names_the_key_asked_for() {
-        let sorted = from_status(&Status::not_found("signing key not found: x"), Some(&key()));
+        let sorted = from_status(
+            "h:1",
+            &LastFailure::default(),
+            &Status::not_found("signing key not found: x"),
+            Some(&key()),
+        );
         assert!(matches!(sorted, SigningError::KeyUnknown(id) if id == key()));
     }
 
@@ -97,7 +121,7 @@ mod tests {
     fn internal_errors_do_not_repeat_the_content() {
         let echoed = Status::internal("Signing failed for KeyID 1 on hash {\"_type\":\"Snapshot\"}");
         assert!(
-            !from_status(&echoed, Some(&key()))
+            !from_status("h:1", &LastFailure::default(), &echoed, Some(&key()))
                 .to_string()
                 .contains("Snapshot")
         );
@@ -106,7 +130,7 @@ mod tests {
     #[test]
     fn a_refusal_keeps_its_reason_on_one_short_line() {
         let long = format!("algorithm rsa not supported\nfor create key{}", "x".repeat(1000));
-        let text = from_status(&Status::unknown(long), None).to_string();
+        let text = from_status("h:1", &LastFailure::default(), &Status::unknown(long), None).to_string();
         assert!(
             text.contains("algorithm rsa not supported for create key"),
             "{text}"
@@ -116,7 +140,12 @@ mod tests {
 
     #[test]
     fn an_overdue_answer_is_an_outage() {
-        let sorted = from_status(&Status::deadline_exceeded("late"), Some(&key()));
+        let sorted = from_status(
+            "h:1",
+            &LastFailure::default(),
+            &Status::deadline_exceeded("late"),
+            Some(&key()),
+        );
         assert!(matches!(sorted, SigningError::Unavailable(_)));
     }
 }

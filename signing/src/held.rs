@@ -1,4 +1,4 @@
-//! A key that the signer has, and what it made it for.
+//! A key that the signer has, and the repository and role for which it made the key.
 
 use tuf::{Gun, PublicKey, RoleName};
 
@@ -7,14 +7,14 @@ use tuf::{Gun, PublicKey, RoleName};
 pub struct HeldKey {
     /// The public half.
     pub public: PublicKey,
-    /// The role it was made for; nothing when the signer does not say.
+    /// The role it was made for; `None` when the signer does not say.
     pub role: Option<String>,
     /// The GUN it was made for. Notary signers do not say.
     pub gun: Option<String>,
 }
 
 impl HeldKey {
-    /// Whether the key was made for this GUN and role; nothing when the signer does not say enough.
+    /// Whether the key was made for this GUN and role; `None` when the signer does not say enough.
     pub fn made_for(&self, gun: &Gun, role: &RoleName) -> Option<bool> {
         let same = |said: &Option<String>, wanted: &str| said.as_deref().map(|said| said == wanted);
         match (same(&self.role, role.as_str()), same(&self.gun, gun.as_str())) {

@@ -39,11 +39,11 @@ pub mod health {
     pub const SIGNER: &str = "grpc.health.v1.Health.Signer";
 }
 
-/// Metadata of calls and answers that Notary programs do not know, and do not mind.
+/// Metadata of calls and answers that Notary programs do not know and ignore.
 pub mod metadata {
-    /// Of Sign: the GUN that the signature is for, in UTF-8.
+    /// In a call of Sign: the GUN that the signature is for, in UTF-8.
     pub const GUN: &str = "countersign-gun-bin";
-    /// Of a refusal: what kind it is, if callers have to know.
+    /// In a refusal: its kind, where callers treat it differently.
     pub const REFUSAL: &str = "countersign-refusal";
     /// The key was made for another GUN or role.
     pub const PURPOSE: &str = "purpose";

@@ -1,10 +1,10 @@
-//! From a signer's replies to TUF types; nothing in them is believed that can be checked.
+//! From a signer's replies to TUF types. Everything in them that can be checked is checked.
 
 use tuf::{KeyId, KeyType, PublicKey, Signature, SignatureMethod};
 
 use crate::{SigningError, wire};
 
-/// The key of a CreateKey or GetKeyInfo reply. Its ID is computed here, never taken over.
+/// The key of a CreateKey or GetKeyInfo reply. Its ID is computed here, not taken from the reply.
 ///
 /// A Notary signer that cannot reach its database answers CreateKey with success and an empty key.
 pub(crate) fn public_key(info: Option<wire::KeyInfo>, public: Vec<u8>) -> Result<PublicKey, SigningError> {

@@ -1,4 +1,4 @@
-//! Where a server's keys are: in a signing service, or in the server itself.
+//! The holder of a server's keys: a signing service, or the server itself.
 
 use tuf::{Gun, KeyId, PublicKey, RoleName, Signature};
 
@@ -30,7 +30,7 @@ impl KeyService {
         }
     }
 
-    /// A key by its ID; nothing when it is not there.
+    /// A key by its ID; `None` when the holder does not have it.
     ///
     /// # Errors
     /// As [`SigningError`] describes them.
@@ -41,8 +41,8 @@ impl KeyService {
         }
     }
 
-    /// A signature by `key` over `message`; with `gun`, only if the key was made for it, as far as the signer looks
-    /// at that.
+    /// A signature by `key` over `message`. With `gun`, only if the key was made for it; Notary signers do
+    /// not check that.
     ///
     /// # Errors
     /// As [`SigningError`] describes them.
@@ -58,7 +58,7 @@ impl KeyService {
         }
     }
 
-    /// Makes a key unusable; one that is not there is no error.
+    /// Makes a key unusable; a key that the holder does not have is no error.
     ///
     /// # Errors
     /// As [`SigningError`] describes them.

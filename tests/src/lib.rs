@@ -17,6 +17,7 @@ pub mod database;
 pub mod docker;
 pub mod flows;
 pub mod http;
+pub mod messages;
 pub mod mutation;
 pub mod namespace;
 pub mod notary;
@@ -29,6 +30,7 @@ pub mod publisher;
 mod records;
 pub mod revocation;
 pub mod server;
+pub mod startup;
 pub mod token_service;
 pub mod web;
 

@@ -81,6 +81,14 @@ impl Place {
         self.within(|| TcpStream::connect((address, port))).is_ok()
     }
 
+    /// A connection to what listens there on `port`.
+    ///
+    /// # Errors
+    /// When nothing does.
+    pub fn connect(&self, port: u16) -> io::Result<TcpStream> {
+        self.within(|| TcpStream::connect((self.address(), port)))
+    }
+
     /// Does what needs its network, on a thread that may enter it.
     fn within<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
         let entered = || {

@@ -214,7 +214,7 @@ fn both_refuse_what_no_server_would_take_and_write_nothing() {
         };
         for (files, reason) in [
             (&mixed, "is not the key of"),
-            (&swapped, "is no certificate in PEM"),
+            (&swapped, "is not a certificate in PEM"),
             (&missing, "no.pem"),
             (&pki.expired(), "has expired"),
             (&pki.not_yet_valid(), "is not valid before"),

@@ -90,7 +90,11 @@ fn postgresql_is_verified_as_far_as_sslmode_says() {
         world.try_out(LOGIN, host, &parameters).ok();
     }
     for (host, parameters, reason) in [
-        (otherwise, "sslmode=disable".to_owned(), "no encryption"),
+        (
+            otherwise,
+            "sslmode=disable".to_owned(),
+            "refuses the connection: no pg_hba.conf entry",
+        ),
         (
             otherwise,
             with("verify-ca", &strange),
@@ -105,13 +109,13 @@ fn postgresql_is_verified_as_far_as_sslmode_says() {
         (
             called,
             with("verify-full", "/nowhere.pem"),
-            "root certificate file \"/nowhere.pem\" does not exist",
+            "the CA file of the database /nowhere.pem: No such file",
         ),
         // Which a CA file makes stricter: libpq's rule.
         (otherwise, with("require", &strange), "certificate verify failed"),
     ] {
         let refused = world.try_out(LOGIN, host, &parameters).fails();
-        refused.says("does not answer").says(reason);
+        refused.says(reason);
     }
     world.publish(LOGIN, called, &with("verify-full", &ca));
 }

@@ -111,12 +111,13 @@ fn warned_everywhere(prepared: &Prepared, code: i32, causes: &[&str]) {
     daemon.wait_for("the server listens", || {
         std::net::TcpStream::connect(address).is_ok()
     });
+    assert_eq!(daemon.stop(Stop::Politely), Some(0));
+    // A thread of its own writes the log, to its end before the server does.
     let warned = daemon.log();
     assert!(
         tells(&warned, causes) && warned.contains("\"WARN\""),
         "{causes:?}: {warned}"
     );
-    assert_eq!(daemon.stop(Stop::Politely), Some(0));
     for command in COMMANDS {
         let finished = run(prepared, command);
         assert!(tells(&finished.output(), causes), "{causes:?}: {finished}");

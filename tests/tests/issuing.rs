@@ -90,7 +90,7 @@ fn a_ca_is_made_once_and_never_replaced() {
         .fails()
         .says("Countersign client CA");
     fs::rename(ca.path("clients/ca.pem"), ca.path("elsewhere")).unwrap();
-    ca.init(&[]).fails().says("ca.pem: it is gone");
+    ca.init(&[]).fails().says("ca.pem: it is missing");
     assert_eq!(fs::read(ca.path("clients/ca-key.pem")).unwrap(), before);
     ca.issue("alice", "alice", &[]).fails().says("holds no CA");
     server(&[
@@ -122,7 +122,7 @@ fn a_cas_key_can_have_a_passphrase() {
     let (right, wrong, empty) = (ca.text("right"), ca.text("wrong"), ca.text("empty"));
     ca.init(&["--passphrase-file", &empty])
         .fails()
-        .says("holds no passphrase");
+        .says("it is empty");
     ca.init(&["--passphrase-file", &right]).ok();
     assert!(
         fs::read_to_string(ca.path("clients/ca-key.pem"))
@@ -131,10 +131,10 @@ fn a_cas_key_can_have_a_passphrase() {
     );
     ca.issue("alice", "alice", &[])
         .fails()
-        .says("say --passphrase-file FILE");
+        .says("use --passphrase-file FILE");
     ca.issue("alice", "alice", &["--passphrase-file", &wrong])
         .fails()
-        .says("does not open it");
+        .says("the passphrase is wrong");
     assert!(!ca.path("alice").exists());
     ca.issue("alice", "alice", &["--passphrase-file", &right]).ok();
 }
@@ -199,12 +199,12 @@ fn a_bundle_holds_what_every_program_expects() {
     }
     ca.issue("alice", "alice", &[])
         .fails()
-        .says("holds a bundle already");
+        .says("already holds a bundle");
     for (name, more, reason) in [
         ("../bob", &[][..], "cannot be a user's name"),
-        ("anonymous", &[], "stands for clients without one"),
+        ("anonymous", &[], "it is the name of clients without an identity"),
         ("bob", &["--group", "a b"], "cannot be a group's name"),
-        ("bob", &["--days", "9999"], "the CA ends on"),
+        ("bob", &["--days", "9999"], "the CA expires on"),
         (
             "bob",
             &["--url", "https://trust.test:4443/"],

@@ -1,5 +1,5 @@
 //! Revocation lists of CAs: from files, directories and addresses; which of them are believed, and what
-//! happens when none is at hand.
+//! happens when none is loaded.
 
 use std::{fs, path::Path};
 
@@ -54,7 +54,7 @@ fn lists_that_would_be_misunderstood_are_refused_clearly() {
             "it holds a PEM block CERTIFICATE, not X509 CRL",
         ),
         (b"nothing".to_vec(), "it cannot be read"),
-        (b"-----BEGIN".to_vec(), "it holds no list"),
+        (b"-----BEGIN".to_vec(), "it contains no revocation list"),
         (Vec::new(), "it cannot be read"),
     ];
     for (list, expected) in cases {
@@ -104,7 +104,7 @@ fn a_list_counts_within_its_time_and_a_little_longer_if_so_configured() {
         "20900201000000Z",
     ];
     for (dates, grace, warning) in [
-        (past, "1h", "ran out at 2020-02-01"),
+        (past, "1h", "expired at 2020-02-01"),
         (future, "1h", "is not valid before 2090-01-01"),
     ] {
         let server = start(dates, grace);

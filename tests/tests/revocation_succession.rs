@@ -49,7 +49,10 @@ fn an_entry_that_is_about_more_than_a_serial_number_refuses_the_list() {
         (REASON, false, superseded),
     );
     fs::write(&path, [&good[..], &good].concat()).unwrap();
-    prepared.check_config().fails().says("something follows it");
+    prepared
+        .check_config()
+        .fails()
+        .says("there is data after its end");
 }
 
 /// Nobody who was revoked is let in again by an older list in the place of the one in use.

@@ -3,9 +3,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, TcpListener},
-    path::Path,
     process::Command,
-    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use serde_json::{Value, json};
@@ -13,67 +11,8 @@ use tests::{
     Stop, TestServer,
     process::{Daemon, built_programs, free_port},
     publisher::Publisher,
-    server::{PASSPHRASE, Prepared, set},
+    startup::{SERVER, SIGNER, changed, one_line, run, run_with},
 };
-
-const SERVER: &str = "countersign-server";
-const SIGNER: &str = "countersign-signer";
-
-/// Runs a program of ours that is to end by itself: its exit code, and all that it printed.
-fn run(program: &str, directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    run_with(program, directory, arguments, &[])
-}
-
-fn run_with(
-    program: &str,
-    directory: &Path,
-    arguments: &[&str],
-    environment: &[(&str, &str)],
-) -> (Option<i32>, String) {
-    static RUN: AtomicUsize = AtomicUsize::new(0);
-    let log = directory.join(format!("run-{}.log", RUN.fetch_add(1, Ordering::Relaxed)));
-    let mut command = Command::new(built_programs().join(program));
-    command
-        .current_dir(directory)
-        .args(arguments)
-        .env(PASSPHRASE.0, PASSPHRASE.1)
-        .envs(environment.iter().copied());
-    let mut daemon = Daemon::spawn(&mut command, &log);
-    let code = daemon.wait();
-    (code, daemon.log())
-}
-
-fn file_of(program: &str) -> &'static str {
-    if program == SERVER {
-        "server.json"
-    } else {
-        "signer.json"
-    }
-}
-
-/// The program's configuration with some keys changed, in a file of its own.
-fn changed(prepared: &Prepared, program: &str, changes: &[(&str, Value)]) -> String {
-    static FILE: AtomicUsize = AtomicUsize::new(0);
-    let text = fs::read(prepared.path().join(file_of(program))).unwrap();
-    let mut config: Value = serde_json::from_slice(&text).unwrap();
-    for (key, value) in changes {
-        set(&mut config, key, value.clone());
-    }
-    let name = format!("changed-{}.json", FILE.fetch_add(1, Ordering::Relaxed));
-    fs::write(prepared.path().join(&name), config.to_string()).unwrap();
-    name
-}
-
-/// One line, and all of `parts` in it.
-#[track_caller]
-fn one_line(output: &str, parts: &[&str]) {
-    assert_eq!(output.trim_end().lines().count(), 1, "{output}");
-    // Quotes are escaped in JSON log lines.
-    let plain = output.replace("\\\"", "\"");
-    for part in parts {
-        assert!(plain.contains(part), "no {part:?} in {output}");
-    }
-}
 
 #[test]
 fn every_wrong_value_of_the_server_is_named_with_what_is_allowed() {
@@ -136,7 +75,7 @@ fn every_wrong_value_of_the_server_is_named_with_what_is_allowed() {
         ("limits.publish_bytes", json!(0), &["0", "from 1 to"]),
     ];
     for (key, value, parts) in cases {
-        let file = changed(&prepared, SERVER, &[(key, value)]);
+        let file = changed(prepared.path(), SERVER, &[(key, value)]);
         for arguments in [&["-config", &file][..], &["check-config", "--config", &file]] {
             let (code, output) = run(SERVER, prepared.path(), arguments);
             assert_eq!(code, Some(1), "{key}: {output}");
@@ -179,7 +118,7 @@ fn every_wrong_value_of_the_signer_is_named_with_what_is_allowed() {
     for (key, value, parts) in cases {
         // The last one wins.
         let changes = [("logging.level", json!("error")), (key, value)];
-        let file = changed(&prepared, SIGNER, &changes);
+        let file = changed(prepared.path(), SIGNER, &changes);
         let (code, output) = run(SIGNER, prepared.path(), &["-config", &file]);
         assert_eq!(code, Some(1), "{key}: {output}");
         one_line(&output, &[&[key][..], parts].concat());
@@ -222,7 +161,7 @@ fn files_that_cannot_be_used_are_named() {
         for key in keys {
             for wrong in ["nowhere.pem", "garbage.pem", "pki"] {
                 let changes = [(*key, json!(wrong)), ("logging.level", json!("error"))];
-                let file = changed(&prepared, program, &changes);
+                let file = changed(prepared.path(), program, &changes);
                 let (code, output) = run(program, prepared.path(), &["-config", &file]);
                 assert_eq!(code, Some(1), "{key} = {wrong}: {output}");
                 one_line(&output, &[wrong]);
@@ -236,7 +175,7 @@ fn files_that_cannot_be_used_are_named() {
         (SERVER, "trust_service.tls_client_key"),
     ] {
         let changes = [(key, json!(stranger)), ("logging.level", json!("error"))];
-        let file = changed(&prepared, program, &changes);
+        let file = changed(prepared.path(), program, &changes);
         let (code, output) = run(program, prepared.path(), &["-config", &file]);
         assert_eq!(code, Some(1), "{program} {key}: {output}");
         one_line(&output, &["stranger-key.pem"]);
@@ -247,7 +186,7 @@ fn files_that_cannot_be_used_are_named() {
             (key, json!("/nowhere/at/all.db")),
             ("logging.level", json!("error")),
         ];
-        let file = changed(&prepared, program, &changes);
+        let file = changed(prepared.path(), program, &changes);
         let (code, output) = run(program, prepared.path(), &["-config", &file]);
         assert_eq!(code, Some(1), "{program}: {output}");
         one_line(&output, &["/nowhere/at/all.db"]);
@@ -296,7 +235,7 @@ fn an_address_that_is_taken_is_named() {
         (SIGNER, prepared.signer_port(), "server.grpc_addr"),
     ] {
         let _other = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
-        let file = changed(&prepared, program, &[("logging.level", json!("error"))]);
+        let file = changed(prepared.path(), program, &[("logging.level", json!("error"))]);
         let (code, output) = run(program, prepared.path(), &["--config", &file]);
         assert_eq!(code, Some(1), "{program}: {output}");
         one_line(&output, &[&format!("127.0.0.1:{port}"), key, "in use"]);
@@ -395,123 +334,6 @@ fn the_environment_wins_over_the_file() {
     let refused = client.publish("elsewhere", &[]).refuses(400, "INVALID_GUN");
     assert_eq!(refused["detail"], "Require GUNs with prefix: [a/ b/c/]");
     assert_eq!(daemon.stop(Stop::Politely), Some(0));
-}
-
-#[test]
-fn unknown_keys_that_other_programs_left_are_warned_about_with_the_nearest_known_one() {
-    let builder = || {
-        TestServer::builder()
-            .set("storage.bakend", json!("x"))
-            .set("quite.another", json!(1))
-            .set(
-                "policy",
-                json!([{"effect": "allow", "principals": ["*"], "actions": ["*"]}]),
-            )
-            .set_signer("server.grpc_adr", json!("x"))
-    };
-    let prepared = builder().prepare();
-    let (code, output) = run(
-        SERVER,
-        prepared.path(),
-        &["check-config", "--config", "server.json"],
-    );
-    assert_eq!(code, Some(0), "{output}");
-    let warnings: Vec<&str> = output.lines().collect();
-    let expected = [
-        "warning: unknown key quite.another",
-        "warning: unknown key storage.bakend; did you mean storage.backend?",
-        "server.json is fine",
-    ];
-    assert_eq!(warnings, expected);
-    let server = builder().start();
-    assert!(server.log().contains("storage.bakend") && server.log().contains("storage.backend"));
-    let signer = fs::read_to_string(server.path().join("signer.log")).unwrap();
-    assert!(
-        signer.contains("server.grpc_adr") && signer.contains("server.grpc_addr"),
-        "{signer}"
-    );
-}
-
-#[test]
-fn a_misspelt_key_that_decides_about_security_ends_the_start_and_every_command() {
-    let prepared = TestServer::builder().prepare();
-    let deny = json!([{"effect": "deny", "principals": ["*"], "actions": ["*"]}]);
-    for (key, value, meant) in [
-        ("polcy", deny.clone(), "did you mean policy?"),
-        ("policies", deny.clone(), "did you mean policy?"),
-        ("server.policy", deny.clone(), "did you mean policy?"),
-        (
-            "server.client_ca_fil",
-            json!("pki/ca.pem"),
-            "did you mean server.client_ca_file?",
-        ),
-        ("auth.tpye", json!("token"), "did you mean auth.type?"),
-        (
-            "revocaton.deny_list",
-            json!("x"),
-            "did you mean revocation.deny_list?",
-        ),
-        ("audit.sink", json!(["stdout"]), "did you mean audit.sinks?"),
-        ("limits.whatever", json!(1), "unknown key limits.whatever"),
-    ] {
-        let file = changed(&prepared, SERVER, &[(key, value)]);
-        for arguments in [
-            vec!["--config", &file],
-            vec!["check-config", "--config", &file],
-            vec!["check", "--config", &file],
-            vec!["doctor", "--config", &file],
-            vec![
-                "policy", "test", "--config", &file, "--as", "a", "--action", "pull",
-            ],
-            vec!["deny", "list", "--config", &file],
-        ] {
-            let (code, output) = run(SERVER, prepared.path(), &arguments);
-            assert_eq!(code, Some(1), "{arguments:?} with {key}: {output}");
-            assert!(output.contains(meant), "{arguments:?} with {key}: {output}");
-        }
-    }
-    for (key, meant) in [
-        ("server.allowed_client", "did you mean server.allowed_clients?"),
-        ("signing.polcy", "did you mean signing.policy?"),
-    ] {
-        let file = changed(&prepared, SIGNER, &[(key, json!("x"))]);
-        for arguments in [vec!["--config", &file], vec!["check", "--config", &file]] {
-            let (code, output) = run(SIGNER, prepared.path(), &arguments);
-            assert_eq!(code, Some(1), "{arguments:?} with {key}: {output}");
-            assert!(output.contains(meant), "{arguments:?} with {key}: {output}");
-        }
-    }
-    // Variables of the environment are judged alike.
-    for (program, file, variable, meant) in [
-        (
-            SERVER,
-            "server.json",
-            "NOTARY_SERVER_POLCY",
-            "did you mean policy?",
-        ),
-        (
-            SIGNER,
-            "signer.json",
-            "NOTARY_SIGNER_SERVER_CLIENT_CA_FLE",
-            "did you mean server.client_ca_file?",
-        ),
-    ] {
-        let (code, output) = run_with(program, prepared.path(), &["--config", file], &[(variable, "x")]);
-        assert_eq!(code, Some(1), "{variable}: {output}");
-        assert!(output.contains(meant) && output.contains(variable), "{output}");
-    }
-    // With --strict nothing unknown passes at all.
-    let file = changed(&prepared, SERVER, &[("quite.another", json!(1))]);
-    for arguments in [
-        vec!["check-config", "--strict", "--config", &file],
-        vec!["check", "--strict", "--config", &file],
-        vec!["doctor", "--strict", "--config", &file],
-        vec!["--strict", "--config", &file],
-    ] {
-        let (code, output) = run(SERVER, prepared.path(), &arguments);
-        assert_eq!(code, Some(1), "{output}");
-        assert!(output.contains("unknown key quite.another"), "{output}");
-    }
 }
 
 #[test]

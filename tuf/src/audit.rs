@@ -1,4 +1,4 @@
-//! Verifying what is stored of a repository, and telling everything that is wrong with it.
+//! Verifies what is stored of a repository, and reports everything that is wrong with it.
 //!
 //! Unlike a publish, which stops at the first thing wrong, an audit goes on: an operator who moves many repositories
 //! wants to know all of it at once.
@@ -20,12 +20,12 @@ use crate::time;
 use crate::trusted_root::TrustedRoot;
 use crate::version::Version;
 
-/// How bad a finding is, from nothing to worry about to everything.
+/// How bad a finding is, least severe first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Readers and publishers do not notice.
+    /// Neither readers nor publishers are affected.
     Harmless,
-    /// It works, but protects less than it says.
+    /// It works, but protects less than it claims to.
     Weak,
     /// It will expire soon.
     Expiring,
@@ -40,11 +40,11 @@ pub enum Severity {
 pub struct Finding {
     /// The role it is about.
     pub role: RoleName,
-    /// The version of the document it is about; nothing if there is none.
+    /// The version of the document it is about; `None` if there is no document.
     pub version: Option<Version>,
     /// How bad it is.
     pub severity: Severity,
-    /// What is the matter, as a clause without capital or full stop.
+    /// What is wrong, as a clause without capital letter or full stop.
     pub sentence: String,
 }
 
@@ -56,9 +56,8 @@ pub struct Finding {
 /// timestamp on every document must have the hashes by which it is named and be signed by the keys in force, those
 /// of the highest root. What expires within `soon` is told too.
 ///
-/// A delegation that is not signed by the keys its parent gives it is [`Severity::Harmless`]: that is how a
-/// repository looks after its owner replaced the keys of somebody who has not published since, and readers leave it
-/// out.
+/// A delegation that is not signed by the keys its parent declares is [`Severity::Harmless`]. A repository is in this
+/// state after its owner replaced the keys of a delegate who has not published since; readers ignore the delegation.
 ///
 /// # Errors
 ///
@@ -310,7 +309,7 @@ where
             }
             let declared = parent.delegations().filter_map(|name| RoleName::parse(name).ok());
             for role in declared {
-                // Names and parents belong together, so no delegation comes twice but by a repeated entry.
+                // A name determines its parent, so a delegation comes twice only if its entry is repeated.
                 if known.insert(role.to_string())
                     && let Some(keys) = parent.delegation(&role)
                     && let Some(meta) = snapshot.meta(&role)
@@ -399,8 +398,8 @@ where
         self.verified(stored, &document, keys, read)
     }
 
-    /// Reads a document of a base role, signed by the keys of the root. A document with wrong signatures is told
-    /// of, and then read on, for what it names.
+    /// Reads a document of a base role, signed by the keys of the root. A document with wrong signatures is reported,
+    /// and then read all the same, to follow what it names.
     fn verified<T>(
         &mut self,
         stored: &Document,

@@ -10,9 +10,9 @@ use x509_parser::pem::Pem;
 use x509_parser::public_key::PublicKey as CertifiedPublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use crate::encoding::encode_base64;
 use crate::gun::Gun;
 use crate::key::{KeyType, PublicKey};
+use crate::pem::{first_certificate, write_certificate};
 use crate::spki::{MIN_RSA_BITS, is_ecdsa};
 
 const DSA_WITH_SHA1: Oid<'static> = oid!(1.2.840.10040.4.3);
@@ -30,7 +30,7 @@ pub(crate) enum Dates {
     CheckedAt(DateTime<Utc>),
 }
 
-/// What matters of one certificate.
+/// The properties of a certificate that the rules look at.
 struct Certificate {
     der: Vec<u8>,
     common_name: Option<String>,
@@ -65,10 +65,10 @@ impl CertifiedKey {
     }
 }
 
-/// The key that a key of the root role stands for, if it is a certificate usable for this repository.
+/// The key of a root role's certificate, if the certificate is usable for this repository.
 ///
-/// The key is put together anew from the usable certificates, so its ID is that of the listed key only if the
-/// listed PEM is byte for byte what would be written.
+/// The key is written again from the usable certificates. Its ID equals that of the listed key only if the listed PEM
+/// has exactly the bytes that are written here.
 pub(crate) fn root_key(gun: &Gun, listed: &PublicKey, dates: Dates) -> Option<PublicKey> {
     let certificates = parse_pem(listed.public())?;
     let (leaf, intermediates) = certificates.split_first()?;
@@ -86,12 +86,12 @@ pub(crate) fn root_key(gun: &Gun, listed: &PublicKey, dates: Dates) -> Option<Pu
     let usable = |c: &&Certificate| c.weakness().is_none() && c.is_current(dates);
     let mut pem = String::new();
     for certificate in std::iter::once(leaf).chain(intermediates.iter().filter(usable)) {
-        write_pem(&mut pem, &certificate.der);
+        write_certificate(&mut pem, &certificate.der);
     }
     Some(PublicKey::new(key_type, pem.into_bytes()))
 }
 
-/// When the certificate of a key of the root role ends, if it is usable for this repository but for its dates.
+/// When the certificate of a root role's key expires, if it is usable for this repository apart from its dates.
 pub(crate) fn root_key_end(gun: &Gun, listed: &PublicKey) -> Option<DateTime<Utc>> {
     root_key(gun, listed, Dates::Ignored)?;
     let leaf = parse_pem(listed.public())?.into_iter().next()?;
@@ -103,22 +103,8 @@ pub(crate) fn delegation_weakness(key: &PublicKey) -> Option<&'static str> {
     if !matches!(key.key_type(), KeyType::EcdsaX509 | KeyType::RsaX509) {
         return None;
     }
-    // What cannot be read cannot verify a signature either.
-    Certificate::parse(first_der(key.public())?)?.weakness()
-}
-
-/// The public key of the first certificate of a PEM text, as a SubjectPublicKeyInfo.
-pub(crate) fn first_public_key(pem: &[u8]) -> Option<Vec<u8>> {
-    let der = first_der(pem)?;
-    let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
-    Some(certificate.public_key().raw.to_vec())
-}
-
-fn first_der(pem: &[u8]) -> Option<Vec<u8>> {
-    let mut blocks = Pem::iter_from_buffer(pem).map_while(Result::ok);
-    blocks
-        .find(|block| block.label == "CERTIFICATE")
-        .map(|block| block.contents)
+    // A certificate that cannot be read cannot verify a signature either, so it needs no refusal here.
+    Certificate::parse(first_certificate(key.public())?)?.weakness()
 }
 
 /// Every certificate of a PEM text that holds certificates only.
@@ -129,17 +115,6 @@ fn parse_pem(text: &[u8]) -> Option<Vec<Certificate>> {
             Certificate::parse(block.contents)
         })
         .collect()
-}
-
-fn write_pem(out: &mut String, der: &[u8]) {
-    out.push_str("-----BEGIN CERTIFICATE-----\n");
-    for (i, c) in encode_base64(der).chars().enumerate() {
-        if i > 0 && i % 64 == 0 {
-            out.push('\n');
-        }
-        out.push(c);
-    }
-    out.push_str("\n-----END CERTIFICATE-----\n");
 }
 
 impl Certificate {
@@ -170,7 +145,8 @@ impl Certificate {
         Some(Self { der, ..certificate })
     }
 
-    /// Whether the common name is the GUN, or a prefix of it followed by `*`. A star elsewhere is just a star.
+    /// Whether the common name is the GUN, or a prefix of it followed by `*`. A star elsewhere is an ordinary
+    /// character.
     fn covers(&self, gun: &Gun) -> bool {
         let name = self.common_name.as_deref().unwrap_or_default();
         name == gun.as_str() || name.ends_with('*') && gun.as_str().starts_with(name.trim_end_matches('*'))

@@ -1,4 +1,4 @@
-//! The SHA-256 of a document's bytes, which names it for ever.
+//! The SHA-256 of a document's bytes, by which it is found.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! A document as it is stored: bytes that never change, and what they are found by.
+//! A document as it is stored: its bytes, which never change, and its role, version and checksum.
 
 use bytes::Bytes;
 

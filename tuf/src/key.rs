@@ -6,8 +6,8 @@ use openssl::pkey::{Id, PKey};
 use thiserror::Error;
 
 use crate::canonical::push_string;
-use crate::certificate::first_public_key;
 use crate::encoding::encode_base64;
+use crate::pem::first_public_key;
 use crate::spki::{rsa_key, rsa_key_from_pem};
 
 /// The ID of a key: the SHA-256 of its canonical form, as 64 lower case hexadecimal digits.
@@ -32,7 +32,7 @@ pub enum KeyType {
     EcdsaX509,
     /// `rsa-x509`: PEM certificates, leaf first.
     RsaX509,
-    /// Any other text. Such keys are carried along, but no signature by them verifies.
+    /// Any other text. Such keys are kept in documents, but no signature by them verifies.
     Other(String),
 }
 
@@ -92,8 +92,8 @@ impl KeyType {
 }
 
 impl PublicKey {
-    /// A key from its type and its public value, encoded as that type says. Whether the value is a usable key
-    /// shows only when it verifies a signature.
+    /// A key from its type and its public value in the encoding of that type. The value is not parsed before a
+    /// signature is verified with it.
     pub fn new(key_type: KeyType, public: Vec<u8>) -> Self {
         let id = compute_id(&key_type, &public);
         Self { key_type, public, id }
@@ -115,7 +115,7 @@ impl PublicKey {
     }
 
     /// The SHA-256 of the bare public key as a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), which is the same
-    /// for a key and for every certificate of it; `None` for what is no usable key.
+    /// for a key and for every certificate of it; `None` if the key is not usable.
     pub fn spki_sha256(&self) -> Option<[u8; 32]> {
         let info = match self.key_type {
             KeyType::EcdsaX509 | KeyType::RsaX509 => first_public_key(&self.public)?,
@@ -128,8 +128,8 @@ impl PublicKey {
         Some(openssl::sha::sha256(&info))
     }
 
-    /// What is the same for every form in which one private key may be listed: bare, in any certificate, in any
-    /// encoding that verifies signatures; `None` for what is no usable key.
+    /// A value that is equal for all forms in which the public half of one private key may be listed: bare, in any
+    /// certificate, in any encoding that verifies signatures; `None` if the key is not usable.
     pub(crate) fn identity(&self) -> Option<[u8; 32]> {
         let info = match self.key_type {
             KeyType::Rsa => {
@@ -139,7 +139,8 @@ impl PublicKey {
             KeyType::Ed25519 => {
                 let public = self.public.as_slice().try_into().ok()?;
                 let key = ed25519_dalek::VerifyingKey::from_bytes(public).ok()?;
-                // Adding a point of small order gives another public key for which the same private key signs.
+                // By adding a point of small order one gets another public key that verifies signatures of the same
+                // private key.
                 key.to_edwards().mul_by_cofactor().compress().to_bytes().to_vec()
             }
             _ => return self.spki_sha256(),

@@ -1,7 +1,8 @@
 //! The Notary v1 flavour of TUF: formats and rules, without I/O, SQL or a clock of its own.
 //!
-//! A publish goes through [`Upload`], [`check`], [`CheckedUpdate`], [`SnapshottedUpdate`] and [`SignedUpdate`]; a
-//! repository that nobody publishes to is kept alive by [`plan_refresh`]. What is stored is verified by [`audit`].
+//! A publish goes through [`Upload`], [`check`], [`CheckedUpdate`], [`SnapshottedUpdate`] and [`SignedUpdate`].
+//! [`plan_refresh`] renews the documents of a repository that nobody publishes to, and [`audit`] verifies what is
+//! stored.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ mod gun;
 mod json;
 mod key;
 mod metadata;
+mod pem;
 mod reading;
 mod refresh;
 mod rejection;

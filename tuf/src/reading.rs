@@ -1,4 +1,4 @@
-//! Questions to stored documents, answered without verifying them again.
+//! Reads stored documents without verifying them again.
 
 use chrono::{DateTime, Utc};
 
@@ -45,7 +45,7 @@ pub fn named_in_snapshot(snapshot_bytes: &[u8], role: &RoleName) -> Result<Optio
     Ok(body.meta(role).and_then(FileMeta::sha256))
 }
 
-/// The roles that targets, or a delegation, delegate to. Names that are no role's are left out.
+/// The roles that targets, or a delegation, delegate to. Names that are not valid role names are left out.
 ///
 /// # Errors
 ///
@@ -58,12 +58,12 @@ pub fn delegated_roles(role: &RoleName, targets_bytes: &[u8]) -> Result<Vec<Role
         .collect())
 }
 
-/// Checks that a document can be read in one way only, as everything that is published is: the text, and the names of
-/// the fields in it. Nothing else is checked.
+/// Checks that all readers parse a document alike, as is required of every publish: its text, and the names of its
+/// fields. Nothing else is checked.
 ///
 /// # Errors
 ///
-/// Says what can be read differently.
+/// When readers may parse it differently.
 pub fn has_one_meaning(role: &RoleName, bytes: &[u8]) -> Result<(), MetadataError> {
     let document = Envelope::parse(bytes)?;
     let read = match role {
@@ -101,11 +101,11 @@ pub fn expires(bytes: &[u8]) -> Result<DateTime<Utc>, MetadataError> {
 pub enum EndOf {
     /// The document itself expires.
     Document,
-    /// Of the root's certificates too few are valid.
+    /// Too few of the root's certificates are still valid.
     Certificates,
 }
 
-/// Until when readers take a document, and what ends first. Of a root the certificates of its keys count too.
+/// Until when readers accept a document, and what expires first. For a root the certificates of its keys count too.
 ///
 /// # Errors
 ///
@@ -132,13 +132,13 @@ pub fn usable_until(
 pub struct SignedTarget {
     /// Its name: for Docker, a tag.
     pub name: String,
-    /// The checksum of what it names, if it is stated.
+    /// The checksum of the content that it names, if it is stated.
     pub sha256: Option<Checksum>,
-    /// The length of what it names, in bytes.
+    /// The length of the content that it names, in bytes.
     pub length: i64,
 }
 
-/// What targets, or a delegation, name.
+/// The targets that `targets`, or a delegation, names.
 ///
 /// # Errors
 ///

@@ -12,7 +12,7 @@ use crate::update::{
     CheckedUpdate, DraftError, SnapshottedUpdate, TimestampDraft, load_snapshot, snapshot_request,
 };
 
-/// What has to be renewed.
+/// Which documents have to be renewed.
 #[derive(Debug, Clone)]
 pub enum Refresh {
     /// Nothing.
@@ -47,8 +47,8 @@ pub enum RefreshError {
 ///
 /// # Errors
 ///
-/// Fails when a stored document is needed but cannot be used, for one when the snapshot is not signed by the keys of
-/// the root.
+/// Fails when a stored document is needed but cannot be used, for instance when the snapshot is not signed by the keys
+/// of the root.
 pub fn plan_refresh(
     gun: &Gun,
     root: &Document,

@@ -1,4 +1,4 @@
-//! Why a publish is refused, as its publisher gets to read it.
+//! Why a publish is refused, in the words that its publisher reads.
 
 use thiserror::Error;
 
@@ -88,7 +88,7 @@ impl From<SealError> for Rejection {
                       repository"
                     .to_owned(),
             },
-            // The two blanks are the reference's.
+            // The two blanks are in Notary's message too.
             SealError::TooFew {
                 role: RoleName::Timestamp,
                 ..

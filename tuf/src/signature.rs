@@ -11,8 +11,8 @@ use openssl::rsa::Padding;
 use openssl::sign::{RsaPssSaltlen, Verifier};
 use thiserror::Error;
 
-use crate::certificate::first_public_key;
 use crate::key::{KeyId, KeyType, PublicKey};
+use crate::pem::first_public_key;
 use crate::spki::{KeyError, ecdsa_key, rsa_key, rsa_key_from_pem};
 
 /// Smallest RSA signature, in bytes.
@@ -62,7 +62,7 @@ pub enum SignatureError {
 }
 
 impl SignatureMethod {
-    /// What the server signs with, given the public key; `None` for types it has no method for.
+    /// The method by which the server signs with a key of this type; `None` for types that it does not sign with.
     pub fn for_key(key: &PublicKey) -> Option<Self> {
         match key.key_type() {
             KeyType::Ecdsa | KeyType::EcdsaX509 => Some(Self::Ecdsa),
@@ -182,7 +182,7 @@ fn verify_ed25519(public: &[u8], message: &[u8], sig: &[u8]) -> Result<(), Signa
         .map_err(|_| SignatureError::Mismatch)
 }
 
-/// The library reports some wrong signatures as errors: numbers out of range, bad padding.
+/// Some wrong signatures are errors to the library, such as numbers out of range and bad padding. They count as wrong.
 fn matched(verified: Result<bool, ErrorStack>) -> Result<(), SignatureError> {
     match verified {
         Ok(true) => Ok(()),

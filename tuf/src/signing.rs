@@ -1,4 +1,4 @@
-//! What the server asks its signing service to sign, and what it makes of the answer.
+//! The documents that the server asks its signing service to sign, and the verification of the signatures.
 
 use std::collections::BTreeSet;
 
@@ -64,7 +64,7 @@ pub enum SealError {
 impl SigningRequest {
     /// Asks for a document of `role` signed by the keys that a root lists for it.
     pub(crate) fn new(role: RoleName, version: Version, message: Vec<u8>, keys: &RoleKeys) -> Self {
-        // A root whose threshold is below 1 is never trusted; one no machine can count to is never met.
+        // A root with a threshold below 1 is never trusted, and a threshold beyond usize can never be met.
         let threshold = usize::try_from(keys.threshold).unwrap_or(usize::MAX);
         Self {
             role,

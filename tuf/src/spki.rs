@@ -1,7 +1,7 @@
-//! Public keys out of a SubjectPublicKeyInfo.
+//! Public keys from a SubjectPublicKeyInfo.
 //!
-//! Clients read keys strictly: DER to the letter, NIST curves given by name, points uncompressed. A key that they
-//! would refuse must not count here either.
+//! Clients read keys strictly: valid DER, named NIST curves, uncompressed points. A key that they would refuse must not
+//! count here either.
 
 use std::sync::OnceLock;
 
@@ -33,13 +33,13 @@ struct Curve {
     nid: Nid,
     /// Bytes of a number of this curve.
     width: usize,
-    /// All of a SubjectPublicKeyInfo up to the coordinates of an uncompressed point.
+    /// The part of a SubjectPublicKeyInfo before the coordinates of an uncompressed point.
     prefix: &'static [u8],
     group: OnceLock<EcGroup>,
 }
 
-/// Decoding with the library takes longer than verifying a signature, and accepts more than clients do. There is just
-/// one right encoding for each curve, so the rest is the point.
+/// Decoding with the library takes longer than verifying a signature, and accepts more than clients do. Each curve has
+/// exactly one valid prefix, which the point follows.
 static CURVES: [Curve; 4] = [
     Curve {
         nid: Nid::X9_62_PRIME256V1,

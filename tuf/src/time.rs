@@ -2,15 +2,15 @@
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 
-/// What a missing time means: the first second of year 1, so long expired.
+/// The meaning of a missing time: the first second of year 1, so the document has expired.
 pub(crate) fn zero() -> DateTime<Utc> {
     NaiveDate::from_ymd_opt(1, 1, 1)
         .and_then(|day| day.and_hms_opt(0, 0, 0))
         .map_or(DateTime::<Utc>::MIN_UTC, |time| time.and_utc())
 }
 
-/// Reads an RFC 3339 time, strictly: Go 1.19 and older also read an hour of one digit, a fraction after a comma, and any
-/// two numbers as the offset; newer clients refuse the document.
+/// Reads an RFC 3339 time, strictly: Go 1.19 and older also read an hour of one digit, a fraction after a comma, and
+/// any two numbers as the offset; newer clients refuse the document.
 pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
     let (date, time) = text.split_once('T')?;
     let [year, month, day] = split(date, '-')?;

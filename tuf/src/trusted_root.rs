@@ -1,4 +1,4 @@
-//! A root that has been validated, from which all other trust of a repository follows.
+//! A root that has been validated. All other documents of a repository are verified starting from it.
 
 use chrono::{DateTime, Utc};
 
@@ -16,8 +16,8 @@ pub(crate) struct TrustedRoot {
 }
 
 impl TrustedRoot {
-    /// Takes up a stored root again. It was validated before it was stored, so its signatures are not verified once
-    /// more, and neither its own expiry nor that of its certificates matters: they must not block its replacement.
+    /// Loads a stored root. It was validated before it was stored, so its signatures are not verified again. Neither
+    /// its own expiry nor that of its certificates matters, because they must not block its replacement.
     pub(crate) fn of_stored(gun: &Gun, document: &Envelope) -> Result<Self, MetadataError> {
         let mut root = Self::read(gun, document, Dates::Ignored)?;
         root.body.tolerate();
@@ -25,8 +25,8 @@ impl TrustedRoot {
         Ok(root)
     }
 
-    /// Validates a root to be published: structure, certificates, signatures by the previous root's certificates,
-    /// signatures by its own. Version and expiry are the caller's to check.
+    /// Validates a root to be published: structure, certificates, signatures by the previous root's certificates, and
+    /// signatures by its own. The caller checks version and expiry.
     ///
     /// Without a previous root it is trusted on first use.
     pub(crate) fn validate(

@@ -1,4 +1,4 @@
-//! The parts of a publish, read as far as that needs no knowledge of the repository.
+//! The parts of a publish, read as far as is possible without the stored state of the repository.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ pub(crate) struct Part {
     pub(crate) document: Envelope,
 }
 
-/// Why the parts of a publish are refused before they are looked at together.
+/// Why a part of a publish is refused by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IntakeError {
     /// A part has no file name, or none but `.json`.
@@ -83,8 +83,9 @@ impl Upload {
     /// The roles whose current documents [`check`](crate::check) needs beside root, snapshot and timestamp. `snapshot`
     /// is the stored one.
     ///
-    /// Those are targets and delegations that are uploaded, everything above them, targets for a new root to be
-    /// satisfied by, and what an uploaded snapshot says otherwise than the stored one, with everything above it.
+    /// Those are the uploaded targets and delegations with everything above them, targets if there is a new root (whose
+    /// keys they must satisfy), and the roles whose entries in an uploaded snapshot differ from those in the stored
+    /// one, with everything above them.
     pub fn needed(&self, snapshot: Option<&Document>) -> Vec<RoleName> {
         let uploaded = self.parts.keys().filter(|role| role.is_targets_type());
         let mut needed: BTreeSet<RoleName> = uploaded.cloned().collect();
@@ -97,13 +98,13 @@ impl Upload {
         needed.into_iter().collect()
     }
 
-    /// The roles that the stored snapshot names, and an uploaded one does not, or otherwise.
+    /// The roles whose entries in the stored snapshot are missing or different in the uploaded one.
     fn named_otherwise(&self, stored: Option<&Document>) -> Vec<RoleName> {
         let named = |document: &Envelope| SnapshotBody::read(document).map(|body| body.meta);
         let (Some(uploaded), Some(stored)) = (self.parts.get(&RoleName::Snapshot), stored) else {
             return Vec::new();
         };
-        // What cannot be read names nothing; the check says so.
+        // A snapshot that cannot be read names no roles; the check refuses it.
         let stored = Envelope::parse(&stored.bytes).and_then(|document| named(&document));
         let (Ok(uploaded), Ok(stored)) = (named(&uploaded.document), stored) else {
             return Vec::new();

@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(i32);
 
-/// The number is not a version a document can have.
+/// The number is not a valid version of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum VersionError {
     /// The number is zero or negative.

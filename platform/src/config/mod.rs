@@ -1,6 +1,7 @@
 //! Configuration files: the Notary programs' keys, read by name, with errors that name key, value and cure.
 
 mod file;
+mod tables;
 mod unknown;
 mod value;
 
@@ -12,6 +13,7 @@ use std::{
 
 use serde_json::Value;
 
+pub use tables::{Text, Texts, unknown_name};
 pub use unknown::{Sections, UnknownKey};
 pub use value::addresses;
 
@@ -34,7 +36,7 @@ pub enum ConfigError {
         /// What is wrong, and where.
         reason: String,
     },
-    /// A key that must be there is not.
+    /// A required key is missing.
     #[error("the configuration has no {key}: {expected}")]
     Missing {
         /// The dotted key.
@@ -52,7 +54,7 @@ pub enum ConfigError {
         /// What would be accepted.
         allowed: String,
     },
-    /// A key is not known, and must not pass.
+    /// An unknown key that may not be ignored.
     #[error("{0}")]
     Unknown(UnknownKey),
 }
@@ -67,7 +69,7 @@ impl ConfigError {
         }
     }
 
-    /// A key is needed and absent; `expected` says what to set it to.
+    /// A required key is missing; `expected` says what to set it to.
     pub fn missing(key: &str, expected: impl Into<String>) -> Self {
         Self::Missing {
             key: key.into(),

@@ -1,18 +1,18 @@
-//! Keys that the program does not know. Most are left over from other programs, and harmless; one that was meant to
-//! decide about security is not, since without it the program would be more open than its operator believes.
+//! Keys that the program does not know. Most belong to other programs and are harmless. A misspelt key that was meant
+//! to restrict access is not harmless: without it the program lets in more than its operator intends.
 
 use std::fmt;
 
 use super::{ConfigError, Settings, value};
 
-/// What an unknown key may mean.
+/// How unknown keys are judged.
 #[derive(Debug, Clone, Copy)]
 pub struct Sections {
-    /// Sections that only this program has: whatever it does not know in them is a mistake.
+    /// Sections that only this program has: every unknown key in them is a mistake.
     pub ours: &'static [&'static str],
-    /// Keys and sections that decide about security: what is spelt nearly like one is a mistake.
+    /// Keys and sections that decide about security: an unknown key that is spelt nearly like one of them is a mistake.
     pub security: &'static [&'static str],
-    /// Whether environment variables with the program's prefix may be something else than keys.
+    /// Whether environment variables with the program's prefix may have other purposes than to set keys.
     pub other_variables: bool,
 }
 
@@ -23,7 +23,7 @@ pub struct UnknownKey {
     pub key: String,
     /// The known key that is spelt most like it.
     pub nearest: Option<String>,
-    /// Whether the program must not go on with it.
+    /// Whether the program must refuse to run with it.
     pub refused: bool,
 }
 
@@ -37,8 +37,8 @@ impl fmt::Display for UnknownKey {
     }
 }
 
-/// Names that begin alike and have this similarity (Jaro-Winkler) are taken for one another, such as policies and
-/// policy.
+/// Names that begin alike and have at least this similarity (Jaro-Winkler) count as misspellings of each other, such as
+/// policies and policy.
 const SIMILAR: f64 = 0.88;
 
 /// Whether a name looks like a misspelling of another. Of keys of one section only the ends are compared.
@@ -63,7 +63,7 @@ impl Sections {
         self.security.iter().any(|section| within(key, section))
     }
 
-    /// The key that was probably meant, and whether the mistake must not pass.
+    /// The key that was probably meant, and whether the program must refuse to run with the mistake.
     fn judge(&self, key: &str, asked: &[&String]) -> (Option<String>, bool) {
         let nearest = asked
             .iter()
@@ -89,7 +89,7 @@ impl Sections {
 }
 
 impl Settings {
-    /// The keys of the file, and the environment variables, that nobody asked for. To be called after everything was
+    /// The keys of the file and the environment variables that the program did not read. Call it after everything was
     /// read.
     pub fn unknown_keys(&self, sections: &Sections) -> Vec<UnknownKey> {
         let asked = self.asked.borrow();
@@ -131,16 +131,16 @@ impl Settings {
         in_file.chain(variables).collect()
     }
 
-    /// Takes everything in these sections for known, where not everything was read.
+    /// Counts every key in these sections as known. For callers that read only a part of the configuration.
     pub fn assume_known(&self, sections: &[&str]) {
         let mut asked = self.asked.borrow_mut();
         asked.extend(sections.iter().map(|section| (*section).to_owned()));
     }
 
-    /// The unknown keys that may be there.
+    /// The unknown keys that are harmless.
     ///
     /// # Errors
-    /// When there is one that must not be: with `strict`, any.
+    /// When one of them is not harmless; with `strict`, when there is any.
     pub fn tolerate_unknown_keys(
         &self,
         sections: &Sections,

@@ -9,7 +9,7 @@ use std::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{ConfigError, Settings};
+use super::{ConfigError, Settings, tables::unknown_name};
 
 const ADDRESS: &str = "host:port, or :port for every interface, for example 127.0.0.1:4443";
 
@@ -43,7 +43,7 @@ impl Settings {
         }
     }
 
-    /// A text that must be there; `expected` is for the message when it is not.
+    /// A required text; `expected` says in the error what to set the key to.
     ///
     /// # Errors
     /// When the key is absent or not a text.
@@ -139,26 +139,12 @@ impl Settings {
         let Some(value) = self.find(key) else {
             return Ok(None);
         };
-        serde_path_to_error::deserialize(&value)
-            .map(Some)
-            .map_err(|cause| {
-                let inner = cause.path().to_string();
-                let inside = match inner.as_str() {
-                    "." => key.to_owned(),
-                    path if path.starts_with('[') => format!("{key}{path}"),
-                    path => format!("{key}.{path}"),
-                };
-                ConfigError::Invalid {
-                    value: written(&value, cause.path()),
-                    key: inside,
-                    allowed: cause.into_inner().to_string(),
-                }
-            })
+        deserialize(key, &value).map(Some)
     }
 
-    /// Whatever the key holds, for values with a structure of their own. Unlike elsewhere an empty text or a
-    /// null is not the same as no key: a list whose entries were all taken out must not pass for none. The
-    /// names inside of lists keep their case.
+    /// The value of a key as it stands, for values with a structure of their own. Unlike elsewhere an empty text or a
+    /// null is not the same as a missing key: an empty list of rules must not be read as "no rules configured". Names
+    /// inside of lists keep their case.
     pub fn section(&self, key: &str) -> Option<Value> {
         self.asked.borrow_mut().insert(key.to_owned());
         if let Some(overridden) = (self.environment)(key) {
@@ -198,7 +184,56 @@ pub fn addresses(key: &str, text: &str) -> Result<Vec<SocketAddr>, ConfigError> 
     Ok(found.collect())
 }
 
-/// What stands at a path of a value, as far as the path exists.
+/// Reads a value into a type of its own; `key` is its place.
+///
+/// # Errors
+/// When it does not fit. The message names the place, and what would be accepted there.
+pub(super) fn deserialize<T: DeserializeOwned>(key: &str, value: &Value) -> Result<T, ConfigError> {
+    serde_path_to_error::deserialize(value).map_err(|cause| {
+        let inner = cause.path().to_string();
+        let inside = match inner.as_str() {
+            "." => key.to_owned(),
+            path if path.starts_with('[') => format!("{key}{path}"),
+            path => format!("{key}.{path}"),
+        };
+        ConfigError::Invalid {
+            value: written(value, cause.path()),
+            key: inside,
+            allowed: allowed(&cause.into_inner().to_string()),
+        }
+    })
+}
+
+/// What would be accepted, from a message of serde's: that names what was found as well, which the error shows anyway.
+fn allowed(message: &str) -> String {
+    let quoted = |text: &str| -> Vec<String> {
+        let parts = text.split('`').skip(1).step_by(2);
+        parts.map(str::to_owned).collect()
+    };
+    if let Some((found, expected)) = message
+        .strip_prefix("unknown field ")
+        .and_then(|rest| rest.split_once(", "))
+    {
+        let (found, known) = (quoted(found).concat(), quoted(expected));
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        return unknown_name(&found, &known);
+    }
+    if let Some((_, expected)) = message
+        .strip_prefix("unknown variant ")
+        .and_then(|rest| rest.split_once(", "))
+    {
+        return format!("allowed: {}", quoted(expected).join(", "));
+    }
+    match message
+        .strip_prefix("invalid type: ")
+        .and_then(|rest| rest.split_once(", expected "))
+    {
+        Some((_, expected)) => expected.to_owned(),
+        None => message.to_owned(),
+    }
+}
+
+/// The value at a path, if the path exists.
 fn written(value: &Value, path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut node = value;
@@ -216,7 +251,7 @@ fn written(value: &Value, path: &serde_path_to_error::Path) -> String {
     node.to_string()
 }
 
-fn refused(key: &str, value: &Value, allowed: &str) -> ConfigError {
+pub(super) fn refused(key: &str, value: &Value, allowed: &str) -> ConfigError {
     ConfigError::Invalid {
         key: key.into(),
         value: value.to_string(),

@@ -15,7 +15,7 @@ pub enum Migrate {
     Up(ConfigFile),
 }
 
-/// Why it was not done.
+/// Why `migrate` failed.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// The configuration does not say where the database is.
@@ -27,8 +27,8 @@ pub enum MigrateError {
 }
 
 impl Migrate {
-    /// Does it with the database that the `storage` keys of the file, or of environment variables that begin with
-    /// `prefix`, name; returns lines for the operator.
+    /// Runs the subcommand on the database that the `storage` keys of the file, or of environment variables that begin
+    /// with `prefix`, name; returns lines for the operator.
     ///
     /// # Errors
     /// When the database is not configured, does not answer, or was used by a newer version.

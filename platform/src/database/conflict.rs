@@ -1,9 +1,9 @@
-//! Which failures mean that somebody else was faster.
+//! Which failures mean that another transaction came first.
 
 use diesel::result::{DatabaseErrorKind, Error};
 
-/// What the engines say about deadlocks and lock waits, where diesel has no kind for it: PostgreSQL 40P01,
-/// MySQL 1213 (within batches), 1205 and 1022. MySQL sessions are told to answer in English.
+/// The engines' messages about deadlocks and lock waits for which diesel has no error kind: PostgreSQL 40P01,
+/// MySQL 1213 (within batches), 1205 and 1022. Our MySQL sessions set the language of messages to English.
 const MESSAGES: [&str; 5] = [
     "deadlock detected",
     "Deadlock found when trying to get lock",
@@ -12,8 +12,8 @@ const MESSAGES: [&str; 5] = [
     "Record has changed since last read",
 ];
 
-/// Whether a statement failed because another transaction was faster: a row of that name is there already,
-/// or the two could not be put in an order.
+/// Whether a statement failed because another transaction came first: it inserted the same row, or the two
+/// transactions could not be serialized.
 pub fn is_conflict(error: &Error) -> bool {
     match error {
         Error::DatabaseError(

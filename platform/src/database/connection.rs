@@ -12,8 +12,8 @@ use diesel::{
 const NAME_SECONDS: u32 = 10;
 
 /// A connection to the configured engine.
-// Never established through diesel's own trial of one engine after the other: it would make an SQLite
-// file out of a PostgreSQL address that does not answer.
+// `connect` in pool.rs opens the configured engine. Diesel's own `establish` tries one engine after the other, and
+// would make an SQLite file named like a PostgreSQL address that does not answer.
 #[derive(diesel::MultiConnection)]
 pub enum DbConnection {
     /// PostgreSQL and what speaks its protocol.
@@ -25,9 +25,9 @@ pub enum DbConnection {
 }
 
 impl DbConnection {
-    /// Runs writes that belong together. On SQLite the transaction excludes other writers from its
-    /// beginning; on the others rows read with [`super::locked`], or a name held
-    /// with [`DbConnection::write_transaction_for`], do.
+    /// Runs writes in one transaction. On SQLite it excludes other writers from its beginning. On the other engines
+    /// rows that are read with [`super::locked`], or a name held with [`DbConnection::write_transaction_for`], exclude
+    /// them.
     ///
     /// # Errors
     /// What `write` returns, after everything was rolled back, or the failure to begin or commit.
@@ -54,12 +54,12 @@ impl DbConnection {
         }
     }
 
-    /// [`DbConnection::write_transaction`] while holding a name: of several transactions for one name, also
-    /// those of other servers on this database, one runs and the others wait. Needed where there is no row to
-    /// lock yet. SQLite's writers are alone anyhow.
+    /// [`DbConnection::write_transaction`] while holding a name. Of several transactions for one name, including those
+    /// of other servers on this database, one runs and the others wait. Needed where there is no row to lock yet.
+    /// SQLite has one writer at a time anyway.
     ///
     /// # Errors
-    /// As there; a name that does not become free in time is a conflict.
+    /// As [`DbConnection::write_transaction`]; a name that does not become free in time is a conflict.
     pub fn write_transaction_for<T, E>(
         &mut self,
         scope: &str,
@@ -84,7 +84,7 @@ impl DbConnection {
                 hold_mysql_name(mysql, key)?;
                 let outcome = self.write_transaction(write);
                 if let Self::Mysql(mysql) = self {
-                    // If it fails the connection is broken, and its end frees the name.
+                    // If it fails, the connection is broken; the server frees the name when the connection ends.
                     let _ = diesel::sql_query(format!("DO RELEASE_LOCK('countersign {key}')")).execute(mysql);
                 }
                 outcome
@@ -99,8 +99,8 @@ impl DbConnection {
     }
 }
 
-/// Names of MySQL belong to the connection. Locking reads would do too, but a deadlock found while one
-/// returns rows leaves MariaDB's client library waiting for ever.
+/// A named lock of MySQL belongs to the connection. Locking reads are no alternative: if the server ends a deadlock
+/// while such a read returns rows, MariaDB's client library waits for ever.
 fn hold_mysql_name(mysql: &mut MysqlConnection, key: i64) -> QueryResult<()> {
     #[derive(QueryableByName)]
     struct Got {

@@ -3,15 +3,31 @@
 /// Why the database cannot be used. No message holds a password.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DatabaseError {
-    /// It cannot be reached, or refuses to be logged in to. May pass by itself.
+    /// It cannot be reached. May pass by itself.
     #[error("the database {place} does not answer: {reason}")]
     Away {
-        /// Engine, host, port and database name, or the file.
+        /// Engine, host, port and database name.
         place: String,
-        /// What the connection attempt said.
+        /// Why not, in words.
         reason: String,
     },
-    /// All connections are in use, and stay so.
+    /// It answers and refuses the login. May pass without a restart, when somebody changes the database.
+    #[error("the database {place} refuses the connection: {reason}")]
+    Refused {
+        /// Engine, host, port and database name.
+        place: String,
+        /// Why, in the words of the database.
+        reason: String,
+    },
+    /// The file of an embedded database is missing or wrong.
+    #[error("the database {place} cannot be used: {reason}")]
+    Unusable {
+        /// Engine and file.
+        place: String,
+        /// Why, in words.
+        reason: String,
+    },
+    /// All connections are in use, and none became free in time.
     #[error("all connections to the database {place} are in use")]
     Busy {
         /// Engine, host, port and database name, or the file.
@@ -26,7 +42,7 @@ pub enum DatabaseError {
         /// Their numbers.
         unknown: String,
     },
-    /// The schema lacks something, and it was not allowed or not possible to add it.
+    /// Migrations are missing, and this program may not or could not apply them.
     #[error(
         "the database lacks the migrations {pending}: \
          run \"{program} migrate up --config FILE\" with an account that may create tables{reason}"
@@ -34,9 +50,9 @@ pub enum DatabaseError {
     Outdated {
         /// Their names.
         pending: String,
-        /// The name of the program that brings them.
+        /// The name of the program whose `migrate up` applies them.
         program: &'static str,
-        /// Why it could not be done now; empty if it was not tried.
+        /// Why they could not be applied now; empty if that was not tried.
         reason: String,
     },
     /// It answers, and refuses some of what the program writes.
@@ -45,14 +61,17 @@ pub enum DatabaseError {
     /// A statement about the schema failed for another reason.
     #[error("the schema cannot be read: {0}")]
     Schema(String),
-    /// The operating system refuses something every process gets.
+    /// The operating system refuses a basic resource, such as a thread.
     #[error("the operating system refuses: {0}")]
     System(String),
 }
 
 impl DatabaseError {
-    /// Whether it may pass without anybody changing the database's schema or rights.
+    /// Whether the failure may pass without a restart of this program.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Away { .. } | Self::Busy { .. } | Self::Schema(_))
+        matches!(
+            self,
+            Self::Away { .. } | Self::Refused { .. } | Self::Busy { .. } | Self::Schema(_)
+        )
     }
 }

@@ -105,7 +105,7 @@ impl Location {
         matches!(self, Self::Memory | Self::Sqlite(_))
     }
 
-    /// Its name for messages: never a user or password.
+    /// Its name for messages, without user and password.
     pub fn place(&self) -> String {
         match self {
             Self::Memory => "(memory)".into(),

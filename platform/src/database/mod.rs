@@ -13,6 +13,7 @@ mod mysql_url;
 mod pool;
 mod postgres_url;
 mod query;
+mod reason;
 pub mod schema;
 mod sqlite;
 
@@ -40,11 +41,11 @@ const FIRST_ANSWER: Duration = Duration::from_secs(3);
 /// The first and the longest pause between two attempts to reach a database that is away.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
-/// A database, there or away for the moment.
+/// A database, which may be unreachable for the moment.
 #[derive(Clone)]
 pub struct Database {
     pools: Pools,
-    /// Why the tables cannot be used yet; nothing once they can.
+    /// Why the tables cannot be used yet; `None` once they can.
     waiting: Arc<RwLock<Option<DatabaseError>>>,
     /// What was found in the way of writing when it was last looked for.
     obstacles: Arc<RwLock<Vec<Obstacle>>>,
@@ -53,8 +54,8 @@ pub struct Database {
 impl Database {
     /// Opens a database and brings its schema up to date, as `options` allow.
     ///
-    /// One that does not answer is no error: its listeners can be up while it is away. It is tried again
-    /// until it answers, and meanwhile [`Database::reader`] and [`Database::writer`] say why they fail.
+    /// A database server that does not answer is no error, so that a daemon can listen before its database is up. It is
+    /// tried again until it answers; until then [`Database::reader`] and [`Database::writer`] fail with the reason.
     ///
     /// # Errors
     /// When the database answers but cannot be used: an unknown or outdated schema, missing rights.
@@ -79,8 +80,8 @@ impl Database {
     }
 
     /// Opens a database for a command that ends soon, and brings its schema up to date as `options` allow. It uses
-    /// one connection: a second one that is still being made in the background while the process ends would crash
-    /// it, for OpenSSL is gone by then.
+    /// one connection: a pool would open more in the background, and a connection that is still being opened when the
+    /// process exits crashes it, because OpenSSL has been unloaded by then.
     ///
     /// # Errors
     /// When it does not answer, or cannot be used.
@@ -101,7 +102,7 @@ impl Database {
         Ok(database)
     }
 
-    /// Opens a database that is there, for looking only: it is neither made, nor migrated, nor written to.
+    /// Opens an existing database read-only: it is neither created, nor migrated, nor written to.
     ///
     /// # Errors
     /// When it does not answer.
@@ -212,7 +213,7 @@ impl Database {
                         Err(cause) => tracing::error!(database = place, "{cause}"),
                     }
                     database.set_waiting(outcome.as_ref().err().cloned());
-                    // Nobody listens any more after the first answer, or after the wait for it.
+                    // The receiver is gone after the first outcome, and after the wait for it.
                     let _ = report.send(outcome);
                     if !again {
                         break;

@@ -3,11 +3,13 @@
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
-/// The port where nothing is said.
+use super::reason::TlsFiles;
+
+/// The default port.
 const PORT: u16 = 3306;
-/// The socket where nothing is said: that of Notary's driver.
+/// The default socket, as in Notary's driver.
 const SOCKET: &str = "/tmp/mysql.sock";
-/// Parameters of Notary's driver that need nothing done: diesel has one way for each.
+/// Parameters of Notary's driver that are accepted and ignored, because diesel does not let us choose.
 const IGNORED: [&str; 18] = [
     "parseTime",
     "loc",
@@ -29,19 +31,20 @@ const IGNORED: [&str; 18] = [
     "allowCleartextPasswords",
 ];
 
-/// The address of a MySQL or MariaDB database. Its password is shown nowhere.
+/// The address of a MySQL or MariaDB database. Its password never appears in output.
 #[derive(Clone)]
 pub struct MysqlUrl {
     url: SecretString,
     place: String,
     encrypted: bool,
     settings: Vec<(String, String)>,
+    files: TlsFiles,
 }
 
-/// Why a text is no address of a MySQL database. Says nothing of the password.
+/// Why a text is not the address of a MySQL database. The messages never contain the password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MysqlUrlError {
-    /// Neither form.
+    /// The text has neither of the two forms.
     #[error(
         "user:password@tcp(host:3306)/database, user:password@unix(/path)/database, \
          or mysql://user:password@host:3306/database"
@@ -104,7 +107,7 @@ impl MysqlUrl {
     fn from_parts(parts: Parts) -> Result<Self, MysqlUrlError> {
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$');
-        // diesel takes the name as it stands in the URL.
+        // diesel does not percent-decode the name.
         if parts.database.is_empty() || !parts.database.chars().all(plain) {
             return Err(MysqlUrlError::Form);
         }
@@ -145,8 +148,20 @@ impl MysqlUrl {
                 true
             }
             Some("preferred") => has_ca,
-            // Nor does it verify host names: better no connection than a false one.
+            // It does not verify host names either. Refuse rather than promise that it does.
             Some(_) => return Err(MysqlUrlError::Tls),
+        };
+        let file = |key: &str| {
+            query
+                .iter()
+                .find(|(known, _)| *known == key)
+                .map(|(_, path)| path.into())
+        };
+        let files = TlsFiles {
+            ca: file("ssl_ca"),
+            certificate: file("ssl_cert"),
+            key: file("ssl_key"),
+            has_key_password: false,
         };
         let query: Vec<String> = query
             .iter()
@@ -164,6 +179,7 @@ impl MysqlUrl {
             place: format!("{place}/{}", parts.database),
             encrypted,
             settings,
+            files,
         })
     }
 
@@ -175,6 +191,11 @@ impl MysqlUrl {
     /// Whether a connection must be encrypted.
     pub(super) fn encrypted(&self) -> bool {
         self.encrypted
+    }
+
+    /// The files that TLS needs.
+    pub(super) fn tls_files(&self) -> &TlsFiles {
+        &self.files
     }
 
     /// Session variables to set, checked to be names and literals.
@@ -235,7 +256,7 @@ fn host_and_port(text: &str) -> Result<Host, MysqlUrlError> {
     if !host.chars().all(valid) {
         return Err(MysqlUrlError::Form);
     }
-    // The name would be taken for a socket.
+    // The client library takes the name localhost for a socket.
     let host = if matches!(host, "" | "localhost") {
         "127.0.0.1"
     } else {

@@ -4,7 +4,7 @@ use std::{
     fmt,
     ops::{Deref, DerefMut},
     sync::{
-        Arc, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -16,15 +16,19 @@ use diesel::{
     r2d2::{HandleError, ManageConnection, Pool, PooledConnection, R2D2Connection},
 };
 
-use super::{DatabaseError, DbConnection, Location, Options, sqlite};
+use super::{
+    DatabaseError, DbConnection, Location, Options,
+    reason::{self, Failure, TlsFiles},
+    sqlite,
+};
 
 /// How long a request waits for a free connection before it is answered 503.
 const POOL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long one wait for a connection lasts before it is asked whether the database is away.
+/// How long one wait for a connection lasts before the pool checks whether the database is away.
 const GLANCE: Duration = Duration::from_millis(250);
 /// Bounds r2d2's pauses between attempts to connect (half of it), so that recovery is quick.
 const RECONNECT: Duration = Duration::from_secs(2);
-/// A connection used within this time is taken to be alive.
+/// A connection that was used within this time counts as alive.
 const FRESH: Duration = Duration::from_secs(1);
 /// SQLite's readers; more than the cores of a small machine, since a reader may wait for the disk.
 const SQLITE_READERS: u32 = 8;
@@ -34,7 +38,7 @@ const SQLITE_READERS: u32 = 8;
 pub(super) enum Purpose {
     /// Reading: a transaction sees one moment.
     Read,
-    /// Reading, and nothing but reading: whatever else is tried fails.
+    /// Reading only: every attempt to write fails.
     Look,
     /// Writing: a statement sees what was committed before it began.
     Write,
@@ -70,22 +74,16 @@ pub(super) struct Pools {
 struct Reach {
     place: String,
     is_away: AtomicBool,
-    reason: RwLock<String>,
+    reason: RwLock<Option<DatabaseError>>,
 }
 
 impl Reach {
-    fn lost(&self, reason: String) {
+    fn lost(&self, reason: &DatabaseError) {
         if !self.is_away.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                database = self.place,
-                reason,
-                "the database does not answer; trying again"
-            );
+            tracing::error!(database = self.place, "{reason}; trying again");
         }
-        match self.reason.write() {
-            Ok(mut known) => *known = reason,
-            Err(poisoned) => *poisoned.into_inner() = reason,
-        }
+        let mut known = self.reason.write().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(reason.clone());
     }
 
     fn found(&self) {
@@ -95,15 +93,13 @@ impl Reach {
     }
 
     fn error(&self) -> DatabaseError {
-        let place = self.place.clone();
-        if !self.is_away.load(Ordering::Relaxed) {
-            return DatabaseError::Busy { place };
+        let known = self.reason.read().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(reason) if self.is_away.load(Ordering::Relaxed) => reason.clone(),
+            _ => DatabaseError::Busy {
+                place: self.place.clone(),
+            },
         }
-        let reason = match self.reason.read() {
-            Ok(reason) => reason.clone(),
-            Err(poisoned) => poisoned.into_inner().clone(),
-        };
-        DatabaseError::Away { place, reason }
     }
 }
 
@@ -142,8 +138,10 @@ impl Pools {
             }
             // One writer, so that writers of this process queue here and not in SQLite.
             Location::Sqlite(_) => {
+                // A writer sets the file up before any reader opens it. One of its own, so that a file that cannot be
+                // used is an error at once: a pool would go on trying.
+                drop(connect(location, Purpose::Write)?);
                 let writers = pool(Purpose::Write, 1);
-                // The writer sets the file up before any reader opens it.
                 drop(writers.get_timeout(POOL_TIMEOUT));
                 (pool(Purpose::Read, SQLITE_READERS), writers)
             }
@@ -196,7 +194,7 @@ impl Pools {
             if let Ok(connection) = pool.get_timeout(GLANCE) {
                 return Ok(Pooled(connection));
             }
-            // While the database is away nobody is kept waiting.
+            // While the database is away, fail at once.
             if self.reach.is_away.load(Ordering::Relaxed) || Instant::now() >= end {
                 return Err(self.reach.error());
             }
@@ -238,9 +236,7 @@ impl ManageConnection for Manager {
                 })
             }
             Err(cause) => {
-                if let DatabaseError::Away { reason, .. } = &cause {
-                    self.reach.lost(reason.clone());
-                }
+                self.reach.lost(&cause);
                 Err(ManagerError::Connect(cause))
             }
         }
@@ -260,7 +256,7 @@ impl ManageConnection for Manager {
     }
 }
 
-/// [`Reach`] logs the change from one state to the other; the attempts between are all alike.
+/// [`Reach`] logs when the database goes away and when it is back; the attempts in between are not logged.
 #[derive(Debug)]
 struct AlreadyLogged;
 
@@ -268,41 +264,67 @@ impl<E: fmt::Debug> HandleError<E> for AlreadyLogged {
     fn handle_error(&self, _: E) {}
 }
 
-/// Connects to the configured engine, and to no other.
+/// Connects to the configured engine.
 pub(super) fn connect(location: &Location, purpose: Purpose) -> Result<DbConnection, DatabaseError> {
     let connected = match location {
         Location::Memory => {
             let connected = sqlite::connect(sqlite::MEMORY).and_then(|mut connection| {
                 sqlite::set_journal(&mut connection, sqlite::MEMORY)?;
-                Ok(connection)
+                Ok(DbConnection::Sqlite(connection))
             });
-            connected.map(DbConnection::Sqlite)
+            connected.map_err(Failure::Unusable)
         }
-        Location::Sqlite(path) if purpose == Purpose::Look => {
-            sqlite::connect_read_only(path).map(DbConnection::Sqlite)
-        }
+        Location::Sqlite(path) if purpose == Purpose::Look => sqlite::connect_read_only(path)
+            .map(DbConnection::Sqlite)
+            .map_err(|text| reason::sqlite(path, &text)),
         Location::Sqlite(path) => {
             let name = sqlite::file(path)?;
             let connected = sqlite::connect(&name).and_then(|mut connection| {
                 if purpose == Purpose::Write {
                     sqlite::set_journal(&mut connection, &name)?;
                 }
-                Ok(connection)
+                Ok(DbConnection::Sqlite(connection))
             });
-            connected.map(DbConnection::Sqlite)
+            connected.map_err(|text| reason::sqlite(path, &text))
         }
-        Location::Postgres(url) => PgConnection::establish(url.for_libpq())
-            .map_err(|cause| cause.to_string())
-            .and_then(|connection| set_up_postgres(connection, purpose)),
-        Location::Mysql(url) => MysqlConnection::establish(url.for_diesel())
-            .map_err(|cause| cause.to_string())
-            .and_then(|connection| set_up_mysql(connection, url, purpose)),
+        Location::Postgres(url) => served(
+            url.tls_files(),
+            || PgConnection::establish(url.for_libpq()),
+            |text| reason::postgres(&text),
+            |connection| set_up_postgres(connection, purpose),
+        ),
+        Location::Mysql(url) => served(
+            url.tls_files(),
+            || MysqlConnection::establish(url.for_diesel()),
+            |text| reason::mysql(&text),
+            |connection| set_up_mysql(connection, url, purpose),
+        ),
     };
-    connected.map_err(|reason| DatabaseError::Away {
-        place: location.place(),
-        // libpq ends its messages with a line break.
-        reason: reason.trim_end().replace('\n', "; "),
+    connected.map_err(|failure| {
+        let place = location.place();
+        match failure {
+            Failure::Unreachable(reason) => DatabaseError::Away { place, reason },
+            Failure::Refused(reason) => DatabaseError::Refused { place, reason },
+            Failure::Unusable(reason) => DatabaseError::Unusable { place, reason },
+        }
     })
+}
+
+/// Connects to a database server and sets the session up; `classify` reads the driver's words.
+fn served<C>(
+    files: &TlsFiles,
+    establish: impl FnOnce() -> diesel::ConnectionResult<C>,
+    classify: impl Fn(String) -> Failure,
+    set_up: impl FnOnce(C) -> Result<DbConnection, String>,
+) -> Result<DbConnection, Failure> {
+    if let Some(failure) = files.encrypted_key() {
+        return Err(failure);
+    }
+    match establish() {
+        Ok(connection) => set_up(connection).map_err(Failure::Refused),
+        Err(diesel::ConnectionError::BadConnection(text)) => Err(files.explain(classify(text))),
+        Err(other) => Err(files.explain(classify(other.to_string()))),
+    }
 }
 
 fn set_up_postgres(mut connection: PgConnection, purpose: Purpose) -> Result<DbConnection, String> {
@@ -327,7 +349,7 @@ fn set_up_mysql(
 ) -> Result<DbConnection, String> {
     let text = |cause: diesel::result::Error| cause.to_string();
     if url.encrypted() {
-        // The client library goes on in the clear with a server that has no TLS.
+        // The client library falls back to an unencrypted connection if the server has no TLS.
         #[derive(diesel::QueryableByName)]
         struct Cipher {
             #[diesel(sql_type = diesel::sql_types::Text)]
@@ -344,10 +366,10 @@ fn set_up_mysql(
             .or_else(|_| diesel::sql_query(alternative).get_result(&mut connection))
             .map_err(text)?;
         if found.cipher.is_empty() {
-            return Err("TLS is asked for and the server does not do it".into());
+            return Err("it does not speak TLS, which the address asks for".into());
         }
     }
-    // STRICT_ALL_TABLES: what does not fit is refused, not cut. English: see is_conflict.
+    // STRICT_ALL_TABLES: a value that does not fit is refused, not truncated. English: see is_conflict.
     let isolation = match purpose {
         Purpose::Read | Purpose::Look => "REPEATABLE READ",
         Purpose::Write => "READ COMMITTED",

@@ -1,11 +1,13 @@
 //! `storage.db_url` for PostgreSQL: what Notary's driver accepts, as libpq wants it.
 
-use std::fmt::Write;
+use std::{fmt::Write, path::PathBuf};
 
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
-/// What the reference's driver asks for when nothing is said: encrypted, or no connection.
+use super::reason::TlsFiles;
+
+/// The default of Notary's driver: an encrypted connection, or none.
 const DEFAULT_SSLMODE: &str = "require";
 /// Seconds for a connection attempt to one host, unless the address says otherwise.
 const CONNECT_TIMEOUT: &str = "5";
@@ -47,9 +49,9 @@ const LIBPQ: [&str; 28] = [
     "krbsrvname",
     "target_session_attrs",
 ];
-/// What the reference's driver reads for itself and libpq has no use for.
+/// Parameters of Notary's driver itself, which libpq does not know.
 const IGNORED: [&str; 3] = ["binary_parameters", "disable_prepared_binary_result", "sslinline"];
-/// The modes of both.
+/// The modes that Notary's driver and libpq share.
 const SSLMODES: [&str; 6] = [
     "disable",
     "allow",
@@ -59,17 +61,18 @@ const SSLMODES: [&str; 6] = [
     "verify-full",
 ];
 
-/// The address of a PostgreSQL database. Its password is shown nowhere.
+/// The address of a PostgreSQL database. Its password never appears in output.
 #[derive(Clone)]
 pub struct PostgresUrl {
     keywords: SecretString,
     place: String,
+    files: TlsFiles,
 }
 
-/// Why a text is no address of a PostgreSQL database. Says nothing of the password.
+/// Why a text is not the address of a PostgreSQL database. The messages never contain the password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PostgresUrlError {
-    /// Neither form.
+    /// The text has neither of the two forms.
     #[error(
         "postgres://user:password@host:5432/database?sslmode=verify-full&sslrootcert=FILE, \
          or the same as keywords: host=... user=... dbname=..."
@@ -78,13 +81,13 @@ pub enum PostgresUrlError {
     /// A percent sign that does not start a code.
     #[error("a part of the address is not valid UTF-8 after percent-decoding")]
     Encoding,
-    /// A TLS mode nobody knows.
+    /// An unknown TLS mode.
     #[error("sslmode is not one of disable, allow, prefer, require, verify-ca, verify-full")]
     Sslmode,
     /// A setting whose name cannot be one.
     #[error("{0:?} is not the name of a setting")]
     Setting(String),
-    /// Environment variables that the reference's driver would read in other ways.
+    /// Certificates and keys inside of the address, which Notary's driver can read and libpq cannot.
     #[error("sslinline is not supported: name files in sslcert, sslkey and sslrootcert")]
     Inline,
 }
@@ -106,8 +109,8 @@ impl Eq for PostgresUrl {}
 impl PostgresUrl {
     /// Reads a URL or a keyword string.
     ///
-    /// Where nothing is said the reference's defaults hold: `sslmode=require`, and `localhost` rather than
-    /// a socket. Settings of the session may stand beside the connection's keywords.
+    /// The defaults are those of Notary's driver: `sslmode=require`, and `localhost` rather than a socket. Settings of
+    /// the session may stand among the connection's keywords.
     ///
     /// # Errors
     /// When it is neither.
@@ -175,6 +178,15 @@ impl PostgresUrl {
             found("port").unwrap_or("5432"),
             found("dbname").or(found("user")).unwrap_or_default()
         );
+        let file = |key: &str| found(key).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let is_encrypted = found("sslmode") != Some("disable");
+        let files = TlsFiles {
+            ca: file("sslrootcert"),
+            certificate: file("sslcert"),
+            key: file("sslkey"),
+            has_key_password: found("sslpassword").is_some_and(|password| !password.is_empty()),
+        };
+        let files = if is_encrypted { files } else { TlsFiles::default() };
         let mut text = String::new();
         for (key, value) in &keywords {
             let value = value.replace('\\', r"\\").replace('\'', r"\'");
@@ -184,12 +196,18 @@ impl PostgresUrl {
         Ok(Self {
             keywords: text.into(),
             place,
+            files,
         })
     }
 
     /// Host, port and database name.
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// The files that TLS needs.
+    pub(super) fn tls_files(&self) -> &TlsFiles {
+        &self.files
     }
 
     /// The keyword string for libpq, with the password.
@@ -239,7 +257,7 @@ fn from_url(rest: &str) -> Result<Vec<(String, String)>, PostgresUrlError> {
     add("dbname", database)?;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').ok_or(PostgresUrlError::Form)?;
-        // The one place where a plus is a blank.
+        // Only in the query does a plus sign stand for a blank.
         pairs.push((decode(key)?, decode(&value.replace('+', " "))?));
     }
     Ok(pairs)

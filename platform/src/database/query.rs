@@ -18,8 +18,8 @@ pub struct Exact<C, const PADDED: bool> {
 
 /// Whether a column holds exactly these characters.
 ///
-/// The columns of Notary's tables on MySQL compare without regard to case and trailing blanks: the plain
-/// comparison is there for the index, the binary one decides.
+/// The columns of Notary's tables on MySQL compare without regard to case and trailing blanks. The plain comparison
+/// uses the index, the binary one decides.
 pub fn exact<C: Expression>(column: C, value: impl Into<String>) -> Exact<C, false> {
     Exact {
         column,
@@ -100,10 +100,10 @@ impl Engine {
 #[derive(Debug, Clone, QueryId)]
 pub struct Locked<Q>(Q);
 
-/// Locks the rows read until the transaction ends, and reads them as they are now rather than as they were
-/// when the transaction began. SQLite's writers are alone anyhow. On MySQL it is plain: a locking read that is
-/// chosen to end a deadlock fails in the middle of its answer, and the client library then waits for the rest
-/// for ever. What must not change there is held by name, or by updating it to what it is.
+/// Locks the rows read until the transaction ends, and reads them as they are now rather than as they were when the
+/// transaction began. SQLite has one writer at a time anyway. On MySQL it is a plain read: a locking read that the
+/// server ends because of a deadlock fails in the middle of its answer, and the client library waits for the rest for
+/// ever. There, callers hold a name, or lock a row by updating it to the value it has.
 pub fn locked<Q>(query: Q) -> Locked<Q> {
     Locked(query)
 }

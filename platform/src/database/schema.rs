@@ -18,7 +18,7 @@ const BOOKKEEPING: &str = "__diesel_schema_migrations";
 /// Seconds to wait for another process that migrates.
 const LOCK_SECONDS: u32 = 300;
 
-/// Whose tables they are. Server and signer may share a database: their migrations have numbers of their own.
+/// The program that owns tables. Server and signer may share a database, so their migrations have different numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     /// The trust server: numbers starting with 0.
@@ -29,7 +29,7 @@ pub enum Program {
 
 /// The migrations of one program, for each engine.
 pub struct Migrations {
-    /// Whose they are.
+    /// The program that they belong to.
     pub program: Program,
     /// The tables that the program writes to once all are applied.
     pub tables: &'static [TableUse],
@@ -106,8 +106,8 @@ pub fn require_current(connection: &mut DbConnection, migrations: &Migrations) -
     Err(outdated(migrations.program, &pending, String::new()))
 }
 
-/// Applies the migrations that are missing and returns their names. Does nothing, and needs no rights, where
-/// there are none. Of several processes at once one migrates, the others wait and find it done.
+/// Applies the missing migrations and returns their names. If none is missing it does nothing and needs no rights. Of
+/// several processes at once one migrates; the others wait and find the schema up to date.
 ///
 /// # Errors
 /// When the schema is newer than this program, or a migration fails.
@@ -125,7 +125,7 @@ pub fn up(connection: &mut DbConnection, migrations: &Migrations) -> Result<Vec<
                 .batch_execute(&format!("SELECT pg_advisory_lock({lock})"))
                 .map_err(failed)?;
             let outcome = migrate(connection, migrations);
-            // Ends with the session anyhow.
+            // The lock ends with the session anyway.
             let _ = connection.batch_execute(&format!("SELECT pg_advisory_unlock({lock})"));
             outcome
         }
@@ -144,7 +144,7 @@ pub fn up(connection: &mut DbConnection, migrations: &Migrations) -> Result<Vec<
                 ));
             }
             let outcome = migrate(connection, migrations);
-            // Ends with the session anyhow.
+            // The lock ends with the session anyway.
             let _ = connection.batch_execute(&format!("DO RELEASE_LOCK('countersign {lock}')"));
             outcome
         }
@@ -159,7 +159,7 @@ impl From<diesel::result::Error> for Locked {
     }
 }
 
-/// Applies what is missing; the caller has made sure that nobody else does.
+/// Applies the missing migrations; the caller holds the lock that keeps other processes from doing the same.
 fn migrate(connection: &mut DbConnection, migrations: &Migrations) -> Result<Vec<String>, DatabaseError> {
     let pending = pending(connection, migrations)?;
     let run = match connection {
@@ -185,7 +185,7 @@ where
     C::Backend: diesel::backend::Backend,
     EmbeddedMigrations: MigrationSource<C::Backend>,
 {
-    // Makes the bookkeeping.
+    // Creates diesel's table of applied migrations.
     connection.applied_migrations()?;
     for migration in MigrationSource::<C::Backend>::migrations(source)? {
         if pending.contains(&migration.name().to_string()) {
@@ -239,7 +239,7 @@ fn known(connection: &DbConnection, migrations: &Migrations) -> Result<Vec<(Stri
     }
 }
 
-/// The numbers of the migrations applied. Reads only: diesel's own question would make the table first.
+/// The numbers of the applied migrations. Reads only: diesel's own function would create its table first.
 fn applied(connection: &mut DbConnection) -> diesel::QueryResult<Vec<String>> {
     #[derive(QueryableByName)]
     struct Count {

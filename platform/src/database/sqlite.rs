@@ -10,17 +10,18 @@ use std::{
 use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 
 use super::DatabaseError;
+use crate::reason;
 
 /// How long a statement waits for another process's lock before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// The pause between two attempts to get the file alone.
+/// The pause between two attempts to lock the file.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// The name under which SQLite keeps a database in memory.
 pub(super) const MEMORY: &str = ":memory:";
 
-/// Makes the file, readable by its owner alone, if it is not there. Returns its name for SQLite.
+/// Creates the file, readable by its owner only, if it does not exist. Returns its name for SQLite.
 pub(super) fn file(path: &Path) -> Result<String, DatabaseError> {
-    let away = |reason: String| DatabaseError::Away {
+    let unusable = |reason: String| DatabaseError::Unusable {
         place: format!("(SQLite) {}", path.display()),
         reason,
     };
@@ -29,24 +30,25 @@ pub(super) fn file(path: &Path) -> Result<String, DatabaseError> {
         .append(true)
         .mode(0o600)
         .open(path)
-        .map_err(|cause| away(cause.to_string()))?;
+        .map_err(|cause| unusable(reason::of_io(&cause)))?;
     // SQLite takes names such as ":memory:" and "file:…" as commands; a path is always a file.
-    let name = std::path::absolute(path).map_err(|cause| away(cause.to_string()))?;
+    let name = std::path::absolute(path).map_err(|cause| unusable(reason::of_io(&cause)))?;
     let name = name
         .to_str()
-        .ok_or_else(|| away("its name is not valid UTF-8".into()))?;
+        .ok_or_else(|| unusable("its name is not valid UTF-8".into()))?;
     Ok(name.to_owned())
 }
 
-/// Opens a file that is there, for looking only: nothing about it is set, and nothing can be written.
+/// Opens an existing file read-only and changes none of its settings. Asking for the version of its schema reads the
+/// file, so that a file that is not a database is found out here.
 pub(super) fn connect_read_only(path: &Path) -> Result<SqliteConnection, String> {
-    let whole = std::fs::canonicalize(path).map_err(|cause| cause.to_string())?;
+    let whole = std::fs::canonicalize(path).map_err(|cause| reason::of_io(&cause))?;
     let name = whole.to_str().ok_or("its name is not valid UTF-8")?;
     let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     let mut connection =
         SqliteConnection::establish(&format!("file:{name}?mode=ro")).map_err(|cause| cause.to_string())?;
     let pragmas = format!(
-        "PRAGMA busy_timeout = {}; PRAGMA query_only = ON;",
+        "PRAGMA busy_timeout = {}; PRAGMA query_only = ON; PRAGMA schema_version;",
         BUSY_TIMEOUT.as_millis()
     );
     connection
@@ -72,15 +74,15 @@ pub(super) fn connect(name: &str) -> Result<SqliteConnection, String> {
     Ok(connection)
 }
 
-/// Sets how changes are kept until they are in the file, which the file remembers. Only the first writer does it, before
-/// anybody else opens the file: the change needs the file alone and, unlike a statement, does not wait for it.
+/// Sets the journal mode, which the file keeps. Only the first writer does it, before any other connection opens the
+/// file: the change needs an exclusive lock and, unlike a statement, does not wait for it.
 pub(super) fn set_journal(connection: &mut SqliteConnection, name: &str) -> Result<(), String> {
     let journal = if name == MEMORY { "MEMORY" } else { "WAL" };
     let end = Instant::now() + BUSY_TIMEOUT;
     loop {
         match connection.batch_execute(&format!("PRAGMA journal_mode = {journal}")) {
             Ok(()) => return Ok(()),
-            // Another process has just made the same file.
+            // Another process has just created the same file.
             Err(cause) if Instant::now() < end && cause.to_string().contains("locked") => {
                 std::thread::sleep(BUSY_PAUSE);
             }

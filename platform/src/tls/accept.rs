@@ -1,8 +1,11 @@
-//! The handshake, and refusals that the other side gets to read.
+//! The server's side of the handshake. A refused client gets its alert and the time to read it.
 
-use std::{net::SocketAddr, pin::Pin, sync::Mutex, time::Duration};
+use std::{io, net::SocketAddr, pin::Pin, sync::Mutex, time::Duration};
 
-use openssl::ssl::{Ssl, SslAcceptor};
+use openssl::{
+    error::ErrorStack,
+    ssl::{Ssl, SslAcceptor},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -15,6 +18,7 @@ use super::{
     server::{Cell, Judgement, cell_index},
     trust::owned,
 };
+use crate::reason;
 
 /// A client that has not finished its handshake after this long is dropped.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,7 +26,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much of what a refused client still sends is read, in bytes.
 const DRAIN_LIMIT: usize = 256 * 1024;
-/// What Go servers answer, so that clients and people recognise it.
+/// The answer of Go's servers, which clients and people recognise.
 const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\n\
 Client sent an HTTP request to an HTTPS server.\n";
 /// The first byte of every TLS connection (RFC 8446 section 5.1: handshake record).
@@ -66,13 +70,14 @@ impl Handshake {
     /// # Errors
     /// When the client is refused or goes away.
     pub async fn accept(acceptor: &SslAcceptor, mut tcp: TcpStream) -> Result<Self, HandshakeError> {
-        let tls_error = |cause: &dyn std::fmt::Display| HandshakeError::Tls(cause.to_string());
-        // Every client of ours makes a new connection for each request: 40 ms of delay each otherwise.
-        tcp.set_nodelay(true).map_err(|cause| tls_error(&cause))?;
+        let broken = |cause: io::Error| HandshakeError::Tls(reason::of_io(&cause));
+        let openssl = |cause: ErrorStack| HandshakeError::Tls(reason::of_openssl(&cause));
+        // Clients such as docker make a new connection for each request; Nagle's algorithm would delay each by 40 ms.
+        tcp.set_nodelay(true).map_err(broken)?;
         let mut first = [0];
         match timeout(HANDSHAKE_TIMEOUT, tcp.peek(&mut first)).await {
             Err(_) => return Err(HandshakeError::Timeout),
-            Ok(Err(cause)) => return Err(tls_error(&cause)),
+            Ok(Err(cause)) => return Err(broken(cause)),
             Ok(Ok(0)) => return Err(HandshakeError::Closed),
             Ok(Ok(_)) if first[0] != TLS_HANDSHAKE_RECORD && first[0].is_ascii_uppercase() => {
                 let _ = tcp.write_all(PLAIN_HTTP_ANSWER).await;
@@ -81,10 +86,10 @@ impl Handshake {
             }
             Ok(Ok(_)) => {}
         }
-        let index = cell_index().map_err(|cause| tls_error(&cause))?;
-        let mut ssl = Ssl::new(acceptor.context()).map_err(|cause| tls_error(&cause))?;
+        let index = cell_index().map_err(openssl)?;
+        let mut ssl = Ssl::new(acceptor.context()).map_err(openssl)?;
         ssl.set_ex_data::<Cell>(index, Mutex::new(None));
-        let mut stream = SslStream::new(ssl, tcp).map_err(|cause| tls_error(&cause))?;
+        let mut stream = SslStream::new(ssl, tcp).map_err(openssl)?;
         let outcome = timeout(HANDSHAKE_TIMEOUT, Pin::new(&mut stream).accept()).await;
         forget_errors();
         let judgement = stream
@@ -100,7 +105,7 @@ impl Handshake {
                 close_politely(stream.get_mut()).await;
                 Err(match judgement {
                     Some(Err(fault)) => HandshakeError::Certificate(fault),
-                    _ => tls_error(&cause),
+                    _ => HandshakeError::Tls(reason::of_tls(&cause)),
                 })
             }
             Err(_) => Err(HandshakeError::Timeout),
@@ -126,7 +131,7 @@ fn presented(stream: &TlsStream, judgement: Option<Judgement>) -> PeerCertificat
     };
     let certificate = certificate.with_presented(issuers);
     match judgement {
-        // Belt and braces: the judgement is about the certificate whose key the client has.
+        // A safeguard: the judgement must be about the certificate whose key the client has proved to hold.
         Some(Ok(verified)) if verified.chain.first() == Some(&x509) => {
             PeerCertificate::Verified(Box::new(certificate), verified.chain)
         }
@@ -135,7 +140,7 @@ fn presented(stream: &TlsStream, judgement: Option<Judgement>) -> PeerCertificat
     }
 }
 
-/// Ends the sending side, then reads and forgets what the other side still sends, within limits.
+/// Closes the sending side, then reads and discards what the other side still sends, within limits.
 pub async fn close_politely(tcp: &mut TcpStream) {
     if tcp.shutdown().await.is_err() {
         return;

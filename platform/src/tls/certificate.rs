@@ -1,4 +1,4 @@
-//! What a client presented in the handshake, and what became of it.
+//! The certificate that a client presented in the handshake, and the outcome of its verification.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use openssl::{
@@ -42,7 +42,7 @@ impl ClientCertificate {
         }
     }
 
-    /// With the issuers that the client sent along, which nobody has verified.
+    /// Adds the issuers that the client sent along, which are not verified.
     #[must_use]
     pub fn with_presented(mut self, issuers: Vec<X509>) -> Self {
         self.presented = issuers;

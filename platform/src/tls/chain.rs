@@ -1,5 +1,5 @@
-//! From a client's certificate to a configured one that vouches for it. OpenSSL builds one chain; where several
-//! issuers bear one name (a CA whose key was renewed), every one of them is tried.
+//! The chain from a client's certificate to a configured CA. OpenSSL builds one chain only; here every issuer is tried
+//! where several have the same name, as after a CA renewed its key.
 
 use openssl::{
     error::ErrorStack,
@@ -16,16 +16,16 @@ use super::{
     trust::{SECURITY_LEVEL, owned},
 };
 
-/// How many chains are tried for one certificate. Whoever connects can send issuers of any name.
+/// How many chains are tried for one certificate. A limit is needed because clients can send any number of issuers.
 const TRIED: usize = 32;
 /// How many of the certificates that a client sends along are looked at for further chains.
 const PRESENTED: usize = 16;
-/// How many certificates are looked at on the way to these chains.
+/// How many certificates are visited in the search for these chains.
 const VISITED: usize = 256;
 /// How long a further chain may be.
 const LENGTH: usize = 8;
 
-/// Certificates that vouch for clients, each for itself: intermediates too.
+/// The configured CA certificates. Each is trusted by itself, intermediates too.
 pub(super) struct Anchors {
     certificates: Vec<X509>,
     clients: X509Store,
@@ -68,7 +68,7 @@ impl Anchors {
             };
             match only.attempt(leaf, &between) {
                 Ok(chain) => return Ok(chain),
-                // Of a chain whose signatures are right there is more to say.
+                // The fault of a chain whose signatures are right says more than an unknown issuer.
                 Err(other) if fault.is_about_the_issuer() => fault = other,
                 Err(_) => {}
             }
@@ -79,7 +79,8 @@ impl Anchors {
         Err(fault)
     }
 
-    /// Whether a certificate names a CA of ours as its issuer, and none of that name by its key.
+    /// Whether a configured CA has the name of a certificate's issuer, but none of that name has the key that the
+    /// certificate's authorityKeyIdentifier names.
     fn another_key_is_named(&self, leaf: &X509Ref) -> bool {
         let mut named = self
             .certificates
@@ -106,7 +107,8 @@ impl Anchors {
         purpose::heed(chain)
     }
 
-    /// Every chain by names alone, as far as the limits go: the anchor, and what is between it and the leaf.
+    /// Every chain that the names of subjects and issuers allow, within the limits: the anchor, and the certificates
+    /// between it and the leaf.
     fn further_chains(&self, leaf: &X509Ref, presented: &[X509]) -> Vec<(X509, Vec<X509>)> {
         let mut search = Search {
             anchors: &self.certificates,

@@ -3,18 +3,20 @@
 use std::{io, path::PathBuf, pin::Pin};
 
 use openssl::{
+    error::ErrorStack,
     ssl::{SslConnector, SslMethod, SslVersion},
-    x509::{store::X509StoreBuilder, verify::X509VerifyFlags},
+    x509::{X509VerifyResult, store::X509StoreBuilder, verify::X509VerifyFlags},
 };
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
-use super::{TlsError, TlsStream, files};
+use super::{Connection, TlsError, files, forget_errors};
+use crate::reason;
 
 /// How to reach a TLS server.
 #[derive(Debug, Clone, Default)]
 pub struct ClientTls {
-    /// The only certificates trusted to have issued the server's; the system's when absent.
+    /// The CAs that may have issued the server's certificate; the system's when absent.
     pub ca: Option<PathBuf>,
     /// This client's chain and key.
     pub identity: Option<(PathBuf, PathBuf)>,
@@ -37,17 +39,10 @@ impl ClientTls {
             store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
             builder.set_cert_store(store.build());
         }
-        if let Some((path, key)) = &self.identity {
-            let (chain, key) = files::key_pair("the client certificate", path, "the client key", key)?;
-            for (position, certificate) in chain.into_iter().enumerate() {
-                let shown = if position == 0 {
-                    builder.set_certificate(&certificate)
-                } else {
-                    builder.add_extra_chain_cert(certificate)
-                };
-                shown.map_err(|cause| files::refused("the client certificate", path, &cause))?;
-            }
-            builder.set_private_key(&key)?;
+        if let Some((certificate, key)) = &self.identity {
+            let what = "the client certificate";
+            let pair = files::key_pair(what, certificate, "the client key", key)?;
+            files::present(&mut builder, (what, certificate), pair)?;
         }
         builder.set_alpn_protos(b"\x02h2")?;
         Ok(builder.build())
@@ -57,15 +52,41 @@ impl ClientTls {
 /// Connects and checks that the server is who `host` says.
 ///
 /// # Errors
-/// When there is no connection or the server's certificate is not accepted.
-pub async fn connect(connector: &SslConnector, host: &str, port: u16) -> io::Result<TlsStream> {
-    let tcp = TcpStream::connect((host, port)).await?;
+/// When there is no connection or the server's certificate is not accepted; the text says why in words.
+pub async fn connect(connector: &SslConnector, host: &str, port: u16) -> io::Result<Connection> {
+    let refused = |reason: String| io::Error::other(reason);
+    let openssl = |cause: ErrorStack| refused(reason::of_openssl(&cause));
+    let tcp = TcpStream::connect((host, port)).await.map_err(reason::in_words)?;
     tcp.set_nodelay(true)?;
     let ssl = connector
         .configure()
         .and_then(|c| c.into_ssl(host))
-        .map_err(io::Error::other)?;
-    let mut stream = SslStream::new(ssl, tcp).map_err(io::Error::other)?;
-    Pin::new(&mut stream).connect().await.map_err(io::Error::other)?;
-    Ok(stream)
+        .map_err(openssl)?;
+    let mut stream = SslStream::new(ssl, tcp).map_err(openssl)?;
+    let outcome = Pin::new(&mut stream).connect().await;
+    forget_errors();
+    match (outcome, stream.ssl().verify_result()) {
+        (Ok(()), _) => Ok(Connection::new(stream)),
+        (Err(_), wrong) if wrong != X509VerifyResult::OK => Err(refused(unaccepted(wrong))),
+        (Err(cause), _) => Err(refused(reason::of_tls(&cause))),
+    }
+}
+
+/// Why a server's certificate is not accepted.
+fn unaccepted(result: X509VerifyResult) -> String {
+    let words = result.error_string();
+    let hint = match result.as_raw() {
+        openssl_sys::X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT
+        | openssl_sys::X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
+        | openssl_sys::X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE
+        | openssl_sys::X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
+        | openssl_sys::X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN => {
+            ": none of the CAs that are trusted here issued it"
+        }
+        openssl_sys::X509_V_ERR_HOSTNAME_MISMATCH | openssl_sys::X509_V_ERR_IP_ADDRESS_MISMATCH => {
+            ": it is for another name"
+        }
+        _ => "",
+    };
+    format!("its certificate is not accepted{hint} (certificate verify failed: {words})")
 }

@@ -7,13 +7,13 @@ use super::purpose::{Obstacle, obstacle, unknown_critical};
 /// Why a certificate gives no identity; the name is the machine-readable reason in answers and logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultReason {
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// Its time has not begun.
+    /// It is not valid yet.
     NotYetValid,
     /// No configured client CA issued it.
     UnknownCa,
-    /// It was withdrawn.
+    /// It was revoked.
     Revoked,
     /// It may not be used by a TLS client.
     WrongPurpose,
@@ -21,7 +21,7 @@ pub enum FaultReason {
     TooWeak,
     /// A certificate of its chain is not allowed to issue it.
     BadChain,
-    /// Its signature, or one of its chain, is not that of the CA of this name.
+    /// Its signature, or one of its chain, was not made by the key of the CA that it names.
     BadSignature,
     /// Anything else OpenSSL objects to.
     Invalid,
@@ -154,7 +154,7 @@ impl CertificateFault {
         }
     }
 
-    /// With the extension that is in the way.
+    /// The same fault, naming the extension that is in the way.
     pub(super) fn because(self, depth: u32, obstacle: Obstacle) -> Self {
         Self {
             explanation: format!("{}: {}", self.result.error_string(), obstacle.explanation),
@@ -164,7 +164,7 @@ impl CertificateFault {
         }
     }
 
-    /// One of OpenSSL's results, found by ourselves.
+    /// A fault that this module finds itself, as one of OpenSSL's results.
     #[expect(
         unsafe_code,
         reason = "the crate has no safe way to name a verification result"
@@ -175,18 +175,18 @@ impl CertificateFault {
         Self::new(result, depth, at_fault)
     }
 
-    /// For a certificate that was issued by whom we trust, and withdrawn.
+    /// For a certificate of a trusted CA that was revoked.
     pub(super) fn revoked() -> Self {
         Self::raw(openssl_sys::X509_V_ERR_CERT_REVOKED, 0, None)
     }
 
-    /// For a critical extension that nobody here acts on.
+    /// For a critical extension that neither OpenSSL nor this program acts on.
     pub(super) fn unknown_critical(depth: u32, certificate: &X509Ref) -> Self {
         let result = openssl_sys::X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION;
         Self::raw(result, depth, Some(certificate))
     }
 
-    /// For an issuer that is none.
+    /// For an issuer that is not a CA.
     pub(super) fn no_authority(depth: u32) -> Self {
         Self::raw(openssl_sys::X509_V_ERR_INVALID_CA, depth, None)
     }
@@ -196,17 +196,17 @@ impl CertificateFault {
         Self::other(0, "it could not be verified")
     }
 
-    /// For one that is not read to its last byte.
+    /// For a certificate with bytes that could not be parsed.
     pub(super) fn unreadable(depth: u32) -> Self {
         Self::other(depth, "a certificate of its chain cannot be read")
     }
 
-    /// For one whose dates are no dates.
+    /// For a certificate whose validity dates cannot be read.
     pub(super) fn undated() -> Self {
         Self::other(0, "its dates cannot be read")
     }
 
-    /// Whether it is one of these.
+    /// Whether it is a fault of this module rather than of OpenSSL: unverified, unreadable or undated.
     pub(super) fn is_unreadable(&self) -> bool {
         self.result.as_raw() == openssl_sys::X509_V_ERR_UNSPECIFIED
     }
@@ -223,12 +223,12 @@ impl CertificateFault {
         self.hint
     }
 
-    /// For the alert.
+    /// OpenSSL's result, from which it chooses the alert.
     pub(super) fn result(&self) -> X509VerifyResult {
         self.result
     }
 
-    /// With which extension no issuer of the right name was the right one, where that is what is in the way.
+    /// The same fault, saying that no CA of the issuer's name has the key that authorityKeyIdentifier names.
     pub(super) fn with_other_key(self, depth: u32) -> Self {
         self.because(
             depth,
@@ -245,7 +245,7 @@ impl CertificateFault {
         matches!(self.reason, FaultReason::UnknownCa | FaultReason::BadSignature)
     }
 
-    /// Whether it may only not be used by a TLS client.
+    /// Whether the only objection is that it is not for TLS clients.
     pub(super) fn is_about_the_purpose(&self) -> bool {
         self.result.as_raw() == openssl_sys::X509_V_ERR_INVALID_PURPOSE
     }

@@ -9,15 +9,18 @@ mod files;
 mod own_certificate;
 mod purpose;
 mod server;
+mod stream;
 mod trust;
 
 pub use accept::{Handshake, HandshakeError, TlsStream, close_politely};
 pub use certificate::{ClientCertificate, PeerCertificate, utc};
 pub use client::{ClientTls, connect};
 pub use fault::{CertificateFault, FaultReason};
-pub use files::certificates as read_certificates;
+pub(crate) use files::is_encrypted;
+pub use files::{certificates as read_certificates, key_pair as read_key_pair, parse_certificates};
 pub use own_certificate::{ServerCertificateFault, client_certificate_obstacle, server_certificate_fault};
 pub use server::{ClientAuth, IsRevoked, ServerTls};
+pub use stream::{Connection, LastFailure};
 pub use trust::{CaSet, ClientTrust, PemSource, Verified};
 
 /// Why TLS cannot be set up. The messages name the configuration's file.
@@ -42,12 +45,12 @@ pub enum TlsError {
         reason: String,
     },
     /// OpenSSL refuses the settings.
-    #[error("OpenSSL refuses the TLS settings: {0}")]
+    #[error("OpenSSL refuses the TLS settings: {}", crate::reason::of_openssl(.0))]
     OpenSsl(#[from] openssl::error::ErrorStack),
 }
 
-/// Empties OpenSSL's queue of errors, which belongs to the thread: one that an operation left there is taken for
-/// the failure of the next read or write of any connection (`SSL_get_error`).
+/// Empties OpenSSL's error queue, of which there is one for each thread. `SSL_get_error` takes an error that an earlier
+/// operation left there for the failure of the next read or write, whatever its connection.
 pub fn forget_errors() {
     drop(openssl::error::ErrorStack::get());
 }

@@ -1,4 +1,4 @@
-//! What a certificate's extensions let it be used for, and which of them is in the way.
+//! What the extensions of a certificate allow, and which of them forbids the use by a TLS client.
 
 use openssl::x509::{X509, X509Ref};
 use x509_parser::{
@@ -11,7 +11,7 @@ use x509_parser::{
 use super::CertificateFault;
 use crate::x509::name_text;
 
-/// Critical extensions that OpenSSL knows, and does not act on unless it is told to: policy mappings, policy constraints,
+/// Critical extensions that OpenSSL knows but ignores by default: policy mappings, policy constraints,
 /// inhibitAnyPolicy, proxyCertInfo.
 const UNHEEDED: [&str; 4] = ["2.5.29.33", "2.5.29.36", "2.5.29.54", "1.3.6.1.5.5.7.1.14"];
 /// Critical extensions that OpenSSL 3 acts on.
@@ -29,15 +29,15 @@ const KNOWN: [&str; 11] = [
     "2.16.840.1.113730.1.1",
 ];
 
-/// Which extension keeps a certificate from being used as one of a chain is.
+/// The extension that keeps a certificate from its place in a client's chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Obstacle {
     pub(super) explanation: String,
     pub(super) hint: &'static str,
 }
 
-/// Whether a chain that is good but for purposes may be used by a TLS client: as OpenSSL sees it, but for
-/// anyExtendedKeyUsage, which is every purpose.
+/// Whether a chain that is good except for its purposes may be used by a TLS client. The rules are OpenSSL's, except
+/// that anyExtendedKeyUsage counts as every purpose.
 ///
 /// # Errors
 /// The fault that OpenSSL found, with the extension that is in the way.
@@ -51,8 +51,8 @@ pub(super) fn check(chain: &[X509], fault: CertificateFault) -> Result<(), Certi
     Ok(())
 }
 
-/// What OpenSSL lets pass in a chain that it finds good, against RFC 5280: critical extensions that it does not act on
-/// (section 4.2), and an issuer of version 3 without basicConstraints (section 4.2.1.9).
+/// Refuses what OpenSSL accepts against RFC 5280: critical extensions that it does not act on (section 4.2), and an
+/// issuer of version 3 without basicConstraints (section 4.2.1.9).
 ///
 /// # Errors
 /// When there is such a certificate.
@@ -60,7 +60,8 @@ pub(super) fn heed(chain: Vec<X509>) -> Result<Vec<X509>, CertificateFault> {
     for (depth, certificate) in chain.iter().enumerate() {
         match unheeded(certificate, depth) {
             Some(fault) if fault.is_unreadable() && depth + 1 == chain.len() => {
-                // Configured as it is: whoever it vouches for shall not be locked out by another reader's taste.
+                // An anchor that this reader cannot parse is exempt: the operator configured it, and its clients must
+                // not be locked out.
             }
             Some(fault) => return Err(fault),
             None => {}
@@ -158,7 +159,7 @@ pub(super) fn obstacle(certificate: &X509Ref, depth: usize) -> Option<Obstacle> 
     None
 }
 
-/// For the client, or for CAs of clients.
+/// The nsCertType bits for a client, or for a CA of clients.
 fn allows_client(usage: &NSCertType, depth: usize) -> bool {
     if depth == 0 {
         usage.ssl_client()
@@ -167,7 +168,7 @@ fn allows_client(usage: &NSCertType, depth: usize) -> bool {
     }
 }
 
-/// The critical extensions that nobody here acts on.
+/// The critical extensions that neither OpenSSL nor this program acts on.
 pub(super) fn unknown_critical(certificate: &X509Ref) -> Vec<String> {
     let der = certificate.to_der().unwrap_or_default();
     let Ok((_, parsed)) = X509Certificate::from_der(&der) else {

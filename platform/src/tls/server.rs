@@ -27,7 +27,7 @@ use super::{
 pub enum ClientAuth {
     /// No certificate is asked for.
     Off,
-    /// A certificate is asked for; whatever happens, the handshake ends well and HTTP says what was wrong.
+    /// A certificate is asked for. The handshake succeeds in any case, and the HTTP answer says what was wrong.
     Request,
     /// Without a good certificate the handshake fails, with an alert that says why.
     Require,
@@ -49,11 +49,11 @@ pub struct ServerTls {
     pub http2: bool,
 }
 
-/// Says whether a certificate of a chain that CAs vouch for is known to be withdrawn. Called in the
-/// handshake, so it must not wait for anything.
+/// Says whether a certificate of a verified chain is known to be revoked. It is called in the handshake, so it must
+/// not block.
 pub type IsRevoked = Arc<dyn Fn(&[X509]) -> bool + Send + Sync>;
 
-/// What became of a client's certificate.
+/// The outcome of the verification of a client's certificate.
 pub(super) type Judgement = Result<Verified, CertificateFault>;
 
 /// Where the verify callback leaves its judgement; the handshake takes it from there.
@@ -71,9 +71,8 @@ pub(super) fn cell_index() -> Result<Index<Ssl, Cell>, ErrorStack> {
 }
 
 impl ServerTls {
-    /// Reads the files and makes the acceptor. `clients` are the CAs that may issue client certificates;
-    /// without them no certificate is asked for. `is_revoked` is asked about each chain
-    /// that they vouch for.
+    /// Reads the files and makes the acceptor. `clients` are the CAs that may issue client certificates; without them
+    /// no certificate is asked for. `is_revoked` is called with each verified chain.
     ///
     /// # Errors
     /// When a file is missing or wrong, or key and certificate do not belong together.
@@ -85,17 +84,9 @@ impl ServerTls {
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
         builder.set_security_level(SECURITY_LEVEL.into());
         builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
-        let (chain, key) =
-            files::key_pair("the certificate", &self.certificate, "the private key", &self.key)?;
-        for (position, certificate) in chain.into_iter().enumerate() {
-            let shown = if position == 0 {
-                builder.set_certificate(&certificate)
-            } else {
-                builder.add_extra_chain_cert(certificate)
-            };
-            shown.map_err(|cause| files::refused("the certificate", &self.certificate, &cause))?;
-        }
-        builder.set_private_key(&key)?;
+        let what = "the certificate";
+        let pair = files::key_pair(what, &self.certificate, "the private key", &self.key)?;
+        files::present(&mut builder, (what, &self.certificate), pair)?;
         // A resumed session would skip the verification of the client's certificate.
         builder.set_session_cache_mode(SslSessionCacheMode::OFF);
         builder.set_options(SslOptions::NO_TICKET | SslOptions::NO_RENEGOTIATION);
@@ -103,7 +94,7 @@ impl ServerTls {
         builder.set_session_id_context(b"countersign")?;
         if self.http2 {
             builder.set_alpn_select_callback(|_, offered| {
-                // select_next_proto falls back to the client's first choice when nothing is shared.
+                // select_next_proto falls back to the client's first choice when there is no common protocol.
                 let chosen = select_next_proto(b"\x02h2", offered).filter(|chosen| *chosen == b"h2");
                 chosen.ok_or(AlpnError::NOACK)
             });
@@ -125,10 +116,10 @@ impl ServerTls {
         if self.advertise_cas {
             builder.set_client_ca_list(clients.names()?);
         }
-        // An empty store: OpenSSL's own verification stops at the first complaint that matters here, tries one chain
-        // alone, and leaves errors behind. What counts is the judgement of `clients`, made at its first question.
+        // The store is empty, so that OpenSSL calls back at once. Its own verification tries one chain only and leaves
+        // errors in its queue; `clients` verifies the chain instead, at the first call.
         builder.set_verify_cert_store(X509StoreBuilder::new()?.build())?;
-        // Nor does it follow what the client sent along: keys of any size could be in there.
+        // OpenSSL must not verify the issuers that the client sent either, whose keys may be of any size.
         builder.set_verify_depth(0);
         let index = cell_index()?;
         let (mode, forgive) = match self.client_auth {
@@ -146,7 +137,7 @@ impl ServerTls {
                     context.set_error(result);
                     false
                 }
-                // A judgement that nobody can read later forgives nothing.
+                // Without a stored judgement the handshake must not succeed.
                 None => false,
             }
         });
@@ -154,7 +145,7 @@ impl ServerTls {
     }
 }
 
-/// The judgement about the certificate of a handshake, which is made once; its failure as the alert names it.
+/// Judges the certificate of a handshake once, and returns the result that OpenSSL makes the alert of.
 fn judged(
     context: &X509StoreContextRef,
     index: Index<Ssl, Cell>,

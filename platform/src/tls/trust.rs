@@ -26,7 +26,7 @@ pub enum PemSource {
 }
 
 impl PemSource {
-    /// Text that begins like PEM is PEM; anything else is a path, made absolute by `resolve`.
+    /// Text that begins like PEM is PEM; any other text is a path, which `resolve` makes absolute.
     pub fn parse(text: &str, resolve: impl FnOnce(&str) -> PathBuf) -> Self {
         if text.trim_start().starts_with(PEM_BEGIN) {
             Self::Inline(text.to_owned())
@@ -64,7 +64,7 @@ pub struct ClientTrust {
     all: Anchors,
 }
 
-/// A certificate's chain as it was verified.
+/// A certificate's verified chain.
 #[derive(Debug, Clone)]
 pub struct Verified {
     /// From the client's certificate to the configured certificate that vouches for it.
@@ -114,7 +114,7 @@ impl ClientTrust {
         })
     }
 
-    /// The names of the sets that vouch for a certificate which the whole vouches for.
+    /// The names of the sets that vouch for a certificate that all CAs together vouch for.
     pub fn vouching(&self, leaf: &X509Ref, presented: &[X509]) -> Vec<String> {
         let names = |set: &LoadedSet| set.name.clone();
         match self.sets.as_slice() {
@@ -206,7 +206,7 @@ fn is_authority(certificate: &X509Ref) -> bool {
     let Ok(der) = certificate.to_der() else {
         return false;
     };
-    // Certificates of version 1 have no extensions to say it with.
+    // Certificates of version 1 have no extensions, and so no basicConstraints.
     x509_parser::parse_x509_certificate(&der).is_ok_and(|(_, parsed)| {
         parsed.version() == X509Version::V1
             || parsed

@@ -54,15 +54,15 @@ pub fn hash_of_key<T: HasPublic>(key: &PKeyRef<T>) -> Result<String, ErrorStack>
     Ok(hex::encode(sha256(&der)))
 }
 
-/// The hash of a certificate's key, and after it those that older versions knew the key by: as OpenSSL encodes it, and
-/// as the certificate does. Nothing if the key cannot be read.
+/// The hash of a certificate's key, followed by the hashes that older versions of this program used for it: of the key
+/// as OpenSSL encodes it, and as the certificate does. Empty if the key cannot be read.
 pub fn hashes_of_key(certificate: &X509Ref) -> Option<Vec<String>> {
     let der = certificate.to_der().ok()?;
     let (_, parsed) = X509Certificate::from_der(&der).ok()?;
     let raw = parsed.public_key().raw;
     let as_written = hex::encode(sha256(raw));
     let unique = |(begin, length): &(&[u8], usize)| raw.len() == *length && raw.starts_with(begin);
-    // Nearly every key; encoding one anew costs as much as verifying a signature.
+    // The common case, handled first because encoding a key again costs as much as verifying a signature.
     if UNIQUE.iter().any(unique) {
         return Some(vec![as_written]);
     }

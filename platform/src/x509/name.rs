@@ -33,7 +33,7 @@ const SHORT_NAMES: [(&str, &str); 17] = [
 pub struct Written {
     /// One line without control characters, for people.
     pub shown: String,
-    /// Why no rule may look at it, if a part of it is not clear.
+    /// Why identity rules must not use it, if a part of it is ambiguous.
     pub unclear: Option<Unclear>,
 }
 
@@ -72,7 +72,7 @@ fn write_attribute(attribute: &AttributeTypeAndValue<'_>, unclear: &mut Option<U
     }
 }
 
-/// A name as text: the same wherever it stands, in answers, records, lists and logs.
+/// A name as text, in the one form that answers, records, lists and logs use.
 pub fn name_text(name: &X509NameRef) -> String {
     let der = name.to_der().unwrap_or_default();
     match X509Name::from_der(&der) {
@@ -81,7 +81,7 @@ pub fn name_text(name: &X509NameRef) -> String {
     }
 }
 
-/// A name as text before there was one writer of names, without escapes: entries of deny lists may hold it.
+/// A name in the form that older versions wrote, without escapes. Stored entries of deny lists may have it.
 pub fn older_name_text(name: &X509NameRef) -> String {
     let mut parts: Vec<String> = name
         .entries()
@@ -95,8 +95,8 @@ pub fn older_name_text(name: &X509NameRef) -> String {
     parts.join(",")
 }
 
-/// A name that somebody wrote (RFC 4514 section 3), in the form of [`name_text`]. Escapes, blanks around separators and
-/// the case of types do not matter. Nothing if it is no such name.
+/// A name that a person wrote (RFC 4514 section 3), in the form of [`name_text`]. Escapes, blanks around separators and
+/// the case of types do not matter. `None` if it is not such a name.
 pub fn read_name(text: &str) -> Option<String> {
     let mut rest = text.trim_start_matches(' ');
     let mut written = String::new();
@@ -137,7 +137,7 @@ fn written_again(kind: &str, value: Value) -> Option<String> {
         (None, Value::Der(der)) if oid.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => {
             Some(format!("{oid}={}", text::hexadecimal(&der)))
         }
-        // Which type of string it is nobody can tell.
+        // The text does not say which type of string it was.
         (None, _) => None,
     }
 }
@@ -177,12 +177,12 @@ fn read_value(text: &str) -> Option<(Value, &str)> {
     if quoted.is_some() {
         return None;
     }
-    // Blanks at the end are none of the value, unless they are escaped.
+    // Blanks at the end do not belong to the value, unless they are escaped.
     bytes.truncate(kept);
     Some((Value::Text(String::from_utf8(bytes).ok()?), rest))
 }
 
-/// What stands after a backslash: two hexadecimal digits, or a character that would separate.
+/// What follows a backslash: two hexadecimal digits, or a special character.
 fn unescaped(text: &str) -> Option<(Vec<u8>, &str)> {
     if let Some(byte) = text.get(..2).and_then(|digits| hex::decode(digits).ok()) {
         return Some((byte, text.get(2..)?));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is denied as it is printed is denied.
+        /// A name that is copied from the program's output into a deny list is found there.
         #[test]
         fn every_name_that_is_written_is_read_as_itself(
             parts in proptest::collection::vec(

@@ -6,14 +6,14 @@ use openssl::{
     ocsp::{OcspBasicResponseRef, OcspRequest},
 };
 
-/// Whether an answer has the nonce of its question.
+/// How the nonce of an answer compares with that of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Echo {
-    /// It has.
+    /// They are equal.
     Same,
-    /// It has none.
+    /// The answer has none.
     Missing,
-    /// It has another.
+    /// They differ.
     Other,
 }
 
@@ -33,7 +33,7 @@ unsafe extern "C" {
     ) -> std::ffi::c_int;
 }
 
-/// Gives a question a random nonce.
+/// Adds a random nonce to a request.
 ///
 /// # Errors
 /// When OpenSSL has no random bytes, or no memory.
@@ -44,7 +44,7 @@ pub fn add(request: &mut OcspRequest) -> Result<(), ErrorStack> {
     if done == 1 { Ok(()) } else { Err(ErrorStack::get()) }
 }
 
-/// Compares the nonces of a question and an answer.
+/// Compares the nonces of a request and an answer.
 pub fn check(request: &OcspRequest, answer: &OcspBasicResponseRef) -> Echo {
     // SAFETY: both live for the call, which only reads them.
     #[expect(unsafe_code, reason = "the crate does not bind it")]

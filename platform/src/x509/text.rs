@@ -2,10 +2,10 @@
 
 use x509_parser::asn1_rs::{Any, Tag};
 
-/// A value of a certificate, or why it cannot be taken for a name.
+/// A value of a certificate, or why it cannot be used as a name.
 pub type Fact = Result<String, Unclear>;
 
-/// Why a value is no name.
+/// Why a value cannot be used as a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unclear {
     /// It holds a character that cuts, hides or moves text where it is shown.

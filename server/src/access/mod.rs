@@ -1,105 +1,42 @@
-//! What a principal may do. A grant is the only way to the handlers' work, and names what was granted.
+//! What a principal may do. Every handler takes a grant. Only this module makes grants, and each names what was
+//! granted and by which rule.
 
+mod grant;
 pub mod policy;
-
-use std::marker::PhantomData;
 
 use tuf::{Gun, RoleName};
 
 use crate::identity::{IdentityError, Method, Principal};
 use policy::{Action, Asking, Policy, Verdict};
 
-/// Reading metadata.
-#[derive(Debug)]
-pub enum Pull {}
-/// Reading the changes of a GUN.
-#[derive(Debug)]
-pub enum ReadChanges {}
-/// Sending an update, of which nobody knows yet what it changes.
-#[derive(Debug)]
-pub enum Send {}
-/// Publishing metadata.
-#[derive(Debug)]
-pub enum Publish {}
-/// Reading the server's public keys for a GUN.
-#[derive(Debug)]
-pub enum ReadKey {}
-/// Having a new server key made for a GUN.
-#[derive(Debug)]
-pub enum RotateKey {}
-/// Deleting a GUN.
-#[derive(Debug)]
-pub enum Delete {}
+pub use grant::{
+    Administration, ChangesGrant, Delete, Grant, Identified, Publish, PublishAny, Pull, ReadKey, Right,
+    RotateKey, SingleRight,
+};
 
-/// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Right {
-    /// One action of the policy.
-    To(Action),
-    /// Publishing anything, or creating the GUN.
-    PushSomething,
-}
-
-/// A sort of grant that needs just one right.
-pub trait Kind {
-    /// The right.
-    const RIGHT: Right;
-}
-
-impl Kind for Pull {
-    const RIGHT: Right = Right::To(Action::Pull);
-}
-impl Kind for Send {
-    const RIGHT: Right = Right::PushSomething;
-}
-impl Kind for ReadKey {
-    const RIGHT: Right = Right::PushSomething;
-}
-impl Kind for RotateKey {
-    const RIGHT: Right = Right::To(Action::RotateKey);
-}
-impl Kind for Delete {
-    const RIGHT: Right = Right::To(Action::Delete);
-}
-
-/// The right of a principal to do one thing with one GUN.
-#[derive(Debug)]
-pub struct Grant<Sort> {
-    principal: Principal,
-    gun: Gun,
-    rule: Option<String>,
-    own_key: Vec<RoleName>,
-    action: PhantomData<Sort>,
-}
-
-/// The right of a principal to read the changes of every GUN.
-#[derive(Debug)]
-pub struct CatalogGrant {
-    rule: Option<String>,
-}
-
-/// What was found out about a right that somebody has.
+/// The outcome of a check that found a right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed {
-    /// The rule of the policy that allows it, or that would deny it if it were not on trial; nothing without a policy.
+    /// The rule of the policy that allows it, or the audit-mode rule that would deny it if it were enforced; `None`
+    /// without a policy.
     pub rule: Option<String>,
-    /// Whether only for what the principal signs with a key of its own.
+    /// Whether the right holds only for what the principal signs with its own key.
     pub own_key: bool,
 }
 
-/// A right that somebody does not have.
+/// A right that a principal does not have.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", self.sentence())]
 pub struct Denied {
-    /// Who.
+    /// The principal's name.
     pub principal: String,
     /// The right that is missing, as policies name it.
     pub right: String,
-    /// The repository; nothing for what concerns all of them.
+    /// The repository; `None` for a right over all repositories.
     pub gun: Option<Gun>,
-    /// The rule of the policy that denies it; nothing when none allows it.
+    /// The rule of the policy that denies it; `None` if no rule allows it.
     pub rule: Option<String>,
-    /// Why somebody anonymous is: the right may be theirs once they show who they are.
+    /// Why the client is anonymous: with an identity it may have the right.
     pub anonymous: Option<Box<IdentityError>>,
 }
 
@@ -113,29 +50,29 @@ impl Denied {
     }
 }
 
-/// Who may do what.
+/// Decides which principal may do what.
 #[derive(Debug, Clone)]
 pub struct Access {
     policy: Option<Policy>,
     openness: Openness,
 }
 
-/// What the listeners ask of clients.
+/// Which identities the listeners ask clients for.
 #[derive(Debug, Clone, Copy)]
 pub struct Openness {
-    /// Whether one of them asks for a certificate or a password.
+    /// Whether at least one listener asks for a certificate or a password.
     pub identity_asked_for: bool,
-    /// Whether one of them asks for neither, so that somebody without an identity gets to ask at all.
+    /// Whether at least one listener asks for neither, so that anonymous requests are answered there.
     pub anonymous_heard: bool,
 }
 
 impl Access {
-    /// Rules for a server with such listeners.
+    /// The access rules for a server with these listeners.
     pub fn new(policy: Option<Policy>, openness: Openness) -> Self {
         Self { policy, openness }
     }
 
-    /// Whether somebody without an identity may do something somewhere.
+    /// Whether an anonymous client may do anything at all.
     fn admits_anonymous(&self) -> bool {
         self.policy.as_ref().is_some_and(Policy::admits_anonymous)
     }
@@ -144,7 +81,7 @@ impl Access {
     ///
     /// # Errors
     /// When the principal may not do it.
-    pub fn authorize<K: Kind>(&self, principal: Principal, gun: Gun) -> Result<Grant<K>, Denied> {
+    pub fn authorize<K: SingleRight>(&self, principal: Principal, gun: Gun) -> Result<Grant<K>, Denied> {
         let allowed = self.check(&principal, &K::RIGHT, Some(&gun))?;
         Ok(Grant::new(principal, gun, allowed.rule, Vec::new()))
     }
@@ -155,7 +92,7 @@ impl Access {
     /// When the principal may not publish one of them.
     pub fn authorize_publish(
         &self,
-        grant: Grant<Send>,
+        grant: Grant<PublishAny>,
         roles: &[RoleName],
     ) -> Result<Grant<Publish>, Denied> {
         let Grant {
@@ -165,7 +102,7 @@ impl Access {
         let mut own_key = Vec::new();
         for role in roles {
             let allowed = match role {
-                // Nobody's timestamp is taken from an upload.
+                // The server makes every timestamp itself, so one in an upload is ignored.
                 RoleName::Timestamp => continue,
                 RoleName::Snapshot => self.check_snapshot(&principal, &gun)?,
                 _ => {
@@ -187,7 +124,7 @@ impl Access {
         Ok(Grant::new(principal, gun, rule, own_key))
     }
 
-    /// Whether whoever publishes something may send a snapshot along, which only says what the other documents are.
+    /// Checks that a principal which publishes something may send a snapshot along; it only lists the other documents.
     fn check_snapshot(&self, principal: &Principal, gun: &Gun) -> Result<Allowed, Denied> {
         let right = Right::To(Action::Push(Some(RoleName::Snapshot)));
         let verdict = self.verdict(principal, &right, Some(gun.as_str()));
@@ -201,26 +138,40 @@ impl Access {
         Ok(Allowed { rule: None, own_key })
     }
 
-    /// Whether a principal may make a repository, which is what a first publish does.
+    /// Checks that a principal may create a repository, which its first publish does.
     ///
     /// # Errors
-    /// When not.
+    /// When it may not.
     pub fn check_init(&self, grant: &Grant<Publish>) -> Result<(), Denied> {
         self.check(&grant.principal, &Right::To(Action::Init), Some(&grant.gun))
             .map(drop)
     }
 
-    /// Grants reading the changes of one GUN, which whoever may read the GUN can put together anyway, unless a rule
-    /// denies it.
+    /// Grants reading the changes of one GUN or, without a GUN, of all. A principal that may pull a GUN could derive
+    /// its changes anyway, so it may read them unless a rule denies it.
     ///
     /// # Errors
     /// When the principal may neither pull nor read changes, or a rule denies reading them.
-    pub fn authorize_changes(&self, principal: Principal, gun: Gun) -> Result<Grant<ReadChanges>, Denied> {
-        let allowed = self.check_either(&principal, Action::Changefeed, Action::Pull, &gun)?;
-        Ok(Grant::new(principal, gun, allowed.rule, Vec::new()))
+    pub fn authorize_changes(&self, principal: &Principal, gun: Option<Gun>) -> Result<ChangesGrant, Denied> {
+        let right = Right::To(Action::Changefeed);
+        let actors = self.check(principal, &right, gun.as_ref()).map(drop);
+        let Allowed { rule, .. } = match &gun {
+            Some(gun) => self.check_either(principal, Action::Changefeed, Action::Pull, gun)?,
+            None => self.check(principal, &right, None)?,
+        };
+        Ok(ChangesGrant { gun, actors, rule })
     }
 
-    /// A right that another one brings with it, unless a rule denies the first.
+    /// Grants seeing the server's configuration and state.
+    ///
+    /// # Errors
+    /// When the principal may not.
+    pub fn authorize_administration(&self, principal: &Principal) -> Result<Administration, Denied> {
+        let Allowed { rule, .. } = self.check(principal, &Right::To(Action::Admin), None)?;
+        Ok(Administration { rule })
+    }
+
+    /// Checks for `action`, which the right to `instead` includes unless a rule denies `action`.
     fn check_either(
         &self,
         principal: &Principal,
@@ -236,38 +187,32 @@ impl Access {
         self.check(principal, &Right::To(instead), Some(gun))
     }
 
-    /// Whether somebody may know that this is a trust server that will hear them.
+    /// Checks that a client may learn that this is a trust server: it has an identity, or an anonymous client may do
+    /// something here.
     ///
     /// # Errors
-    /// When they have no identity and can do nothing without one.
+    /// When the client has no identity and anonymous clients may do nothing.
     pub fn ping(&self, principal: &Principal) -> Result<(), IdentityError> {
         match principal.refusal() {
             Some(IdentityError::NoCertificate) if self.admits_anonymous() => Ok(()),
-            _ => self.identified(principal),
+            _ => self.identified(principal).map(drop),
         }
     }
 
-    /// Whether somebody has an identity, or is not asked for one.
+    /// Checks that a client has an identity, or is not asked for one.
     ///
     /// # Errors
-    /// When not.
-    pub fn identified(&self, principal: &Principal) -> Result<(), IdentityError> {
+    /// When it has none and needs one.
+    pub fn identified(&self, principal: &Principal) -> Result<Identified, IdentityError> {
         match (principal.method(), principal.refusal()) {
             (Method::Anonymous, Some(refusal)) => Err(refusal.clone()),
-            _ => Ok(()),
+            _ => Ok(Identified {
+                principal: principal.clone(),
+            }),
         }
     }
 
-    /// Grants reading the changes of every GUN.
-    ///
-    /// # Errors
-    /// When the principal may not.
-    pub fn authorize_catalog(&self, principal: &Principal) -> Result<CatalogGrant, Denied> {
-        let Allowed { rule, .. } = self.check(principal, &Right::To(Action::Changefeed), None)?;
-        Ok(CatalogGrant { rule })
-    }
-
-    /// Whether a principal has a right, and on which condition.
+    /// Checks that a principal has a right, and says under which condition.
     ///
     /// # Errors
     /// When it has not.
@@ -304,24 +249,14 @@ impl Access {
         })
     }
 
-    /// Whether a principal may know who made the changes it reads: reading a repository is not enough for that.
-    ///
-    /// # Errors
-    /// When not.
-    pub fn may_see_actors(&self, principal: &Principal, gun: Option<&Gun>) -> Result<(), Denied> {
-        self.check(principal, &Right::To(Action::Changefeed), gun)
-            .map(drop)
-    }
-
-    /// Whether a principal may see that a GUN is there: by the right to list it or to read it, unless a rule denies
-    /// listing it.
+    /// Whether a principal may see that a GUN exists: it may list or pull it, and no rule denies listing it.
     pub fn shows(&self, principal: &Principal, gun: &str) -> bool {
         let verdict = |action| self.verdict(principal, &Right::To(action), Some(gun));
         let list = verdict(Action::List);
         list.permitted || list.rule.is_none() && verdict(Action::Pull).permitted
     }
 
-    /// Whether anybody at all may read a GUN, so that caches which ask nobody who they are may hand it out.
+    /// Whether anonymous clients may read a GUN, so that shared caches may store its metadata.
     pub fn is_public(&self, gun: &Gun) -> bool {
         self.openness.anonymous_heard
             && self
@@ -352,10 +287,10 @@ impl Access {
                 Verdict { allowed: may, ..push }
             }
         };
-        // What the token service granted needs no further allowance; what the policy forbids stays forbidden.
+        // What the token service granted needs no allowing rule as well, but a rule that denies it still does.
         let granted = principal.method() == Method::Token && verdict.rule.is_none();
         let allowed = verdict.allowed || granted;
-        // A policy on trial must not let in whom nobody would let in without it.
+        // A policy in audit mode must not let in a principal that would be refused without the policy.
         let on_trial = !verdict.enforced && self.without_policy(principal, right).permitted;
         Answer {
             permitted: allowed || on_trial,
@@ -369,9 +304,9 @@ impl Access {
         }
     }
 
-    /// Whoever has an identity may do everything, which is what a Notary configuration with client_ca_file
-    /// means; and if nobody is asked for one, everybody may. Where some are asked and others are not, the
-    /// others read.
+    /// Decides without a policy. A principal with an identity may do everything, which is what a Notary configuration
+    /// with client_ca_file means. If no listener asks for an identity, every client may do everything. If only some
+    /// listeners ask, anonymous clients of the others may pull.
     fn without_policy(&self, principal: &Principal, right: &Right) -> Answer {
         let open = principal.method() != Method::Anonymous
             || principal.refusal().is_none()
@@ -386,67 +321,17 @@ impl Access {
     }
 }
 
-/// The name to ask the policy with: somebody whose certificate was refused is nobody, not anonymous.
+/// The name to ask the policy with; `None` for an anonymous principal.
 fn known(principal: &Principal) -> Option<&str> {
     (principal.method() != Method::Anonymous).then(|| principal.name())
 }
 
-/// What was found out about a right.
+/// The decision about a right, with its reasons.
 struct Answer {
     permitted: bool,
-    /// Why the policy denies it, also where it is on trial.
+    /// Why the policy denies it, even if the policy or the rule is in audit mode.
     denied: Option<String>,
     enforced: bool,
     rule: Option<String>,
     own_key: bool,
-}
-
-impl std::fmt::Display for Right {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::To(action) => action.fmt(f),
-            Self::PushSomething => f.write_str("push"),
-        }
-    }
-}
-
-impl Grant<Publish> {
-    /// The roles that the principal has to have signed itself.
-    pub fn own_key(&self) -> &[RoleName] {
-        &self.own_key
-    }
-}
-
-impl CatalogGrant {
-    /// The rule of the policy that decided.
-    pub fn rule(&self) -> Option<&str> {
-        self.rule.as_deref()
-    }
-}
-
-impl<Sort> Grant<Sort> {
-    fn new(principal: Principal, gun: Gun, rule: Option<String>, own_key: Vec<RoleName>) -> Self {
-        Self {
-            principal,
-            gun,
-            rule,
-            own_key,
-            action: PhantomData,
-        }
-    }
-
-    /// Who was granted it.
-    pub fn principal(&self) -> &Principal {
-        &self.principal
-    }
-
-    /// The repository it is about.
-    pub fn gun(&self) -> &Gun {
-        &self.gun
-    }
-
-    /// The rule of the policy that decided.
-    pub fn rule(&self) -> Option<&str> {
-        self.rule.as_deref()
-    }
 }

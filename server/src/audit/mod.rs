@@ -1,10 +1,8 @@
-//! Who did, or tried, what: records of decisions for the sinks, records of changes for the hash-chained table.
+//! Who did, or tried to do, what: records of decisions for the sinks, and records of changes for the hash-chained
+//! table.
 
 pub mod chain;
-pub mod checkpoint;
-pub mod command;
 pub mod record;
 mod sinks;
-mod verify;
 
-pub use sinks::{Sink, SinkError, Sinks};
+pub use sinks::{SinkError, Sinks};

@@ -1,7 +1,6 @@
-//! Setting up the clients of a server: the notary and docker command lines, and the docker daemon.
+//! What this program knows about clients: their certificate and key, the script that sets them up, and what they see
+//! of a server.
 
-pub mod directories;
-mod install;
 pub mod pair;
 pub mod probe;
 pub mod setup_script;

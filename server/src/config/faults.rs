@@ -8,10 +8,10 @@ use platform::{
 };
 
 use super::{
-    AuditSettings, Config, ENVIRONMENT_PREFIX, GunPrefixes, PasswordSettings, PublicSettings,
-    RefreshSettings, ReloadSettings, TokenSettings, TrustService, log_level, server,
+    AuditSettings, Config, ENVIRONMENT_PREFIX, GunPrefixes, IdentitySettings, PasswordSettings,
+    PolicySettings, PublicSettings, RefreshSettings, ReloadSettings, RevocationSettings, TokenSettings,
+    TrustService, log_level, server,
 };
-use crate::{access::policy::Policy, identity::rules::IdentityRules, revocation::RevocationSettings};
 
 impl Config {
     /// Like [`Config::load`], with every section that is refused.
@@ -41,8 +41,8 @@ fn of_sections(settings: &Settings) -> Vec<ConfigError> {
         Options::read(settings).err(),
         server::listeners(settings).err(),
         PublicSettings::read(settings).err(),
-        IdentityRules::read(settings).err(),
-        Policy::read(settings).err(),
+        IdentitySettings::read(settings).err(),
+        PolicySettings::read(settings).err(),
         RevocationSettings::read(settings).err(),
         TokenSettings::read(settings).err(),
         PasswordSettings::read(settings).err(),

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use platform::tls::{ClientTls, ClientTrust, PemSource, read_certificates};
 
 use super::Finding;
 use crate::{
+    clock::Clock,
     config::{Config, TrustService},
     identity::{password::Passwords, token::TokenAuth},
     revocation::Revocation,
@@ -16,7 +18,7 @@ fn refusal(cause: impl std::fmt::Display) -> Finding {
 }
 
 /// What generations are made of: the certificates, keys and client CAs of the listeners, lists, users.
-pub(super) fn of_a_generation(config: &Config) -> Vec<Finding> {
+pub(super) fn of_a_generation(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut trusts = Vec::new();
     for listener in &config.listeners {
@@ -39,7 +41,7 @@ pub(super) fn of_a_generation(config: &Config) -> Vec<Finding> {
     }
     let issuers = trusts.iter().flat_map(|trust| trust.certificates().cloned());
     findings.extend(
-        Revocation::load(&config.revocation, issuers.collect())
+        Revocation::load(&config.revocation, issuers.collect(), Clock::Fixed(now))
             .err()
             .map(refusal),
     );

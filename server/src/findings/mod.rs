@@ -9,6 +9,7 @@ mod finding;
 mod patterns;
 mod places;
 mod public;
+mod rules;
 
 use std::path::Path;
 
@@ -16,7 +17,7 @@ use chrono::{DateTime, Utc};
 use openssl::x509::X509;
 use platform::config::ConfigError;
 
-use crate::{config::Config, generation::Generation};
+use crate::{clock::Clock, config::Config, generation::Generation};
 
 pub use files::further_files;
 pub use finding::{Finding, Level};
@@ -88,7 +89,7 @@ pub fn at_start(path: &Path, strict: bool, now: DateTime<Utc>) -> Vec<Finding> {
 
 fn judge(mut config: Config, now: DateTime<Utc>) -> Judged {
     let (mut findings, mut authorities) = (Vec::new(), Vec::new());
-    match Generation::load(&config, 1) {
+    match Generation::load(&config, Clock::Fixed(now), 1) {
         Ok(generation) => {
             findings.extend(generation.warnings(now).into_iter().map(Finding::remark));
             authorities = generation.server_ca.certificates;
@@ -96,10 +97,11 @@ fn judge(mut config: Config, now: DateTime<Utc>) -> Judged {
         // It stops at the first file that is wrong; what is wrong with the others is asked of each.
         Err(cause) => {
             findings.extend(config.warnings.iter().map(Finding::remark));
-            let every = files::of_a_generation(&config);
+            let every = files::of_a_generation(&config, now)
+                .into_iter()
+                .chain(rules::of_texts(&config));
             let first = Finding::refusal(cause.to_string());
             every
-                .into_iter()
                 .chain([first])
                 .for_each(|finding| add(&mut findings, finding));
         }

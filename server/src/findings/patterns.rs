@@ -5,9 +5,9 @@ use tuf::Gun;
 
 use super::Finding;
 use crate::{
-    access::policy::Met,
+    access::policy::{Met, Policy},
     config::{Config, Listener},
-    identity::rules::check_principal_name,
+    identity::rules::{IdentityRules, check_principal_name},
 };
 
 const FIX: &str = "correct it, or take it out";
@@ -16,7 +16,12 @@ const OF_TOKENS: &str = "token:";
 
 /// What is provable about the identity rules and the policy of a configuration.
 pub(super) fn of_rules(config: &Config) -> Vec<Finding> {
-    let mut found = config.identity.unreachable();
+    // Rules that are refused as they are written are told of elsewhere.
+    let Ok(identity) = IdentityRules::new(config.identity.clone()) else {
+        return Vec::new();
+    };
+    let policy = config.policy.clone().and_then(|policy| Policy::new(policy).ok());
+    let mut found = identity.unreachable();
     for prefix in config.gun_prefixes.each() {
         if let Err(cause) = Gun::parse(prefix) {
             found.push(format!(
@@ -24,11 +29,11 @@ pub(super) fn of_rules(config: &Config) -> Vec<Finding> {
             ));
         }
     }
-    if let Some(policy) = &config.policy {
+    if let Some(policy) = &policy {
         found.extend(policy.unreachable(&Met {
             prefixes: config.gun_prefixes.each(),
-            name: &|name| may_be_called(config, name),
-            group: &|group| may_be_grouped(config, group),
+            name: &|name| may_be_called(config, &identity, name),
+            group: &|group| may_be_grouped(config, &identity, group),
         }));
     }
     found.into_iter().map(|what| Finding::note(what, FIX)).collect()
@@ -38,20 +43,19 @@ fn certificates_are_taken(config: &Config) -> bool {
     config.listeners.iter().any(Listener::asks)
 }
 
-fn may_be_called(config: &Config, name: &str) -> bool {
+fn may_be_called(config: &Config, identity: &IdentityRules, name: &str) -> bool {
     if name.starts_with(OF_TOKENS) {
         return config.auth.is_some();
     }
     // The users of the file are not looked at: it may get others at any time.
-    let named =
-        config.password.is_some() || (certificates_are_taken(config) && config.identity.may_name(name));
+    let named = config.password.is_some() || (certificates_are_taken(config) && identity.may_name(name));
     named && check_principal_name(name).is_ok()
 }
 
-fn may_be_grouped(config: &Config, group: &str) -> bool {
+fn may_be_grouped(config: &Config, identity: &IdentityRules, group: &str) -> bool {
     let by_password = config
         .password
         .as_ref()
         .is_some_and(|passwords| passwords.groups.is_some());
-    by_password || (certificates_are_taken(config) && config.identity.may_group(group))
+    by_password || (certificates_are_taken(config) && identity.may_group(group))
 }

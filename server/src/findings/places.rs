@@ -12,7 +12,7 @@ use platform::database::Location;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::Finding;
-use crate::{audit::Sink, config::Listener, revocation::RevocationSettings};
+use crate::config::{Listener, RevocationSettings, Sink};
 
 /// From this port on anybody may listen, unless the kernel is told otherwise.
 const UNPRIVILEGED: u16 = 1024;

@@ -6,10 +6,7 @@ use platform::tls::read_certificates;
 use reqwest::Url;
 
 use super::{Finding, Level, certificates};
-use crate::{
-    config::{Config, Listener, TokenSettings},
-    identity::token::Realm,
-};
+use crate::config::{Config, Listener, Realm, TokenSettings};
 
 /// The hosts and URLs that clients use.
 pub(super) fn of_hosts(config: &Config) -> Vec<Finding> {
@@ -26,7 +23,7 @@ fn name(config: &Config) -> Option<Finding> {
     let url = Url::parse(config.public.external_url.as_deref()?).ok()?;
     let host = url.host_str()?.trim_matches(['[', ']']);
     let shows_its_own =
-        |listener: &&Listener| listener.tls.is_some() && !listener.vouching.takes_certificates();
+        |listener: &&Listener| listener.tls.is_some() && !listener.proxy_trust.takes_certificates();
     let behind_a_proxy = config.listeners.iter().any(|listener| !shows_its_own(&listener));
     let named = |listener: &&Listener| {
         let ports = listener.addresses.iter().map(SocketAddr::port);

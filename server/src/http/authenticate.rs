@@ -1,4 +1,5 @@
-//! Who makes a request: by the connection's certificate, one that a proxy hands on, a password, or a token.
+//! Identifies the client of a request by the connection's certificate, one forwarded by a proxy, a password, or a
+//! token.
 
 use actix_web::{
     HttpRequest,
@@ -6,41 +7,38 @@ use actix_web::{
 };
 use std::{net::IpAddr, sync::Arc};
 
-use super::{
-    error::ApiError,
-    routes::{Operation, Target},
-};
+use super::{error::ApiError, exchange::Target, operation::Operation};
 use crate::{
-    app::State,
-    generation::{Ear, Generation},
+    generation::{Generation, LoadedListener},
     identity::{
-        IdentityError, Method, Peer, Principal, Vouched, forwarded,
+        IdentityError, Method, Peer, Principal, VerifiedCertificate, forwarded,
         password::{Credentials, Passwords, Place},
         token::{Access, TokenRefusal},
         verify,
     },
     revocation::{RevocationError, Subject},
-    store::Standing,
+    state::State,
+    store::CertificateStatus,
     telemetry::metrics,
 };
 
-/// The addresses that a request came through, nearest last.
+/// The addresses through which a request came, the nearest last.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// A verified certificate is enough. Whoever has none needs a password or a token, if these are configured; otherwise
-/// they are anonymous, and mostly not let in.
+/// Authenticates a request. A verified certificate is enough. A client without one needs a password or a token if
+/// these are configured; otherwise it is anonymous and most requests are refused.
 pub async fn authenticate(
     state: &State,
     generation: &Generation,
     request: &HttpRequest,
     target: &Target,
 ) -> Result<Principal, ApiError> {
-    // A connection without a record of its other side cannot happen; if it did, it would be nobody's.
+    // Every connection has a peer record. If it were missing, the client would count as anonymous.
     let Some(peer) = request.conn_data::<Arc<Peer>>() else {
         return Err(IdentityError::NoCertificate.into());
     };
     let identified = by_certificate(state, generation, peer, request, target).await;
-    // A certificate that was refused stays so: whoever showed one is not somebody else by a password.
+    // A refused certificate is final: its holder cannot become somebody else with a password.
     if matches!(
         identified,
         Err(ApiError::Unidentified(IdentityError::NoCertificate))
@@ -66,8 +64,10 @@ pub async fn authenticate(
     };
     let required = required_access(target);
     match tokens.check(header(AUTHORIZATION), &required, state.clock.now()) {
-        Ok(subject) => admit(state, generation, Principal::from_token(&subject, peer.address)).await,
-        // Whoever showed a certificate wants to know what is wrong with it, not be asked for a password.
+        Ok(subject) => {
+            check_not_denied(state, generation, Principal::from_token(&subject, peer.address)).await
+        }
+        // A client that presented a certificate is told what is wrong with it, not asked for a password.
         Err(TokenRefusal { error: None, .. })
             if !matches!(reason, ApiError::Unidentified(IdentityError::NoCertificate)) =>
         {
@@ -84,7 +84,7 @@ pub async fn authenticate(
     }
 }
 
-/// Whoever the certificate names, unless it, or the name, was withdrawn.
+/// The principal named by the certificate, unless the certificate is revoked or the principal denied.
 async fn by_certificate(
     state: &State,
     generation: &Generation,
@@ -92,35 +92,35 @@ async fn by_certificate(
     request: &HttpRequest,
     target: &Target,
 ) -> Result<Principal, ApiError> {
-    let (vouched, method) = vouched(state, generation, peer, request)?;
+    let (verified, method) = verified(state, generation, peer, request)?;
     let revocation = &generation.revocation;
-    let revoked = |reason| IdentityError::Revoked(Box::new(vouched.certificate.clone()), reason);
-    let denied_as = vouched
+    let revoked = |reason| IdentityError::Revoked(Box::new(verified.certificate.clone()), reason);
+    let denied_as = verified
         .denied_as
         .as_ref()
         .map_err(|reason| revoked(reason.clone()))?;
     let status = revocation
         .check(
-            &vouched.chain,
+            &verified.chain,
             denied_as,
             target.operation.class(),
             state.clock.now(),
         )
         .await
         .map_err(revoked)?;
-    let standing = standing(state, &vouched, denied_as).await?;
-    if standing.denied {
+    let certificate_status = certificate_status(state, &verified, denied_as).await?;
+    if certificate_status.denied {
         return Err(revoked(RevocationError::denied()).into());
     }
     let rules = &generation.identity;
-    let registered = standing.registered.as_ref();
+    let registered = certificate_status.registered.as_ref();
     let principal =
-        Principal::from_certificate(Arc::clone(&vouched), method, peer.address, rules, registered)?
+        Principal::from_certificate(Arc::clone(&verified), method, peer.address, rules, registered)?
             .with_revocation(status);
-    admit(state, generation, principal).await
+    check_not_denied(state, generation, principal).await
 }
 
-/// Whoever the user name and password name; nothing if there are none, or they are not taken here.
+/// The principal named by a user name and password; `None` if the request has none, or they are not accepted here.
 async fn by_password(
     state: &State,
     generation: &Generation,
@@ -143,7 +143,7 @@ async fn by_password(
             groups.extend(account.map(|account| account.all_groups()).unwrap_or_default());
             groups.sort();
             groups.dedup();
-            admit(
+            check_not_denied(
                 state,
                 generation,
                 Principal::from_password(&user, groups, peer.address),
@@ -154,20 +154,23 @@ async fn by_password(
     )
 }
 
-/// Where somebody logs in from, as far as it is known: whose wrong passwords are counted together. Behind a reverse
-/// proxy that is what the proxy says, or one client could use up the attempts of all.
+/// Where a login comes from, as far as known; wrong passwords from one place are counted together. Behind a reverse
+/// proxy it is the address that the proxy reports: otherwise one client could use up the attempts of all.
 fn place(generation: &Generation, peer: &Peer, request: &HttpRequest) -> Place {
     let direct = Place {
         client: peer.address.map(|address| address.ip()),
         proxy: None,
     };
-    let Some(vouching) = generation.ear(peer.listener).map(Ear::vouching) else {
+    let Some(proxy_trust) = generation
+        .listener(peer.listener)
+        .map(LoadedListener::proxy_trust)
+    else {
         return direct;
     };
-    if !vouching.addresses_from(peer.transport) {
+    if !proxy_trust.addresses_from(peer.transport) {
         return direct;
     }
-    // Each proxy adds the address that it was asked from at the end; what stands before it is its client's word.
+    // Each proxy appends the address of its client; the entries before that are claims of the client.
     let lines = request.headers().get_all(FORWARDED_FOR);
     let addresses: Vec<&str> = lines
         .filter_map(|line| line.to_str().ok())
@@ -178,7 +181,7 @@ fn place(generation: &Generation, peer: &Peer, request: &HttpRequest) -> Place {
         .iter()
         .rev()
         .map(|text| text.parse::<IpAddr>().ok())
-        .find(|address| !address.is_some_and(|address| vouching.is_proxy(address)));
+        .find(|address| !address.is_some_and(|address| proxy_trust.is_proxy(address)));
     match client.flatten() {
         Some(client) => Place {
             client: Some(client),
@@ -189,27 +192,37 @@ fn place(generation: &Generation, peer: &Peer, request: &HttpRequest) -> Place {
 }
 
 fn passwords_at<'a>(generation: &'a Generation, peer: &Peer) -> Option<&'a Arc<Passwords>> {
-    let taken = generation.ear(peer.listener).is_some_and(Ear::takes_passwords);
+    let taken = generation
+        .listener(peer.listener)
+        .is_some_and(LoadedListener::takes_passwords);
     generation.passwords.as_ref().filter(|_| taken)
 }
 
-/// What the database knows of the certificate.
-async fn standing(state: &State, vouched: &Vouched, denied_as: &[Subject]) -> Result<Standing, ApiError> {
-    let keys = vouched.facts.key_hashes().to_vec();
+/// The certificate's status according to the database.
+async fn certificate_status(
+    state: &State,
+    verified: &VerifiedCertificate,
+    denied_as: &[Subject],
+) -> Result<CertificateStatus, ApiError> {
+    let keys = verified.facts.key_hashes().to_vec();
     let denied_as = denied_as.to_vec();
     Ok(state
-        .with_store(move |store| store.standing(&keys, &denied_as))
+        .with_store(move |store| store.certificate_status(&keys, &denied_as))
         .await?)
 }
 
-/// Refuses principals that are barred: by our list, or because their account is disabled.
-async fn admit(state: &State, generation: &Generation, principal: Principal) -> Result<Principal, ApiError> {
+/// Refuses principals that are denied: by the deny list, or because their account is disabled.
+async fn check_not_denied(
+    state: &State,
+    generation: &Generation,
+    principal: Principal,
+) -> Result<Principal, ApiError> {
     let name = principal.name().to_owned();
     let barred = generation.revocation.check_principal(&name).is_err()
         || state
             .with_store({
                 let name = name.clone();
-                move |store| store.is_barred(&name)
+                move |store| store.is_principal_denied(&name)
             })
             .await?;
     if barred {
@@ -218,17 +231,19 @@ async fn admit(state: &State, generation: &Generation, principal: Principal) -> 
     Ok(principal)
 }
 
-/// The certificate of the connection or, on connections from a proxy that hands on certificates, by
-/// that alone: the proxy's own certificate is not its clients'. Who that is, the listener says, by the address at
-/// the other end of the TCP connection: never by one that a PROXY protocol header names.
-fn vouched(
+/// The certificate of the connection. On connections from a proxy that forwards certificates, only the forwarded one:
+/// the proxy's own certificate does not identify its clients. The listener decides whether the peer is such a proxy by
+/// the TCP peer's address, never by an address in a PROXY protocol header.
+fn verified(
     state: &State,
     generation: &Generation,
     peer: &Peer,
     request: &HttpRequest,
-) -> Result<(Arc<Vouched>, Method), IdentityError> {
-    let vouching = generation.ear(peer.listener).map(Ear::vouching);
-    let forwarded = match vouching.and_then(|vouching| vouching.certificates_from(peer.transport)) {
+) -> Result<(Arc<VerifiedCertificate>, Method), IdentityError> {
+    let listener = generation.listener(peer.listener);
+    let trust = listener.and_then(LoadedListener::trust);
+    let proxy_trust = listener.map(LoadedListener::proxy_trust);
+    let forwarded = match proxy_trust.and_then(|proxy_trust| proxy_trust.certificates_from(peer.transport)) {
         Some(format) => format,
         None => {
             if forwarded::is_present(request.headers()) {
@@ -238,30 +253,29 @@ fn vouched(
                     "ignored the header of a forwarded client certificate: it is not from a trusted proxy"
                 );
             }
-            let vouched = peer.vouched(generation, state.clock.now())?;
-            return Ok((vouched, Method::Certificate));
+            let verified = peer.verified(trust, generation.number(), state.clock.now())?;
+            return Ok((verified, Method::Certificate));
         }
     };
     let certificate = forwarded::read(forwarded, request.headers())?.ok_or(IdentityError::NoCertificate)?;
-    let trust = generation.ear(peer.listener).and_then(|ear| ear.trust());
-    let vouched = verify(trust, &certificate)?;
-    Ok((vouched, Method::ForwardedCertificate))
+    let verified = verify(trust, &certificate)?;
+    Ok((verified, Method::ForwardedCertificate))
 }
 
-/// Where certificates are asked for, or handed on, somebody without one hears that they need one.
+/// An anonymous client. Where certificates are asked for or forwarded, its refusal says that it needs one.
 fn anonymous(generation: &Generation, peer: &Peer) -> Principal {
     if let Some(passwords) = passwords_at(generation, peer) {
         let refusal = IdentityError::NoCredentials(passwords.realm().to_owned());
         return Principal::anonymous(peer.address, Some(refusal));
     }
     let refusal = generation
-        .ear(peer.listener)
-        .is_none_or(Ear::asks)
+        .listener(peer.listener)
+        .is_none_or(LoadedListener::asks)
         .then_some(IdentityError::NoCertificate);
     Principal::anonymous(peer.address, refusal)
 }
 
-/// What a token has to grant for an operation.
+/// The access that a token must grant for an operation.
 fn required_access(target: &Target) -> Vec<Access> {
     let Some(gun) = &target.gun else {
         return vec![Access::catalog()];

@@ -1,4 +1,4 @@
-//! What was decided about a request, from its arrival to its answer, for the log and the audit.
+//! Records what was decided about a request, from its arrival to its response, for the log and the audit.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -17,35 +17,32 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
 use super::{
-    connection::AcceptError,
-    error::ApiError,
-    outcome::Outcome,
-    routes::{Operation, Target},
+    connection::AcceptError, error::ApiError, exchange::Target, operation::Operation, outcome::Outcome,
 };
 use crate::{
-    app::State,
     audit::record::{Asked, Certificate, Connection, Decision, Revocation, Who},
-    generation::{Ear, Generation},
+    generation::{Generation, LoadedListener},
     identity::{ANONYMOUS, IdentityError, Method, Peer, Principal},
     publish::PublishError,
     revocation::Status,
+    state::State,
 };
 
-/// The header that names a request, in its answer too.
+/// The header with the request's ID, also set in the response.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The header that says when the client's certificate ends, in RFC 3339 form.
+/// The header that says when the client's certificate expires, in RFC 3339 format.
 const CERTIFICATE_EXPIRES: HeaderName = HeaderName::from_static("x-client-cert-expires");
-/// Clients are warned when this share of their certificate's lifetime is left: a tenth.
+/// Clients are warned when one part in this many of their certificate's lifetime is left: a tenth.
 const WARNED_SHARE: i32 = 10;
-/// The longest name that is taken from a client, in characters.
+/// The longest request ID accepted from a client, in characters.
 const REQUEST_ID_LIMIT: usize = 128;
-/// How much of a name in a path is kept, in characters: no repository's name is as long.
+/// How much of a name in a path is recorded, in characters; no repository's name is as long.
 const NAME_LIMIT: usize = 300;
-/// How much of what a client calls itself is kept, in characters.
+/// How much of the User-Agent header is recorded, in characters.
 const USER_AGENT_LIMIT: usize = 256;
 
 /// What is known about a request so far.
-pub struct Seen {
+pub struct RequestRecord {
     request_id: String,
     asked: Option<(Arc<Generation>, Target)>,
     principal: Option<Principal>,
@@ -53,14 +50,14 @@ pub struct Seen {
     not_identified: Option<NotIdentified>,
 }
 
-/// Somebody who is answered without an identity, though they tried to show one.
+/// The certificate or name that a client tried to identify with, although it is answered without an identity.
 struct NotIdentified {
     who: Who,
     reason: String,
 }
 
-impl Seen {
-    /// A request by the name that the client, or a proxy, gave it, if it is a harmless one; otherwise by a new one.
+impl RequestRecord {
+    /// Starts a record, with the ID that the client or a proxy gave if it is harmless, otherwise with a new one.
     pub fn new(request: &HttpRequest) -> Self {
         let harmless = |name: &&str| {
             (1..=REQUEST_ID_LIMIT).contains(&name.len())
@@ -79,19 +76,19 @@ impl Seen {
         }
     }
 
-    /// It is about to be decided, by this generation.
-    pub fn asked(&mut self, generation: &Arc<Generation>, target: &Target) {
+    /// Notes the generation and the target that the decision is about.
+    pub fn decides(&mut self, generation: &Arc<Generation>, target: &Target) {
         self.asked = Some((Arc::clone(generation), target.clone()));
     }
 
-    /// It is known who asks. Returns them, knowing what they ask with.
+    /// Notes the principal. Returns it with the request's ID added.
     pub fn identified(&mut self, principal: Principal) -> Principal {
         let principal = principal.asking_with(&self.request_id);
         self.principal = Some(principal.clone());
         principal
     }
 
-    /// Whoever asks is not known, which is no reason to refuse the request.
+    /// Notes that the client could not be identified, where the request is not refused for that.
     pub fn not_identified(&mut self, reason: &ApiError) {
         let nothing_shown = match reason {
             ApiError::Unidentified(reason) => matches!(
@@ -109,32 +106,32 @@ impl Seen {
         }
     }
 
-    /// They may do it, by this rule.
+    /// Notes that the request is allowed, and the rule that allowed it.
     pub fn granted(&mut self, rule: Option<&str>) {
         self.rule = rule.map(str::to_owned);
     }
 
-    /// Who asks; empty when nobody knows.
+    /// The principal's name; empty if it is not known.
     pub fn principal(&self) -> &str {
         self.principal.as_ref().map(Principal::name).unwrap_or_default()
     }
 
-    /// The request's name.
+    /// The request's ID.
     pub fn request_id(&self) -> &str {
         &self.request_id
     }
 
-    /// Names the request in its answer.
+    /// Adds the request's ID to its response.
     pub fn name(&self, response: &mut HttpResponse) {
         if let Ok(name) = HeaderValue::from_str(&self.request_id) {
             response.headers_mut().insert(REQUEST_ID, name);
         }
     }
 
-    /// Tells whoever has used up nine tenths of their certificate's lifetime when it ends.
+    /// Adds the expiry of the client's certificate to the response once nine tenths of its lifetime are over.
     pub fn warn(&self, response: &mut HttpResponse, now: DateTime<Utc>) {
-        let vouched = self.principal.as_ref().and_then(Principal::certificate);
-        let Some(certificate) = vouched.map(|vouched| &vouched.certificate) else {
+        let verified = self.principal.as_ref().and_then(Principal::certificate);
+        let Some(certificate) = verified.map(|verified| &verified.certificate) else {
             return;
         };
         let (begin, end) = (certificate.not_before(), certificate.not_after());
@@ -147,8 +144,8 @@ impl Seen {
         }
     }
 
-    /// Hands the decision on, if there was one and it is to be recorded.
-    pub fn record(
+    /// Writes the audit record, if there was a decision and it is to be recorded.
+    pub fn write(
         &self,
         state: &State,
         request: &HttpRequest,
@@ -166,7 +163,7 @@ impl Seen {
                 target.operation,
                 Operation::Publish | Operation::Delete | Operation::RotateKey
             );
-        // Load balancers ask how the server is, every second and as nobody.
+        // Load balancers ask for the health every second, without an identity.
         let probe = target.operation == Operation::HealthInfo
             && self
                 .principal
@@ -199,7 +196,7 @@ impl Seen {
             who: Some(who),
             chain_len: principal
                 .and_then(Principal::certificate)
-                .map(|vouched| vouched.chain.len()),
+                .map(|verified| verified.chain.len()),
             revocation: principal.and_then(Principal::revocation).map(revocation),
             asked: Asked {
                 documents,
@@ -223,7 +220,7 @@ impl Seen {
         });
     }
 
-    /// The rule that denied it, or that allowed it.
+    /// The rule of the policy that denied or allowed the request.
     fn deciding_rule(&self, answer: &Result<Outcome, ApiError>) -> Option<String> {
         match answer {
             Err(
@@ -237,7 +234,7 @@ impl Seen {
     }
 }
 
-/// Whether somebody may not, other than that it cannot be done.
+/// Whether an error means that the client is not allowed, rather than that the request failed.
 fn is_denial(error: &ApiError) -> bool {
     matches!(
         error,
@@ -255,7 +252,7 @@ fn address(peer: Option<&Arc<Peer>>) -> Option<String> {
         .map(|address| address.to_string())
 }
 
-/// Somebody who is not let in: by name, if that is known, or with the certificate they showed.
+/// A client that is refused: by name if that is known, otherwise with the certificate that it presented.
 fn nobody(peer: Option<&Arc<Peer>>, error: Option<&ApiError>) -> Who {
     if let Some(ApiError::Unidentified(IdentityError::Barred(principal))) = error {
         return principal.who();
@@ -280,7 +277,9 @@ fn nobody(peer: Option<&Arc<Peer>>, error: Option<&ApiError>) -> Who {
 fn connection(generation: &Generation, peer: &Peer) -> Connection {
     let session = peer.session.as_ref();
     Connection {
-        listener: generation.ear(peer.listener).map(|ear| ear.name().to_owned()),
+        listener: generation
+            .listener(peer.listener)
+            .map(|listener| listener.name().to_owned()),
         peer_addr: peer.transport.map(|address| address.to_string()),
         via_proxy: is_proxy(generation, peer.listener, peer.transport),
         tls_version: session.map(|session| session.version),
@@ -290,10 +289,10 @@ fn connection(generation: &Generation, peer: &Peer) -> Connection {
 }
 
 fn is_proxy(generation: &Generation, listener: usize, transport: Option<IpAddr>) -> bool {
-    let vouching = generation.ear(listener).map(Ear::vouching);
-    vouching
+    let proxy_trust = generation.listener(listener).map(LoadedListener::proxy_trust);
+    proxy_trust
         .zip(transport)
-        .is_some_and(|(vouching, address)| vouching.is_proxy(address))
+        .is_some_and(|(proxy_trust, address)| proxy_trust.is_proxy(address))
 }
 
 fn revocation(status: &Status) -> Revocation {
@@ -303,7 +302,7 @@ fn revocation(status: &Status) -> Revocation {
             Status {
                 fail_open: Some(_), ..
             } => "unknown",
-            // Nobody was asked.
+            // No source was asked.
             Status { source: "none", .. } => "unchecked",
             _ => "good",
         },
@@ -312,43 +311,28 @@ fn revocation(status: &Status) -> Revocation {
     }
 }
 
-/// What a path named. What is longer than anything that there can be is cut.
+/// A name from a path, cut to a length that no valid name exceeds.
 fn clipped(text: &str) -> String {
     text.chars().take(NAME_LIMIT).collect()
 }
 
 fn asked(target: &Target) -> Asked {
-    let which = |operation| {
+    let selector = |operation| {
         (target.operation == operation)
-            .then(|| target.which.clone())
+            .then(|| target.selector.clone())
             .flatten()
     };
     Asked {
-        action: match target.operation {
-            Operation::Ping => "ping",
-            Operation::Publish => "push",
-            Operation::ReadByChecksum | Operation::ReadByVersion | Operation::ReadCurrent => "pull",
-            Operation::ReadKey => "read-key",
-            Operation::RotateKey => "rotate-key",
-            Operation::Delete => "delete",
-            Operation::Changefeed => "changefeed",
-            Operation::BasicInfo => "basic-info",
-            Operation::HealthInfo => "health",
-            Operation::Overview => "overview",
-            Operation::Repositories | Operation::Repository | Operation::Tags => "list",
-            Operation::Version => "version",
-            Operation::Settings => "settings",
-            _ => "unknown",
-        },
+        action: target.operation.action(),
         gun: target.gun.as_deref().map(clipped),
         role: target.role.as_deref().map(clipped),
-        version: which(Operation::ReadByVersion).as_deref().map(clipped),
-        sha256: which(Operation::ReadByChecksum),
+        version: selector(Operation::ReadByVersion).as_deref().map(clipped),
+        sha256: selector(Operation::ReadByChecksum),
         documents: Vec::new(),
     }
 }
 
-/// Records a connection that did not get through its handshake.
+/// Records a connection whose handshake failed.
 pub fn handshake_failed(
     state: &State,
     generation: &Generation,
@@ -364,7 +348,9 @@ pub fn handshake_failed(
         kind: "handshake",
         request_id: None,
         connection: Connection {
-            listener: generation.ear(listener).map(|ear| ear.name().to_owned()),
+            listener: generation
+                .listener(listener)
+                .map(|listener| listener.name().to_owned()),
             peer_addr: address.map(|address| address.to_string()),
             via_proxy: is_proxy(generation, listener, address.map(|address| address.ip())),
             ..Connection::default()

@@ -1,111 +1,106 @@
-//! Reading metadata.
+//! Serves metadata.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     http::header::{
         CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, HttpDate, IF_NONE_MATCH, LAST_MODIFIED, PRAGMA,
     },
-    web,
 };
 use tuf::{Checksum, RoleName, Version};
 
 use super::{
     error::ApiError,
-    routes::{Operation, Target},
+    exchange::{Exchange, Target},
+    outcome::Outcome,
 };
 use crate::{
-    access::{Access, Grant, Pull},
-    app::State,
+    access::{Grant, Pull},
     refresh,
     store::Stored,
 };
 
-/// Answers a read of metadata.
-pub async fn read(
-    state: &State,
-    access: &Access,
-    request: &HttpRequest,
-    grant: Grant<Pull>,
-    target: &Target,
-) -> Result<HttpResponse, ApiError> {
-    // A role that no document can have is a document that is not there.
-    let role = target.role.as_deref().unwrap_or_default();
-    let role = RoleName::parse(role).map_err(|_| ApiError::NotFound)?;
-    let which = target.which.as_deref().unwrap_or_default();
-    let (stored, max_age) = match target.operation {
-        Operation::ReadByVersion => (
-            by_version(state, &grant, role, which).await?,
-            state.config.caching.consistent,
-        ),
-        Operation::ReadByChecksum => (
-            by_checksum(state, &grant, role, which).await?,
-            state.config.caching.consistent,
-        ),
-        _ => (
-            refresh::current(state, grant.gun(), role).await?,
-            state.config.caching.current,
-        ),
-    };
-    let stored = stored.ok_or(ApiError::NotFound)?;
-    // Clients that look something up begin with the timestamp.
-    if target.operation == Operation::ReadCurrent && target.role.as_deref() == Some("timestamp") {
+/// Serves the document with a version, which never changes.
+pub async fn by_version(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
+    let (role, selector) = (role(exchange.target)?, selector(exchange.target));
+    let number: i64 = selector
+        .parse()
+        .map_err(|_| ApiError::VersionOverflow(selector.to_owned()))?;
+    let version = Version::new(number).map_err(|_| ApiError::NotFound)?;
+    let gun = grant.gun().clone();
+    let stored = exchange
+        .state
+        .with_store(move |store| store.by_version(&gun, &role, version))
+        .await?;
+    lasting(exchange, &grant, stored)
+}
+
+/// Serves the document with a checksum, which never changes.
+pub async fn by_checksum(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
+    let (role, selector) = (role(exchange.target)?, selector(exchange.target));
+    // Longer checksums are allowed in the path, but no document is stored under them.
+    let checksum = Checksum::parse(selector).map_err(|_| ApiError::NotFound)?;
+    let gun = grant.gun().clone();
+    let stored = exchange
+        .state
+        .with_store(move |store| store.by_checksum(&gun, &role, &checksum))
+        .await?;
+    lasting(exchange, &grant, stored)
+}
+
+/// Serves the current document of a role.
+pub async fn current(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
+    let (state, role) = (exchange.state, role(exchange.target)?);
+    let is_timestamp = role == RoleName::Timestamp;
+    let stored = refresh::current(state, grant.gun(), role)
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    // A client's pull starts with the timestamp, so only that is counted.
+    if is_timestamp {
         state.pulls.count(grant.gun().as_str());
     }
     let caching = Caching {
-        max_age,
-        current: target.operation == Operation::ReadCurrent,
-        public: access.is_public(grant.gun()),
+        max_age: state.config.caching.current,
+        current: true,
+        public: exchange.access().is_public(grant.gun()),
     };
-    let bytes = state.documents.share(&stored.document);
-    Ok(answer(request, &stored, bytes, &caching))
+    Ok(answer(exchange, &stored, &caching))
 }
 
-async fn by_version(
-    state: &State,
+/// The role in the path. An invalid role is answered like a missing document.
+fn role(target: &Target) -> Result<RoleName, ApiError> {
+    RoleName::parse(target.role.as_deref().unwrap_or_default()).map_err(|_| ApiError::NotFound)
+}
+
+fn selector(target: &Target) -> &str {
+    target.selector.as_deref().unwrap_or_default()
+}
+
+fn lasting(
+    exchange: &Exchange<'_>,
     grant: &Grant<Pull>,
-    role: RoleName,
-    which: &str,
-) -> Result<Option<Stored>, ApiError> {
-    let number: i64 = which
-        .parse()
-        .map_err(|_| ApiError::VersionOverflow(which.to_owned()))?;
-    let Ok(version) = Version::new(number) else {
-        return Ok(None);
+    stored: Option<Stored>,
+) -> Result<Outcome, ApiError> {
+    let stored = stored.ok_or(ApiError::NotFound)?;
+    let caching = Caching {
+        max_age: exchange.state.config.caching.consistent,
+        current: false,
+        public: exchange.access().is_public(grant.gun()),
     };
-    let gun = grant.gun().clone();
-    Ok(state
-        .with_store(move |store| store.by_version(&gun, &role, version))
-        .await?)
+    Ok(answer(exchange, &stored, &caching))
 }
 
-async fn by_checksum(
-    state: &State,
-    grant: &Grant<Pull>,
-    role: RoleName,
-    which: &str,
-) -> Result<Option<Stored>, ApiError> {
-    // Longer checksums are allowed in the path, but nothing is stored under them.
-    let Ok(checksum) = Checksum::parse(which) else {
-        return Ok(None);
-    };
-    let gun = grant.gun().clone();
-    Ok(state
-        .with_store(move |store| store.by_checksum(&gun, &role, &checksum))
-        .await?)
-}
-
-/// What caches are told of a document.
+/// How caches may store a document.
 struct Caching {
-    /// How long it may be kept, in seconds.
+    /// How long it may be stored, in seconds.
     max_age: u32,
-    /// Whether another document may take its place.
+    /// Whether another document may replace it.
     current: bool,
-    /// Whether anybody may read it; otherwise only the client itself may keep it.
+    /// Whether every client may read it; otherwise only the client itself may store it.
     public: bool,
 }
 
 impl Caching {
-    /// The value of `Cache-Control` (RFC 9111, section 5.2.2); nothing if it must not be kept.
+    /// The value of `Cache-Control` (RFC 9111, section 5.2.2); `None` if it must not be stored.
     fn header(&self) -> Option<String> {
         let max_age = self.max_age;
         let revalidate = if self.current { ", must-revalidate" } else { "" };
@@ -119,9 +114,10 @@ impl Caching {
     }
 }
 
-fn answer(request: &HttpRequest, stored: &Stored, bytes: web::Bytes, caching: &Caching) -> HttpResponse {
+fn answer(exchange: &Exchange<'_>, stored: &Stored, caching: &Caching) -> Outcome {
     let tag = format!("\"{}\"", stored.document.sha256.as_hex());
-    let known = request
+    let known = exchange
+        .request
         .headers()
         .get(IF_NONE_MATCH)
         .and_then(|tags| tags.to_str().ok());
@@ -149,8 +145,10 @@ fn answer(request: &HttpRequest, stored: &Stored, bytes: web::Bytes, caching: &C
     }
     response.insert_header((ETAG, tag));
     if unchanged {
-        return response.finish();
+        return response.finish().into();
     }
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-    response.body(bytes)
+    response
+        .body(exchange.state.documents.share(&stored.document))
+        .into()
 }

@@ -1,4 +1,5 @@
-//! HTTP: the Notary contract. One page of routes, one file a handler group, one mapping of errors.
+//! The HTTP interface, first of all the Notary contract. All routes are in one file, each group of handlers has a
+//! file, and all errors are mapped in one.
 
 mod api;
 mod authenticate;
@@ -10,19 +11,21 @@ mod connections;
 mod decision;
 mod dispatch;
 mod error;
+mod exchange;
 mod handshakes;
 mod keys;
 mod listener;
 mod metadata;
 mod multipart;
+mod operation;
 mod origin;
 mod outcome;
 mod pace;
+mod path;
 mod proxy_protocol;
 mod repository;
 mod routes;
-mod shared_documents;
+mod stages;
 mod status;
 
 pub use listener::{ListenError, listen};
-pub use shared_documents::SharedDocuments;

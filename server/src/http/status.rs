@@ -1,13 +1,31 @@
-//! How the server is: for load balancers and for Prometheus.
+//! The server's state: for clients that start, for load balancers and for Prometheus.
 
 use actix_web::{HttpResponse, http::header::ContentType};
 use serde_json::Value;
 
-use crate::{app::State, telemetry::metrics};
+use super::{
+    error::ApiError,
+    exchange::Exchange,
+    outcome::Outcome,
+    stages::{Heard, Open},
+};
+use crate::{access::Identified, telemetry::metrics};
 
-/// 200 and `{}` when all is well, otherwise 503 and what fails.
-pub fn health(state: &State) -> HttpResponse {
-    let failing: serde_json::Map<String, Value> = state
+/// Answers `{}` to clients that are let in; every client starts with this request.
+pub async fn ping(_: &mut Exchange<'_>, _: Heard) -> Result<Outcome, ApiError> {
+    let answer = HttpResponse::Ok().content_type(ContentType::json()).body("{}");
+    Ok(answer.into())
+}
+
+/// Answers clients that are let in that there is no such route.
+pub async fn no_route(_: &mut Exchange<'_>, _: Identified) -> Result<Outcome, ApiError> {
+    Err(ApiError::NoRoute)
+}
+
+/// 200 and `{}` if everything works, otherwise 503 and what fails.
+pub async fn health(exchange: &mut Exchange<'_>, _: Open) -> Result<Outcome, ApiError> {
+    let failing: serde_json::Map<String, Value> = exchange
+        .state
         .health
         .failing()
         .into_iter()
@@ -18,15 +36,17 @@ pub fn health(state: &State) -> HttpResponse {
     } else {
         HttpResponse::ServiceUnavailable()
     };
-    response
+    let answer = response
         .content_type(ContentType::json())
-        .body(Value::Object(failing).to_string())
+        .body(Value::Object(failing).to_string());
+    Ok(answer.into())
 }
 
-/// The figures in Prometheus' text format.
-pub fn metrics(state: &State) -> HttpResponse {
+/// The metrics in Prometheus' text format.
+pub async fn metrics(exchange: &mut Exchange<'_>, _: Open) -> Result<Outcome, ApiError> {
     metrics::collect_process_figures();
-    HttpResponse::Ok()
+    let answer = HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(state.metrics.render())
+        .body(exchange.state.metrics.render());
+    Ok(answer.into())
 }

@@ -1,4 +1,4 @@
-//! What a CA issued and revoked, in `issued.json` beside it.
+//! The index of the certificates that a CA issued and revoked, in `issued.json` next to it.
 
 use std::fs::File;
 
@@ -11,13 +11,15 @@ use super::{
     files::{Directory, PUBLIC, file_error},
 };
 
+use crate::clock::Clock;
+
 const INDEX: &str = "issued.json";
 const LOCK: &str = ".issued.lock";
 
 /// One certificate.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Record {
-    /// Upper-case hex without leading zeros.
+pub(crate) struct Record {
+    /// The serial number in upper-case hex without leading zeros.
     pub serial: String,
     pub name: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -27,16 +29,16 @@ pub(super) struct Record {
     pub revoked: Option<Revoked>,
 }
 
-/// When and why one was revoked.
+/// When and why a certificate was revoked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Revoked {
+pub(crate) struct Revoked {
     pub at: DateTime<Utc>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 impl Record {
-    pub(super) fn of(issued: &Issued, name: &str, groups: &[String]) -> Self {
+    pub(crate) fn of(issued: &Issued, name: &str, groups: &[String]) -> Self {
         let described = ClientCertificate::new(issued.certificate.clone());
         let serial = described
             .as_ref()
@@ -45,13 +47,13 @@ impl Record {
             serial: serial.trim_start_matches('0').to_uppercase(),
             name: name.to_owned(),
             groups: groups.to_vec(),
-            not_after: described.map_or_else(Utc::now, |described| described.not_after()),
+            not_after: described.map_or_else(|| Clock::System.now(), |described| described.not_after()),
             revoked: None,
         }
     }
 
-    /// One word on whether it can be used.
-    pub(super) fn status(&self, now: DateTime<Utc>) -> &'static str {
+    /// One word that says whether it can be used.
+    pub(crate) fn status(&self, now: DateTime<Utc>) -> &'static str {
         match &self.revoked {
             Some(_) => "revoked",
             None if self.not_after < now => "expired",
@@ -62,21 +64,21 @@ impl Record {
 
 #[derive(Serialize, Deserialize, Default)]
 struct Content {
-    /// The number of the last revocation list.
+    /// The number of the latest revocation list.
     #[serde(default)]
     lists: u64,
     issued: Vec<Record>,
 }
 
-/// The index, held so that no other command writes it meanwhile.
-pub(super) struct Index<'a> {
+/// The index, locked so that no other command writes to it meanwhile.
+pub(crate) struct Index<'a> {
     directory: &'a Directory,
     content: Content,
     _lock: File,
 }
 
 impl<'a> Index<'a> {
-    pub(super) fn open(directory: &'a Directory) -> Result<Self, IssuingError> {
+    pub(crate) fn open(directory: &'a Directory) -> Result<Self, IssuingError> {
         let path = directory.path().join(LOCK);
         let lock = File::create(&path).map_err(|cause| file_error(&path, cause))?;
         lock.lock().map_err(|cause| file_error(&path, cause))?;
@@ -84,7 +86,7 @@ impl<'a> Index<'a> {
             serde_json::from_slice(&directory.read(INDEX)?).map_err(|cause| IssuingError::Damaged {
                 path: directory.path().join(INDEX),
                 reason: format!(
-                    "it cannot be read ({cause}); without it nothing can be revoked, so bring it back"
+                    "it cannot be read ({cause}); without it no certificate can be revoked, so restore it"
                 ),
             })?
         } else {
@@ -97,25 +99,25 @@ impl<'a> Index<'a> {
         })
     }
 
-    pub(super) fn records(&self) -> &[Record] {
+    pub(crate) fn records(&self) -> &[Record] {
         &self.content.issued
     }
 
-    pub(super) fn records_mut(&mut self) -> &mut [Record] {
+    pub(crate) fn records_mut(&mut self) -> &mut [Record] {
         &mut self.content.issued
     }
 
-    pub(super) fn add(&mut self, record: Record) {
+    pub(crate) fn add(&mut self, record: Record) {
         self.content.issued.push(record);
     }
 
-    /// A number for the next list: higher than those before (RFC 5280 section 5.2.3).
-    pub(super) fn next_list(&mut self) -> u64 {
+    /// The number of the next list: higher than all before (RFC 5280 section 5.2.3).
+    pub(crate) fn next_list(&mut self) -> u64 {
         self.content.lists += 1;
         self.content.lists
     }
 
-    pub(super) fn save(&self) -> Result<(), IssuingError> {
+    pub(crate) fn save(&self) -> Result<(), IssuingError> {
         let text = serde_json::to_vec_pretty(&self.content).map_err(|cause| IssuingError::Damaged {
             path: self.directory.path().join(INDEX),
             reason: cause.to_string(),

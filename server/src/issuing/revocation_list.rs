@@ -14,13 +14,15 @@ use platform::pki::Issued;
 
 use super::index::Record;
 
+use crate::clock::Clock;
+
 const CRL_NUMBER: &str = "2.5.29.20";
 
-/// A list of every revoked certificate among `records`, good until `next_update`.
+/// Creates a list of every revoked certificate among `records`, valid until `next_update`.
 ///
 /// # Errors
 /// When OpenSSL refuses.
-pub(super) fn make(
+pub(crate) fn make(
     authority: &Issued,
     records: &[Record],
     number: u64,
@@ -29,7 +31,7 @@ pub(super) fn make(
     let mut list = X509CrlBuilder::new()?;
     list.set_issuer_name(authority.certificate.subject_name())?;
     let time = |moment: DateTime<Utc>| Asn1Time::from_unix(moment.timestamp());
-    list.set_last_update(&*time(Utc::now())?)?;
+    list.set_last_update(&*time(Clock::System.now())?)?;
     list.set_next_update(&*time(next_update)?)?;
     let issuer = X509::builder()?;
     let key_id = AuthorityKeyIdentifier::new()
@@ -52,7 +54,7 @@ pub(super) fn make(
     list.build()
 }
 
-/// The DER of a number: no more bytes than it needs, and positive.
+/// The DER encoding of a positive integer, as short as possible.
 fn integer(number: u64) -> Vec<u8> {
     let bytes = number.to_be_bytes();
     let used = bytes.iter().skip_while(|byte| **byte == 0).copied();

@@ -1,109 +1,68 @@
-//! Fetching the lists of CAs in the background, and keeping them.
+//! Fetches and stores the revocation list of a CA.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use actix_web::web;
-use chrono::Utc;
 use openssl::sha::sha256;
 use reqwest::{StatusCode, header};
-use tokio::time::Instant;
 
 use super::{Revocation, crl::checked, crl_set::check_succession};
-use crate::{app::State, telemetry::metrics};
 
-/// How often the fetcher looks whether a list is due.
-const LOOK: Duration = Duration::from_secs(1);
-/// A list that could not be fetched is tried again after this time.
-const RETRY: Duration = Duration::from_secs(30);
 /// How long one fetch may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// The largest list that is taken, in bytes: those of large public CAs have about 10 MB.
+/// The largest list accepted, in bytes; those of large public CAs have about 10 MB.
 const SIZE_LIMIT: usize = 64 * 1024 * 1024;
 
-/// The file that the list of a URL is kept in.
+/// The file in which the list from a URL is stored.
 pub(super) fn kept_as(directory: &Path, url: &str) -> PathBuf {
     directory.join(format!("{}.crl", hex::encode(sha256(url.as_bytes()))))
 }
 
-/// What is known of a URL.
-struct Source {
+/// The source of one fetched list.
+#[derive(Debug, Default)]
+pub struct ListSource {
     etag: Option<String>,
-    due: Instant,
 }
 
-/// Fetches every configured list when it is due, for as long as the server runs.
-pub async fn follow(state: web::Data<State>) {
-    let client = reqwest::Client::builder()
+/// The outcome of a fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchedList {
+    /// A new list, which is now in use.
+    New,
+    /// The same list as before.
+    Same,
+}
+
+/// The HTTP client for fetching lists.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
         .timeout(TIMEOUT)
         .redirect(reqwest::redirect::Policy::limited(3))
-        .build();
-    let client = match client {
-        Ok(client) => client,
-        Err(cause) => {
-            tracing::error!(%cause, "revocation lists cannot be fetched");
-            return;
-        }
-    };
-    let mut sources: BTreeMap<String, Source> = BTreeMap::new();
-    let mut looks = tokio::time::interval(LOOK);
-    loop {
-        looks.tick().await;
-        let revocation = Arc::clone(&state.generation.load().revocation);
-        let Some(settings) = &revocation.settings.crl else {
-            continue;
-        };
-        sources.retain(|url, _| settings.urls.contains(url));
-        for url in &settings.urls {
-            let source = sources.entry(url.clone()).or_insert_with(|| Source {
-                etag: None,
-                due: Instant::now(),
-            });
-            if source.due > Instant::now() {
-                continue;
-            }
-            let outcome = revocation.fetch(&client, url, source).await;
-            // A reload meanwhile may have read what was kept before.
-            let current = Arc::clone(&state.generation.load().revocation);
-            if outcome == Ok(true) && !Arc::ptr_eq(&current, &revocation) {
-                current.read_lists_again();
-            }
-            let fetched = outcome.is_ok();
-            source.due = Instant::now();
-            match outcome {
-                Ok(new) => {
-                    source.due += settings.every;
-                    if new {
-                        tracing::info!(url, "took up a revocation list");
-                    }
-                }
-                Err(reason) => {
-                    source.due += RETRY.min(settings.every);
-                    tracing::error!(
-                        url,
-                        reason,
-                        "a revocation list could not be fetched; the last one stays"
-                    );
-                }
-            }
-            // Last, so that whoever sees it counted finds the rest.
-            metrics::crl_fetched(fetched);
-        }
-    }
+        .build()
 }
 
 impl Revocation {
-    /// Fetches a list, checks it, keeps it and takes it up; false if it is still the same.
-    async fn fetch(&self, client: &reqwest::Client, url: &str, source: &mut Source) -> Result<bool, String> {
+    /// Fetches a list, checks it, stores it in its directory and puts it to use.
+    ///
+    /// # Errors
+    /// Why it could not be fetched or was refused, in words; the previous list stays in use.
+    pub async fn fetch(
+        &self,
+        client: &reqwest::Client,
+        url: &str,
+        source: &mut ListSource,
+    ) -> Result<FetchedList, String> {
         let Some(settings) = &self.settings.crl else {
-            return Ok(false);
+            return Ok(FetchedList::Same);
         };
         let Some(directory) = &settings.kept else {
-            return Ok(false);
+            return Ok(FetchedList::Same);
         };
         let path = kept_as(directory, url);
         let mut request = client.get(url);
@@ -112,10 +71,10 @@ impl Revocation {
         }
         let mut response = request.send().await.map_err(|cause| chain(&cause))?;
         if response.status() == StatusCode::NOT_MODIFIED {
-            return Ok(false);
+            return Ok(FetchedList::Same);
         }
         if response.status() != StatusCode::OK {
-            return Err(format!("the answer is {}", response.status()));
+            return Err(format!("the server answered {}", response.status()));
         }
         let etag = response
             .headers()
@@ -130,16 +89,17 @@ impl Revocation {
         }
         let lists = checked(&body, &self.issuers)?;
         let kept = std::fs::read(&path).ok();
-        // One that is damaged, or not of the CAs of the day, protects nothing.
+        // A stored list that is damaged, or not signed by a current CA, need not be preserved.
         let kept = kept.and_then(|kept| checked(&kept, &self.issuers).ok());
-        check_succession(&lists, &kept.unwrap_or_default(), Utc::now())?;
-        keep(&path, &body).map_err(|cause| format!("it cannot be kept as {}: {cause}", path.display()))?;
+        check_succession(&lists, &kept.unwrap_or_default(), self.clock.now())?;
+        keep(&path, &body).map_err(|cause| format!("it cannot be stored as {}: {cause}", path.display()))?;
         self.read_lists_again();
         source.etag = etag;
-        Ok(true)
+        Ok(FetchedList::New)
     }
 
-    fn read_lists_again(&self) {
+    /// Reads the stored lists again, because another generation may have replaced them meanwhile.
+    pub fn read_lists_again(&self) {
         if let Some(settings) = &self.settings.crl {
             let set = self.crls.load().with_fetched(settings, &self.issuers);
             self.crls.store(Arc::new(set));
@@ -147,7 +107,7 @@ impl Revocation {
     }
 }
 
-/// Whole or not at all, also when the power fails.
+/// Writes the file atomically and durably, so that a power failure leaves no partial file.
 fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory)?;
@@ -159,7 +119,7 @@ fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::File::open(directory)?.sync_all()
 }
 
-/// An error with its causes, which say what really happened.
+/// The text of an error and all its causes; the cause usually says what really happened.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

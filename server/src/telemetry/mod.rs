@@ -1,5 +1,6 @@
-//! What the server tells about itself.
+//! What the server reports about itself.
 
 pub mod health;
 pub mod metrics;
 pub mod pulls;
+pub mod reloads;

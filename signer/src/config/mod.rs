@@ -1,4 +1,4 @@
-//! The configuration: the Notary signer's file as it is, and a few keys more.
+//! The configuration: a Notary signer's file without changes, and a few keys of our own.
 
 mod storage;
 mod transport;
@@ -16,13 +16,13 @@ use crate::policy::SigningPolicy;
 pub use storage::Storage;
 pub use transport::Transport;
 
-/// What environment variables that override keys begin with.
+/// The prefix of environment variables that override keys.
 pub const ENVIRONMENT: &str = "NOTARY_SIGNER";
 
 /// A checked configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// Where and to whom to listen.
+    /// The addresses, TLS and the allowed clients.
     pub transport: Transport,
     /// Where keys are.
     pub storage: Storage,
@@ -41,7 +41,7 @@ pub enum RefusedConfig {
     /// A certificate or key file cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// A running signer would begin to serve everybody.
+    /// A reload would make a running signer serve clients without a certificate.
     #[error(
         "server.client_ca_file is not set any more: a signer that asked for certificates goes on asking until it is restarted"
     )]
@@ -56,7 +56,7 @@ pub fn load(path: &Path) -> Result<Settings, ConfigError> {
     Settings::load(path, ENVIRONMENT)
 }
 
-/// How much to log; read first, so that everything after it can be logged.
+/// How much to log. It is read first, so that everything after it can be logged.
 ///
 /// # Errors
 /// When the name is not one of a level.
@@ -75,8 +75,8 @@ impl Config {
     /// is the same.
     ///
     /// # Errors
-    /// When a key is missing, has a value that is not allowed, or names a file that cannot be used; or is not known and
-    /// was meant to decide about security, with `strict` any that is not known.
+    /// When a key is missing, has a value that is not allowed, or names a file that cannot be used; when an unknown key
+    /// looks like a misspelt one that decides about security; with `strict`, when any key is unknown.
     pub fn read(settings: &Settings, strict: bool) -> Result<Self, RefusedConfig> {
         let bugsnag = settings.text("reporting.bugsnag.api_key")?.is_some();
         let _ = (
@@ -101,7 +101,7 @@ impl Config {
     }
 }
 
-/// What unknown keys may mean here. Other variables hold passphrases.
+/// How unknown keys are judged here. Other variables with the prefix hold passphrases.
 const SECTIONS: Sections = Sections {
     ours: &["signing"],
     security: &[

@@ -27,7 +27,7 @@ impl Storage {
     pub(super) fn read(settings: &Settings) -> Result<Self, ConfigError> {
         let location = Location::read(settings)?;
         let options = Options::read(settings)?;
-        // A Notary file for another backend may name an alias for the keys in memory too.
+        // A Notary file that was written for another backend may still have an alias.
         match (location, default_alias(settings)?) {
             (Location::Memory, _) => Ok(Self::Memory),
             (location, Some(default_alias)) => Ok(Self::Database {

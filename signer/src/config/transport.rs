@@ -10,9 +10,9 @@ use platform::{
 use super::RefusedConfig;
 use crate::grpc::{Admission, Generation};
 
-/// Where and to whom to listen.
+/// The addresses, TLS and the allowed clients.
 pub struct Transport {
-    /// The first of these that can be had.
+    /// The signer listens on the first of these that it can bind.
     pub addresses: Vec<SocketAddr>,
     /// TLS, its files already read, and which clients may call.
     pub generation: Generation,
@@ -55,7 +55,7 @@ impl Transport {
             } else {
                 ClientAuth::Off
             },
-            // Notary servers are Go clients, and so sure to send the right one of several.
+            // Notary servers are Go clients, which choose the right one of several certificates by these names.
             advertise_cas: true,
             http2: true,
         };

@@ -1,4 +1,4 @@
-//! Which verified clients may call at all.
+//! Which clients with a verified certificate may call the signer.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -7,20 +7,20 @@ use tonic::Status;
 
 use super::Peer;
 
-/// Lets a call in, or not, by the certificate of its connection.
+/// Admits or refuses a call by the certificate of its connection.
 #[derive(Clone, Debug, Default)]
 pub struct Admission {
-    /// Common names; nothing means every client whose certificate was verified.
+    /// Common names; `None` admits every client whose certificate was verified.
     allowed: Option<Arc<BTreeSet<String>>>,
 }
 
 impl Admission {
-    /// Every client that got through the handshake.
+    /// Admits every client that got through the handshake.
     pub fn everyone() -> Self {
         Self::default()
     }
 
-    /// Clients whose certificate has exactly one common name, and that one among these.
+    /// Admits clients whose certificate has exactly one common name, which is one of these.
     pub fn only(common_names: impl IntoIterator<Item = String>) -> Self {
         Self {
             allowed: Some(Arc::new(common_names.into_iter().collect())),

@@ -1,4 +1,4 @@
-//! What connections are accepted with and callers are judged by: made whole, swapped whole.
+//! What connections are accepted with and callers are judged by. A reload replaces all of it at once.
 
 use std::{fmt, sync::Arc};
 
@@ -17,7 +17,7 @@ pub struct Generation {
     admission: Admission,
 }
 
-/// The generation of the moment; every copy sees the same.
+/// The current generation. Clones share it.
 #[derive(Clone)]
 pub struct Generations(Arc<ArcSwap<Generation>>);
 
@@ -37,17 +37,17 @@ impl Generation {
         self.number
     }
 
-    /// For handshakes.
+    /// The acceptor for handshakes.
     pub fn acceptor(&self) -> &SslAcceptor {
         &self.acceptor
     }
 
-    /// Who may issue the certificates of clients; nothing if clients need none.
+    /// The CAs that may issue client certificates; `None` if clients need no certificate.
     pub fn trust(&self) -> Option<&ClientTrust> {
         self.trust.as_deref()
     }
 
-    /// What an operator should know of the CAs, in sentences.
+    /// Warnings about the CAs for the operator, in sentences.
     pub fn warnings(&self) -> Vec<String> {
         let trust = self.trust.iter();
         trust
@@ -57,17 +57,18 @@ impl Generation {
 }
 
 impl Generations {
-    /// Begins with this one.
+    /// Starts with this generation.
     pub fn new(first: Generation) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(first)))
     }
 
-    /// The one of now.
+    /// The current generation.
     pub fn now(&self) -> Arc<Generation> {
         self.0.load_full()
     }
 
-    /// Takes up another; returns its number. Calls on open connections are judged by it from now on.
+    /// Replaces the generation and returns the new one's number. Calls on open connections are judged by it from now
+    /// on.
     pub fn take_up(&self, mut next: Generation) -> u64 {
         next.number = self.now().number + 1;
         let number = next.number;
@@ -98,7 +99,7 @@ impl Interceptor for Generations {
                     action: "Call",
                     ..Default::default()
                 };
-                crate::audit::refused(&peer, &call, status.code(), &status.message());
+                crate::audit::refused(peer.caller(), &call, status.code(), status.message());
                 Err(status)
             }
         }

@@ -1,4 +1,4 @@
-//! What the health service says: the truth, checked again and again.
+//! What the health service reports. It is checked again every few seconds.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -7,14 +7,14 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::keyring::Keyring;
 
-/// How often database and passphrase are tried. A Notary server asks every 10 s.
+/// How often database and passphrase are tested. A Notary server asks every 10 s.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// How long the trial may take before it counts as failed.
+/// How long the test may take before it counts as failed.
 const LIMIT: Duration = Duration::from_secs(5);
 /// The name for the process as a whole in the health protocol.
 const OVERALL: &str = "";
 
-/// Tries once and reports the outcome under every name.
+/// Tests once and reports the outcome under every name.
 pub(super) async fn report(keyring: &Keyring, reporter: &HealthReporter) -> Result<(), String> {
     let outcome = match tokio::time::timeout(LIMIT, keyring.check()).await {
         Ok(checked) => checked.map_err(|cause| cause.to_string()),

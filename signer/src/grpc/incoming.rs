@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use platform::tls::{Handshake, TlsStream, forget_errors};
+use platform::tls::{self, Handshake};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -26,13 +26,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// An encrypted connection.
 pub(super) struct Connection {
-    stream: TlsStream,
+    stream: tls::Connection,
     peer: Peer,
     _slot: OwnedSemaphorePermit,
 }
 
-/// Accepts connections until the stream is dropped. Handshakes run beside each other, so a slow
-/// client holds up nobody.
+/// Accepts connections until the stream is dropped. Handshakes run concurrently, so a slow client does not delay
+/// others.
 pub(super) fn incoming(
     listener: TcpListener,
     generations: Generations,
@@ -61,7 +61,7 @@ async fn accept(
                 tokio::spawn(shake_hands(generations.now(), tcp, slot, ready.clone()));
             }
             Err(cause) => {
-                tracing::warn!("cannot accept a connection: {cause}");
+                tracing::warn!("cannot accept a connection: {}", platform::reason::of_io(&cause));
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -80,7 +80,7 @@ async fn shake_hands(
             let peer = Peer::new(address, certificate, generation.number());
             let _ = ready
                 .send(Ok(Connection {
-                    stream,
+                    stream: tls::Connection::new(stream),
                     peer,
                     _slot: slot,
                 }))
@@ -107,24 +107,20 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         to: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        forget_errors();
         Pin::new(&mut self.stream).poll_read(cx, to)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        forget_errors();
         Pin::new(&mut self.stream).poll_write(cx, from)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        forget_errors();
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        forget_errors();
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     keyring::{KeyPurpose, Keyring, OpenedKey},
 };
 
-/// Creates, forgets and describes keys.
+/// Creates, deletes and describes keys.
 pub(super) struct KeyManagementService {
     keyring: Keyring,
 }
@@ -79,7 +79,7 @@ impl KeyManagement for KeyManagementService {
         };
         match self.create(&wanted).await {
             Ok(key) => {
-                audit::granted(&peer, &call(key.public().id().as_str()));
+                audit::granted(peer.caller(), &call(key.public().id().as_str()));
                 let public_key = key.public().public().to_vec();
                 Ok(Response::new(wire::PublicKey {
                     key_info: Some(key_info(&key)),
@@ -87,14 +87,14 @@ impl KeyManagement for KeyManagementService {
                 }))
             }
             Err(status) => {
-                audit::refused(&peer, &call(""), status.code(), &status.message());
+                audit::refused(peer.caller(), &call(""), status.code(), status.message());
                 Err(status)
             }
         }
     }
 
-    /// Unlike the Notary signer, an empty ID deletes nothing, and a failed deletion says so. The
-    /// ID of no key is fine: then there is nothing left to do.
+    /// Unlike in the Notary signer, an empty ID deletes nothing, and a failed deletion is an error. Deleting a key that
+    /// does not exist succeeds.
     async fn delete_key(&self, request: Request<wire::KeyId>) -> Result<Response<wire::Void>, Status> {
         let peer = Peer::of(request.extensions());
         let id = request.into_inner().id;
@@ -105,11 +105,11 @@ impl KeyManagement for KeyManagementService {
         };
         match self.delete(&id).await {
             Err(status) if status.code() != tonic::Code::NotFound => {
-                audit::refused(&peer, &call, status.code(), &status.message());
+                audit::refused(peer.caller(), &call, status.code(), status.message());
                 Err(status)
             }
             Ok(()) | Err(_) => {
-                audit::granted(&peer, &call);
+                audit::granted(peer.caller(), &call);
                 Ok(Response::new(wire::Void {}))
             }
         }
@@ -122,7 +122,7 @@ impl KeyManagement for KeyManagementService {
         let peer = Peer::of(request.extensions());
         let id = request.into_inner().id;
         match self.find(&id).await {
-            // Reading a public key decides nothing, so there is no audit line for it.
+            // A caller that reads a public key gets no signature, so there is no audit line for it.
             Ok(key) => Ok(Response::new(wire::GetKeyInfoResponse {
                 key_info: Some(key_info(&key)),
                 public_key: key.public().public().to_vec(),
@@ -136,7 +136,7 @@ impl KeyManagement for KeyManagementService {
                     key_id: &id,
                     ..Default::default()
                 };
-                audit::refused(&peer, &call, status.code(), &status.message());
+                audit::refused(peer.caller(), &call, status.code(), status.message());
                 Err(status)
             }
         }

@@ -1,4 +1,4 @@
-//! The network interface: TLS connections in, gRPC calls to the keyring, answers out.
+//! The network interface: accepts TLS connections, passes gRPC calls to the keyring, and answers them.
 
 mod admission;
 mod generation;

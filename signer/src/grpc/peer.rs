@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection.
+//! The caller at the other end of a connection.
 
 use std::{
     net::SocketAddr,
@@ -10,6 +10,7 @@ use platform::tls::{ClientCertificate, PeerCertificate};
 use tonic::Extensions;
 
 use super::Generation;
+use crate::audit::Caller;
 
 /// A caller, as its connection showed it. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +23,7 @@ pub struct Peer {
 #[derive(Debug)]
 struct Identity {
     certificate: ClientCertificate,
-    /// The newest generation that has judged it, and why it does not trust it.
+    /// The newest generation that has judged it, and the outcome.
     judged: Mutex<(u64, Result<(), String>)>,
     subject: String,
     serial: String,
@@ -50,9 +51,14 @@ impl Peer {
         extensions.get::<Self>().cloned().unwrap_or_default()
     }
 
-    /// Address and port.
-    pub fn address(&self) -> &str {
-        &self.address
+    /// The caller for a record of the audit.
+    pub(super) fn caller(&self) -> Caller<'_> {
+        Caller {
+            address: &self.address,
+            common_name: self.common_name(),
+            subject: self.subject(),
+            serial: self.serial(),
+        }
     }
 
     /// The certificate's common name; empty unless there is exactly one.
@@ -96,7 +102,7 @@ impl Peer {
         judged.1.clone()
     }
 
-    /// Whether there is a certificate whose time is over.
+    /// Whether there is a certificate that has expired.
     pub(super) fn expired(&self, now: DateTime<Utc>) -> bool {
         self.identity
             .as_ref()

@@ -22,10 +22,10 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// The most calls at once on one connection; a server has one connection.
 const STREAM_LIMIT: u32 = 1024;
-/// Silence after which a connection is tried, and how long the trial may take.
+/// After how much silence a connection is probed, and how long the answer may take.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
 
-/// A server that has its socket and is ready to accept.
+/// A server that has bound its socket and is ready to accept.
 pub struct GrpcServer {
     listener: TcpListener,
     generations: Generations,
@@ -36,7 +36,10 @@ pub struct GrpcServer {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address} (server.grpc_addr): {cause}")]
+    #[error(
+        "cannot listen on {address} (server.grpc_addr): {}",
+        platform::reason::of_io(cause)
+    )]
     Listen {
         /// The address.
         address: String,
@@ -49,11 +52,10 @@ pub enum ServeError {
 }
 
 impl GrpcServer {
-    /// Takes the socket: the first of `addresses` that can be had. "Every interface" falls back to
-    /// IPv4 where the system has no IPv6.
+    /// Binds the first of `addresses` that it can. "Every interface" falls back to IPv4 where the system has no IPv6.
     ///
     /// # Errors
-    /// When none can.
+    /// When it can bind none of them.
     pub async fn bind(
         addresses: &[SocketAddr],
         generations: Generations,
@@ -85,8 +87,8 @@ impl GrpcServer {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop` completes, then accepts nothing new and lets the calls under way finish,
-    /// up to a limit.
+    /// Serves until `stop` completes, then accepts nothing new and waits, up to a limit, until the calls under way have
+    /// finished.
     ///
     /// # Errors
     /// When the transport fails.

@@ -64,7 +64,7 @@ impl Signer for SigningService {
                     role: key.role(),
                     version: document.map(|document| document.version),
                 };
-                audit::granted(&peer, &call);
+                audit::granted(peer.caller(), &call);
                 Ok(Response::new(wire::Signature {
                     key_info: Some(key_info(&key)),
                     algorithm: Some(wire::Algorithm {
@@ -80,7 +80,7 @@ impl Signer for SigningService {
                     key_id,
                     ..Default::default()
                 };
-                audit::refused(&peer, &call, status.code(), &status.message());
+                audit::refused(peer.caller(), &call, status.code(), status.message());
                 Err(status)
             }
         }

@@ -33,8 +33,8 @@ impl Method {
         }
     }
 
-    /// Reads the key ID of a request. No ID at all is a mistake of the caller; an ID that is not
-    /// one cannot belong to a key.
+    /// Reads the key ID of a request. A missing ID is a mistake of the caller; a malformed ID cannot belong to a key,
+    /// so the answer is that there is no such key.
     pub(super) fn key_id(self, id: Option<&str>) -> Result<KeyId, Status> {
         match id {
             None | Some("") => Err(Status::invalid_argument("the key ID is missing")),
@@ -59,7 +59,7 @@ impl Method {
         status
     }
 
-    /// The status of a failure; details that are none of the caller's business stay in the log.
+    /// The status of a failure. Details of the database are not for callers; they are in the log only.
     pub(super) fn status(self, error: &KeyringError) -> Status {
         let message = error.to_string();
         match error {
@@ -79,7 +79,7 @@ impl Method {
             }
             KeyringError::Store(_) => Status::unavailable("the key database cannot be used now"),
             KeyringError::Interrupted(_) => Status::unavailable("the signer is stopping"),
-            // Nothing is wrong with the call: once the operator has set the right passphrase it succeeds.
+            // The call is right, and succeeds once the operator has set the right passphrase.
             KeyringError::Passphrase(_)
             | KeyringError::Unopenable {
                 reason: Unopenable::Passphrase(_) | Unopenable::Seal(_),

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use super::{InvalidPurpose, SecretKeyError};
 use crate::{passphrase::PassphraseMissing, policy::Refusal, seal::SealError, store::StoreError};
 
-/// Why the keyring did not do what it was asked.
+/// Why an operation of the keyring failed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
     /// There is no key with this ID.
     #[error("there is no key {0}")]
     Unknown(String),
-    /// The key is there but cannot be opened. Trying again does not help.
+    /// The key exists but cannot be opened. Trying again does not help.
     #[error("the key {key_id} cannot be opened: {reason}")]
     Unopenable {
         /// The key ID as stored.
         key_id: String,
-        /// What is in the way.
+        /// Why it cannot be opened.
         reason: Unopenable,
     },
     /// The GUN or role of a new key cannot be stored.
@@ -25,7 +25,7 @@ pub enum KeyringError {
     /// New keys cannot be sealed.
     #[error(transparent)]
     Passphrase(#[from] PassphraseMissing),
-    /// The content is not to be signed.
+    /// The policy refuses to sign the content.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The database cannot be used now.
@@ -51,10 +51,10 @@ pub enum Unopenable {
     /// No passphrase is set for its alias.
     #[error(transparent)]
     Passphrase(#[from] PassphraseMissing),
-    /// The alias is not one.
+    /// The stored alias is not valid.
     #[error("its passphrase alias is empty or too long")]
     Alias,
-    /// The passphrase is another, or the row was damaged.
+    /// The passphrase is wrong, or the row was damaged.
     #[error(transparent)]
     Seal(#[from] SealError),
     /// The private key cannot be read.

@@ -1,4 +1,4 @@
-//! The keys: made, found, used, forgotten.
+//! Creates, finds, uses and deletes keys.
 
 mod error;
 mod opened;
@@ -35,14 +35,14 @@ use opened::Record;
 
 /// The most keys held open at once; each is about a kilobyte.
 const CACHE_LIMIT: u64 = 10_000;
-/// How long a key stays open before it is read again. Bounds how long a key that another process
-/// deleted can still repeat its last signature here.
+/// How long a key stays open before it is read again. This limits how long a key that another process deleted can still
+/// repeat its last signature here.
 const CACHE_TIME: Duration = Duration::from_secs(600);
-/// How many of the newest and of the oldest keys are tried to prove a passphrase; more than one,
-/// because a single row may be damaged.
+/// How many of the newest and of the oldest keys are opened to test a passphrase. More than one, because a single row
+/// may be damaged.
 const PROOF_ROWS: i64 = 3;
 
-/// Where keys come from and how they are sealed. Clones share everything.
+/// The stored keys and the passphrases that they are sealed with. Clones share everything.
 #[derive(Clone)]
 pub struct Keyring {
     shared: Arc<Shared>,
@@ -61,7 +61,7 @@ struct Shared {
     proven: AtomicBool,
 }
 
-/// A signature and what is worth telling about it.
+/// A signature and what the audit records about it.
 #[derive(Debug)]
 pub struct Signed {
     /// The key that signed.
@@ -76,7 +76,7 @@ impl Keyring {
     /// A keyring over `store`.
     ///
     /// # Errors
-    /// When the system gives no thread to write with.
+    /// When the operating system refuses a thread for the writer.
     pub fn new(
         store: Store,
         passphrases: Passphrases,
@@ -127,8 +127,8 @@ impl Keyring {
         spawn_blocking(move || shared.find(&id)).await?
     }
 
-    /// A signature over `content`, for a repository if the caller says for which. What the key was used for is on
-    /// disk before it is returned.
+    /// A signature over `content`, for the repository that the caller names, if it names one. The use of the key is on
+    /// disk before the signature is returned.
     ///
     /// # Errors
     /// As [`KeyringError`] describes them.
@@ -160,10 +160,10 @@ impl Keyring {
         })
     }
 
-    /// Forgets a key. Forgetting what is not there is no error.
+    /// Deletes a key. Deleting a key that does not exist is no error.
     ///
     /// # Errors
-    /// When the database cannot do it; the key is then still usable.
+    /// When the database fails; the key is then still usable.
     pub async fn delete(&self, id: &KeyId) -> Result<(), KeyringError> {
         let (shared, id) = (self.shared.clone(), id.clone());
         spawn_blocking(move || {
@@ -178,7 +178,7 @@ impl Keyring {
     /// passphrase, and it opens the newest and the oldest keys sealed with that alias.
     ///
     /// # Errors
-    /// What is in the way.
+    /// Why not.
     pub async fn check(&self) -> Result<(), KeyringError> {
         let shared = self.shared.clone();
         spawn_blocking(move || {
@@ -197,7 +197,7 @@ impl Shared {
         {
             return self.open(row);
         }
-        // Keys sealed with a mistyped passphrase would be lost when it is corrected.
+        // New keys sealed with a mistyped passphrase would be lost when the operator corrects it.
         if !self.proven.load(Ordering::Relaxed) {
             self.check()?;
         }
@@ -230,7 +230,7 @@ impl Shared {
         }
     }
 
-    /// Opens a row, or takes the opened key from memory. Calls for one key at once open it once.
+    /// Opens a row, or takes the opened key from the cache. Concurrent calls for a key open it once.
     fn open(&self, row: KeyRow) -> Result<Arc<OpenedKey>, KeyringError> {
         let id = KeyId::parse(&row.key_id).map_err(|_| KeyringError::Unopenable {
             key_id: row.key_id.clone(),
@@ -267,10 +267,10 @@ impl Shared {
     }
 }
 
-/// Opens a stored key. It is believed only if its ID, public and private parts agree.
+/// Opens a stored key. It is accepted only if its ID, public and private parts agree.
 ///
 /// # Errors
-/// [`KeyringError::Unopenable`] with what is in the way.
+/// [`KeyringError::Unopenable`] with the reason.
 pub fn unseal(row: KeyRow, passphrases: &Passphrases) -> Result<OpenedKey, KeyringError> {
     let refused = |reason: Unopenable| KeyringError::Unopenable {
         key_id: row.key_id.clone(),

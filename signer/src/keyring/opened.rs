@@ -1,4 +1,4 @@
-//! A key in memory and what is known about its uses.
+//! An opened key in memory, and the uses of it that are known to be on disk.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use tuf::PublicKey;
 use super::{KeyPurpose, SecretKey};
 use crate::{policy::Document, store::Use};
 
-/// How old `last_used` may grow before it is written again. The exact time is of use to nobody.
+/// How old `last_used` may become before it is written again. Nothing needs the exact time.
 const LAST_USED_PRECISION: TimeDelta = TimeDelta::hours(1);
 
 /// A key that is ready to sign.
@@ -22,7 +22,7 @@ pub struct OpenedKey {
     uses: Mutex<Uses>,
 }
 
-/// What is known to be on disk.
+/// The uses that are known to be on disk.
 struct Uses {
     last_used: Option<NaiveDateTime>,
     last_signed: Option<LastSigned>,
@@ -34,14 +34,14 @@ struct LastSigned {
     digest: [u8; 32],
 }
 
-/// What has to be written down for a signature.
+/// What has to be stored for a signature.
 #[derive(Debug)]
 pub(super) enum Record {
     /// Nothing new.
     Nothing,
-    /// Something that may be lost.
+    /// A use that may be lost.
     Later(Use),
-    /// Something that must be on disk before the signature leaves.
+    /// A use that must be on disk before the signature is returned.
     Now(Use),
 }
 
@@ -83,10 +83,10 @@ impl OpenedKey {
         &self.secret
     }
 
-    /// What a signature over the content with this digest needs to have written down.
+    /// What has to be stored for a signature over the content with this digest.
     ///
-    /// The last signature may be repeated without asking the database again, since it was given
-    /// already. Everything else goes there: another process may have signed a higher version.
+    /// The last signature may be repeated without asking the database, because it was returned before. Any other
+    /// signature needs the database, because another process may have signed a higher version.
     pub(super) fn record_needed(
         &self,
         document: Option<&Document>,
@@ -127,7 +127,7 @@ impl OpenedKey {
         if used.mark {
             uses.last_used = Some(used.at);
         }
-        // Of two calls at once, the lower version may come here last.
+        // Of two concurrent calls, the one with the lower version may arrive here last.
         if let Some((role, version)) = &used.signed
             && uses
                 .last_signed

@@ -35,14 +35,14 @@ pub enum SecretKeyError {
     /// The stored bytes are not a private key of the type.
     #[error("its private part is not a key of its type")]
     Malformed,
-    /// OpenSSL failed; its words concern no key material.
+    /// OpenSSL failed. Its reason holds no key material.
     #[error("OpenSSL failed: {0}")]
     OpenSsl(String),
 }
 
 impl From<ErrorStack> for SecretKeyError {
     fn from(cause: ErrorStack) -> Self {
-        Self::OpenSsl(cause.to_string())
+        Self::OpenSsl(platform::reason::of_openssl(&cause))
     }
 }
 
@@ -113,7 +113,7 @@ impl SecretKey {
         Ok(PublicKey::new(key_type.clone(), public))
     }
 
-    /// Whether `public` is this key's other half.
+    /// Whether `public` is the public half of this key.
     pub fn belongs_to(&self, public: &PublicKey) -> bool {
         let given = match public.key_type() {
             KeyType::EcdsaX509 | KeyType::RsaX509 => match certified_key(public.public()) {

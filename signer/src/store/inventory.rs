@@ -1,4 +1,4 @@
-//! Looking at every key, without changing any.
+//! Reads every key, without changing any.
 
 use diesel::{dsl::count_star, prelude::*};
 use platform::database::{Database, Location, Obstacle, Options, exact};
@@ -6,7 +6,7 @@ use platform::database::{Database, Location, Obstacle, Options, exact};
 use super::{KeyRow, MIGRATIONS, Store, StoreError, schema::private_keys};
 
 impl Store {
-    /// Opens a database that is there, for looking only: it is neither made nor migrated.
+    /// Opens an existing database read-only: it is neither created nor migrated.
     ///
     /// # Errors
     /// When it cannot be opened.

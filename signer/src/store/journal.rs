@@ -1,4 +1,4 @@
-//! One thread that writes uses down, many in one transaction.
+//! One thread that stores the uses of keys, many in one transaction.
 //!
 //! A commit waits for the disk, and costs the same for one use as for a hundred. So uses that
 //! arrive while a commit is under way share the next one.
@@ -11,7 +11,7 @@ use super::{Store, StoreError, Use, UseOutcome};
 
 /// The most uses in one transaction.
 const BATCH: usize = 256;
-/// The most uses waiting; whoever comes then waits for room.
+/// The most uses waiting. Further callers wait until there is room.
 const QUEUE: usize = 1024;
 
 struct Entry {
@@ -19,7 +19,7 @@ struct Entry {
     answer: Option<oneshot::Sender<Result<UseOutcome, StoreError>>>,
 }
 
-/// Writes uses down in groups. Dropping it waits for those already accepted.
+/// Stores uses in groups. Dropping it waits until those already accepted are stored.
 pub struct Journal {
     queue: Option<mpsc::Sender<Entry>>,
     writer: Option<JoinHandle<()>>,
@@ -29,7 +29,7 @@ impl Journal {
     /// Starts the writing thread.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the operating system refuses a thread.
     pub fn start(store: Store) -> std::io::Result<Self> {
         let (queue, entries) = mpsc::channel(QUEUE);
         let writer = std::thread::Builder::new()
@@ -41,10 +41,10 @@ impl Journal {
         })
     }
 
-    /// Writes a use down and returns when it is on disk.
+    /// Stores a use and returns when it is on disk.
     ///
     /// # Errors
-    /// When the database cannot do it.
+    /// When the database fails.
     pub async fn record(&self, used: Use) -> Result<UseOutcome, StoreError> {
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
         let (answer, outcome) = oneshot::channel();
@@ -58,7 +58,7 @@ impl Journal {
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Writes a use down some time soon, or not at all if there is no room or the database is away.
+    /// Stores a use soon, or not at all if there is no room or the database is away.
     pub fn note(&self, used: Use) {
         if let Some(queue) = &self.queue {
             let _ = queue.try_send(Entry { used, answer: None });
@@ -85,7 +85,7 @@ fn write(store: &Store, mut entries: mpsc::Receiver<Entry>) {
         match store.record(&uses) {
             Ok(outcomes) => {
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                    // The caller may have gone; what is written stays written.
+                    // The caller may be gone; the use stays stored all the same.
                     let _ = answer.map(|answer| answer.send(Ok(outcome)));
                 }
             }

@@ -1,4 +1,4 @@
-//! The rows of `private_keys`. A row with `deleted_at` set does not exist for anybody.
+//! The rows of `private_keys`. A row with `deleted_at` set counts as missing.
 
 use chrono::{NaiveDateTime, Utc};
 use diesel::prelude::*;
@@ -7,7 +7,7 @@ use platform::database::{DbConnection, exact, locked};
 use super::{Store, StoreError, schema::private_keys};
 use crate::seal::{ENCRYPTION, KEY_WRAP};
 
-/// Makers of keys for one GUN, role and algorithm take turns under names of this kind.
+/// The scope of the named locks under which keys of one GUN, role and algorithm are created one at a time.
 const WAITING_LOCK: &str = "waiting key";
 
 /// One key as the database has it: nothing in it has been checked.
@@ -28,7 +28,7 @@ pub struct KeyRow {
     pub gun: String,
     /// The role it was made for.
     pub role: String,
-    /// When it last signed (UTC, coarsely); nothing if it never did.
+    /// When it last signed (UTC, not exact); `None` if it never did.
     pub last_used: Option<NaiveDateTime>,
 }
 
@@ -51,7 +51,7 @@ pub struct NewKey {
     pub role: String,
 }
 
-/// What became of a key to be stored.
+/// The outcome of storing a key.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Inserted {
     /// It was stored.
@@ -100,7 +100,7 @@ impl Store {
         Ok(waiting(&mut connection, (gun, role, algorithm), false)?)
     }
 
-    /// Stores a key unless one is already waiting in its place, decided in one transaction.
+    /// Stores a key unless another one of its purpose waits for its first use, decided in one transaction.
     ///
     /// # Errors
     /// When the database cannot store it.
@@ -114,7 +114,7 @@ impl Store {
         })
     }
 
-    /// Marks a key as deleted; its row stays. Deleting what is not there is no error.
+    /// Marks a key as deleted; its row stays. Deleting a key that does not exist is no error.
     ///
     /// # Errors
     /// When the database cannot do it.
@@ -148,7 +148,8 @@ impl Store {
     }
 }
 
-/// The waiting key; `for_update`: as it is now, and nobody else finds or makes one before the transaction ends.
+/// The key that waits for its first use. With `for_update` it is read as it is now, and no other transaction finds or
+/// makes one before this one ends.
 fn waiting(
     connection: &mut DbConnection,
     (gun, role, algorithm): (&str, &str, &str),

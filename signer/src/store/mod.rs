@@ -27,10 +27,10 @@ pub static MIGRATIONS: Migrations = Migrations {
     mysql: embed_migrations!("../migrations/signer/mysql"),
 };
 
-/// How often a write is tried when others keep being faster. With each failure one of them has succeeded.
+/// How often a write is tried when others come first. With each failure one of the others has succeeded.
 const ATTEMPTS: usize = 32;
 
-/// The database could not do what was asked. Never means that something is not there.
+/// The database failed. Never means that a row does not exist.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// No connection, or the database could not be opened.
@@ -39,7 +39,7 @@ pub enum StoreError {
     /// A statement failed.
     #[error("the database refused a statement: {0}")]
     Statement(#[from] diesel::result::Error),
-    /// A transaction shared with other callers failed; nothing of it was written.
+    /// A transaction shared with other callers failed and was rolled back.
     #[error("{0}")]
     Unwritten(String),
     /// The thread that writes uses has ended.
@@ -54,8 +54,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database and brings its schema up to date. One that does not answer is tried again until it
-    /// does; meanwhile everything asked of the store fails with [`StoreError::Connection`].
+    /// Opens the database and brings its schema up to date. A database that does not answer is tried again until it
+    /// does; until then every operation fails with [`StoreError::Connection`].
     ///
     /// # Errors
     /// When the database cannot be used as it is.
@@ -81,8 +81,8 @@ impl Store {
         Self::open(&Location::Memory, Options::default())
     }
 
-    /// Runs writes in a transaction, anew when another signer on the same database was faster. With a name,
-    /// which has a scope, others wait that want the same.
+    /// Runs writes in a transaction, and again when another signer on the same database came first. With a scope and a
+    /// name, transactions for the same name run one at a time.
     fn write<T>(
         &self,
         name: Option<(&str, &str)>,

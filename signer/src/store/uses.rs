@@ -16,13 +16,13 @@ pub struct Use {
     pub key_id: String,
     /// When (UTC).
     pub at: NaiveDateTime,
-    /// Whether to write the time down in `last_used`, which also ends the key's waiting.
+    /// Whether to store the time in `last_used`, after which the key no longer waits for its first use.
     pub mark: bool,
     /// The role and version signed, unless anything may be signed.
     pub signed: Option<(String, i64)>,
 }
 
-/// What became of a use.
+/// The outcome of storing a use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UseOutcome {
     /// It is on disk.
@@ -34,12 +34,12 @@ pub enum UseOutcome {
 }
 
 impl Store {
-    /// Writes uses down, all in one transaction: they are on disk when this returns.
+    /// Stores uses in one transaction; they are on disk when this returns.
     ///
     /// # Errors
-    /// When the database cannot do it; then nothing was written.
+    /// When the database fails; then nothing was written.
     pub fn record(&self, uses: &[Use]) -> Result<Vec<UseOutcome>, StoreError> {
-        // Rows are locked in one order by all signers, so that they never wait for each other in a circle.
+        // All signers lock rows in the same order, so that they cannot deadlock.
         let mut order: Vec<(usize, &Use)> = uses.iter().enumerate().collect();
         order.sort_by(|(_, one), (_, other)| one.key_id.cmp(&other.key_id));
         let mut outcomes = self.write(None, |connection| {
@@ -57,8 +57,8 @@ fn record(connection: &mut DbConnection, one: &Use) -> QueryResult<UseOutcome> {
     let live = private_keys::table
         .filter(exact(private_keys::key_id, one.key_id.as_str()))
         .filter(private_keys::deleted_at.is_null());
-    // Nobody deletes the key, or raises its versions, before this is written. MySQL locks what is updated, if
-    // only to what it is.
+    // The key's row is locked, so that no other transaction deletes the key or raises its versions before this one
+    // commits. On MySQL an update locks the row even if it sets the value that is there.
     let gone = if let DbConnection::Mysql(_) = connection {
         diesel::update(live)
             .set(private_keys::role.eq(private_keys::role))
@@ -87,8 +87,8 @@ fn record(connection: &mut DbConnection, one: &Use) -> QueryResult<UseOutcome> {
     Ok(UseOutcome::Recorded)
 }
 
-/// Raises the version signed, or returns the one that is higher already. The condition is part of the update,
-/// which sees rows as they are now: a read may see them as they were when the transaction began.
+/// Raises the version signed, or returns the stored one if it is higher. The condition is part of the update, which
+/// sees rows as they are now; a read may see them as they were when the transaction began.
 fn raise(connection: &mut DbConnection, one: &Use, role: &str, version: i64) -> QueryResult<Option<i64>> {
     let at = connection.storable(one.at.and_utc());
     let raised = diesel::update(signed_versions::table.find((&one.key_id, role)))

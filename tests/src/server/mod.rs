@@ -4,8 +4,11 @@ mod builder;
 mod daemons;
 
 use std::{
+    io::{Read, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -23,6 +26,12 @@ use daemons::{start_server, start_signer};
 
 pub use builder::{Builder, Prepared, set};
 pub use daemons::{PASSPHRASE, Programs};
+
+/// How long a test waits at the most until the log is written.
+const FOR_THE_LOG: Duration = Duration::from_secs(2);
+
+/// Counts the times that a log was read, so that each finds its own mark.
+static MARKERS: AtomicU64 = AtomicU64::new(0);
 
 /// A running trust server and signer; both end with it.
 pub struct TestServer {
@@ -138,8 +147,30 @@ impl TestServer {
         .at(self.place.clone())
     }
 
-    /// What the server has logged.
+    /// What the server has logged. A thread of its own writes the log, so this first asks for something of which the
+    /// log tells, and waits until it is there; what the server logged before stands before it.
     pub fn log(&self) -> String {
+        let marker = format!("read-the-log-{}", MARKERS.fetch_add(1, Ordering::Relaxed));
+        let asked = || -> std::io::Result<String> {
+            let mut connection = self.place.connect(self.port)?;
+            let from = connection.local_addr()?.to_string();
+            // To a listener with TLS this is a failed handshake, which it logs with the address.
+            let request = format!("GET /_notary_server/health HTTP/1.0\r\nX-Request-Id: {marker}\r\n\r\n");
+            connection.write_all(request.as_bytes())?;
+            connection.set_read_timeout(Some(FOR_THE_LOG))?;
+            let _ = connection.read_to_end(&mut Vec::new());
+            Ok(from)
+        };
+        if let Ok(from) = asked() {
+            let end = Instant::now() + FOR_THE_LOG;
+            while Instant::now() < end {
+                let log = self.server.log();
+                if log.contains(&marker) || log.contains(&from) {
+                    return log;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
         self.server.log()
     }
 

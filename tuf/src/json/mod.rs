@@ -1,9 +1,9 @@
 //! JSON that has one meaning for every reader: a value is made only from a text that all readers read alike.
 //!
-//! Signatures are made over the canonical form of what a reader sees, and readers differ in what they see: of repeated
-//! members one keeps the first, another the last, a third merges them; numbers are doubles to one and 64-bit
-//! integers to another; invalid UTF-8 is replaced here and refused there. Whatever leaves room for that is no
-//! document here. The reasons are in `docs/decisions/0001-one-meaning.md`.
+//! Signatures are made over the canonical form of what a reader has parsed, and readers parse differently. Of repeated
+//! members one keeps the first, another the last, a third merges them. Numbers are doubles to one and 64-bit integers
+//! to another. Some replace invalid UTF-8, others refuse it. A text that readers could parse differently is refused
+//! here. The reasons are in `docs/decisions/0001-one-meaning.md`.
 
 mod text;
 mod value;
@@ -15,20 +15,20 @@ pub(crate) use value::{Json, Object};
 /// Deepest nesting of arrays and objects that is read. Real metadata has six levels.
 pub const MAX_DEPTH: usize = 1_000;
 
-/// Largest magnitude of a number. Beyond it IEEE doubles, through which the canonical form goes, do not tell
-/// neighbours apart.
+/// Largest magnitude of a number. The canonical form goes through IEEE doubles, which cannot represent every integer
+/// beyond it.
 pub(crate) const MAX_NUMBER: i64 = 1 << 53;
 
 /// Why bytes are not a JSON text with one meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum JsonError {
-    /// Not the grammar of JSON, or something follows the value.
+    /// It does not follow the grammar of JSON, or something follows the value.
     #[error("{0}")]
     Syntax(String),
     /// Nested deeper than [`MAX_DEPTH`].
     #[error("arrays and objects are nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
-    /// A byte that belongs to no character; some readers replace it. Counted from the start.
+    /// A byte that is not part of a UTF-8 character, which some readers replace. Counted from the start of the text.
     #[error("byte {0} is not UTF-8")]
     Encoding(usize),
     /// A number with a fraction or an exponent, or beyond 2^53.
@@ -136,7 +136,8 @@ mod tests {
         ] {
             refused(text.as_bytes(), "twice");
         }
-        // Names that are merely alike are two names: which of them a reader takes for its field is not known here.
+        // Names that look alike or differ only in case are two names here. `metadata::fields` knows which ones readers
+        // confuse.
         assert!(parse("{\"a\":1,\"A\":2,\"é\":3,\"e\u{301}\":4}".as_bytes()).is_ok());
     }
 
@@ -185,7 +186,7 @@ mod tests {
         ] {
             refused(text.as_bytes(), "at line 1");
         }
-        // A replacement character that was written as one means itself.
+        // A replacement character that the text itself contains is allowed.
         assert!(parse("\"\u{fffd}\\ufffd\\ud83d\\ude00\"".as_bytes()).is_ok());
     }
 }

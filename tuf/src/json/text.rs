@@ -1,15 +1,15 @@
-//! Bounds the nesting of a text before it is read.
+//! Limits the nesting of a text before it is parsed.
 
 use super::{JsonError, MAX_DEPTH};
 
-/// Walks over the text once. What is wrong with it in other ways is for the JSON reader to refuse.
+/// Walks over the text once. Other mistakes in it are refused by the JSON reader.
 pub(super) fn check_depth(text: &str) -> Result<(), JsonError> {
     let mut bytes = text.bytes();
     let (mut depth, mut in_string) = (0_usize, false);
     while let Some(byte) = bytes.next() {
         match byte {
             b'"' => in_string = !in_string,
-            // What is escaped, a quote for one, is no matter here.
+            // The character after a backslash, such as a quote, does not count.
             b'\\' if in_string => drop(bytes.next()),
             b'[' | b'{' if !in_string => {
                 depth += 1;

@@ -91,7 +91,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Err(not_an_integer(format_args!("{value:?}")))
     }
 
-    /// The reader borrows what stands in the text as it is, and nothing else.
+    /// The JSON reader lends a string from the text only if it was written without escapes.
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Json, E> {
         Ok(Json::String(Text {
             text: value.to_owned(),

@@ -1,4 +1,4 @@
-//! What every document has: a signed part with type, version and expiry, and signatures over it.
+//! The parts that every document has: a signed part with type, version and expiry, and signatures over it.
 
 use chrono::{DateTime, Utc};
 
@@ -10,7 +10,7 @@ use crate::role::RoleName;
 use crate::time;
 use crate::version::{Version, VersionError};
 
-/// Most signatures of a document. Each may cost a verification, so there must be a limit.
+/// The most signatures of a document. There is a limit because each may cost a verification.
 const MAX_SIGNATURES: usize = 1_000;
 
 /// A document as far as it can be read without knowing its role.
@@ -32,7 +32,7 @@ pub(crate) struct RawSignature {
 }
 
 impl Envelope {
-    /// Reads a document. Missing fields get their zero value; unknown ones are kept, for they are signed too.
+    /// Reads a document. Missing fields get their zero value; unknown ones are kept, because they are signed too.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, MetadataError> {
         let document = json::parse(bytes)?;
         let fields = Fields::of(&document, "document")?;
@@ -82,7 +82,7 @@ impl Envelope {
         &self.signatures
     }
 
-    /// The version as written, which may be no version at all.
+    /// The version as written, which need not be a valid one.
     pub(crate) fn version_number(&self) -> i64 {
         self.version
     }
@@ -238,7 +238,7 @@ mod tests {
             (r#"{"signed":{"Delegations":{}}}"#, "Delegations"),
             (r#"{"signatures":[{"\u212aeyid":"a"}]}"#, "\u{212a}eyid"),
             (r#"{"signatures":[{"KeyID":"a"}]}"#, "KeyID"),
-            // Nobody here knows this member, but a reader that does may take either.
+            // This program does not use the member, but a reader that does may take either of the two.
             (r#"{"signed":{"note":1,"Note":2}}"#, "note"),
         ] {
             match Envelope::parse(text.as_bytes()) {

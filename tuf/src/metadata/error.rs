@@ -7,7 +7,7 @@ use crate::json::JsonError;
 use crate::role::RoleName;
 use crate::time;
 
-/// Why a document cannot be used for what it is meant to be.
+/// Why a document cannot be used as a document of its role.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum MetadataError {
     /// The bytes are not one JSON value.
@@ -18,7 +18,7 @@ pub enum MetadataError {
     Field {
         /// Where in the document, such as `signed.version`.
         field: String,
-        /// What belongs there.
+        /// What is expected there.
         expected: &'static str,
     },
     /// The fields do not make up a document of this role.
@@ -38,7 +38,7 @@ pub enum MetadataError {
         object: &'static str,
         /// The member as written.
         member: String,
-        /// What it is taken for.
+        /// The known field that it is taken for.
         known: String,
     },
     /// The list of signatures is empty.
@@ -150,8 +150,8 @@ pub enum MetadataError {
 }
 
 impl MetadataError {
-    /// Whether it is about how the text is written, before anything that it says: two readers may read it differently,
-    /// or it is no document at all.
+    /// Whether the error is about the form of the text rather than its contents: readers may parse it differently, or
+    /// it is not a document at all.
     pub(crate) fn is_about_the_text(&self) -> bool {
         matches!(self, Self::Json(_) | Self::Lookalike { .. } | Self::Field { .. })
     }

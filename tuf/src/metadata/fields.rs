@@ -1,7 +1,7 @@
 //! Reads known fields of a JSON object. A field that is missing or `null` has its zero value, as in Go.
 //!
-//! Go finds fields in any case, other readers by their exact names. So an object with a member that Go would take for
-//! a field which it is not called like is not read at all.
+//! Go matches the names of fields without regard to case, other readers exactly. An object is therefore refused if it
+//! has a member whose name differs from that of a field only in case.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use super::MetadataError;
 use crate::encoding::decode_base64;
 use crate::json::{Json, Object};
 
-/// Every field of every object in metadata, sorted. One list for all of them: a name that is known in one place has no
-/// business in another case elsewhere.
+/// Every field of every object in metadata, sorted. There is one list for all objects: a name that is a field in one of
+/// them has no legitimate use in another case elsewhere.
 const KNOWN: [&str; 25] = [
     "_type",
     "consistent_snapshot",
@@ -133,8 +133,8 @@ impl<'a> Fields<'a> {
             .transpose()
     }
 
-    /// The members of an object used as a map. A `null` among them would be an entry to one reader and none to
-    /// another.
+    /// The members of an object used as a map. A `null` among them is refused, because some readers count it as an
+    /// entry and others do not.
     pub(crate) fn map(&self, name: &str) -> Result<Vec<(&'a str, &'a Json)>, MetadataError> {
         match self.object.field(name) {
             None => Ok(Vec::new()),
@@ -164,7 +164,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Checks that no member is another than a known field, or than another member, in nothing but case.
+/// Checks that no member's name differs only in case from that of a known field or of another member.
 fn check_names(object: &Object, path: &'static str) -> Result<(), MetadataError> {
     let known = |name: &str| KNOWN.binary_search(&name).is_ok();
     if object.0.keys().all(|name| known(name)) {

@@ -18,7 +18,7 @@ use crate::version::Version;
 /// Hashes and length of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FileMeta {
-    /// By the name of the algorithm; `sha256` and `sha512` are checked, others only carried along.
+    /// By the name of the algorithm; `sha256` and `sha512` are checked, others are only kept.
     hashes: BTreeMap<String, Vec<u8>>,
     length: i64,
 }
@@ -92,8 +92,8 @@ impl FileMeta {
         Some(Checksum::from_bytes(*digest))
     }
 
-    /// Checks the raw bytes of a document against every known hash given, of which there must be one. The length
-    /// is not looked at.
+    /// Checks the raw bytes of a document against every given hash of a known algorithm, of which there must be at
+    /// least one. The length is not checked.
     pub(crate) fn verify(meta: Option<&Self>, document: &Document) -> Result<(), MetadataError> {
         let role = &document.role;
         let hash = |algorithm| meta.and_then(|meta| meta.hashes.get(algorithm));

@@ -12,7 +12,7 @@ use crate::signature::{SignatureMethod, verify_signature};
 /// Keys by the ID they are listed under, which need not be their own.
 pub(crate) type KeyMap = BTreeMap<String, PublicKey>;
 
-/// Who may sign for a role, and how many of them must.
+/// The keys that may sign for a role, and how many of them must sign.
 #[derive(Debug, Clone)]
 pub(crate) struct RoleKeys {
     pub(crate) key_ids: Vec<String>,
@@ -28,8 +28,8 @@ pub(crate) struct RoleKeys {
 pub(crate) enum Counting {
     /// Private keys, however many of their forms are listed.
     Keys,
-    /// Listed IDs, as for Notary: for what was stored before private keys were counted, and that could not be
-    /// satisfied by them.
+    /// Listed IDs, as Notary counts. For documents that were stored before private keys were counted, and whose
+    /// threshold cannot be met by counting them.
     Ids,
 }
 
@@ -52,7 +52,7 @@ impl RoleKeys {
     /// that declares them and `name` the role they are for.
     pub(crate) fn check(&self, document: &RoleName, name: &str) -> Result<(), MetadataError> {
         if self.threshold < 1 {
-            // The blank at the end is the reference's.
+            // The blank at the end is in Notary's message too.
             let problem = format!("invalid threshold specified for {name}: {} ", self.threshold);
             return Err(MetadataError::structure(document, problem));
         }
@@ -65,7 +65,8 @@ impl RoleKeys {
         }
     }
 
-    /// How many listed IDs, and how many different keys of them, can count; nothing where that is no question.
+    /// The number of listed IDs that can count, and of different private keys among them; `None` for a threshold of 1,
+    /// where the two cannot differ.
     fn usable_forms(&self) -> Option<(usize, usize)> {
         if self.threshold < 2 {
             return None;
@@ -115,8 +116,9 @@ impl RoleKeys {
 
     /// Checks that enough of these keys signed the document.
     ///
-    /// A private key counts once, in however many forms it is listed. A signature by an unknown key or with an unknown method does not count, and neither does a wrong one; but
-    /// one by a key that is listed under another ID than its own spoils the whole.
+    /// A private key counts once, in however many forms it is listed. Wrong signatures and those by an unknown key or
+    /// with an unknown method do not count. A signature by a key that is listed under an ID other than its own refuses
+    /// the document.
     pub(crate) fn verify(&self, role: &RoleName, document: &Envelope) -> Result<(), MetadataError> {
         self.verify_signatures(role, &document.message(), document.signatures())
     }
@@ -142,7 +144,7 @@ impl RoleKeys {
             if key.id().as_str() != id {
                 return Err(MetadataError::KeyId);
             }
-            // More than enough is no better, so the rest need not be verified.
+            // Once the threshold is met, the other signatures need not be verified.
             if signers.len() >= threshold || seen.contains(id) {
                 continue;
             }
@@ -151,7 +153,8 @@ impl RoleKeys {
             {
                 seen.insert(id);
                 signers.insert(match self.counting {
-                    // One signer is enough, or it has an identity: its signature was verified.
+                    // A key whose signature was verified has an identity, unless the threshold is 1, where none is
+                    // needed.
                     Counting::Keys if threshold > 1 => Signer::Key(key.identity()),
                     _ => Signer::Id(id),
                 });
@@ -192,15 +195,15 @@ impl RoleKeys {
     }
 }
 
-/// Who counts towards a threshold.
+/// What a threshold counts.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Signer<'a> {
     Key(Option<[u8; 32]>),
     Id(&'a String),
 }
 
-/// Reads the `keys` of a root or of delegations. A private value, should there be one, is left alone; but one
-/// that is not base64 makes the document unreadable for clients, so it is refused.
+/// Reads the `keys` of a root or of delegations. A private value is ignored if there is one; but clients cannot read a
+/// document in which it is not base64, so that is refused.
 pub(crate) fn read_keys(fields: &Fields<'_>) -> Result<KeyMap, MetadataError> {
     let read = |(id, value): (&str, &Json)| Ok((id.to_owned(), read_key(value)?));
     fields.map("keys")?.into_iter().map(read).collect()

@@ -7,7 +7,7 @@ use super::role_keys::read_keys;
 use super::{Envelope, MetadataError, RoleKeys};
 use crate::role::RoleName;
 
-/// What a root document says: the keys and thresholds of the base roles. Other roles in it are ignored.
+/// The contents of a root document: the keys and thresholds of the base roles. Other roles in it are ignored.
 #[derive(Debug, Clone)]
 pub(crate) struct RootBody {
     roles: BTreeMap<RoleName, RoleKeys>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Envelope, FileMeta, MetadataError};
 use crate::role::RoleName;
 
-/// What a snapshot says: the hashes of root, targets and every delegation, by role name.
+/// The contents of a snapshot: the hashes of root, targets and every delegation, by role name.
 #[derive(Debug, Clone)]
 pub(crate) struct SnapshotBody {
     pub(crate) meta: BTreeMap<String, FileMeta>,
@@ -30,7 +30,7 @@ impl SnapshotBody {
         Ok(())
     }
 
-    /// What the snapshot says about a role.
+    /// The snapshot's entry for a role.
     pub(crate) fn meta(&self, role: &RoleName) -> Option<&FileMeta> {
         self.meta.get(role.as_str())
     }

@@ -7,7 +7,7 @@ use super::role_keys::read_keys;
 use super::{Envelope, FileMeta, MetadataError, RoleKeys};
 use crate::role::{DelegationName, RoleName};
 
-/// What a targets document says, as far as the server needs it: whom it delegates to, and the names of targets.
+/// The contents of a targets document that the server needs: its delegations, and the names of targets.
 #[derive(Debug, Clone)]
 pub(crate) struct TargetsBody {
     delegations: Vec<Delegation>,
@@ -42,7 +42,8 @@ impl TargetsBody {
                 body.names
                     .extend(entry.strings("paths")?.into_iter().map(str::to_owned));
                 let name = entry.string("name")?.to_owned();
-                // Of two with one name some readers take the first, some the last, and some follow both.
+                // Of two delegations with the same name some readers take the first, some the last, and some follow
+                // both.
                 if !names.insert(name.clone()) {
                     return Err(fields.wrong("roles", "a list that declares each role once"));
                 }
@@ -119,8 +120,8 @@ impl TargetsBody {
         self.delegations.iter().map(|delegation| delegation.name.as_str())
     }
 
-    /// Checks that no name of a target or path of a delegation holds a control character. The reference can verify
-    /// such a document but not write it, and nobody wants such a name in a terminal.
+    /// Checks that no name of a target or path of a delegation holds a control character. Notary can verify such a
+    /// document but not write it, and a terminal would act on such a name.
     pub(crate) fn check_names(&self, role: &RoleName) -> Result<(), MetadataError> {
         match self.names.iter().find(|name| name.bytes().any(|b| b < 0x20)) {
             Some(name) => Err(MetadataError::UnprintableName {

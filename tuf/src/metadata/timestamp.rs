@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Envelope, FileMeta, MetadataError};
 use crate::role::RoleName;
 
-/// What a timestamp says: the hashes of the current snapshot.
+/// The contents of a timestamp: the hashes of the current snapshot.
 #[derive(Debug, Clone)]
 pub(crate) struct TimestampBody {
     pub(crate) meta: BTreeMap<String, FileMeta>,
@@ -21,7 +21,7 @@ impl TimestampBody {
         Ok(Self { meta })
     }
 
-    /// What the timestamp says about the snapshot.
+    /// The timestamp's entry for the snapshot.
     pub(crate) fn snapshot(&self) -> Option<&FileMeta> {
         self.meta.get("snapshot")
     }

@@ -20,13 +20,13 @@ use crate::version::Version;
 
 /// Validates an upload against the stored state of the repository at the time `now`.
 ///
-/// Whether the versions are newer than every stored one is for the store to decide, in its transaction; here only
-/// root versions are compared.
+/// The store decides in its transaction whether the versions are newer than every stored one; here only root versions
+/// are compared.
 ///
 /// # Errors
 ///
-/// Every reason to refuse the update, as the publisher is told, and apart from them [`Rejection::StoredState`] when
-/// what is stored cannot be used.
+/// The reason to refuse the update, in words for the publisher, or [`Rejection::StoredState`] when what is stored
+/// cannot be used.
 pub fn check(
     gun: &Gun,
     mut upload: Upload,
@@ -178,8 +178,8 @@ fn load_root(
     })
 }
 
-/// Loads the stored documents above a delegation that the update does not bring. Those that are not stored are
-/// passed over: what is missing then shows in the delegation itself.
+/// Loads the stored documents above a delegation that are not part of the update. A document that is not stored is
+/// skipped; the verification of the delegation then fails with the reason.
 fn load_ancestors(
     hierarchy: &mut Hierarchy<'_>,
     role: &RoleName,
@@ -198,8 +198,8 @@ fn load_ancestors(
     Ok(())
 }
 
-/// A stored document that is no longer trusted is the publisher's to replace: keys were rotated without it. One that
-/// cannot be read is a fault of the server.
+/// A stored document that is no longer trusted has to be replaced by the publisher, who rotated keys without it. One
+/// that cannot be read is a fault of the server.
 fn unusable_ancestor(stored: &Document, error: &MetadataError) -> Rejection {
     let role = &stored.role;
     match error {
@@ -210,7 +210,7 @@ fn unusable_ancestor(stored: &Document, error: &MetadataError) -> Rejection {
         | MetadataError::WeakCertificate(_) => Rejection::Validation(format!(
             "the stored {role} is no longer trusted, publish it again: {error}"
         )),
-        // Stored before such texts were refused. What it says is not carried on.
+        // It was stored before such texts were refused. The server does not build on it.
         error if error.is_about_the_text() && is_json(&stored.bytes) => Rejection::Validation(format!(
             "the stored {role} can be read in more than one way, publish it again: {error}"
         )),
@@ -218,12 +218,13 @@ fn unusable_ancestor(stored: &Document, error: &MetadataError) -> Rejection {
     }
 }
 
-/// Whether it is JSON to some reader, which a damaged row is to none.
+/// Whether some reader accepts it as JSON, as opposed to a damaged row.
 fn is_json(bytes: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
 }
 
-/// A snapshot that was stored before such texts were refused is not carried on; its publisher can make another.
+/// The server does not build on a snapshot that was stored before ambiguous texts were refused; its publisher can make
+/// another.
 fn not_carried_on(gun: &Gun, current: &Current, error: DraftError) -> Rejection {
     let is_text = current
         .snapshot

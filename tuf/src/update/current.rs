@@ -15,6 +15,7 @@ pub struct Current {
     pub timestamp: Option<Document>,
     /// The snapshot that the timestamp names.
     pub snapshot: Option<Document>,
-    /// Of the roles that [`Upload::needed`](crate::Upload::needed) lists, the documents that the snapshot names. Those that are not stored are left out.
+    /// The documents that the snapshot names for the roles that [`Upload::needed`](crate::Upload::needed) lists. Those
+    /// that are not stored are left out.
     pub targets: BTreeMap<RoleName, Document>,
 }

@@ -28,7 +28,7 @@ pub(crate) enum DraftError {
     LastVersion,
 }
 
-/// A timestamp that lacks only the snapshot it is for.
+/// A timestamp without the hashes of its snapshot.
 #[derive(Debug, Clone)]
 pub(crate) struct TimestampDraft {
     meta: BTreeMap<String, FileMeta>,
@@ -39,8 +39,8 @@ pub(crate) struct TimestampDraft {
 
 /// The snapshot that follows the stored one: its entries, with those of the documents in `loaded` replaced.
 ///
-/// Entries of delegations that are no longer declared stay; clients do not look at them. The hashes are those of the
-/// bytes as they were uploaded.
+/// Entries of delegations that are no longer declared stay; clients ignore them. The hashes are those of the uploaded
+/// bytes.
 pub(crate) fn snapshot_request(
     previous: Option<&Document>,
     loaded: &[&Document],

@@ -39,7 +39,7 @@ impl<'a> Hierarchy<'a> {
         self.loaded.contains_key(role)
     }
 
-    /// Who signed the uploaded delegations.
+    /// The keys that signed the uploaded delegations.
     pub(super) fn into_signers(self) -> BTreeMap<RoleName, Vec<PublicKey>> {
         self.signers
     }
@@ -60,7 +60,7 @@ impl<'a> Hierarchy<'a> {
     ) -> Result<(), MetadataError> {
         let mut body = self.verify(role, &part.document)?;
         if body.counting_twice().next().is_some() {
-            // What cannot be read declares nothing.
+            // A document that cannot be read declares no delegations.
             let stored = stored.and_then(|stored| {
                 let document = Envelope::parse(&stored.bytes).ok()?;
                 TargetsBody::read(role, &document).ok()

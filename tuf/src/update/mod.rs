@@ -1,4 +1,4 @@
-//! Validating a publish and making what the publisher leaves to the server.
+//! Validates a publish and makes the documents that the publisher leaves to the server.
 //!
 //! The stages are types: [`check`] makes a [`CheckedUpdate`], signing its snapshot makes a [`SnapshottedUpdate`], and
 //! signing its timestamp makes a [`SignedUpdate`], the only one that can be stored.

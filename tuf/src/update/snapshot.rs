@@ -1,7 +1,7 @@
-//! An uploaded snapshot names what is current, exactly, and nothing else.
+//! Checks that an uploaded snapshot names exactly the current documents.
 //!
-//! Whoever may upload a snapshot could otherwise take readers back to an older document, to one that nobody has, or
-//! away from a role, without a key of that role.
+//! Otherwise the holder of the snapshot key could, without a key of the role, make readers load an older document of a
+//! role, or one that does not exist, or ignore the role.
 
 use chrono::{DateTime, Utc};
 
@@ -34,8 +34,7 @@ pub(super) fn check_snapshot(
     for document in loaded {
         FileMeta::verify_exactly(body.meta(&document.role), document)?;
     }
-    // What a stored snapshot names that cannot be read is not known, so there is nothing to go on with but what is
-    // uploaded.
+    // A stored snapshot that cannot be read gives no entries to compare with; only the uploaded documents count.
     let stored = current.snapshot.as_ref().and_then(|stored| {
         let document = Envelope::parse(&stored.bytes).ok()?;
         SnapshotBody::read(&document).ok()

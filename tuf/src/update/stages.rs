@@ -29,7 +29,7 @@ pub(super) enum SnapshotSource {
     Uploaded(Document),
     Made {
         request: SigningRequest,
-        /// The stored snapshot, when the update could do with it.
+        /// The stored snapshot, if the update can keep it.
         instead_of: Option<Document>,
     },
 }
@@ -78,8 +78,8 @@ impl CheckedUpdate {
         self.signers.get(role).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whether the keys by which an uploaded targets or delegation was verified verify another document of its role, too.
-    /// One that they do not verify is no reader's any more.
+    /// Whether the keys that verified an uploaded targets or delegation also verify another document of its role.
+    /// Readers no longer accept a document that they do not verify.
     pub fn trusts(&self, role: &RoleName, bytes: &[u8]) -> bool {
         let verifies = |keys: &RoleKeys| {
             let document = Envelope::parse(bytes);
@@ -88,7 +88,7 @@ impl CheckedUpdate {
         self.keys.get(role).is_some_and(verifies)
     }
 
-    /// Whether another document says the same as the uploaded one of its role, whoever signed it.
+    /// Whether another document has the same contents as the uploaded one of its role, whatever its signatures.
     pub fn repeats(&self, role: &RoleName, bytes: &[u8]) -> bool {
         let message = |bytes: &[u8]| Envelope::parse(bytes).ok().map(|document| document.message());
         let uploaded = self.documents.iter().find(|document| document.role == *role);

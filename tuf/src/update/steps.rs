@@ -1,4 +1,4 @@
-//! How far the version of a document may go beyond the last one.
+//! Limits how far the version of a document may be above the last one.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::upload::Upload;
 use crate::version::Version;
 
 /// Checks that no uploaded document has a version more than `limit` above the highest stored one of its role, which is
-/// 0 for a role that has none. Otherwise whoever may publish once could use up all versions that there are.
+/// 0 for a role that has none. Without a limit a single publish could use up all versions that can be stored.
 ///
 /// # Errors
 ///

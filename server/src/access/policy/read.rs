@@ -1,76 +1,69 @@
-//! A policy from the configuration: the list `policy`, and `access.mode`.
+//! Reads a policy from its configuration.
 
-use platform::config::{ConfigError, Settings};
+use platform::config::{ConfigError, Texts};
 
-use crate::config::table::Table;
+use crate::config::{self, Effect, PolicyMode, PolicyRule, PolicySettings};
 
 use super::{
     Policy,
     action::Covered,
     glob::Glob,
-    rule::{Effect, Mode, OwnKey, Rule},
+    rule::{OwnKey, Rule},
     subject::Subject,
 };
 
-const EFFECTS: [(&str, Effect); 2] = [("allow", Effect::Allow), ("deny", Effect::Deny)];
-const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("audit", Mode::Audit)];
-
-pub(super) fn policy(settings: &Settings) -> Result<Option<Policy>, ConfigError> {
-    let mode = settings.choice("access.mode", &MODES)?.unwrap_or(Mode::Enforce);
-    let Some(tables) = Table::list(settings, "policy")? else {
-        return Ok(None);
-    };
+pub(super) fn policy(settings: PolicySettings) -> Result<Policy, ConfigError> {
+    let mode = settings.mode;
     let mut rules: Vec<Rule> = Vec::new();
-    for table in tables {
-        let path = table.path().to_owned();
-        let rule = rule(table, mode)?;
+    for (place, written) in settings.rules {
+        let rule = rule(&place, written, mode)?;
         if rules.iter().any(|earlier| earlier.name == rule.name) {
-            let allowed = "the names of rules stand in records, so each must be its own";
-            return Err(ConfigError::invalid(&format!("{path}.name"), &rule.name, allowed));
+            let allowed = "audit records name the rule that decided, so every rule needs a different name";
+            return Err(ConfigError::invalid(
+                &format!("{place}.name"),
+                &rule.name,
+                allowed,
+            ));
         }
         rules.push(rule);
     }
-    Ok(Some(Policy { rules, mode }))
+    Ok(Policy { rules, mode })
 }
 
-fn rule(mut table: Table, default_mode: Mode) -> Result<Rule, ConfigError> {
-    let name = table.text("name")?;
-    let effect = table
-        .choice("effect", &EFFECTS)?
-        .ok_or_else(|| table.missing("effect", "allow or deny"))?;
-    let principals = parsed(&mut table, "principals", Subject::parse)?.ok_or_else(|| {
+fn rule(place: &str, written: PolicyRule, default_mode: PolicyMode) -> Result<Rule, ConfigError> {
+    let key = |name: &str| format!("{place}.{name}");
+    let missing = |name: &str, expected: &str| ConfigError::missing(&key(name), expected);
+    let effect = written.effect.ok_or_else(|| missing("effect", "allow or deny"))?;
+    let principals = parsed(&key("principals"), written.principals, Subject::parse)?.ok_or_else(|| {
         let expected = "names, group:<name>, * for everybody with an identity, anonymous";
-        table.missing("principals", expected)
+        missing("principals", expected)
     })?;
-    let actions = parsed(&mut table, "actions", Covered::parse)?
-        .ok_or_else(|| table.missing("actions", "what the rule is about, such as pull and push"))?;
-    let guns = parsed(&mut table, "guns", Glob::parse)?;
+    let actions = parsed(&key("actions"), written.actions, Covered::parse)?
+        .ok_or_else(|| missing("actions", "what the rule is about, such as pull and push"))?;
+    let guns = parsed(&key("guns"), written.guns, Glob::parse)?;
     let named = guns.iter().flatten().find(|glob| glob.names_principal());
     if let Some(glob) = named
         && principals.contains(&Subject::Anonymous)
     {
-        let why = "anonymous has no name: make a rule of its own for it";
-        return Err(table.invalid("guns", glob.as_str(), why));
+        let why = "anonymous has no name that could stand for ${principal}; write a separate rule for it";
+        return Err(ConfigError::invalid(&key("guns"), glob.as_str(), why));
     }
-    let unless = parsed(&mut table, "unless", Subject::parse)?.unwrap_or_default();
-    let own_key = own_key(&mut table)?;
+    let unless = parsed(&key("unless"), written.unless, Subject::parse)?.unwrap_or_default();
+    let own_key = own_key(&key("require_own_key"), written.require_own_key)?;
     if !matches!(own_key, OwnKey::NotRequired)
         && (effect == Effect::Deny || !actions.iter().any(Covered::is_push))
     {
         let why = "only a rule that allows push can require it";
-        return Err(table.invalid("require_own_key", "true", why));
+        return Err(ConfigError::invalid(&key("require_own_key"), "true", why));
     }
-    let mode = table.choice("mode", &MODES)?;
-    if effect == Effect::Allow && mode == Some(Mode::Audit) {
-        let why = "only a rule that denies can be tried so; for a whole policy set access.mode";
-        return Err(table.invalid("mode", "audit", why));
+    if effect == Effect::Allow && written.mode == Some(PolicyMode::Audit) {
+        let why = "only a deny rule can be in audit mode; for the whole policy set access.mode";
+        return Err(ConfigError::invalid(&key("mode"), "audit", why));
     }
-    let name = name.unwrap_or_else(|| table.path().to_owned());
-    table.finish()?;
     Ok(Rule {
-        name,
+        name: written.name.map_or_else(|| place.to_owned(), |name| name.0),
         effect,
-        mode: mode.unwrap_or(default_mode),
+        mode: written.mode.unwrap_or(default_mode),
         principals,
         unless,
         actions,
@@ -79,44 +72,47 @@ fn rule(mut table: Table, default_mode: Mode) -> Result<Rule, ConfigError> {
     })
 }
 
-/// `true` for every role, or the names of roles, with stars as in `push:<role>`.
-fn own_key(table: &mut Table) -> Result<OwnKey, ConfigError> {
-    const KEY: &str = "require_own_key";
-    if !table.holds_list(KEY) {
-        return Ok(match table.flag(KEY)? {
-            true => OwnKey::EveryRole,
-            false => OwnKey::NotRequired,
-        });
-    }
-    let roles = parsed(table, KEY, |role| {
+/// `true` for every role, or a list of role names, with stars as in `push:<role>`.
+fn own_key(key: &str, written: Option<config::OwnKey>) -> Result<OwnKey, ConfigError> {
+    let roles = match written {
+        None | Some(config::OwnKey::EveryRole(false)) => return Ok(OwnKey::NotRequired),
+        Some(config::OwnKey::EveryRole(true)) => return Ok(OwnKey::EveryRole),
+        Some(config::OwnKey::Roles(roles)) => Some(Texts(roles)),
+    };
+    let roles = parsed(key, roles, |role| {
         match Covered::parse(&format!("push:{role}"))? {
             Covered::PushOf(glob) => Ok(glob),
             Covered::Every | Covered::One(_) => Err("a role such as targets or targets/*".to_owned()),
         }
     })?;
     let roles = roles.unwrap_or_default();
-    // Nobody uploads a timestamp: the server makes each of them, so this would never be asked for.
+    // The server makes every timestamp, so no upload contains one and the requirement would never apply.
     if let Some(timestamp) = roles.iter().find(|glob| glob.as_str() == "timestamp") {
         let why = "publishers sign root, targets, snapshot and delegations; the server signs timestamps";
-        return Err(table.invalid(KEY, timestamp.as_str(), why));
+        return Err(ConfigError::invalid(key, timestamp.as_str(), why));
     }
     Ok(OwnKey::Roles(roles))
 }
 
-/// The entries of a list; nothing if there is no such key. An empty one is refused: it looks like all, and is none.
+/// The parsed entries of a list, if it is there. An empty list is refused: it looks as if it meant all, but matches
+/// nothing.
 fn parsed<T>(
-    table: &mut Table,
     key: &str,
+    texts: Option<Texts>,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Option<Vec<T>>, ConfigError> {
-    let Some(texts) = table.texts(key)? else {
+    let Some(Texts(texts)) = texts else {
         return Ok(None);
     };
     if texts.is_empty() {
-        return Err(table.invalid(key, "[]", "at least one entry; or leave the key out"));
+        return Err(ConfigError::invalid(
+            key,
+            "[]",
+            "at least one entry; or leave the key out",
+        ));
     }
     let entries = texts
         .iter()
-        .map(|text| parse(text).map_err(|why| table.invalid(key, text, why)));
+        .map(|text| parse(text).map_err(|why| ConfigError::invalid(key, text, why)));
     entries.collect::<Result<_, _>>().map(Some)
 }

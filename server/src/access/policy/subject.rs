@@ -1,4 +1,4 @@
-//! Whom a rule is about.
+//! The principals that a rule applies to.
 
 use crate::identity::ANONYMOUS;
 
@@ -8,18 +8,19 @@ const GROUP: &str = "group:";
 /// One entry of `principals` or `unless`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Subject {
-    /// `*`: everybody with an identity.
+    /// `*`: every client with an identity.
     Identified,
-    /// `anonymous`: whoever has none.
+    /// `anonymous`: a client without an identity.
     Anonymous,
-    /// `group:NAME`: everybody in a group.
+    /// `group:NAME`: every member of a group.
     Group(String),
-    /// A principal.
+    /// The principal with this name.
     Name(String),
 }
 
 impl Subject {
-    /// Reads an entry. Names are whole: a star within one would look like a pattern and be none.
+    /// Reads an entry. Names are compared as a whole, so a star is refused: it would look like a pattern but not work
+    /// as one.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         match text {
             EVERYBODY => return Ok(Self::Identified),
@@ -35,7 +36,7 @@ impl Subject {
         })
     }
 
-    /// Whether this is somebody: `principal` is nothing for who has no identity.
+    /// Whether the entry covers this principal; `principal` is `None` for an anonymous client.
     pub(super) fn is(&self, principal: Option<&str>, groups: &[String]) -> bool {
         match (self, principal) {
             (Self::Identified, Some(_)) | (Self::Anonymous, None) => true,

@@ -1,21 +1,24 @@
-//! What a client needs before it can trust the server: its CA, and a script that sets the client up.
+//! What a client needs before it can trust the server: the server's CA, and a script that sets up the client.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH},
 };
 use openssl::sha::sha256;
 
 use super::parameter;
 use crate::{
-    app::State, clients::setup_script as client_setup, generation::Generation, http::error::ApiError,
+    clients::setup_script as client_setup,
+    http::{error::ApiError, exchange::Exchange, outcome::Outcome, stages::Open},
 };
 
 /// The CA that issued the server's certificate.
 #[utoipa::path(get, path = "/ca", tag = "server", params(("format" = Option<String>, Query, description = "pem or der")),
     responses((status = 200, description = "The CA's certificates in PEM, or the last of them in DER", content_type = "application/x-pem-file")))]
-pub fn ca(generation: &Generation, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
-    let unreadable = |cause: openssl::error::ErrorStack| ApiError::StoredState(cause.to_string());
+pub async fn ca(exchange: &mut Exchange<'_>, _: Open) -> Result<Outcome, ApiError> {
+    let (generation, request) = (&exchange.generation, exchange.request);
+    let unreadable =
+        |cause: openssl::error::ErrorStack| ApiError::StoredState(platform::reason::of_openssl(&cause));
     let certificates = &generation.server_ca;
     let (kind, body) = match parameter(request.query_string(), "format").as_deref() {
         None | Some("pem") => ("application/x-pem-file", certificates.pem().map_err(unreadable)?),
@@ -39,22 +42,27 @@ pub fn ca(generation: &Generation, request: &HttpRequest) -> Result<HttpResponse
     let etag = format!("\"{}\"", hex::encode(sha256(&body)));
     let known = request.headers().get(IF_NONE_MATCH);
     if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
-        return Ok(HttpResponse::NotModified().insert_header((ETAG, etag)).finish());
+        return Ok(HttpResponse::NotModified()
+            .insert_header((ETAG, etag))
+            .finish()
+            .into());
     }
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, kind))
         .insert_header((ETAG, etag))
-        .body(body))
+        .body(body)
+        .into())
 }
 
-/// A shell script that sets a client up, with the server's URL and CA in it.
+/// A shell script that sets up a client and contains the server's URL and CA.
 #[utoipa::path(get, path = "/setup.sh", tag = "server",
     responses((status = 200, description = "The script", content_type = "text/x-shellscript")))]
-pub fn setup_script(state: &State, generation: &Generation) -> Result<HttpResponse, ApiError> {
+pub async fn setup_script(exchange: &mut Exchange<'_>, _: Open) -> Result<Outcome, ApiError> {
+    let (state, generation) = (exchange.state, &exchange.generation);
     let pem = generation
         .server_ca
         .pem()
-        .map_err(|cause| ApiError::StoredState(cause.to_string()))?;
+        .map_err(|cause| ApiError::StoredState(platform::reason::of_openssl(&cause)))?;
     let url = state
         .config
         .public
@@ -67,5 +75,6 @@ pub fn setup_script(state: &State, generation: &Generation) -> Result<HttpRespon
     let script = client_setup::script(url, &String::from_utf8_lossy(&pem));
     Ok(HttpResponse::Ok()
         .content_type("text/x-shellscript; charset=utf-8")
-        .body(script))
+        .body(script)
+        .into())
 }

@@ -1,5 +1,5 @@
-//! What people and scripts ask, beside the Notary contract: who am I, which repositories are there, who signed
-//! what. The shapes are those of Docker Trusted Registry, so that its clients go on working.
+//! The interface beyond the Notary contract, for people and scripts: who am I, which repositories exist, who signed
+//! what. The shapes are those of Docker Trusted Registry, so that its clients keep working.
 
 mod account;
 mod ca;
@@ -12,7 +12,7 @@ mod tags;
 pub use account::basic_info;
 pub use ca::{ca, setup_script};
 pub use openapi::description;
-pub use overview::{overview, refused};
+pub use overview::{overview, refused, wants_page};
 pub use repositories::{list, one};
 pub use server::{health, settings, version};
 pub use tags::tags;
@@ -20,15 +20,16 @@ pub use tags::tags;
 use actix_web::{HttpResponse, http::header::ContentType};
 use serde::Serialize;
 
-use super::error::ApiError;
+use super::{error::ApiError, outcome::Outcome};
 
-/// A JSON answer.
-fn json<T: Serialize>(value: &T) -> Result<HttpResponse, ApiError> {
+/// A JSON response.
+fn json<T: Serialize>(value: &T) -> Result<Outcome, ApiError> {
     let body = serde_json::to_string(value).map_err(|cause| ApiError::StoredState(cause.to_string()))?;
-    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
+    let answer = HttpResponse::Ok().content_type(ContentType::json()).body(body);
+    Ok(answer.into())
 }
 
-/// The parameters of a query, the first of each name.
+/// The value of a query parameter; if it is repeated, the first.
 fn parameter(query: &str, name: &str) -> Option<String> {
     let pairs = actix_web::web::Query::<Vec<(String, String)>>::from_query(query).ok()?;
     pairs

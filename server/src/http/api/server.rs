@@ -1,37 +1,35 @@
-//! How the server is, and how it is set up.
+//! The server's health and settings.
 
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::json;
 use crate::{
-    access::{Access, Right, policy::Action},
-    app::State,
-    generation::Generation,
-    http::error::ApiError,
+    access::{Access, Administration, Identified, Right, policy::Action},
+    http::{error::ApiError, exchange::Exchange, outcome::Outcome, stages::OpenTo},
     identity::Principal,
 };
 
-/// How the server is.
+/// The server's health.
 #[derive(Serialize, ToSchema)]
 pub struct HealthInfo {
-    /// What fails; empty when all is well.
+    /// What fails; empty if everything works.
     error: String,
     healthy: bool,
     details: HealthDetails,
 }
 
-/// More of it.
+/// Details of the health.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct HealthDetails {
-    /// Counts the configurations taken up since the start.
+    /// How many configurations this process has taken up.
     generation: u64,
-    /// What became of the last reload; null before the first.
+    /// The outcome of the last reload; null before the first.
     last_reload: Option<ReloadInfo>,
-    /// What an operator should look at.
+    /// How many warnings there are for an operator.
     warnings: usize,
 }
 
@@ -41,7 +39,7 @@ struct ReloadInfo {
     at: DateTime<Utc>,
     /// `taken`, or `refused`: then everything stayed as it was.
     outcome: &'static str,
-    /// Why it was refused; for administrators.
+    /// Why it was refused; shown to administrators only.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -69,20 +67,17 @@ pub struct SettingsInfo {
     generation: u64,
 }
 
-/// How the server is. `caller` is who asks, if that is known.
+/// The server's health. `caller` is the client that asks, if it has an identity.
 #[utoipa::path(get, path = "/health", tag = "server",
     responses((status = 200, description = "Well", body = HealthInfo), (status = 503, description = "Not well", body = HealthInfo)))]
-pub fn health(
-    state: &State,
-    generation: &Generation,
-    caller: Option<&Principal>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn health(exchange: &mut Exchange<'_>, OpenTo(caller): OpenTo) -> Result<Outcome, ApiError> {
+    let (state, generation) = (exchange.state, &exchange.generation);
     let failing = state.health.failing();
     let error: Vec<String> = failing
         .iter()
         .map(|(check, reason)| format!("{check}: {reason}"))
         .collect();
-    let trusted = caller.is_some_and(|caller| is_admin(&generation.access, caller));
+    let trusted = caller.is_some_and(|caller| is_admin(exchange.access(), &caller));
     let last_reload = state.last_reload.get().map(|reloaded| ReloadInfo {
         at: reloaded.at,
         outcome: if reloaded.refused.is_none() {
@@ -102,7 +97,7 @@ pub fn health(
         },
     })?;
     if !failing.is_empty() {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        *response.response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     Ok(response)
 }
@@ -110,8 +105,7 @@ pub fn health(
 /// The server's version.
 #[utoipa::path(get, path = "/api/v0/admin/version", tag = "server",
     responses((status = 200, description = "The version", body = VersionInfo)))]
-pub fn version(access: &Access, principal: &Principal) -> Result<HttpResponse, ApiError> {
-    access.identified(principal)?;
+pub async fn version(_: &mut Exchange<'_>, _: Identified) -> Result<Outcome, ApiError> {
     json(&VersionInfo {
         version: env!("CARGO_PKG_VERSION"),
     })
@@ -120,16 +114,9 @@ pub fn version(access: &Access, principal: &Principal) -> Result<HttpResponse, A
 /// The server's settings, for administrators.
 #[utoipa::path(get, path = "/api/v0/meta/settings", tag = "server",
     responses((status = 200, description = "The settings", body = SettingsInfo),
-              (status = 403, description = "Not for the caller", body = super::openapi::Errors)))]
-pub fn settings(
-    state: &State,
-    generation: &Generation,
-    principal: &Principal,
-) -> Result<HttpResponse, ApiError> {
-    generation.access.identified(principal)?;
-    generation
-        .access
-        .check(principal, &Right::To(Action::Admin), None)?;
+              (status = 403, description = "The caller is not an administrator", body = super::openapi::Errors)))]
+pub async fn settings(exchange: &mut Exchange<'_>, _: Administration) -> Result<Outcome, ApiError> {
+    let (state, generation) = (exchange.state, &exchange.generation);
     let text = |pem: Result<Vec<u8>, _>| -> String {
         let pem: Vec<u8> = pem.unwrap_or_else(|_: openssl::error::ErrorStack| Vec::new());
         String::from_utf8_lossy(&pem).into_owned()

@@ -168,7 +168,7 @@ mod tests {
 
     fn rules(list: Value) -> IdentityRules {
         let settings = Settings::new(json!({ "identity": list }), PathBuf::new(), |_| None);
-        IdentityRules::read(&settings).unwrap().unwrap()
+        IdentityRules::read(&settings).unwrap()
     }
 
     #[test]

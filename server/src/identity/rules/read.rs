@@ -1,9 +1,11 @@
-//! Rules from the configuration: the list `identity`.
+//! Reads identity rules from their configuration.
 
-use platform::config::{ConfigError, Settings};
+use std::collections::BTreeMap;
+
+use platform::config::{ConfigError, Text, Texts, unknown_name};
 
 use crate::{
-    config::table::{Table, unknown},
+    config::{IdentityRule, IdentitySettings, Issuer},
     identity::facts::Field,
 };
 
@@ -17,7 +19,7 @@ use super::{
     template::Template,
 };
 
-/// In the place of a pattern for `spki_sha256`: a key that is registered to an account.
+/// In place of a pattern for `spki_sha256`: any key that is registered to an account.
 const ACCOUNTS: &str = "@accounts";
 const TRANSFORMS: [(&str, Transform); 3] = [
     ("lower", Transform::Lower),
@@ -25,47 +27,89 @@ const TRANSFORMS: [(&str, Transform); 3] = [
     ("none", Transform::None),
 ];
 
-pub(super) fn rules(settings: &Settings) -> Result<Option<IdentityRules>, ConfigError> {
-    let Some(tables) = Table::list(settings, "identity")? else {
-        return Ok(None);
-    };
+pub(super) fn rules(settings: IdentitySettings) -> Result<IdentityRules, ConfigError> {
     let mut rules: Vec<Rule> = Vec::new();
-    for table in tables {
-        let path = table.path().to_owned();
-        let rule = rule(table)?;
+    for (place, written) in settings.rules {
+        let rule = rule(&Place(place.clone()), written)?;
         if rules.iter().any(|earlier| earlier.name == rule.name) {
-            let allowed = "the names of rules stand in records, so each must be its own";
-            return Err(ConfigError::invalid(&format!("{path}.name"), &rule.name, allowed));
+            let allowed = "audit records name the rule that decided, so every rule needs a different name";
+            return Err(ConfigError::invalid(
+                &format!("{place}.name"),
+                &rule.name,
+                allowed,
+            ));
         }
         rules.push(rule);
     }
-    Ok(Some(IdentityRules { rules }))
+    Ok(IdentityRules { rules })
 }
 
-fn rule(mut table: Table) -> Result<Rule, ConfigError> {
-    let name = table
-        .text("name")?
-        .ok_or_else(|| table.missing("name", "a name for records and whoami, such as people"))?;
-    let preset = table.choice("preset", &PRESETS)?;
-    let ca = ca(&mut table)?;
-    let (patterns, accounts) = patterns(&mut table, preset)?;
-    let captures = capture_names(&table, &patterns)?;
+/// Where a rule stands in the configuration, such as `identity[0]`, for messages.
+pub(super) struct Place(String);
+
+impl Place {
+    pub(super) fn key(&self, name: &str) -> String {
+        format!("{}.{name}", self.0)
+    }
+
+    pub(super) fn below(&self, name: &str) -> Self {
+        Self(self.key(name))
+    }
+
+    pub(super) fn invalid(&self, name: &str, value: &str, allowed: impl Into<String>) -> ConfigError {
+        ConfigError::invalid(&self.key(name), value, allowed)
+    }
+
+    fn missing(&self, name: &str, expected: &str) -> ConfigError {
+        ConfigError::missing(&self.key(name), expected)
+    }
+
+    fn choice<T: Copy>(
+        &self,
+        name: &str,
+        given: Option<&Text>,
+        choices: &[(&str, T)],
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(given) = given else {
+            return Ok(None);
+        };
+        let chosen = choices.iter().find(|(name, _)| *name == given.as_str());
+        chosen.map(|(_, choice)| Some(*choice)).ok_or_else(|| {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            self.invalid(name, given.as_str(), format!("allowed: {}", names.join(", ")))
+        })
+    }
+}
+
+fn rule(place: &Place, written: IdentityRule) -> Result<Rule, ConfigError> {
+    let name = written.name.ok_or_else(|| {
+        place.missing(
+            "name",
+            "a name that audit records and whoami show, such as people",
+        )
+    })?;
+    let preset = place.choice("preset", written.preset.as_ref(), &PRESETS)?;
+    let ca = written.issuer.map(|issuer| ca(place, issuer)).transpose()?;
+    let (patterns, accounts) = patterns(place, preset, written.patterns.unwrap_or_default())?;
+    let captures = capture_names(place, &patterns)?;
     let captures: Vec<&str> = captures.iter().map(String::as_str).collect();
-    let principal = principal(&mut table, preset, accounts, &captures)?;
+    let principal = principal(place, preset, accounts, written.principal.as_ref(), &captures)?;
     let mut groups = Vec::new();
-    for text in table.texts("groups")?.unwrap_or_default() {
-        groups.push(Template::parse(&text, &captures).map_err(|why| table.invalid("groups", &text, why))?);
+    for text in written.groups.0 {
+        groups.push(Template::parse(&text, &captures).map_err(|why| place.invalid("groups", &text, why))?);
     }
-    let groups_from = groups_from(&mut table, preset)?;
-    let transform = table.choice("transform", &TRANSFORMS)?;
+    let groups_from = groups_from(place, preset, written.groups_from)?;
+    let transform = place.choice("transform", written.transform.as_ref(), &TRANSFORMS)?;
     if transform.is_some() && matches!(principal, Naming::Account) {
-        let why = "the name is the account's: leave transform out";
-        return Err(table.invalid("transform", "set", why));
+        let why = "the name is that of the account; remove transform";
+        return Err(place.invalid("transform", "set", why));
     }
-    let requirements = table.table("require")?.map(Requirements::read).transpose()?;
-    table.finish()?;
+    let requirements = written
+        .require
+        .map(|require| Requirements::new(&place.below("require"), require))
+        .transpose()?;
     Ok(Rule {
-        name,
+        name: name.0,
         ca,
         patterns,
         principal,
@@ -76,61 +120,57 @@ fn rule(mut table: Table) -> Result<Rule, ConfigError> {
     })
 }
 
-/// The name of a set of CAs; the names of configuration keys are in lower case.
-fn ca(table: &mut Table) -> Result<Option<String>, ConfigError> {
-    let Some(mut issuer) = table.table("issuer")? else {
-        return Ok(None);
-    };
-    let ca = issuer.text("ca")?.ok_or_else(|| {
-        issuer.missing(
-            "ca",
+/// The name of a CA set. Names are keys of the configuration, and those are in lower case.
+fn ca(place: &Place, issuer: Issuer) -> Result<String, ConfigError> {
+    let ca = issuer.ca.ok_or_else(|| {
+        place.missing(
+            "issuer.ca",
             "the name of a set of client CAs: default, or one of client_cas",
         )
     })?;
-    issuer.finish()?;
-    Ok(Some(ca.to_lowercase()))
+    Ok(ca.0.to_lowercase())
 }
 
-/// The patterns of a rule, and whether the key has to be registered to an account.
-fn patterns(table: &mut Table, preset: Option<Preset>) -> Result<(Vec<FieldPattern>, bool), ConfigError> {
+/// The patterns of a rule, and whether the key must be registered to an account.
+fn patterns(
+    place: &Place,
+    preset: Option<Preset>,
+    written: BTreeMap<String, Text>,
+) -> Result<(Vec<FieldPattern>, bool), ConfigError> {
     let mut accounts = preset == Some(Preset::RegisteredKey);
     let mut patterns = Vec::new();
     if let Some((field, pattern)) = preset.and_then(Preset::pattern) {
         let made = FieldPattern::new(field, pattern, true);
-        patterns.push(made.map_err(|why| table.invalid("preset", pattern, why))?);
+        patterns.push(made.map_err(|why| place.invalid("preset", pattern, why))?);
     }
-    let given = table.table("match")?;
-    let place = format!("{}.match", table.path());
-    for (key, pattern) in given.map(Table::into_texts).transpose()?.unwrap_or_default() {
-        let place = format!("{place}.{key}");
-        let field = Field::parse(&key)
-            .ok_or_else(|| ConfigError::invalid(&place, &pattern, unknown(&key, &Field::names())))?;
+    for (key, Text(pattern)) in written {
+        let refused = |why: String| place.below("match").invalid(&key, &pattern, why);
+        let field = Field::parse(&key).ok_or_else(|| refused(unknown_name(&key, &Field::names())))?;
         if field == Field::KeyHash && pattern == ACCOUNTS {
             accounts = true;
             continue;
         }
-        let made = FieldPattern::new(field, &pattern, false);
-        patterns.push(made.map_err(|why| ConfigError::invalid(&place, &pattern, why))?);
+        patterns.push(FieldPattern::new(field, &pattern, false).map_err(refused)?);
     }
     if patterns.is_empty() && !accounts {
         let expected = "a table of fields and patterns, or use a preset; a rule for every certificate says \
                         subject = \".*\"";
-        return Err(table.missing("match", expected));
+        return Err(place.missing("match", expected));
     }
     Ok((patterns, accounts))
 }
 
-/// The names of the groups of all patterns.
-fn capture_names(table: &Table, patterns: &[FieldPattern]) -> Result<Vec<String>, ConfigError> {
+/// The names of the capture groups of all patterns.
+fn capture_names(place: &Place, patterns: &[FieldPattern]) -> Result<Vec<String>, ConfigError> {
     let mut names: Vec<String> = Vec::new();
     for pattern in patterns {
         for name in pattern.groups() {
             if names.iter().any(|known| known == name) {
                 let key = format!("match.{}", pattern.field);
-                return Err(table.invalid(
+                return Err(place.invalid(
                     &key,
                     name,
-                    "another pattern of the rule has a group of this name",
+                    "another pattern of the rule already has a group with this name",
                 ));
             }
             names.push(name.to_owned());
@@ -140,34 +180,33 @@ fn capture_names(table: &Table, patterns: &[FieldPattern]) -> Result<Vec<String>
 }
 
 fn principal(
-    table: &mut Table,
+    place: &Place,
     preset: Option<Preset>,
     accounts: bool,
+    written: Option<&Text>,
     captures: &[&str],
 ) -> Result<Naming, ConfigError> {
-    let given = table.text("principal")?;
-    match given.as_deref().or(preset.and_then(Preset::principal)) {
+    match written.map(Text::as_str).or(preset.and_then(Preset::principal)) {
         Some(text) if accounts => {
-            let why = "the name of a registered key is that of its account: leave principal out";
-            Err(table.invalid("principal", text, why))
+            let why = "the name of a registered key is that of its account; remove principal";
+            Err(place.invalid("principal", text, why))
         }
         None if accounts => Ok(Naming::Account),
-        None => Err(table.missing(
+        None => Err(place.missing(
             "principal",
             "the name to give, such as \"${cn}\", or use a preset",
         )),
         Some(text) => Template::parse(text, captures)
             .map(Naming::Template)
-            .map_err(|why| table.invalid("principal", text, why)),
+            .map_err(|why| place.invalid("principal", text, why)),
     }
 }
 
-fn groups_from(table: &mut Table, preset: Option<Preset>) -> Result<Vec<Field>, ConfigError> {
+fn groups_from(place: &Place, preset: Option<Preset>, written: Texts) -> Result<Vec<Field>, ConfigError> {
     let mut fields: Vec<Field> = preset.and_then(Preset::groups_from).into_iter().collect();
-    for name in table.texts("groups_from")?.unwrap_or_default() {
-        let field = Field::parse(&name)
-            .ok_or_else(|| table.invalid("groups_from", &name, unknown(&name, &Field::names())))?;
-        fields.push(field);
+    for name in written.0 {
+        let unknown = || place.invalid("groups_from", &name, unknown_name(&name, &Field::names()));
+        fields.push(Field::parse(&name).ok_or_else(unknown)?);
     }
     Ok(fields)
 }

@@ -1,27 +1,32 @@
-//! What a rule asks of certificates that it matches. One that falls short is refused, not tried with a laxer rule.
+//! What a rule requires of certificates that it matches. A certificate that falls short is refused; later rules are
+//! not tried.
 
 use chrono::TimeDelta;
-use platform::config::ConfigError;
+use platform::config::{ConfigError, Text, Texts, unknown_name};
 
 use crate::{
-    config::table::{Table, unknown},
+    config,
     identity::facts::{
         CertificateFacts, KEY_TYPES, KeyType, is_oid, purpose_named, purpose_names, purpose_shown,
     },
 };
 
-use super::outcome::{IdentityFault, NotIdentified};
+use super::{
+    outcome::{IdentityFault, NotIdentified},
+    read::Place,
+};
 
-/// How much longer than allowed a certificate may be valid: issuers date certificates back for clocks that are behind.
+/// How much longer than allowed a certificate may be valid: issuers backdate certificates for clients whose clocks are
+/// slow.
 const LIFETIME_TOLERANCE: TimeDelta = TimeDelta::seconds(60);
-/// The digests that signatures can be asked to have.
+/// The signature digests that a rule can require.
 const DIGESTS: [&str; 7] = [
     "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512",
 ];
-/// The sizes of keys that can be asked for, in bits.
+/// The key sizes that a rule can require, in bits.
 const KEY_BITS: std::ops::RangeInclusive<i64> = 1..=65_536;
 
-/// What is asked. Everything absent is not asked.
+/// The requirements of a rule. What is absent is not required.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Requirements {
     purposes: Vec<String>,
@@ -33,17 +38,18 @@ pub(super) struct Requirements {
 }
 
 impl Requirements {
-    pub(super) fn read(mut table: Table) -> Result<Self, ConfigError> {
-        let requirements = Self {
-            purposes: purposes(&mut table)?,
-            max_lifetime: lifetime(&mut table)?,
-            min_rsa_bits: bits(&mut table, "min_rsa_bits")?,
-            min_ec_bits: bits(&mut table, "min_ec_bits")?,
-            key_types: key_types(&mut table)?,
-            digests: digests(&mut table)?,
-        };
-        table.finish()?;
-        Ok(requirements)
+    pub(super) fn new(place: &Place, written: config::Requirements) -> Result<Self, ConfigError> {
+        Ok(Self {
+            purposes: purposes(place, written.eku)?,
+            max_lifetime: lifetime(place, written.max_lifetime)?,
+            min_rsa_bits: bits(place, "min_rsa_bits", written.min_rsa_bits)?,
+            min_ec_bits: bits(place, "min_ec_bits", written.min_ec_bits)?,
+            key_types: written
+                .key_types
+                .map(|names| key_types(place, names))
+                .transpose()?,
+            digests: written.digests.map(|names| digests(place, names)).transpose()?,
+        })
     }
 
     pub(super) fn check(&self, facts: &CertificateFacts) -> Result<(), NotIdentified> {
@@ -84,14 +90,14 @@ impl Requirements {
             KeyType::Rsa => self.min_rsa_bits,
             KeyType::Ec => self.min_ec_bits,
             KeyType::Ed25519 => None,
-            // Nothing is known of its strength, so where strength is asked for it has none.
+            // The strength of an unknown key type cannot be judged, so it does not meet a required strength.
             KeyType::Other => self.min_rsa_bits.or(self.min_ec_bits).map(|_| u32::MAX),
         };
         match &self.key_types {
             Some(allowed) if !allowed.contains(&key_type) => {
                 let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
                 return weak(format!(
-                    "the certificate's key is of the kind {key_type}, and only {} is allowed",
+                    "the certificate's key is of type {key_type}, and only {} is allowed",
                     allowed.join(", ")
                 ));
             }
@@ -99,11 +105,11 @@ impl Requirements {
         }
         if least.is_some_and(|least| key_type == KeyType::Other || bits < least) {
             return weak(format!(
-                "the certificate's key ({key_type}, {bits} bits) is too short, or of an unknown kind"
+                "the certificate's key ({key_type}, {bits} bits) is too short, or of an unknown type"
             ));
         }
         match &self.digests {
-            // Ed25519 names no digest: it comes with one.
+            // An Ed25519 signature names no digest, because its digest is fixed.
             Some(allowed) if !key.digest.is_empty() && !allowed.contains(&key.digest) => weak(format!(
                 "the certificate is signed with {}, and only {} is allowed",
                 key.digest,
@@ -114,22 +120,20 @@ impl Requirements {
     }
 }
 
-fn purposes(table: &mut Table) -> Result<Vec<String>, ConfigError> {
-    let names = table.texts("eku")?.unwrap_or_default();
-    let purposes = names.into_iter().map(|name| {
+fn purposes(place: &Place, written: Texts) -> Result<Vec<String>, ConfigError> {
+    let purposes = written.0.into_iter().map(|name| {
         let named = purpose_named(&name).map(str::to_owned);
         let purpose = named.or_else(|| is_oid(&name).then(|| name.clone()));
         purpose.ok_or_else(|| {
             let allowed = format!("an OID, or one of: {}", purpose_names().join(", "));
-            table.invalid("eku", &name, allowed)
+            place.invalid("eku", &name, allowed)
         })
     });
     purposes.collect()
 }
 
-fn lifetime(table: &mut Table) -> Result<Option<TimeDelta>, ConfigError> {
-    let key = "max_lifetime";
-    let Some(text) = table.text(key)? else {
+fn lifetime(place: &Place, written: Option<Text>) -> Result<Option<TimeDelta>, ConfigError> {
+    let Some(Text(text)) = written else {
         return Ok(None);
     };
     let duration = humantime::parse_duration(&text)
@@ -139,36 +143,38 @@ fn lifetime(table: &mut Table) -> Result<Option<TimeDelta>, ConfigError> {
     let allowed = "a time such as 24h or 30d";
     reasonable
         .map(Some)
-        .ok_or_else(|| table.invalid(key, &text, allowed))
+        .ok_or_else(|| place.invalid("max_lifetime", &text, allowed))
 }
 
-fn bits(table: &mut Table, key: &str) -> Result<Option<u32>, ConfigError> {
-    let bits = table.integer(key, KEY_BITS)?;
-    Ok(bits.and_then(|bits| u32::try_from(bits).ok()))
-}
-
-fn key_types(table: &mut Table) -> Result<Option<Vec<KeyType>>, ConfigError> {
-    let Some(names) = table.texts("key_types")? else {
+fn bits(place: &Place, name: &str, written: Option<i64>) -> Result<Option<u32>, ConfigError> {
+    let Some(bits) = written else {
         return Ok(None);
     };
+    let number = u32::try_from(bits).ok().filter(|_| KEY_BITS.contains(&bits));
+    let allowed = || format!("a whole number from {} to {}", KEY_BITS.start(), KEY_BITS.end());
+    number.map(Some).ok_or_else(|| ConfigError::Invalid {
+        key: place.key(name),
+        value: bits.to_string(),
+        allowed: allowed(),
+    })
+}
+
+fn key_types(place: &Place, written: Texts) -> Result<Vec<KeyType>, ConfigError> {
     let known: Vec<&str> = KEY_TYPES.iter().map(|(name, _)| *name).collect();
-    let types = names.iter().map(|name| {
+    let types = written.0.iter().map(|name| {
         let found = KEY_TYPES.iter().find(|(known, _)| known == name);
         found
             .map(|(_, key_type)| *key_type)
-            .ok_or_else(|| table.invalid("key_types", name, unknown(name, &known)))
+            .ok_or_else(|| place.invalid("key_types", name, unknown_name(name, &known)))
     });
-    types.collect::<Result<_, _>>().map(Some)
+    types.collect()
 }
 
-fn digests(table: &mut Table) -> Result<Option<Vec<String>>, ConfigError> {
-    let names = table.texts("digests")?;
-    for name in names.iter().flatten() {
-        if !DIGESTS.contains(&name.as_str()) {
-            return Err(table.invalid("digests", name, unknown(name, &DIGESTS)));
-        }
+fn digests(place: &Place, Texts(names): Texts) -> Result<Vec<String>, ConfigError> {
+    match names.iter().find(|name| !DIGESTS.contains(&name.as_str())) {
+        Some(name) => Err(place.invalid("digests", name, unknown_name(name, &DIGESTS))),
+        None => Ok(names),
     }
-    Ok(names)
 }
 
 fn shown(time: TimeDelta) -> String {

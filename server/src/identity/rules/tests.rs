@@ -14,8 +14,7 @@ const O: Nid = Nid::ORGANIZATIONNAME;
 
 fn read(identity: Value) -> Result<IdentityRules, String> {
     let settings = Settings::new(json!({"identity": identity}), PathBuf::new(), |_| None);
-    let rules = IdentityRules::read(&settings).map_err(|error| error.to_string())?;
-    Ok(rules.unwrap())
+    IdentityRules::read(&settings).map_err(|error| error.to_string())
 }
 
 fn one(rule: Value) -> IdentityRules {
@@ -46,8 +45,7 @@ fn who(rules: &IdentityRules, made: &Made) -> Result<String, IdentityFault> {
 #[test]
 fn without_configuration_it_is_the_common_name_or_the_subject() {
     let settings = Settings::new(json!({}), PathBuf::new(), |_| None);
-    assert!(IdentityRules::read(&settings).unwrap().is_none());
-    let rules = IdentityRules::built_in();
+    let rules = IdentityRules::read(&settings).unwrap();
     assert_eq!(who(&rules, &named(&[(CN, UTF8, "alice")])).unwrap(), "alice");
     assert_eq!(who(&rules, &named(&[(O, UTF8, "Acme")])).unwrap(), "O=Acme");
     let cases: [(Attributes<'_>, IdentityFault); 4] = [
@@ -333,11 +331,11 @@ fn wrong_rules_are_refused_with_their_place() {
         ),
         (
             json!([{"name": "a", "preset": "registered-key", "principal": "x"}]),
-            "leave principal out",
+            "remove principal",
         ),
         (
             json!([{"name": "a", "match": {"o": "(?P<x>a)", "ou": "(?P<x>a)"}, "principal": "${x}"}]),
-            "another pattern of the rule has a group of this name",
+            "another pattern of the rule already has a group with this name",
         ),
     ];
     for (rules, expected) in cases {

@@ -1,0 +1,173 @@
+//! A public key from a file, under each of its names.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use openssl::{
+    error::ErrorStack,
+    pkey::{Id, PKey, Public},
+    x509::X509,
+};
+use platform::x509::hash_of_key;
+use tuf::{KeyType, PublicKey};
+
+use crate::store::AccountKey;
+
+/// The fewest bits of an RSA key: clients refuse shorter ones.
+const MIN_RSA_BITS: u32 = 2048;
+
+/// Why a key cannot be registered.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// The file cannot be read.
+    #[error("{} cannot be read: {cause}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        cause: std::io::Error,
+    },
+    /// The file holds something else.
+    #[error("{} holds no {expected} in PEM", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// The key is of no use.
+    #[error("the key is of a kind or size that is not taken: ECDSA, Ed25519, or RSA of at least 2048 bits")]
+    Kind,
+    /// OpenSSL refuses.
+    #[error("OpenSSL refuses the key: {}", platform::reason::of_openssl(.0))]
+    OpenSsl(#[from] ErrorStack),
+}
+
+/// The file that a key comes from.
+#[derive(Debug, Clone)]
+pub enum KeyFile {
+    /// A certificate; what follows it in the file does not matter.
+    Certificate(PathBuf),
+    /// A bare public key.
+    PublicKey(PathBuf),
+}
+
+impl KeyFile {
+    /// Reads the key.
+    ///
+    /// # Errors
+    /// When the file holds no key that can be registered.
+    pub fn read(&self, label: Option<&str>, now: DateTime<Utc>) -> Result<AccountKey, KeyFileError> {
+        let (key, certificate) = match self {
+            Self::Certificate(path) => {
+                let found = X509::stack_from_pem(&read(path)?).unwrap_or_default();
+                let leaf = found.into_iter().next().ok_or_else(|| KeyFileError::Format {
+                    path: path.clone(),
+                    expected: "certificate (-----BEGIN CERTIFICATE-----)",
+                })?;
+                (leaf.public_key()?, Some(leaf))
+            }
+            Self::PublicKey(path) => {
+                let key = PKey::public_key_from_pem(&read(path)?);
+                let key = key.map_err(|_| KeyFileError::Format {
+                    path: path.clone(),
+                    expected: "public key (-----BEGIN PUBLIC KEY-----)",
+                })?;
+                (key, None)
+            }
+        };
+        account_key(&key, certificate.as_ref(), label, now)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
+    platform::files::read(path).map_err(|cause| KeyFileError::Read {
+        path: path.to_path_buf(),
+        cause,
+    })
+}
+
+fn account_key(
+    key: &PKey<Public>,
+    certificate: Option<&X509>,
+    label: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<AccountKey, KeyFileError> {
+    let spki = key.public_key_to_der()?;
+    let (bare, certified) = match key.id() {
+        Id::EC => (
+            PublicKey::new(KeyType::Ecdsa, spki.clone()),
+            Some(KeyType::EcdsaX509),
+        ),
+        Id::RSA if key.bits() >= MIN_RSA_BITS => {
+            (PublicKey::new(KeyType::Rsa, spki.clone()), Some(KeyType::RsaX509))
+        }
+        // Clients know no certificates of Ed25519 keys.
+        Id::ED25519 => (PublicKey::new(KeyType::Ed25519, key.raw_public_key()?), None),
+        _ => return Err(KeyFileError::Kind),
+    };
+    let pem = certificate.map(|certificate| certificate.to_pem()).transpose()?;
+    let certificate_key_id = certified.zip(pem.clone()).map(|(key_type, pem)| {
+        let key = PublicKey::new(key_type, pem);
+        key.id().to_string()
+    });
+    Ok(AccountKey {
+        spki_sha256: hash_of_key(key)?,
+        label: label.map(str::to_owned),
+        public_key: String::from_utf8_lossy(&key.public_key_to_pem()?).into_owned(),
+        certificate: pem.map(|pem| String::from_utf8_lossy(&pem).into_owned()),
+        key_id: bare.id().to_string(),
+        certificate_key_id,
+        created_at: now,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::pki::{Issued, KeyKind, Template, Usage};
+
+    use super::*;
+
+    #[test]
+    fn one_key_has_three_names_and_a_renewed_certificate_changes_one() {
+        for (kind, certified) in [
+            (KeyKind::P256, true),
+            (KeyKind::Rsa(2048), true),
+            (KeyKind::Ed25519, false),
+        ] {
+            let mut template = Template::new("alice", Usage::Client, 1);
+            template.key = kind;
+            let issued = Issued::self_signed(&template).unwrap();
+            let key = issued.certificate.public_key().unwrap();
+            let bare = account_key(&key, None, None, Utc::now()).unwrap();
+            let with = account_key(&key, Some(&issued.certificate), None, Utc::now()).unwrap();
+            assert_eq!(
+                (&bare.spki_sha256, &bare.key_id),
+                (&with.spki_sha256, &with.key_id)
+            );
+            assert_eq!(with.certificate_key_id.is_some(), certified);
+            assert_eq!((bare.certificate, bare.certificate_key_id), (None, None));
+            let names = [
+                Some(&with.spki_sha256),
+                Some(&with.key_id),
+                with.certificate_key_id.as_ref(),
+            ];
+            let mut different: Vec<&String> = names.into_iter().flatten().collect();
+            different.sort();
+            different.dedup();
+            assert_eq!(different.len(), names.iter().flatten().count());
+        }
+    }
+
+    #[test]
+    fn weak_and_unknown_keys_are_refused() {
+        for key in [
+            KeyKind::Rsa(1024).generate().unwrap(),
+            PKey::generate_x25519().unwrap(),
+        ] {
+            let public = PKey::public_key_from_der(&key.public_key_to_der().unwrap()).unwrap();
+            let refused = account_key(&public, None, None, Utc::now()).unwrap_err();
+            assert!(matches!(refused, KeyFileError::Kind), "{refused}");
+        }
+    }
+}

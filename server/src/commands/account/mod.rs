@@ -1,0 +1,259 @@
+//! `account`: who logs in with which key, for organisations whose certificates do not say it.
+
+mod key;
+mod options;
+mod show;
+
+use std::path::Path;
+
+use platform::{
+    config::ConfigError,
+    database::{Location, Options},
+};
+
+use crate::{
+    clock::Clock,
+    config::AuditSettings,
+    identity::rules::{IdentityRules, check_group_name, check_principal_name},
+    store::{Account, AccountAdded, AccountKey, Actor, KeyAdded, Store, StoreError},
+};
+pub use key::{KeyFile, KeyFileError};
+pub use options::{AccountCommand, KeyCommand, Named, Place};
+
+/// The longest label or full name, in characters: the width of the columns.
+const MAX_TEXT: usize = 255;
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database does not answer.
+    #[error("storage: {0}")]
+    Store(#[from] StoreError),
+    /// Storage in memory ends with the command.
+    #[error("storage.backend is memory: a running server has its accounts to itself")]
+    Memory,
+    /// The key's file cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// A name cannot be that of an account or a group.
+    #[error("{0}")]
+    Name(String),
+    /// A text is too long.
+    #[error("{0} has more than 255 characters")]
+    Long(&'static str),
+    /// There is no such account.
+    #[error("there is no account {0}: make it with \"account add {0}\", or see \"account list\"")]
+    Unknown(String),
+    /// The key belongs to another account.
+    #[error(
+        "the key {key} is registered to the account {other}: one key is one account's; \"account key remove {other} {key}\" frees it"
+    )]
+    OfOther {
+        /// The SHA-256 of the key.
+        key: String,
+        /// The account.
+        other: String,
+    },
+}
+
+/// Does what the command line says, and tells it.
+///
+/// # Errors
+/// When nothing was done.
+pub fn run(command: &AccountCommand) -> Result<(), AccountError> {
+    match command {
+        AccountCommand::Add {
+            named,
+            groups,
+            admin,
+            full_name,
+        } => {
+            let account = wanted(&named.name, groups, *admin, full_name.as_deref())?;
+            add(&open(&named.place.config)?, &account)
+        }
+        AccountCommand::List { place, json } => list(&open(&place.config)?, *json),
+        AccountCommand::Disable(named) => set_disabled(named, true),
+        AccountCommand::Enable(named) => set_disabled(named, false),
+        AccountCommand::Remove(named) => {
+            let name = &named.name;
+            let removed = open(&named.place.config)?.remove_account(name, &actor())?;
+            let outcome = if removed {
+                "removed, with its keys"
+            } else {
+                "is not there: nothing to remove"
+            };
+            platform::say!("account {name} {outcome}");
+            Ok(())
+        }
+        AccountCommand::Key { command } => run_key(command),
+    }
+}
+
+fn run_key(command: &KeyCommand) -> Result<(), AccountError> {
+    match command {
+        KeyCommand::Add {
+            named,
+            certificate,
+            public_key,
+            label,
+        } => {
+            let file = match (certificate, public_key) {
+                (Some(path), _) => KeyFile::Certificate(path.clone()),
+                (None, path) => KeyFile::PublicKey(path.clone().unwrap_or_default()),
+            };
+            check_length("the label", label.as_deref())?;
+            let key = file.read(label.as_deref(), Clock::System.now())?;
+            add_key(named, &key)
+        }
+        KeyCommand::List(named) => {
+            let store = open(&named.place.config)?;
+            let account = store.account(&named.name)?;
+            account.ok_or_else(|| AccountError::Unknown(named.name.clone()))?;
+            let keys = store.account_keys(&named.name)?;
+            if keys.is_empty() {
+                platform::say!("account {} has no keys", named.name);
+            }
+            keys.iter()
+                .for_each(|key| platform::say!("{}", show::key(key, "")));
+            Ok(())
+        }
+        KeyCommand::Remove { named, key } => {
+            let store = open(&named.place.config)?;
+            let removed = store.remove_account_key(&named.name, &key.to_lowercase(), &actor())?;
+            let outcome = if removed {
+                "removed from"
+            } else {
+                "is not there: nothing to remove from"
+            };
+            platform::say!("key {key} {outcome} account {}", named.name);
+            Ok(())
+        }
+    }
+}
+
+fn open(config: &Path) -> Result<Store, AccountError> {
+    let settings = crate::config::settings(config)?;
+    let location = Location::read(&settings)?;
+    if location == Location::Memory {
+        return Err(AccountError::Memory);
+    }
+    let store = Store::open_for_command(&location, Options::read(&settings)?)?;
+    Ok(store.with_audit_table(AuditSettings::read(&settings)?.table))
+}
+
+fn actor() -> Actor {
+    Actor::command("(account)")
+}
+
+fn wanted(
+    name: &str,
+    groups: &[String],
+    is_admin: bool,
+    full_name: Option<&str>,
+) -> Result<Account, AccountError> {
+    let refused = |cause: crate::identity::rules::NotIdentified| AccountError::Name(cause.sentence);
+    check_principal_name(name).map_err(refused)?;
+    groups
+        .iter()
+        .try_for_each(|group| check_group_name(group))
+        .map_err(refused)?;
+    check_length("the full name", full_name)?;
+    let mut groups = groups.to_vec();
+    groups.sort();
+    groups.dedup();
+    Ok(Account {
+        name: name.to_owned(),
+        full_name: full_name.map(str::to_owned),
+        is_admin,
+        groups,
+        created_at: Clock::System.now(),
+        disabled_at: None,
+    })
+}
+
+fn check_length(what: &'static str, text: Option<&str>) -> Result<(), AccountError> {
+    if text.is_some_and(|text| text.chars().count() > MAX_TEXT) {
+        return Err(AccountError::Long(what));
+    }
+    Ok(())
+}
+
+fn add(store: &Store, wanted: &Account) -> Result<(), AccountError> {
+    let (outcome, before) = match store.add_account(wanted, &actor())? {
+        AccountAdded::New => ("added".to_owned(), None),
+        AccountAdded::Same(before) => ("is there already".to_owned(), Some(before)),
+        AccountAdded::Changed(before) => (format!("changed from: {}", show::form(&before)), Some(before)),
+    };
+    platform::say!("account {} {outcome}", wanted.name);
+    platform::say!("  {}", show::form(wanted));
+    if before.is_some_and(|before| before.disabled_at.is_some()) {
+        platform::say!("  it stays disabled: \"account enable {}\"", wanted.name);
+    }
+    Ok(())
+}
+
+fn list(store: &Store, json: bool) -> Result<(), AccountError> {
+    let mut shown = Vec::new();
+    for account in store.accounts()? {
+        let keys = store.account_keys(&account.name)?;
+        shown.push((account, keys));
+    }
+    if json {
+        let list: Vec<_> = shown
+            .iter()
+            .map(|(account, keys)| show::json(account, keys))
+            .collect();
+        platform::say!("{:#}", serde_json::Value::from(list));
+        return Ok(());
+    }
+    if shown.is_empty() {
+        platform::say!("there are no accounts");
+    }
+    for (account, keys) in &shown {
+        let disabled = account
+            .disabled_at
+            .map_or_else(String::new, |since| format!(", disabled since {since}"));
+        platform::say!("{}: {}{disabled}", account.name, show::form(account));
+        keys.iter()
+            .for_each(|key| platform::say!("{}", show::key(key, "  ")));
+    }
+    Ok(())
+}
+
+fn set_disabled(named: &Named, disabled: bool) -> Result<(), AccountError> {
+    let store = open(&named.place.config)?;
+    let since = disabled.then(|| Clock::System.now());
+    let changed = store.set_disabled(&named.name, since, &actor())?;
+    let changed = changed.ok_or_else(|| AccountError::Unknown(named.name.clone()))?;
+    let state = if disabled { "disabled" } else { "enabled" };
+    let already = if changed { "" } else { "is already " };
+    platform::say!("account {} {already}{state}", named.name);
+    Ok(())
+}
+
+fn add_key(named: &Named, key: &AccountKey) -> Result<(), AccountError> {
+    let store = open(&named.place.config)?;
+    let outcome = match store.add_account_key(&named.name, key, &actor())? {
+        KeyAdded::New => "registered to",
+        KeyAdded::Same => "is already registered to",
+        KeyAdded::Changed => "has a new label or certificate at",
+        KeyAdded::NoAccount => return Err(AccountError::Unknown(named.name.clone())),
+        KeyAdded::OfOther(other) => {
+            let key = key.spki_sha256.clone();
+            return Err(AccountError::OfOther { key, other });
+        }
+    };
+    platform::say!("key {outcome} account {}", named.name);
+    platform::say!("{}", show::key(key, "  "));
+    let settings = crate::config::settings(&named.place.config)?;
+    if !IdentityRules::read(&settings)?.needs_accounts() {
+        platform::say!(
+            "note: no identity rule of the configuration looks at registered keys; add one with the preset \
+             registered-key"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Whether what a denial names is known to anybody: a misspelt one denies nobody, in silence.
+
+use std::path::Path;
+
+use openssl::x509::X509;
+use platform::{
+    config::ConfigError,
+    tls::ClientTrust,
+    x509::{name_text, older_name_text},
+};
+
+use super::{DenyCommandError, Named};
+use crate::{config::client_cas, revocation::Subject, store::Store};
+
+/// What to tell whoever denied somebody that nothing known is called. Nothing if somebody is.
+pub(super) fn warning(
+    config: &Path,
+    store: &Store,
+    named: &Named,
+) -> Result<Option<String>, DenyCommandError> {
+    Ok(match &named.subject {
+        Subject::Principal(name) => (!store.knows_principal(name)?).then(|| {
+            format!(
+                "no account is called {name}, and nobody of this name has changed anything yet; if it is not misspelt, \
+                 it holds from the moment that somebody comes as {name}"
+            )
+        }),
+        Subject::Key(hash) if named.certificates.is_empty() => (!store.knows_key(hash)?).then(|| {
+            "no account has this key, and nobody with it has changed anything yet; \"whoami\" prints a \
+             certificate's as spki_sha256"
+                .to_owned()
+        }),
+        Subject::Certificate { issuer, .. } if named.certificates.is_empty() => {
+            let known = anchors(config)?.is_none_or(|anchors| anchors.iter().any(|ca| is_called(ca, issuer)));
+            (!known && !store.knows_issuer(issuer)?).then(|| {
+                format!(
+                    "no client CA of the configuration is called {issuer}, and nobody with a certificate of theirs has \
+                     changed anything yet; write the issuer as \"whoami\" prints it"
+                )
+            })
+        }
+        Subject::Key(_) | Subject::Certificate { .. } => unverified(config, &named.certificates)?,
+    })
+}
+
+fn is_called(certificate: &X509, name: &str) -> bool {
+    let subject = certificate.subject_name();
+    name_text(subject) == name || older_name_text(subject) == name
+}
+
+/// The client CAs; nothing if their files cannot be read, which is another matter.
+fn trust(config: &Path) -> Result<Option<ClientTrust>, ConfigError> {
+    let sets = client_cas(&crate::config::settings(config)?)?;
+    Ok(ClientTrust::load(&sets).ok().filter(|_| !sets.is_empty()))
+}
+
+fn anchors(config: &Path) -> Result<Option<Vec<X509>>, ConfigError> {
+    Ok(trust(config)?.map(|trust| trust.certificates().cloned().collect()))
+}
+
+/// Of a certificate that was given in a file: whether it could get in at all.
+fn unverified(config: &Path, certificates: &[X509]) -> Result<Option<String>, ConfigError> {
+    let (Some(trust), Some((leaf, issuers))) = (trust(config)?, certificates.split_first()) else {
+        return Ok(None);
+    };
+    Ok(trust.verify(leaf, issuers).err().map(|fault| {
+        format!(
+            "no client CA of the configuration vouches for this certificate now: {} ({})",
+            fault.explanation,
+            fault.reason.code()
+        )
+    }))
+}

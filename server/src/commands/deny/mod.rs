@@ -1,0 +1,266 @@
+//! `deny`: who must not get in, for every server on the database, from the next request on.
+
+mod known;
+
+use std::path::{Path, PathBuf};
+
+use openssl::x509::X509;
+use platform::{
+    config::ConfigError,
+    database::{Location, Options},
+    x509::hashes_of_key,
+};
+
+use crate::{
+    clock::Clock,
+    config::AuditSettings,
+    revocation::{RevocationError, Subject, certificate_subjects, normal_issuer, normal_serial},
+    store::{Actor, Store, StoreError},
+};
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum DenyCommandError {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database does not answer.
+    #[error("storage: {0}")]
+    Store(#[from] StoreError),
+    /// The certificate's file cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// It is not said who.
+    #[error(
+        "say who: --principal NAME, --cert FILE (with --key for every certificate of its key), --spki-sha256 HEX, or --serial HEX with --issuer NAME"
+    )]
+    Nobody,
+    /// Nothing could be compared with such an entry.
+    #[error("{0}; deny its key instead: --cert FILE with --key, or --spki-sha256 HEX")]
+    CannotBeTold(RevocationError),
+    /// A number is none.
+    #[error("--serial {0}: a number above zero in hex, as \"openssl x509 -serial\" prints it")]
+    Serial(String),
+    /// A hash is none.
+    #[error("--spki-sha256 {0}: 64 hex digits")]
+    Hash(String),
+}
+
+/// Who is meant.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Who {
+    /// A principal, however it shows who it is.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["cert", "spki_sha256", "serial"])]
+    principal: Option<String>,
+    /// A certificate, in PEM.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["spki_sha256", "serial"])]
+    cert: Option<PathBuf>,
+    /// With --cert: every certificate of its key.
+    #[arg(long, requires = "cert")]
+    key: bool,
+    /// Every certificate of a key: the SHA-256 of the key, in hex.
+    #[arg(long, value_name = "HEX", conflicts_with = "serial")]
+    spki_sha256: Option<String>,
+    /// The serial number of a certificate, in hex.
+    #[arg(long, value_name = "HEX", requires = "issuer", allow_hyphen_values = true)]
+    serial: Option<String>,
+    /// The issuer of the certificate, as "whoami" prints it.
+    #[arg(long, value_name = "NAME", requires = "serial")]
+    issuer: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum DenyCommand {
+    /// Refuse somebody from the next request on, on open connections too.
+    Add {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        #[command(flatten)]
+        who: Who,
+        /// Why, for the list.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Let somebody in again.
+    Remove {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Show who is refused.
+    List {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+/// Does it, and says so.
+///
+/// # Errors
+/// When it is not done.
+pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
+    match command {
+        DenyCommand::Add { config, who, reason } => {
+            let named = who.named()?;
+            let store = open(config)?;
+            let subject = &named.subject;
+            let new = store.deny(subject, reason.as_deref(), &actor(), Clock::System.now())?;
+            let already = if new { "" } else { " already" };
+            platform::say!("{subject} is{already} refused, by every server on this database");
+            if let Some(warning) = known::warning(config, &store, &named)? {
+                platform::say!("warning: {warning}");
+            }
+        }
+        DenyCommand::Remove { config, who } => {
+            let Named { subject, older, .. } = who.named()?;
+            if open(config)?.remove_denial(&subject, &older, &actor(), Clock::System.now())? {
+                platform::say!("{subject} is no longer refused by this list");
+            } else {
+                platform::say!("{subject} is not on the list; nothing to do");
+            }
+        }
+        DenyCommand::List { config } => {
+            let denials = open(config)?.denials()?;
+            if denials.is_empty() {
+                platform::say!("nobody is on the list");
+            }
+            for denial in denials {
+                let reason = denial.reason.unwrap_or_default();
+                platform::say!("{}  {}  {reason}", denial.since.format("%F %T"), denial.shown);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Denies certificates by the serial numbers that a CA gave them, and says so.
+///
+/// # Errors
+/// When the database that the configuration names does not take them.
+pub fn deny_certificates(
+    config: &Path,
+    issuer: &str,
+    serials: &[String],
+    reason: Option<&str>,
+) -> Result<(), DenyCommandError> {
+    let store = open(config)?;
+    for serial in serials {
+        let subject = Subject::Certificate {
+            issuer: issuer.to_owned(),
+            serial: normal_serial(serial).ok_or_else(|| DenyCommandError::Serial(serial.clone()))?,
+        };
+        store.deny(&subject, reason, &actor(), Clock::System.now())?;
+        platform::say!("{subject} is refused, by every server on this database");
+    }
+    Ok(())
+}
+
+fn open(config: &Path) -> Result<Store, DenyCommandError> {
+    let settings = crate::config::settings(config)?;
+    let location = Location::read(&settings)?;
+    let store = Store::open_for_command(&location, Options::read(&settings)?)?;
+    Ok(store.with_audit_table(AuditSettings::read(&settings)?.table))
+}
+
+fn actor() -> Actor {
+    Actor::command("(deny)")
+}
+
+/// Whom a command line means.
+pub(super) struct Named {
+    pub(super) subject: Subject,
+    /// Other forms in which older versions wrote the same.
+    older: Vec<Subject>,
+    /// The certificate that was given, and what followed it.
+    pub(super) certificates: Vec<X509>,
+}
+
+impl Who {
+    fn named(&self) -> Result<Named, DenyCommandError> {
+        let alone = |subject| Named {
+            subject,
+            older: Vec::new(),
+            certificates: Vec::new(),
+        };
+        match self {
+            Self {
+                principal: Some(name),
+                ..
+            } => Ok(alone(Subject::Principal(name.clone()))),
+            Self { cert: Some(path), .. } => self.certificate(path),
+            Self {
+                spki_sha256: Some(hash),
+                ..
+            } => {
+                let good = hash.len() == 64 && hash.chars().all(|c| c.is_ascii_hexdigit());
+                good.then(|| alone(Subject::Key(hash.to_lowercase())))
+                    .ok_or_else(|| DenyCommandError::Hash(hash.clone()))
+            }
+            Self {
+                serial: Some(text),
+                issuer: Some(issuer),
+                ..
+            } => {
+                let Some(serial) = normal_serial(text) else {
+                    return Err(cannot_be_named(text));
+                };
+                // An older version took the issuer as it was written.
+                let subject = |issuer: String| Subject::Certificate {
+                    issuer,
+                    serial: serial.clone(),
+                };
+                Ok(Named {
+                    older: vec![subject(issuer.clone())],
+                    ..alone(subject(normal_issuer(issuer)))
+                })
+            }
+            _ => Err(DenyCommandError::Nobody),
+        }
+    }
+
+    fn certificate(&self, path: &Path) -> Result<Named, DenyCommandError> {
+        let refuse = |reason: &str| DenyCommandError::Certificate {
+            path: path.to_path_buf(),
+            reason: reason.to_owned(),
+        };
+        let pem = platform::files::read(path).map_err(|cause| refuse(&cause.to_string()))?;
+        let certificates = platform::tls::parse_certificates(&pem).map_err(|reason| refuse(&reason))?;
+        let certificate = certificates
+            .first()
+            .ok_or_else(|| refuse("it holds no PEM certificate"))?;
+        let mut forms = if self.key {
+            let hashes = hashes_of_key(certificate).ok_or_else(|| refuse("its key cannot be read"))?;
+            hashes.into_iter().map(Subject::Key).collect()
+        } else {
+            certificate_subjects(certificate).map_err(DenyCommandError::CannotBeTold)?
+        };
+        if forms.is_empty() {
+            return Err(refuse("the certificate cannot be read"));
+        }
+        Ok(Named {
+            subject: forms.remove(0),
+            older: forms,
+            certificates,
+        })
+    }
+}
+
+/// A serial number that is zero or negative, or no number at all.
+fn cannot_be_named(text: &str) -> DenyCommandError {
+    let digits: String = text.chars().filter(|c| *c != ':').collect();
+    let digits = digits.trim_start_matches('-').trim_start_matches("0x");
+    if !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit()) {
+        return DenyCommandError::CannotBeTold(RevocationError::unnamed_serial());
+    }
+    DenyCommandError::Serial(text.to_owned())
+}

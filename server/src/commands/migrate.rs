@@ -1,0 +1,16 @@
+//! `migrate`: the schema of the database that a configuration file names.
+
+use platform::database::{Migrate, MigrateError};
+
+use crate::{config::ENVIRONMENT_PREFIX, store::MIGRATIONS};
+
+/// Prints what was found or done.
+///
+/// # Errors
+/// When the configuration is refused or the database does not answer.
+pub fn run(action: &Migrate) -> Result<(), MigrateError> {
+    for line in action.run(ENVIRONMENT_PREFIX, &MIGRATIONS)? {
+        platform::say!("{line}");
+    }
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! What an operator types: one module a command. Rules, records and findings that requests need as well belong to the
+//! rooms that they are about.
+
+pub mod account;
+pub mod audit;
+pub mod bundle;
+pub mod check;
+pub mod check_config;
+pub mod client_dirs;
+pub mod deny;
+pub mod doctor;
+pub mod expiry;
+pub mod migrate;
+pub mod policy;
+pub mod quickstart;
+pub mod serve;
+pub mod transfer;
+pub mod whoami;

@@ -1,0 +1,254 @@
+//! `whoami`: who a certificate's holder would be, and why, without asking a server.
+
+use std::path::PathBuf;
+
+use openssl::x509::X509;
+use platform::{
+    config::{ConfigError, Settings},
+    database::Location,
+    tls::{ClientTrust, TlsError},
+};
+
+use crate::{
+    clock::Clock,
+    config::{RevocationSettings, client_cas},
+    identity::{
+        facts::{CertificateFacts, FactsError, purpose_shown},
+        rules::{IdentityRules, Registered},
+    },
+    revocation::{Revocation, RevocationError, SetUpError, subjects},
+    store::{Store, StoreError},
+};
+
+/// Why nothing can be said.
+#[derive(Debug, thiserror::Error)]
+pub enum WhoamiError {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The client CAs cannot be used.
+    #[error(transparent)]
+    ClientCa(#[from] TlsError),
+    /// The lists of revoked certificates cannot be used.
+    #[error(transparent)]
+    Revocation(#[from] SetUpError),
+    /// A rule asks for the account of the key, and the database does not tell it.
+    #[error("the account of the key cannot be looked up: {0}")]
+    Store(#[from] StoreError),
+    /// A file cannot be read.
+    #[error("{} cannot be read: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The certificate cannot be read.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
+}
+
+/// Whose certificate, and by which rules.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// The configuration file; without one the default rules hold, and no CA is checked.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The certificate in PEM; what follows it in the file is its chain.
+    #[arg(long, value_name = "FILE")]
+    cert: PathBuf,
+    /// More certificates of the chain, in PEM.
+    #[arg(long, value_name = "FILE")]
+    chain: Vec<PathBuf>,
+    /// Say of every rule whether it matches, and why not.
+    #[arg(long)]
+    explain: bool,
+}
+
+/// Prints who it is; true if the certificate is verified and a rule identifies it.
+///
+/// # Errors
+/// When a file or the configuration cannot be used.
+pub fn run(options: &Options) -> Result<bool, WhoamiError> {
+    let mut chain = certificates(&options.cert)?;
+    let leaf = chain.remove(0);
+    for file in &options.chain {
+        chain.extend(certificates(file)?);
+    }
+    let settings = options.config.as_ref().map(|path| crate::config::settings(path));
+    let settings = settings.transpose()?;
+    let (verified, verified_by, whole) = verify(settings.as_ref(), &leaf, &chain)?;
+    let facts = CertificateFacts::new(&leaf, &chain, verified_by)?;
+    describe(&facts);
+    let revocation = settings.as_ref().map(revocation).transpose()?;
+    // The server answers the same.
+    let mut withdrawn = verified
+        .then(|| is_withdrawn(revocation.as_ref(), &whole).err())
+        .flatten();
+    let rules = match &settings {
+        Some(settings) => IdentityRules::read(settings)?,
+        None => IdentityRules::built_in(),
+    };
+    let registered = match &settings {
+        Some(settings) if rules.needs_accounts() => account(settings, &facts)?,
+        _ => None,
+    };
+    let identified = rules.identify(&facts, registered.as_ref());
+    if let (Ok(found), Some(revocation), None) = (&identified, &revocation, &withdrawn) {
+        withdrawn = revocation.check_principal(found.principal.as_str()).err();
+    }
+    if let Some(reason) = &withdrawn {
+        platform::say!("revocation: {reason} ({}); {}", reason.code(), reason.hint());
+    }
+    let trusted = verified && withdrawn.is_none();
+    match &identified {
+        Ok(found) if trusted => {
+            platform::say!("principal: {}", found.principal);
+            platform::say!("groups: {}", list(&found.groups));
+            platform::say!("rule: {}", found.rule);
+        }
+        Ok(_) if !verified => platform::say!("not identified: no client CA verifies the certificate"),
+        Ok(_) if matches!(withdrawn, Some(RevocationError::Revoked { .. })) => {
+            platform::say!("not identified: the certificate or its holder is refused");
+        }
+        Ok(_) => platform::say!("not identified: whether the certificate was revoked cannot be told"),
+        Err(refused) => platform::say!(
+            "not identified: {refused} ({}); {}",
+            refused.reason.code(),
+            refused.reason.hint()
+        ),
+    }
+    if options.explain {
+        for trace in rules.explain(&facts, registered.as_ref()) {
+            platform::say!("{trace}");
+        }
+    }
+    Ok(trusted && identified.is_ok())
+}
+
+/// Whether the certificate can be trusted, the sets of client CAs that verify it, and its chain as far as it is
+/// verified; says so.
+fn verify(
+    settings: Option<&Settings>,
+    leaf: &X509,
+    chain: &[X509],
+) -> Result<(bool, Vec<String>, Vec<X509>), WhoamiError> {
+    let mut whole = vec![leaf.clone()];
+    let Some(settings) = settings else {
+        platform::say!("verified by: no CA was checked, for there is no --config");
+        return Ok((true, Vec::new(), whole));
+    };
+    let mut verified_by = Vec::new();
+    for set in client_cas(settings)? {
+        let name = set.name.clone();
+        match ClientTrust::load(&[set])?.verify(leaf, chain) {
+            Ok(verified) => {
+                verified_by.push(name);
+                whole = verified.chain;
+            }
+            Err(fault) => platform::say!(
+                "CA set {name}: {} ({}); {}",
+                fault.explanation,
+                fault.reason.code(),
+                fault.hint()
+            ),
+        }
+    }
+    platform::say!("verified by: {}", list(&verified_by));
+    Ok((!verified_by.is_empty(), verified_by, whole))
+}
+
+/// The lists that are in files.
+fn revocation(settings: &Settings) -> Result<Revocation, WhoamiError> {
+    let mut issuers = Vec::new();
+    for set in client_cas(settings)? {
+        issuers.extend(ClientTrust::load(&[set])?.certificates().cloned());
+    }
+    Ok(Revocation::load(
+        &RevocationSettings::read(settings)?,
+        issuers,
+        Clock::System,
+    )?)
+}
+
+/// Says what the lists in files tell of a verified chain; of a missing or old list only words: whether that
+/// is forgiven depends on the request.
+fn is_withdrawn(revocation: Option<&Revocation>, chain: &[X509]) -> Result<(), RevocationError> {
+    let denied_as = subjects(chain)?;
+    let Some(revocation) = revocation else {
+        return Ok(());
+    };
+    match revocation.check_lists(chain, &denied_as, Clock::System.now()) {
+        Ok(Some(status)) => {
+            let until = status
+                .next_update
+                .map_or_else(String::new, |until| format!(", next update {until}"));
+            platform::say!(
+                "revocation: on none of the lists in files{until}; neither the database nor OCSP was asked"
+            );
+            Ok(())
+        }
+        Ok(None) => {
+            platform::say!(
+                "revocation: no list of a CA is in a file; neither the database nor OCSP was asked"
+            );
+            Ok(())
+        }
+        Err(reason @ RevocationError::Revoked { .. }) => Err(reason),
+        Err(unknown) => {
+            platform::say!(
+                "revocation: {unknown} ({}), going by files alone: neither addresses of lists nor OCSP was asked",
+                unknown.code()
+            );
+            Ok(())
+        }
+    }
+}
+
+/// The account of the certificate's key, without changing the database.
+fn account(settings: &Settings, facts: &CertificateFacts) -> Result<Option<Registered>, WhoamiError> {
+    let location = Location::read(settings)?;
+    if location == Location::Memory {
+        platform::say!("account: not known, because storage.backend is memory");
+        return Ok(None);
+    }
+    let found = Store::open_read_only(&location)?.account_by_key(facts.key_hashes())?;
+    let shown = found.as_ref().map_or("none", |account| &account.name);
+    platform::say!("account: {shown}");
+    Ok(found)
+}
+
+fn describe(facts: &CertificateFacts) {
+    platform::say!("subject: {}", facts.subject());
+    platform::say!("issuer: {}", facts.issuer());
+    platform::say!("serial: {}", facts.serial());
+    platform::say!("valid: {} to {}", facts.not_before(), facts.not_after());
+    let purposes: Vec<&str> = facts.purposes().iter().map(|oid| purpose_shown(oid)).collect();
+    platform::say!("extended key usage: {}", list(&purposes));
+    let key = facts.key();
+    platform::say!(
+        "key: {}, {} bits, spki_sha256 {}",
+        key.key_type,
+        key.bits,
+        facts.spki_sha256()
+    );
+    platform::say!("cert_sha256: {}", facts.cert_sha256());
+}
+
+fn list<T: AsRef<str>>(names: &[T]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    names.join(", ")
+}
+
+/// The certificates of a PEM file, at least one.
+fn certificates(path: &std::path::Path) -> Result<Vec<X509>, WhoamiError> {
+    let refused = |reason: String| WhoamiError::File {
+        path: path.to_path_buf(),
+        reason,
+    };
+    let pem = platform::files::read(path).map_err(|cause| refused(cause.to_string()))?;
+    platform::tls::parse_certificates(&pem).map_err(refused)
+}

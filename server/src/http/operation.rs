@@ -1,0 +1,141 @@
+//! The operations that requests ask for.
+
+use crate::revocation::Class;
+
+/// The operation that a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Check that this is a trust server and that the client may use it.
+    Ping,
+    /// Publish an update of a GUN.
+    Publish,
+    /// Read a document by its checksum.
+    ReadByChecksum,
+    /// Read a document by its version.
+    ReadByVersion,
+    /// Read the current document of a role.
+    ReadCurrent,
+    /// Read the server's public key for a role.
+    ReadKey,
+    /// Make a new server key for a role.
+    RotateKey,
+    /// Delete a GUN.
+    Delete,
+    /// Read the changes of one GUN, or of all.
+    Changefeed,
+    /// Check the server's health, for Notary's clients.
+    Health,
+    /// Read the server's health in detail.
+    HealthInfo,
+    /// Read the CA that issued the server's certificate.
+    Ca,
+    /// Read the script that sets up a client.
+    SetupScript,
+    /// Show the overview page in a browser.
+    Overview,
+    /// Read who the caller is.
+    BasicInfo,
+    /// List the repositories that the caller may see.
+    Repositories,
+    /// Read one repository, or list those of a namespace.
+    Repository,
+    /// List the signed tags of a repository.
+    Tags,
+    /// Read the server's version.
+    Version,
+    /// Read the server's settings.
+    Settings,
+    /// Read the description of the interface beyond the Notary contract.
+    OpenApi,
+    /// Read the metrics for Prometheus.
+    Metrics,
+    /// No route matches.
+    Unknown,
+}
+
+impl Operation {
+    /// The label in metrics; the names are those of the Notary server.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ping => "Ping",
+            Self::Publish => "UpdateTUF",
+            Self::ReadByChecksum => "GetRoleByHash",
+            Self::ReadByVersion => "GetRoleByVersion",
+            Self::ReadCurrent => "GetRole",
+            Self::ReadKey => "GetKey",
+            Self::RotateKey => "RotateKey",
+            Self::Delete => "DeleteTUF",
+            Self::Changefeed => "Changefeed",
+            Self::Health => "Health",
+            Self::HealthInfo => "HealthInfo",
+            Self::Ca => "Ca",
+            Self::SetupScript => "SetupScript",
+            Self::Overview => "Overview",
+            Self::BasicInfo => "BasicInfo",
+            Self::Repositories => "Repositories",
+            Self::Repository => "Repository",
+            Self::Tags => "Tags",
+            Self::Version => "Version",
+            Self::Settings => "Settings",
+            Self::OpenApi => "OpenApi",
+            Self::Metrics => "Metrics",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl Operation {
+    /// The name of the action in audit records.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Publish => "push",
+            Self::ReadByChecksum | Self::ReadByVersion | Self::ReadCurrent => "pull",
+            Self::ReadKey => "read-key",
+            Self::RotateKey => "rotate-key",
+            Self::Delete => "delete",
+            Self::Changefeed => "changefeed",
+            Self::BasicInfo => "basic-info",
+            Self::HealthInfo => "health",
+            Self::Overview => "overview",
+            Self::Repositories | Self::Repository | Self::Tags => "list",
+            Self::Version => "version",
+            Self::Settings => "settings",
+            Self::Health | Self::Ca | Self::SetupScript | Self::OpenApi | Self::Metrics | Self::Unknown => {
+                "unknown"
+            }
+        }
+    }
+
+    /// Whether it is a step of a first publish. Its refusals then use the form that the publisher's client shows.
+    pub fn publishes(self) -> bool {
+        matches!(self, Self::Publish | Self::ReadKey)
+    }
+
+    /// Whether it creates something in a repository that may not exist yet.
+    pub fn makes(self) -> bool {
+        matches!(self, Self::Publish | Self::ReadKey | Self::RotateKey)
+    }
+
+    /// Whether it reads or writes.
+    pub fn class(self) -> Class {
+        match self {
+            // Reading the key of a new repository creates the key.
+            Self::Publish | Self::ReadKey | Self::RotateKey | Self::Delete => Class::Write,
+            _ => Class::Read,
+        }
+    }
+
+    /// Whether the response has the shape of Docker Trusted Registry's interface.
+    pub fn is_api(self) -> bool {
+        matches!(
+            self,
+            Self::BasicInfo
+                | Self::Repositories
+                | Self::Repository
+                | Self::Tags
+                | Self::Version
+                | Self::Settings
+        )
+    }
+}

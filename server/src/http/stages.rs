@@ -1,0 +1,236 @@
+//! The stages between a route and its handler. A handler takes a grant, and only the authorization here makes one, so
+//! that no route can skip a stage.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, http::header::ACCEPT};
+use tuf::Gun;
+
+use super::{
+    authenticate::authenticate,
+    browser::{self, OwnOrigins},
+    connections::OpenConnection,
+    error::ApiError,
+    exchange::{Exchange, Target},
+    operation::Operation,
+    outcome::Outcome,
+};
+use crate::{
+    access::{Access, Administration, ChangesGrant, Grant, Identified, SingleRight},
+    identity::{Method, Peer, Principal},
+    revocation::Class,
+};
+
+/// Whether a route identifies its clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// Clients are not identified, and the request is not recorded in the audit.
+    Nobody,
+    /// A client may identify itself, by the same rules as elsewhere, but is answered even if that fails.
+    WhoeverSays,
+    /// Every client is identified, although policy and configuration may admit anonymous ones.
+    Everybody,
+}
+
+/// What a handler is granted.
+pub trait Granted: Sized {
+    /// Whether clients are identified.
+    const ASKS: Asks = Asks::Everybody;
+
+    /// Grants it to a caller. `caller` is `None` if clients are not identified, or if that failed where it may.
+    ///
+    /// # Errors
+    /// When the caller may not have it.
+    fn authorize(access: &Access, caller: Option<Principal>, target: &Target) -> Result<Self, ApiError>;
+
+    /// The rule of the policy that granted it.
+    fn rule(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// Runs the stages and then the handler.
+///
+/// # Errors
+/// When a stage or the handler refuses.
+pub async fn run<G: Granted>(
+    exchange: &mut Exchange<'_>,
+    handler: impl AsyncFnOnce(&mut Exchange<'_>, G) -> Result<Outcome, ApiError>,
+) -> Result<Outcome, ApiError> {
+    let caller = identify(exchange, G::ASKS).await?;
+    if exchange.target.operation.is_api() {
+        accepts_json(exchange.request)?;
+    }
+    let grant = G::authorize(exchange.access(), caller, exchange.target)?;
+    exchange.record.granted(grant.rule());
+    handler(exchange, grant).await
+}
+
+async fn identify(exchange: &mut Exchange<'_>, asks: Asks) -> Result<Option<Principal>, ApiError> {
+    if asks == Asks::Nobody {
+        return Ok(None);
+    }
+    let (state, request, target) = (exchange.state, exchange.request, exchange.target);
+    exchange.record.decides(&exchange.generation, target);
+    // Checked before the client is identified, as in the Notary server.
+    check_prefix(exchange)?;
+    let identified = authenticate(state, &exchange.generation, request, target).await;
+    let principal = match identified {
+        Ok(principal) => exchange.record.identified(principal),
+        Err(reason) if asks == Asks::WhoeverSays => {
+            exchange.record.not_identified(&reason);
+            return Ok(None);
+        }
+        Err(reason) => return Err(reason),
+    };
+    if principal.method() != Method::Anonymous
+        && let Some(connection) = request.conn_data::<Arc<OpenConnection>>()
+    {
+        connection.identified();
+    }
+    if target.operation.class() == Class::Write {
+        browser::check(request, &own_origins(exchange))?;
+    }
+    Ok(Some(principal))
+}
+
+fn check_prefix(exchange: &Exchange<'_>) -> Result<(), ApiError> {
+    let (prefixes, target) = (&exchange.state.config.gun_prefixes, exchange.target);
+    match &target.gun {
+        Some(gun) if !prefixes.allow(gun) => Err(match target.operation {
+            Operation::Publish => ApiError::GunPrefix(prefixes.to_string()),
+            _ => ApiError::NoRoute,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The origins of this server's own pages, for a request to one of its listeners.
+fn own_origins<'a>(exchange: &'a Exchange<'_>) -> OwnOrigins<'a> {
+    let position = exchange
+        .request
+        .conn_data::<Arc<Peer>>()
+        .map(|peer| peer.listener);
+    let config = &exchange.state.config;
+    OwnOrigins {
+        external_url: config.public.external_url.as_deref(),
+        configured: position.and_then(|position| config.listeners.get(position)),
+        listener: position.and_then(|position| exchange.generation.listener(position)),
+    }
+}
+
+/// Checks that the client accepts JSON, the only format of the interface beyond the Notary contract.
+fn accepts_json(request: &HttpRequest) -> Result<(), ApiError> {
+    let mut accepted = request.headers().get_all(ACCEPT).peekable();
+    let fits = |range: &str| {
+        let kind = range.split(';').next().unwrap_or_default().trim();
+        matches!(kind, "" | "*/*" | "application/*" | "application/json")
+    };
+    if accepted.peek().is_none()
+        || accepted.any(|value| value.to_str().is_ok_and(|text| text.split(',').any(fits)))
+    {
+        Ok(())
+    } else {
+        Err(ApiError::NotAcceptable)
+    }
+}
+
+/// The caller, anonymous if there is none.
+fn known(caller: Option<Principal>) -> Principal {
+    caller.unwrap_or_else(|| Principal::anonymous(None, None))
+}
+
+/// The repository that a path names, if any.
+fn named(access: &Access, caller: &Principal, target: &Target) -> Result<Option<Gun>, ApiError> {
+    let Some(name) = target.gun.as_deref() else {
+        return Ok(None);
+    };
+    Gun::parse(name).map(Some).or_else(|reason| {
+        access.identified(caller)?;
+        Err(if target.operation.makes() {
+            ApiError::InvalidGun(reason.to_string())
+        } else {
+            ApiError::NotFound
+        })
+    })
+}
+
+/// The grant for what is open to every client.
+pub struct Open;
+
+impl Granted for Open {
+    const ASKS: Asks = Asks::Nobody;
+
+    fn authorize(_: &Access, _: Option<Principal>, _: &Target) -> Result<Self, ApiError> {
+        Ok(Self)
+    }
+}
+
+/// The grant for what is open to every client but says more to some. Holds the caller, if identified.
+pub struct OpenTo(pub Option<Principal>);
+
+impl Granted for OpenTo {
+    const ASKS: Asks = Asks::WhoeverSays;
+
+    fn authorize(_: &Access, caller: Option<Principal>, _: &Target) -> Result<Self, ApiError> {
+        Ok(Self(caller))
+    }
+}
+
+/// The grant for clients that may learn that this is a trust server.
+pub struct Heard;
+
+impl Granted for Heard {
+    fn authorize(access: &Access, caller: Option<Principal>, _: &Target) -> Result<Self, ApiError> {
+        access.ping(&known(caller))?;
+        Ok(Self)
+    }
+}
+
+impl Granted for Identified {
+    fn authorize(access: &Access, caller: Option<Principal>, _: &Target) -> Result<Self, ApiError> {
+        Ok(access.identified(&known(caller))?)
+    }
+}
+
+impl Granted for Administration {
+    fn authorize(access: &Access, caller: Option<Principal>, _: &Target) -> Result<Self, ApiError> {
+        let caller = known(caller);
+        access.identified(&caller)?;
+        Ok(access.authorize_administration(&caller)?)
+    }
+
+    fn rule(&self) -> Option<&str> {
+        self.rule()
+    }
+}
+
+impl Granted for ChangesGrant {
+    fn authorize(access: &Access, caller: Option<Principal>, target: &Target) -> Result<Self, ApiError> {
+        let caller = known(caller);
+        let gun = named(access, &caller, target)?;
+        Ok(access.authorize_changes(&caller, gun)?)
+    }
+
+    fn rule(&self) -> Option<&str> {
+        self.rule()
+    }
+}
+
+impl<A: SingleRight> Granted for Grant<A> {
+    fn authorize(access: &Access, caller: Option<Principal>, target: &Target) -> Result<Self, ApiError> {
+        let caller = known(caller);
+        let gun = named(access, &caller, target)?.ok_or(ApiError::NoRoute)?;
+        access.authorize(caller, gun).map_err(|denied| {
+            if target.operation.publishes() {
+                ApiError::PublishDenied(denied)
+            } else {
+                ApiError::Denied(denied)
+            }
+        })
+    }
+
+    fn rule(&self) -> Option<&str> {
+        self.rule()
+    }
+}

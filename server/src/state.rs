@@ -1,0 +1,188 @@
+//! The server's shared state, which request handlers and background tasks work with.
+
+use std::path::PathBuf;
+
+use actix_web::web;
+use arc_swap::ArcSwap;
+use metrics_exporter_prometheus::PrometheusHandle;
+use platform::tls::TlsError;
+use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
+
+use crate::{
+    audit::{SinkError, Sinks},
+    clock::Clock,
+    config::{Config, TokenSettings, TrustService},
+    generation::{Generation, GenerationError},
+    identity::token::{BundleError, TokenAuth},
+    shared_documents::SharedDocuments,
+    store::{Store, StoreError},
+    telemetry::{health::Health, metrics, pulls::Pulls, reloads::LastReload},
+};
+
+/// Why something that the configuration names cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database cannot be used.
+    #[error("storage: {0}")]
+    Store(#[from] StoreError),
+    /// The files for TLS towards the signer cannot be used.
+    #[error("trust_service: {0}")]
+    SignerTls(TlsError),
+    /// The signer's address cannot be used.
+    #[error("trust_service.hostname: {0}")]
+    Signer(signing::SigningError),
+    /// The certificates of the token service cannot be used.
+    #[error("auth.options.rootcertbundle: {}: {cause}", bundle.display())]
+    TokenBundle {
+        /// The file.
+        bundle: PathBuf,
+        /// What is wrong with it.
+        cause: BundleError,
+    },
+    /// The files that decide about connections and requests cannot be used.
+    #[error(transparent)]
+    Generation(#[from] GenerationError),
+    /// Audit records cannot be written.
+    #[error(transparent)]
+    Audit(#[from] SinkError),
+    /// Metrics cannot be recorded.
+    #[error("metrics: {0}")]
+    Metrics(String),
+}
+
+/// Why the database or the signer failed to answer a request.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The signing service.
+    #[error("the signing service failed: {0}")]
+    Signing(#[from] signing::SigningError),
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+impl ServiceError {
+    /// Whether the failure concerns every request at the moment, not only this one.
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::Stopping
+                | Self::Store(StoreError::Connection(_))
+                | Self::Signing(signing::SigningError::Unavailable(_))
+        )
+    }
+}
+
+/// Everything that is opened once at start-up.
+pub struct State {
+    /// The configuration that the server was started with.
+    pub config: Config,
+    /// The certificates, rules and policy that currently decide.
+    pub generation: ArcSwap<Generation>,
+    /// The stored metadata.
+    pub store: Store,
+    /// The token service to which clients without a certificate are sent, if one is configured.
+    pub tokens: Option<TokenAuth>,
+    /// The signer of timestamps and snapshots.
+    pub keys: KeyService,
+    /// The algorithm of new keys.
+    pub key_algorithm: KeyAlgorithm,
+    /// The sinks of audit records.
+    pub audit: Sinks,
+    /// The source of time.
+    pub clock: Clock,
+    /// What the last health checks found.
+    pub health: Health,
+    /// How often each GUN was pulled.
+    pub pulls: Pulls,
+    /// Large documents that are being sent to clients.
+    pub documents: SharedDocuments,
+    /// The outcome of the last reload.
+    pub last_reload: LastReload,
+    /// The recorded metrics.
+    pub metrics: PrometheusHandle,
+}
+
+impl State {
+    /// Opens everything that the configuration names. Must be called within a tokio runtime that outlives the result.
+    ///
+    /// # Errors
+    /// When a file, the database or a sink cannot be used.
+    pub fn open(config: Config, clock: Clock) -> Result<Self, OpenError> {
+        let (keys, key_algorithm) = key_service(&config.trust_service)?;
+        let tokens = config.auth.as_ref().map(token_auth).transpose()?;
+        let generation = Generation::load(&config, clock, 1)?;
+        let audit = Sinks::open(&config.audit.sinks)?;
+        let store =
+            Store::open(&config.storage, config.storage_options)?.with_audit_table(config.audit.table);
+        let metrics = metrics::install().map_err(OpenError::Metrics)?;
+        Ok(Self {
+            config,
+            generation: ArcSwap::from_pointee(generation),
+            store,
+            tokens,
+            keys,
+            key_algorithm,
+            audit,
+            clock,
+            health: Health::default(),
+            pulls: Pulls::default(),
+            documents: SharedDocuments::default(),
+            last_reload: LastReload::default(),
+            metrics,
+        })
+    }
+
+    /// Runs a database access on a thread that may block.
+    ///
+    /// # Errors
+    /// When the access fails, or the server is stopping.
+    pub async fn with_store<T, F>(&self, access: F) -> Result<T, ServiceError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    {
+        let store = self.store.clone();
+        let outcome = web::block(move || access(&store))
+            .await
+            .map_err(|_| ServiceError::Stopping)?;
+        Ok(outcome?)
+    }
+}
+
+/// The signer of a configuration and the algorithm of its keys. Must be called within a tokio runtime.
+///
+/// # Errors
+/// When the TLS files or the address cannot be used. This opens no connection yet.
+pub fn key_service(trust_service: &TrustService) -> Result<(KeyService, KeyAlgorithm), OpenError> {
+    match trust_service {
+        TrustService::Local => Ok((KeyService::Local(LocalSigner::default()), KeyAlgorithm::Ed25519)),
+        TrustService::Remote {
+            host,
+            port,
+            algorithm,
+            tls,
+        } => {
+            let connector = tls.connector().map_err(OpenError::SignerTls)?;
+            let client = SignerClient::new(host, *port, connector).map_err(OpenError::Signer)?;
+            Ok((KeyService::Remote(client), *algorithm))
+        }
+    }
+}
+
+/// The token service of a configuration, with its certificates read.
+///
+/// # Errors
+/// When they cannot be used.
+pub fn token_auth(settings: &TokenSettings) -> Result<TokenAuth, OpenError> {
+    let TokenSettings {
+        realm,
+        service,
+        issuer,
+        bundle,
+    } = settings.clone();
+    TokenAuth::new(realm, service, issuer, &bundle).map_err(|cause| OpenError::TokenBundle { bundle, cause })
+}

@@ -254,8 +254,8 @@ fn usable(leaf: &X509, path: &Path, now: DateTime<Utc>) -> Vec<Finding> {
                 .fixed_by("issue one without it, or with it not critical")
                 .shown_as("x509: unhandled critical extension"),
         ),
-        Some(ServerCertificateFault::OpenSsl(reason)) => findings.push(Finding::note(
-            format!("{file} is refused by clients built on OpenSSL, such as curl: {reason}"),
+        Some(ServerCertificateFault::Some { clients, reason }) => findings.push(Finding::note(
+            format!("{file} is refused by {clients}: {reason}"),
             "issue one for a TLS server (keyUsage digitalSignature, extendedKeyUsage serverAuth)",
         )),
         None => {}

@@ -1,6 +1,6 @@
 //! Sets the server up and runs it.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use actix_web::web;
 use platform::{
@@ -64,11 +64,27 @@ pub async fn run(path: &Path, strict: bool, level: Option<Level>, format: Format
     announce_ca(&state);
     let server = http::listen(&state)?;
     let handle = server.handle();
-    tokio::spawn(health::run(state.clone()));
+    tokio::spawn(health::run(health::Checks {
+        generation: Arc::clone(&state.generation),
+        store: state.store.clone(),
+        keys: Arc::clone(&state.keys),
+        health: Arc::clone(&state.health),
+        metrics: state.metrics.clone(),
+    }));
     tokio::spawn(renewals::run(state.clone()));
-    tokio::spawn(revocation_lists::run(state.clone()));
-    tokio::spawn(checkpoints::run(state.clone()));
-    tokio::spawn(pending_keys::run(state.clone()));
+    tokio::spawn(revocation_lists::run(Arc::clone(&state.generation)));
+    if state.config.audit.table {
+        let (store, sinks) = (state.store.clone(), Arc::clone(&state.audit));
+        tokio::spawn(checkpoints::run(store, sinks, state.clock));
+    }
+    tokio::spawn(pending_keys::run(
+        pending_keys::Pending {
+            store: state.store.clone(),
+            keys: Arc::clone(&state.keys),
+            clock: state.clock,
+        },
+        state.config.pending_keys.lifetime,
+    ));
     tokio::spawn(reload::run(
         state.clone(),
         reload::File {

@@ -1,6 +1,6 @@
 //! The server's shared state, which request handlers and background tasks work with.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use actix_web::web;
 use arc_swap::ArcSwap;
@@ -81,21 +81,21 @@ pub struct State {
     /// The configuration that the server was started with.
     pub config: Config,
     /// The certificates, rules and policy that currently decide.
-    pub generation: ArcSwap<Generation>,
+    pub generation: Arc<ArcSwap<Generation>>,
     /// The stored metadata.
     pub store: Store,
     /// The token service to which clients without a certificate are sent, if one is configured.
     pub tokens: Option<TokenAuth>,
     /// The signer of timestamps and snapshots.
-    pub keys: KeyService,
+    pub keys: Arc<KeyService>,
     /// The algorithm of new keys.
     pub key_algorithm: KeyAlgorithm,
     /// The sinks of audit records.
-    pub audit: Sinks,
+    pub audit: Arc<Sinks>,
     /// The source of time.
     pub clock: Clock,
     /// What the last health checks found.
-    pub health: Health,
+    pub health: Arc<Health>,
     /// How often each GUN was pulled.
     pub pulls: Pulls,
     /// Large documents that are being sent to clients.
@@ -121,14 +121,14 @@ impl State {
         let metrics = metrics::install().map_err(OpenError::Metrics)?;
         Ok(Self {
             config,
-            generation: ArcSwap::from_pointee(generation),
+            generation: Arc::new(ArcSwap::from_pointee(generation)),
             store,
             tokens,
-            keys,
+            keys: Arc::new(keys),
             key_algorithm,
-            audit,
+            audit: Arc::new(audit),
             clock,
-            health: Health::default(),
+            health: Arc::default(),
             pulls: Pulls::default(),
             documents: SharedDocuments::default(),
             last_reload: LastReload::default(),
@@ -145,12 +145,24 @@ impl State {
         T: Send + 'static,
         F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     {
-        let store = self.store.clone();
-        let outcome = web::block(move || access(&store))
-            .await
-            .map_err(|_| ServiceError::Stopping)?;
-        Ok(outcome?)
+        with_store(&self.store, access).await
     }
+}
+
+/// Runs a database access on a thread that may block.
+///
+/// # Errors
+/// When the access fails, or the server is stopping.
+pub async fn with_store<T, F>(store: &Store, access: F) -> Result<T, ServiceError>
+where
+    T: Send + 'static,
+    F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+{
+    let store = store.clone();
+    let outcome = web::block(move || access(&store))
+        .await
+        .map_err(|_| ServiceError::Stopping)?;
+    Ok(outcome?)
 }
 
 /// The signer of a configuration and the algorithm of its keys. Must be called within a tokio runtime.

@@ -1,15 +1,16 @@
 //! Writes the ends of the chains that no request adds to, and of the whole table, to the sinks. Without them, the
 //! removal of the last rows could not be proved.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use actix_web::web;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::{
-    audit::{chain::Chain, record::Place},
-    state::State,
+    audit::{Sinks, chain::Chain, record::Place},
+    clock::Clock,
+    state::with_store,
+    store::Store,
 };
 
 /// How often the task looks at the ends.
@@ -28,8 +29,8 @@ struct Checkpoint<'a> {
 }
 
 /// Writes the end of each chain at start-up and whenever it has moved, for as long as the server runs.
-pub async fn run(state: web::Data<State>) {
-    if !state.audit.any() || !state.config.audit.table {
+pub async fn run(store: Store, sinks: Arc<Sinks>, clock: Clock) {
+    if !sinks.any() {
         return;
     }
     let mut written: Vec<Place> = Vec::new();
@@ -37,27 +38,26 @@ pub async fn run(state: web::Data<State>) {
     let mut looks = tokio::time::interval(INTERVAL);
     loop {
         looks.tick().await;
-        let looked = state
-            .with_store(|store| {
-                let ends = store.audit_ends(&[Chain::Accounts, Chain::Denials])?;
-                Ok((ends, store.last_audit_row()?))
-            })
-            .await;
+        let looked = with_store(&store, |store| {
+            let ends = store.audit_ends(&[Chain::Accounts, Chain::Denials])?;
+            Ok((ends, store.last_audit_row()?))
+        })
+        .await;
         // If the database does not answer, the health check reports it.
         let Ok((ends, last_row)) = looked else { continue };
         // Not written again when it went back: verification compares the table with the highest one written.
         if last_row > written_row {
             written_row = last_row;
-            state.audit.write(&Checkpoint {
-                ts: state.clock.now(),
+            sinks.write(&Checkpoint {
+                ts: clock.now(),
                 kind: "checkpoint",
                 table: None,
                 last_row,
             });
         }
         for end in ends.iter().filter(|end| !written.contains(end)) {
-            state.audit.write(&Checkpoint {
-                ts: state.clock.now(),
+            sinks.write(&Checkpoint {
+                ts: clock.now(),
                 kind: "checkpoint",
                 table: Some(end),
                 last_row: None,

@@ -1,12 +1,14 @@
 //! Deletes keys that clients asked for but that no root names, so that asking for many keys leaves none behind.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use actix_web::web;
 use chrono::TimeDelta;
+use signing::KeyService;
 
 use crate::{
-    state::{ServiceError, State},
+    clock::Clock,
+    state::{ServiceError, with_store},
+    store::Store,
     telemetry::metrics,
 };
 
@@ -19,30 +21,35 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// How long a deleted key is remembered: longer than a publish that names it can take.
 const REMEMBERED: TimeDelta = TimeDelta::minutes(15);
 
+/// Where unused keys are.
+pub struct Pending {
+    /// The database, which counts them.
+    pub store: Store,
+    /// The signer, which holds them.
+    pub keys: Arc<KeyService>,
+    /// The time.
+    pub clock: Clock,
+}
+
 /// Deletes unused keys, round after round, for as long as the server runs.
-pub async fn run(state: web::Data<State>) {
-    let lifetime = state.config.pending_keys.lifetime;
+pub async fn run(pending: Pending, lifetime: Duration) {
     let mut rounds = tokio::time::interval((lifetime / 2).clamp(SHORTEST, INTERVAL));
     loop {
         rounds.tick().await;
-        if let Err(reason) = sweep(&state, lifetime).await {
+        if let Err(reason) = sweep(&pending, lifetime).await {
             tracing::warn!(%reason, "unused keys could not be deleted; the next round tries again");
         }
     }
 }
 
-async fn sweep(state: &State, lifetime: Duration) -> Result<(), ServiceError> {
-    let now = state.clock.now();
+async fn sweep(pending: &Pending, lifetime: Duration) -> Result<(), ServiceError> {
+    let (store, now) = (&pending.store, pending.clock.now());
     let made_before = now - TimeDelta::from_std(lifetime).unwrap_or(TimeDelta::MAX);
-    let keys = state
-        .with_store(move |store| store.overdue_keys(made_before, PAGE))
-        .await?;
+    let keys = with_store(store, move |store| store.overdue_keys(made_before, PAGE)).await?;
     for key in keys {
         let (swept_at, candidate) = (key.swept_at, key.clone());
         if swept_at.is_none() {
-            let given_up = state
-                .with_store(move |store| store.give_up_key(&candidate, now))
-                .await?;
+            let given_up = with_store(store, move |store| store.give_up_key(&candidate, now)).await?;
             if !given_up {
                 continue;
             }
@@ -50,10 +57,10 @@ async fn sweep(state: &State, lifetime: Duration) -> Result<(), ServiceError> {
             metrics::key_swept();
         }
         // Also for keys given up in an earlier round, because the signer may not have received that deletion.
-        state.keys.delete_key(&key.id).await?;
+        pending.keys.delete_key(&key.id).await?;
         if swept_at.is_some_and(|swept_at| now - swept_at > REMEMBERED) {
             let id = key.id.clone();
-            state.with_store(move |store| store.forget_key(&id)).await?;
+            with_store(store, move |store| store.forget_key(&id)).await?;
         }
     }
     Ok(())

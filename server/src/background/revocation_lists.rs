@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use actix_web::web;
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use crate::{
+    generation::Generation,
     revocation::{FetchedList, ListSource, fetch_client},
-    state::State,
     telemetry::metrics,
 };
 
@@ -23,7 +23,7 @@ struct Due {
 }
 
 /// Fetches every configured list when it is due, for as long as the server runs.
-pub async fn run(state: web::Data<State>) {
+pub async fn run(generation: Arc<ArcSwap<Generation>>) {
     let client = match fetch_client() {
         Ok(client) => client,
         Err(cause) => {
@@ -35,7 +35,7 @@ pub async fn run(state: web::Data<State>) {
     let mut looks = tokio::time::interval(LOOK);
     loop {
         looks.tick().await;
-        let revocation = Arc::clone(&state.generation.load().revocation);
+        let revocation = Arc::clone(&generation.load().revocation);
         let Some(settings) = revocation.crl_settings() else {
             continue;
         };
@@ -50,7 +50,7 @@ pub async fn run(state: web::Data<State>) {
             }
             let outcome = revocation.fetch(&client, url, &mut list.source).await;
             // A reload may meanwhile have read what an earlier fetch stored.
-            let current = Arc::clone(&state.generation.load().revocation);
+            let current = Arc::clone(&generation.load().revocation);
             if outcome == Ok(FetchedList::New) && !Arc::ptr_eq(&current, &revocation) {
                 current.read_lists_again();
             }

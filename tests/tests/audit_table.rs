@@ -145,7 +145,7 @@ fn on_every_engine_every_change_is_in_the_table_with_who_made_it() {
             .says("targets 2");
         audit(&server, "verify")
             .ok()
-            .says("15 records in 4 chains: whole");
+            .says("15 records in 4 chains: intact");
         let file = sink(&server);
         wait_until("the sink has the eight changes", || changes_in(&file) == 8);
         audit(&server, &format!("verify --against {}", file.display()))
@@ -396,7 +396,7 @@ fn on_every_engine_many_publishers_at_once_make_whole_chains() {
         });
         assert_eq!(published, PUBLISHERS + 1);
         audit(&first, "verify").ok().says(&format!(
-            "{} records in {} chains: whole",
+            "{} records in {} chains: intact",
             PUBLISHERS + 2,
             PUBLISHERS + 1
         ));
@@ -413,7 +413,9 @@ fn without_the_table_changes_happen_all_the_same() {
     Publisher::new(&alice, "reg/app", "reg/app").publish_first(&alice, "reg/app");
     operate(&server, "account add dave").ok();
     assert!(changes(&server, "").is_empty());
-    audit(&server, "verify").ok().says("0 records in 0 chains: whole");
+    audit(&server, "verify")
+        .ok()
+        .says("0 records in 0 chains: intact");
 }
 
 #[test]

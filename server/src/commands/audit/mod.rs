@@ -231,7 +231,7 @@ fn check(config: &Path, against: &[PathBuf]) -> Result<bool, AuditError> {
         chains, rows, broken, ..
     } = findings;
     let verdict = match broken.len() {
-        0 => "whole".to_owned(),
+        0 => "intact".to_owned(),
         count => format!("broken: {count} findings"),
     };
     platform::say!("{rows} records in {chains} chains: {verdict}");

@@ -70,10 +70,10 @@ pub enum GenerationError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// Listeners cannot be added, moved or taken away while the server runs.
-    #[error("{0} is another listener than at the start; restart the server to change listeners or addresses")]
+    #[error("the listener {0} was added or changed; restart the server to change listeners or addresses")]
     Listener(String),
     /// A listener was removed, which is not possible while the server runs either.
-    #[error("a listener is missing; restart the server to change listeners or addresses")]
+    #[error("a listener was removed; restart the server to change listeners or addresses")]
     ListenerGone,
 }
 

@@ -36,7 +36,7 @@ fn a_server_in_order_passes_and_nothing_is_changed() {
     server
         .operate("check", ["no/such"])
         .fails()
-        .says("no/such: nothing is stored of it");
+        .says("no/such: nothing is stored of this repository");
     server.stop_server(Stop::Politely);
     let before = server.contents(Whose::Server);
     check(&server).ok();

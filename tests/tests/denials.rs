@@ -302,7 +302,7 @@ fn a_denial_that_matches_nothing_known_says_so() {
         .to_string();
     deny(&server, &["add", "--cert", &stranger])
         .ok()
-        .says("warning: no client CA of the configuration vouches");
+        .says("warning: no client CA of the configuration verifies");
     // Who has an account, or changed something, is known.
     let certificate = alice.certificate.display().to_string();
     run(&server, "account", &["add", "al%ice"]).ok();

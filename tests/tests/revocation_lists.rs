@@ -51,7 +51,7 @@ fn lists_that_would_be_misunderstood_are_refused_clearly() {
         ),
         (
             fs::read(prepared.pki().ca()).unwrap(),
-            "it holds a PEM block CERTIFICATE, not X509 CRL",
+            "it contains a PEM block CERTIFICATE, not X509 CRL",
         ),
         (b"nothing".to_vec(), "it cannot be read"),
         (b"-----BEGIN".to_vec(), "it contains no revocation list"),

@@ -210,7 +210,7 @@ fn an_export_names_missing_repositories_and_leaves_no_partial_file() {
     let file = from.path().join("export");
     export(&from, &file, &[GUN, "no/such"])
         .fails()
-        .says("no/such: nothing is stored of it");
+        .says("no/such: nothing is stored of this repository");
     export(&from, &file, &[]).fails().says("--all");
     assert!(!file.exists() && !file.with_extension("part").exists());
 }

@@ -33,14 +33,14 @@ pub async fn run(state: web::Data<State>) {
     let mut round: u32 = 0;
     loop {
         if let Err(reason) = renew_due(&state, &holder).await {
-            tracing::warn!(%reason, "a round of renewals was cut short");
+            tracing::warn!(%reason, "a round of renewals ended early");
         }
         if round.is_multiple_of(ROUNDS_PER_SURVEY) {
             match survey(&state).await {
                 Ok(nearest) => nearest
                     .iter()
                     .for_each(|(role, moment)| metrics::nearest_expiry(role, *moment)),
-                Err(reason) => tracing::warn!(%reason, "the nearest expiries are not known"),
+                Err(reason) => tracing::warn!(%reason, "the nearest expiries could not be determined"),
             }
         }
         round = round.wrapping_add(1);

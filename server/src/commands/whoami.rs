@@ -77,13 +77,13 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
     }
     let settings = options.config.as_ref().map(|path| crate::config::settings(path));
     let settings = settings.transpose()?;
-    let (verified, verified_by, whole) = verify(settings.as_ref(), &leaf, &chain)?;
+    let (verified, verified_by, verified_chain) = verify(settings.as_ref(), &leaf, &chain)?;
     let facts = CertificateFacts::new(&leaf, &chain, verified_by)?;
     describe(&facts);
     let revocation = settings.as_ref().map(revocation).transpose()?;
     // Checked as the server does, so that both give the same answer.
     let mut refused_as_revoked = verified
-        .then(|| check_revocation_files(revocation.as_ref(), &whole).err())
+        .then(|| check_revocation_files(revocation.as_ref(), &verified_chain).err())
         .flatten();
     let rules = match &settings {
         Some(settings) => IdentityRules::read(settings)?,
@@ -133,10 +133,10 @@ fn verify(
     leaf: &X509,
     chain: &[X509],
 ) -> Result<(bool, Vec<String>, Vec<X509>), WhoamiError> {
-    let mut whole = vec![leaf.clone()];
+    let mut verified_chain = vec![leaf.clone()];
     let Some(settings) = settings else {
         platform::say!("verified by: no CA was checked, for there is no --config");
-        return Ok((true, Vec::new(), whole));
+        return Ok((true, Vec::new(), verified_chain));
     };
     let mut verified_by = Vec::new();
     for set in client_cas(settings)? {
@@ -144,7 +144,7 @@ fn verify(
         match ClientTrust::load(&[set])?.verify(leaf, chain) {
             Ok(verified) => {
                 verified_by.push(name);
-                whole = verified.chain;
+                verified_chain = verified.chain;
             }
             Err(fault) => platform::say!(
                 "CA set {name}: {} ({}); {}",
@@ -155,7 +155,7 @@ fn verify(
         }
     }
     platform::say!("verified by: {}", list(&verified_by));
-    Ok((!verified_by.is_empty(), verified_by, whole))
+    Ok((!verified_by.is_empty(), verified_by, verified_chain))
 }
 
 /// The revocation lists in files.

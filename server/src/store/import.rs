@@ -35,8 +35,8 @@ pub enum ImportError {
     },
     /// The imported history does not contain the state that is stored here.
     #[error(
-        "what is stored here is not an earlier state of it (timestamp version {0} is not known there): both were \
-         published to, or the other is older"
+        "what is stored here is not an earlier state of the import (which does not contain timestamp version {0}): both \
+         were published to, or the import is older"
     )]
     Diverged(Version),
     /// A document, current or not, that two programs may read differently.
@@ -50,7 +50,7 @@ pub enum ImportError {
         reason: MetadataError,
     },
     /// Documents are stored without a timestamp, and the import does not contain all of them.
-    #[error("what is stored here is damaged and not part of it; delete the repository here first")]
+    #[error("what is stored here is damaged and not part of the import; delete the repository here first")]
     Remains,
     /// The history or the current state cannot be trusted.
     #[error("it is broken: {}", .0.iter().map(describe).collect::<Vec<_>>().join("; "))]
@@ -66,7 +66,7 @@ pub enum ImportError {
         id: KeyId,
     },
     /// It cannot be determined for which repository the keys were made.
-    #[error("the signer has to say whose the keys are that its root names, and does not answer: {0}")]
+    #[error("the signer did not answer for which repository it made the keys that the root names: {0}")]
     Signer(String),
     /// The import cannot be read.
     #[error("{0}")]

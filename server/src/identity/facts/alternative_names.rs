@@ -52,15 +52,15 @@ fn address(bytes: &[u8]) -> Fact {
 
 /// `[0] EXPLICIT UTF8String`, as Windows writes it.
 fn principal_name(value: &[u8]) -> Fact {
-    let whole = |bytes| {
+    let parse_fully = |bytes| {
         Any::from_der(bytes)
             .ok()
             .filter(|(rest, _): &(&[u8], _)| rest.is_empty())
     };
-    let (_, outer) = whole(value).ok_or(Unclear::Encoding)?;
+    let (_, outer) = parse_fully(value).ok_or(Unclear::Encoding)?;
     if outer.class() != Class::ContextSpecific || outer.tag().0 != 0 {
         return Err(Unclear::Encoding);
     }
-    let (_, inner) = whole(outer.data).ok_or(Unclear::Encoding)?;
+    let (_, inner) = parse_fully(outer.data).ok_or(Unclear::Encoding)?;
     text::string(&inner)
 }

@@ -250,8 +250,8 @@ impl CertificateFacts {
 }
 
 fn extension_text(value: &[u8]) -> Fact {
-    let whole = Any::from_der(value).ok().filter(|(rest, _)| rest.is_empty());
-    match whole.map(|(_, value)| text::string(&value)) {
+    let parsed = Any::from_der(value).ok().filter(|(rest, _)| rest.is_empty());
+    match parsed.map(|(_, value)| text::string(&value)) {
         Some(Ok(text)) if text.starts_with(['#', '\\']) => Ok(format!("\\{text}")),
         Some(Ok(text)) => Ok(text),
         Some(Err(Unclear::Control)) => Err(Unclear::Control),

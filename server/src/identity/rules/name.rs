@@ -33,7 +33,7 @@ impl Transform {
                 Self::Upper => character.to_uppercase().collect(),
             }
         };
-        let mut whole = String::new();
+        let mut changed = String::new();
         for character in name.chars() {
             let turned = turned(character);
             if !character.is_ascii() && turned.chars().any(|c| c.is_ascii()) {
@@ -41,9 +41,9 @@ impl Transform {
                     "the name {name:?} contains {character:?}, which a change of letter case turns into {turned:?}"
                 )));
             }
-            whole.push_str(&turned);
+            changed.push_str(&turned);
         }
-        Ok(whole)
+        Ok(changed)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use platform::database::Location;
+use platform::{database::Location, reason};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::Finding;
@@ -24,6 +24,7 @@ pub(super) fn of_sinks(sinks: &[Sink]) -> Vec<Finding> {
     let found = sinks.iter().filter_map(|sink| match sink {
         Sink::Stdout => None,
         Sink::File(path) => can_append(path).err().map(|cause| {
+            let cause = reason::of_io(&cause);
             Finding::refusal(format!(
                 "audit.sinks: cannot write to {}: {cause}",
                 path.display()
@@ -32,6 +33,7 @@ pub(super) fn of_sinks(sinks: &[Sink]) -> Vec<Finding> {
         }),
         // The daemon may be started later, or anew.
         Sink::Syslog(path) => fs::metadata(path).err().map(|cause| {
+            let cause = reason::of_io(&cause);
             Finding::note(
                 format!(
                     "audit.sinks: no syslog daemon listens on {}: {cause}; records are lost until one does",
@@ -50,6 +52,7 @@ pub(super) fn of_database(location: &Location) -> Vec<Finding> {
         return Vec::new();
     };
     let refused = |place: &Path, cause: &io::Error| {
+        let cause = reason::of_io(cause);
         Finding::refusal(format!(
             "storage.db_url: cannot write to {}: {cause}",
             place.display()
@@ -86,6 +89,7 @@ pub(super) fn of_lists(revocation: &RevocationSettings) -> Vec<Finding> {
     let kept = revocation.crl.as_ref().and_then(|crl| crl.kept.as_ref());
     let cause = kept.and_then(|kept| can_fill(kept).err().map(|cause| (kept, cause)));
     let told = cause.map(|(kept, cause)| {
+        let cause = reason::of_io(&cause);
         Finding::note(
             format!(
                 "revocation.crl.directory_for_fetched: cannot write to {}: {cause}; lists that are fetched are not used",
@@ -113,6 +117,7 @@ pub(super) fn of_listeners(listeners: &[Listener]) -> Vec<Finding> {
                     .fixed_by("choose another port"),
                 );
             } else if let Err(cause) = can_bind(*address) {
+                let cause = reason::of_io(&cause);
                 findings.push(
                     Finding::refusal(format!("{}: cannot listen on {address}: {cause}", listener.key))
                         .fixed_by(

@@ -77,7 +77,7 @@ const EXPLAINED: [(&str, &str); 21] = [
     ),
     (
         "ee key too small",
-        "its key is too small: use ECDSA P-256 or RSA 2048, or stronger",
+        "its key is too small: use ECDSA P-256 or RSA with 2048 bits, or stronger",
     ),
     (
         "ca md too weak",

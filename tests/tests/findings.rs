@@ -371,7 +371,7 @@ fn a_certificate_that_is_too_weak_is_named_with_the_reason_in_words() {
     refused_everywhere(
         &prepared,
         &[
-            "listener.crafted.pem: OpenSSL refuses it: ee key too small",
+            "listener.crafted.pem: OpenSSL refuses it: its key is too small",
             "2048 bits",
         ],
     );

@@ -28,16 +28,12 @@ pub(super) fn refuse(what: &'static str, path: &Path, reason: impl Into<String>)
     }
 }
 
-/// For a certificate, or a chain, that OpenSSL does not show to anybody.
+/// For a certificate, or a chain, that OpenSSL refuses to present.
 pub(super) fn refused(what: &'static str, path: &Path, cause: &ErrorStack) -> TlsError {
-    let reason = reason::of_openssl(cause);
     refuse(
         what,
         path,
-        format!(
-            "OpenSSL refuses it: {reason} (keys have at least the strength of RSA with 2048 bits, and signatures are made \
-             with SHA-256 or better)"
-        ),
+        format!("OpenSSL refuses it: {}", reason::of_openssl(cause)),
     )
 }
 

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use platform::{database::Location, reason::of_io};
+use platform::{database::Location, reason};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::Finding;
@@ -24,20 +24,20 @@ pub(super) fn of_sinks(sinks: &[Sink]) -> Vec<Finding> {
     let found = sinks.iter().filter_map(|sink| match sink {
         Sink::Stdout => None,
         Sink::File(path) => can_append(path).err().map(|cause| {
+            let cause = reason::of_io(&cause);
             Finding::refusal(format!(
-                "audit.sinks: cannot write to {}: {}",
-                path.display(),
-                of_io(&cause)
+                "audit.sinks: cannot write to {}: {cause}",
+                path.display()
             ))
             .fixed_by("make its directory, and let the server's user write there")
         }),
         // The daemon may be started later, or anew.
         Sink::Syslog(path) => fs::metadata(path).err().map(|cause| {
+            let cause = reason::of_io(&cause);
             Finding::note(
                 format!(
-                    "audit.sinks: no syslog daemon listens on {}: {}; records are lost until one does",
-                    path.display(),
-                    of_io(&cause)
+                    "audit.sinks: no syslog daemon listens on {}: {cause}; records are lost until one does",
+                    path.display()
                 ),
                 "start it, or name its socket (syslog:SOCKET)",
             )
@@ -52,10 +52,10 @@ pub(super) fn of_database(location: &Location) -> Vec<Finding> {
         return Vec::new();
     };
     let refused = |place: &Path, cause: &io::Error| {
+        let cause = reason::of_io(cause);
         Finding::refusal(format!(
-            "storage.db_url: cannot write to {}: {}",
-            place.display(),
-            of_io(cause)
+            "storage.db_url: cannot write to {}: {cause}",
+            place.display()
         ))
         .fixed_by(
             "make the directory, and let the server's user write to it and to the files of the database",
@@ -89,11 +89,11 @@ pub(super) fn of_lists(revocation: &RevocationSettings) -> Vec<Finding> {
     let kept = revocation.crl.as_ref().and_then(|crl| crl.kept.as_ref());
     let cause = kept.and_then(|kept| can_fill(kept).err().map(|cause| (kept, cause)));
     let told = cause.map(|(kept, cause)| {
+        let cause = reason::of_io(&cause);
         Finding::note(
             format!(
-                "revocation.crl.directory_for_fetched: cannot write to {}: {}; lists that are fetched are not used",
-                kept.display(),
-                of_io(&cause)
+                "revocation.crl.directory_for_fetched: cannot write to {}: {cause}; lists that are fetched are not used",
+                kept.display()
             ),
             "let the server's user write to it",
         )
@@ -117,15 +117,12 @@ pub(super) fn of_listeners(listeners: &[Listener]) -> Vec<Finding> {
                     .fixed_by("choose another port"),
                 );
             } else if let Err(cause) = can_bind(*address) {
+                let cause = reason::of_io(&cause);
                 findings.push(
-                    Finding::refusal(format!(
-                        "{}: cannot listen on {address}: {}",
-                        listener.key,
-                        of_io(&cause)
-                    ))
-                    .fixed_by(
-                        "choose an address of this machine, and a port that the server's user may take",
-                    ),
+                    Finding::refusal(format!("{}: cannot listen on {address}: {cause}", listener.key))
+                        .fixed_by(
+                            "choose an address of this machine, and a port that the server's user may take",
+                        ),
                 );
             }
             seen.push((*address, listener.key.as_str()));

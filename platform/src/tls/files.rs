@@ -28,17 +28,9 @@ pub(super) fn refuse(what: &'static str, path: &Path, reason: impl Into<String>)
     }
 }
 
-/// For a certificate, or a chain, that OpenSSL does not show to anybody.
+/// The error for a certificate that OpenSSL does not present, for example because its key is too small.
 pub(super) fn refused(what: &'static str, path: &Path, cause: &ErrorStack) -> TlsError {
-    let reason = reason::of_openssl(cause);
-    refuse(
-        what,
-        path,
-        format!(
-            "OpenSSL refuses it: {reason} (keys have at least the strength of RSA with 2048 bits, and signatures are made \
-             with SHA-256 or better)"
-        ),
-    )
+    refuse(what, path, reason::of_openssl(cause))
 }
 
 /// The certificates of a PEM file, at least one. `what` says in messages what the file is for.

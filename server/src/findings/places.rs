@@ -88,7 +88,7 @@ pub(super) fn of_lists(revocation: &RevocationSettings) -> Vec<Finding> {
     let told = cause.map(|(kept, cause)| {
         Finding::note(
             format!(
-                "revocation.crl.directory_for_fetched: cannot write to {}: {cause}; lists that are fetched are not used",
+                "revocation.crl.directory_for_fetched: cannot write to {}: {cause}; fetched revocation lists are not used",
                 kept.display()
             ),
             "let the server's user write to it",

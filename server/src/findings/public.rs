@@ -59,7 +59,7 @@ fn scheme(config: &Config) -> Option<Finding> {
     let url = config.public.external_url.as_deref()?;
     url.starts_with("http://").then(|| {
         Finding::note(
-            format!("server.external_url is {url}, and docker talks to trust servers over https:// only"),
+            format!("server.external_url is {url}, and docker only connects to trust servers over https://"),
             "use TLS, or a proxy that does, and write https://",
         )
         .shown_as(format!("valid https URL required for trust server, got {url}"))
@@ -75,7 +75,7 @@ fn realm(auth: &TokenSettings) -> Option<Finding> {
         Url::parse(realm).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     (!usable).then(|| {
         Finding::note(
-            format!("auth.options.realm is {realm:?}, which is no http:// or https:// URL, so no client can ask it for a token"),
+            format!("auth.options.realm is {realm:?}, which is not an http:// or https:// URL, so clients cannot get a token from it"),
             "set it to the URL of the token service",
         )
     })

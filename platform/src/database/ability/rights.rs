@@ -43,7 +43,7 @@ impl Refused {
                 _ => vec![format!("GRANT {right} ON {tables_named} TO {user}")],
             };
             found.push(Obstacle::new(
-                format!("the database's user {user} may not {right} in {tables_named}"),
+                format!("the database user {user} has no {right} privilege on {tables_named}"),
                 grants.join("; "),
             ));
         }
@@ -157,9 +157,7 @@ fn read_only_postgres(connection: &mut DbConnection) -> diesel::QueryResult<Opti
     if usual.found > 0 {
         let user = user(connection)?;
         return Ok(Some(Obstacle::new(
-            format!(
-                "default_transaction_read_only is on for the user {user}, so the database refuses every write"
-            ),
+            format!("default_transaction_read_only is on for the database user {user}, so every write fails"),
             "switch it off for this user (ALTER ROLE), the database or the server".to_owned(),
         )));
     }
@@ -207,7 +205,7 @@ pub(super) fn no_migration(
     }
     let user = user(connection)?;
     Ok(outdated(
-        &format!("; the user {user} may not create tables"),
+        &format!("; the database user {user} has no CREATE privilege"),
         "or let this user create them".to_owned(),
     ))
 }

@@ -79,7 +79,7 @@ pub(super) fn unfilled(connection: &DbConnection, used: &TableUse, columns: &[Co
                 (DbConnection::Sqlite(_), false) => "make the table anew with a default for it, and copy the rows".to_owned(),
             };
             Obstacle::new(
-                format!("{table} takes no new rows: its column {name} has no default, and the server leaves it to the database"),
+                format!("INSERT into {table} will fail: the column {name} has no default value, and the program does not set it"),
                 fix,
             )
         })
@@ -125,7 +125,7 @@ pub(super) fn missing_values(
     }
     let missing = missing.join(", ");
     Ok(Some(Obstacle::new(
-        format!("{table} takes no new rows: its foreign key needs {missing} in {other}"),
+        format!("INSERT into {table} will fail: its foreign key needs {missing} in {other}"),
         format!("INSERT INTO {other} ({column}) VALUES {missing}"),
     )))
 }
@@ -155,7 +155,7 @@ pub(super) fn sequences(connection: &mut DbConnection, table: &str) -> diesel::Q
         if !usable {
             let user = user(connection)?;
             found.push(Obstacle::new(
-                format!("{table} takes no new rows: the user {user} may not use the sequence {name} of its column {column}"),
+                format!("INSERT into {table} will fail: the database user {user} has no USAGE privilege on the sequence {name} of the column {column}"),
                 format!("GRANT USAGE ON SEQUENCE {name} TO {user}"),
             ));
             continue;
@@ -171,7 +171,7 @@ pub(super) fn sequences(connection: &mut DbConnection, table: &str) -> diesel::Q
         let behind: Found = diesel::sql_query(question).get_result(connection)?;
         if behind.found > 0 {
             found.push(Obstacle::new(
-                format!("{table} takes no new rows: the sequence {name} gives numbers that rows already have in {column}"),
+                format!("INSERT into {table} will fail: the sequence {name} is behind the largest {column} in the table"),
                 format!("SELECT setval('{name}', (SELECT MAX({column}) FROM {table}))"),
             ));
         }

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_taken_away_and_utf16_is_named() {
+    fn a_byte_order_mark_is_removed_and_utf16_is_refused() {
         assert_eq!(without_mark(b"\xef\xbb\xbftext".to_vec()).unwrap(), b"text");
         assert_eq!(
             without_mark(b"text\xef\xbb\xbf".to_vec()).unwrap(),

@@ -60,7 +60,7 @@ pub enum GenerationError {
     /// The configuration itself.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The lists of withdrawn certificates.
+    /// The revocation lists or their settings.
     #[error(transparent)]
     Revocation(#[from] SetUpError),
     /// The files of users and groups.

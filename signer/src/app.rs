@@ -45,7 +45,7 @@ pub async fn start(config: Config) -> Result<(GrpcServer, Generations), AppError
     }
     if !config.transport.clients_verified() {
         tracing::warn!(
-            "server.client_ca_file is not set: ANYBODY who reaches this port can have anything signed"
+            "server.client_ca_file is not set: ANYBODY who can connect to this port can have anything signed"
         );
     }
     let keyring = tokio::task::spawn_blocking(move || keyring(config.storage, config.policy))

@@ -49,8 +49,9 @@ pub fn run(options: &Options) -> Result<bool, CheckError> {
     config.remarks.iter().for_each(|remark| report.note(remark));
     report.fine("the configuration and the files that it names");
     if !config.transport.clients_verified() {
-        report
-            .note("server.client_ca_file is not set: anybody who reaches the port can have anything signed");
+        report.note(
+            "server.client_ca_file is not set: anybody who can connect to the port can have anything signed",
+        );
     }
     let Storage::Database {
         location,

@@ -94,7 +94,7 @@ impl Reload {
             tracing::warn!("{remark}");
         }
         for key in self.needs_restart(&config) {
-            tracing::warn!(key, "this has changed and is taken up at the next start");
+            tracing::warn!(key, "this key has changed, which takes effect at the next start");
         }
         if !config.transport.clients_verified() && generations.now().trust().is_some() {
             return Err(RefusedConfig::NoClientCa);

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_is_opened_again_and_every_time_different() {
+    fn sealed_keys_can_be_opened_and_each_sealing_differs() {
         let passphrase = passphrase::from_text(" käse\n");
         let (one, two) = (
             seal(b"secret", &passphrase).unwrap(),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_is_the_notary_signers_to_the_letter() {
+    fn the_header_has_the_exact_text_of_the_notary_signers() {
         let token = seal(b"secret", &passphrase::from_text("testpassword")).unwrap();
         let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
         let header = String::from_utf8(header).unwrap();

@@ -1,4 +1,4 @@
-//! Who may call: certificates in the handshake, names afterwards.
+//! Which clients may call: their certificates are checked in the handshake, their names at each call.
 #![allow(clippy::unwrap_used)]
 
 mod support;

@@ -1,4 +1,4 @@
-//! Keys over real TLS: made, handed out again, used, forgotten.
+//! Creates, finds, uses and deletes keys over real TLS.
 #![allow(clippy::unwrap_used)]
 
 mod support;

@@ -1,4 +1,4 @@
-//! The program itself: its command line, its environment, its end.
+//! The program itself: its command line, its environment, its exit status.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -237,14 +237,14 @@ fn version_and_wrong_arguments_are_answered_in_the_notary_style() {
     assert!(!Command::new(program).output().unwrap().status.success());
 }
 
-/// Changes the configuration, or the files it names, and waits until the running signer has taken it up.
+/// Changes the configuration, or the files it names, and waits until the running signer has reloaded it.
 fn reload(program: &mut Program, outcome: &str) -> String {
     program.signal(Signal::HUP);
     program.wait_for(outcome)
 }
 
 #[tokio::test]
-async fn a_hangup_takes_up_certificates_cas_and_allowed_clients() {
+async fn sighup_reloads_certificates_cas_and_allowed_clients() {
     let pki = Pki::new();
     let (gun, role) = (Gun::parse("example.com/app").unwrap(), RoleName::Timestamp);
     let mut program = Program::start(&pki, CONFIGURATION, Some("testpassword"));
@@ -284,7 +284,7 @@ async fn a_hangup_takes_up_certificates_cas_and_allowed_clients() {
     std::fs::copy(other.path("ca.crt"), pki.path("ca.crt")).unwrap();
     reload(&mut program, "\"reloaded");
     assert!(make().await.is_err());
-    // The server's own certificate is taken up likewise, for whoever trusts the new CA.
+    // The server's own certificate is reloaded too; clients that trust the new CA accept it.
     for name in ["signer.crt", "signer.key"] {
         std::fs::copy(other.path(name), pki.path(name)).unwrap();
     }
@@ -302,7 +302,7 @@ async fn a_hangup_takes_up_certificates_cas_and_allowed_clients() {
 }
 
 #[tokio::test]
-async fn changed_files_and_the_log_level_are_taken_up_without_a_signal() {
+async fn changed_files_and_the_log_level_are_reloaded_without_a_signal() {
     let pki = Pki::new();
     let mut program = Program::start(&pki, CONFIGURATION, Some("testpassword"));
     program.port();

@@ -1,4 +1,4 @@
-//! The answers of the Notary signer's interface that its own client never provokes.
+//! Requests of the Notary signer's interface that its own client never makes.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! One address for several servers: every connection goes to the next one.
+//! A proxy that distributes connections to several servers in turn.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use std::{
 
 use crate::namespace::Place;
 
-/// Forwards connections by turns. Stock clients make a new one for each request.
+/// Forwards each connection to the next server in turn. Stock clients make a new one for each request.
 pub struct Alternator {
     port: u16,
     served: Arc<[AtomicUsize]>,
@@ -25,12 +25,12 @@ impl Alternator {
         let count = served.clone();
         std::thread::spawn(move || {
             place.enter();
-            // Not the namespace itself: it is to end with the test.
+            // Keep no reference to the namespace, because it must end with the test.
             drop(place);
             for (number, client) in listener.incoming().flatten().enumerate() {
                 let turn = number % servers.len();
                 count[turn].fetch_add(1, Ordering::Relaxed);
-                // A broken connection is for its two ends to notice.
+                // The two ends notice a broken connection themselves.
                 let _ = forward(client, servers[turn]);
             }
         });
@@ -42,7 +42,7 @@ impl Alternator {
         self.port
     }
 
-    /// How many connections each has got.
+    /// How many connections each server has received.
     pub fn served(&self) -> Vec<usize> {
         self.served
             .iter()

@@ -1,5 +1,5 @@
-//! A certificate authority as people run one, with the openssl program: certificates with anything in
-//! them, revocation lists, and a responder.
+//! A certificate authority run with the openssl program: certificates with any contents, revocation lists, and an OCSP
+//! responder.
 
 use std::{
     fs,
@@ -14,10 +14,10 @@ use crate::{
     process::{Daemon, Finished, free_port, installed_program},
 };
 
-/// What a client's certificate has to say.
+/// The extensions of a client's certificate.
 pub const CLIENT: &str =
     "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\n";
-/// What the certificate of an intermediate CA has to say.
+/// The extensions of the certificate of an intermediate CA.
 pub const INTERMEDIATE: &str = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n";
 
 /// An authority with its database of what it has revoked.
@@ -110,7 +110,7 @@ impl Authority {
         }
     }
 
-    /// An authority below this one, or anybody who holds a certificate and plays one.
+    /// An authority below this one, or a holder of a certificate who poses as one.
     #[must_use]
     pub fn below(&self, name: &str, extensions: &str) -> Self {
         let files = self.issue(name, &format!("/CN={name}"), extensions, &[]);
@@ -140,12 +140,12 @@ impl Authority {
         self.openssl(&all);
     }
 
-    /// Revokes a certificate; nobody knows until there is a new list.
+    /// Revokes a certificate. It takes effect with the next list.
     pub fn revoke(&self, files: &ClientFiles) {
         self.ca(&["-revoke", &files.certificate.display().to_string()], "");
     }
 
-    /// Registers a certificate, for the responder to call it good.
+    /// Registers a certificate, so that the responder reports it as good.
     pub fn register(&self, files: &ClientFiles) {
         self.ca(&["-valid", &files.certificate.display().to_string()], "");
     }
@@ -168,7 +168,8 @@ impl Authority {
         self.responder_at(free_port(), signer)
     }
 
-    /// The same, at a port that certificates name already. It knows what is registered and revoked now.
+    /// The same, at a port that certificates name already. It knows the certificates that are registered and revoked
+    /// now.
     pub fn responder_at(&self, port: u16, signer: Option<&ClientFiles>) -> Responder {
         let own = (self.directory.join("ca.pem"), self.directory.join("ca-key.pem"));
         let (certificate, key) = signer.map_or(own, |files| (files.certificate.clone(), files.key.clone()));
@@ -181,7 +182,7 @@ impl Authority {
         let log = self.directory.join(format!("ocsp-{port}.log"));
         fs::write(&log, "").unwrap();
         let mut daemon = Daemon::spawn(&mut command, &log);
-        // Not by connecting: it would wait for the rest of the request.
+        // Do not test this by connecting, because the responder would wait for a request.
         daemon.wait_for("the responder listens", || {
             fs::read_to_string(&log)
                 .unwrap()

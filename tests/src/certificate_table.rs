@@ -1,4 +1,4 @@
-//! Certificates of every kind that somebody may come with, and the client CAs that should vouch for them, or not.
+//! Client certificates of every kind, good and bad, and the client CAs that are to verify them.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use crate::{
     pki::ClientFiles,
 };
 
-/// A certificate of the table: what it is called, and the files.
+/// A certificate of the table: its name there, and the files.
 pub type Row = (&'static str, ClientFiles);
 
-/// The client CAs of both servers, and the certificates to try.
+/// The client CAs of both servers, and the certificates to test.
 pub struct Table {
     /// The file of client CAs, in PEM.
     pub anchors: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Certificates with anything in them, right or wrong, by hand.
+//! Certificates with any contents, right or wrong, put together byte by byte.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -91,7 +91,7 @@ pub mod oid {
     pub const NS_TYPE: &str = "2.16.840.1.113730.1.1";
 }
 
-/// What a certificate is to say.
+/// The contents of a certificate.
 pub struct Wanted {
     /// The subject.
     pub subject: X509Name,
@@ -171,7 +171,7 @@ impl Wanted {
         }
     }
 
-    /// With this extension, in the place of another of its kind.
+    /// With this extension, which replaces another of its kind.
     #[must_use]
     pub fn with(mut self, oid: &'static str, critical: bool, der: &[u8]) -> Self {
         self.extensions.retain(|(known, ..)| *known != oid);
@@ -224,7 +224,7 @@ impl Wanted {
 }
 
 impl Made {
-    /// Signs what is wanted.
+    /// Issues a certificate with these contents.
     pub fn issue(&self, wanted: &Wanted) -> Made {
         let issuer = self.certificate.subject_name().to_owned().unwrap();
         Made {
@@ -233,7 +233,7 @@ impl Made {
         }
     }
 
-    /// Signs what is wanted, and calls itself otherwise in it.
+    /// Issues a certificate with these contents and another issuer name than its own.
     pub fn issue_as(&self, wanted: &Wanted, issuer: &X509Name) -> Made {
         Made {
             certificate: wanted.build(issuer, &self.key),
@@ -314,7 +314,7 @@ fn long(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag, 0x82], &length[..], content].concat()
 }
 
-/// An algorithm at the beginning without its two last bytes, which are gone already.
+/// Shortens the lengths around an algorithm identifier whose last two bytes were removed.
 fn shorter(content: &[u8]) -> Vec<u8> {
     let mut content = content.to_vec();
     content[1] -= 2;

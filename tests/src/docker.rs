@@ -1,7 +1,7 @@
 //! A docker host of its own: dockerd and a registry in a network and mount namespace.
 //!
-//! Docker programs take every name that resolves to a loopback address for insecure, so the host has an
-//! address of another kind, names for it, and an `/etc/docker` that nobody else sees.
+//! Docker programs treat every name that resolves to a loopback address as insecure. So the host has another address,
+//! names for it, and an `/etc/docker` of its own.
 
 use std::{
     ffi::OsStr,
@@ -24,7 +24,7 @@ use crate::{
 /// The registry, as image names begin.
 pub const REGISTRY: &str = "registry.test:5000";
 const REGISTRY_PORT: u16 = 5000;
-/// What a person would be asked for.
+/// The passphrases that docker would ask for.
 const PASSPHRASES: [(&str, &str); 6] = [
     ("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", "root passphrase"),
     (
@@ -135,8 +135,8 @@ impl DockerHost {
         docker
     }
 
-    /// Runs a shell script as a person whose home directory is `home`, and who has set nothing up but what is
-    /// there; passphrases are in the environment.
+    /// Runs a shell script as a person with the home directory `home` and no other configuration; passphrases are in
+    /// the environment.
     pub fn shell(&self, home: &Path, script: &str) -> Finished {
         fs::create_dir_all(home).unwrap();
         // In the process namespace too: there /proc is that of its processes, and whatever goes on ends with it.
@@ -270,7 +270,7 @@ pub fn other_cli() -> Option<PathBuf> {
     Some(PathBuf::from(path)).filter(|path| path.exists())
 }
 
-/// The files of a directory below `certs.d` or `tls`: names decide what a file is.
+/// The files of a directory below `certs.d` or `tls`, whose names decide what they are used for.
 fn write_docker_certificates(directory: &Path, files: &ClientFiles) {
     fs::create_dir_all(directory).unwrap();
     let named = [

@@ -14,7 +14,7 @@ use crate::pki::ClientFiles;
 
 /// Longer than any answer takes.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Stands between the parts of the forms made here.
+/// The boundary of the forms made here.
 const BOUNDARY: &str = "a-boundary-for-tests";
 /// The content type of the forms made here.
 pub const FORM: &str = "multipart/form-data; boundary=a-boundary-for-tests";
@@ -69,7 +69,7 @@ impl Client {
     /// `present` says so.
     pub fn new(port: u16, files: &ClientFiles, present: bool) -> Self {
         let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
-        // What is too weak is for the server to say.
+        // The server, not this client, has to refuse weak certificates.
         builder.set_cipher_list("DEFAULT:@SECLEVEL=0").unwrap();
         builder.set_ca_file(&files.ca).unwrap();
         if present {
@@ -104,7 +104,7 @@ impl Client {
     /// # Errors
     /// When the server refuses it.
     pub fn connect_over(&self, tcp: TcpStream) -> io::Result<SslStream<TcpStream>> {
-        // As the stock clients do; without it every request waits for a delayed acknowledgement.
+        // As in the stock clients; without it every request waits for a delayed acknowledgement.
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(TIMEOUT))?;
         tcp.set_write_timeout(Some(TIMEOUT))?;
@@ -230,7 +230,7 @@ pub fn request_bytes(method: &str, path: &str, headers: &[(&str, &str)], body: &
 /// # Errors
 /// When there are no descriptors left, or nobody listens.
 pub fn connection_from(address: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
-    // Not for the daemons that other tests start meanwhile.
+    // Keep daemons that other tests start meanwhile from inheriting the socket.
     let flags = SocketFlags::CLOEXEC;
     let descriptor = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
     bind(&descriptor, &SocketAddr::from((address, 0)))?;
@@ -257,7 +257,7 @@ pub fn form(files: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
-/// What the chunks of a body carry; nothing if the last one is not there yet.
+/// The content of a chunked body; `None` if the last chunk has not arrived yet.
 fn unchunked(mut chunks: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {

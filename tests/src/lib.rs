@@ -1,7 +1,7 @@
 //! Starts real servers and drives real clients against them.
 //!
-//! A test says `TestServer::builder().start()` and has a trust server and a signer of its own, with their
-//! own databases, ports and PKI, which end with it.
+//! `TestServer::builder().start()` gives a test its own trust server and signer, with their own databases, ports and
+//! PKI, which end with the test.
 
 #![forbid(unsafe_code)]
 #![allow(

@@ -1,4 +1,4 @@
-//! What an operator reads: messages that have to be in words, and files that are wrong in every way.
+//! Checks of messages to operators, and files that cannot be used for various reasons.
 
 use std::{fs, path::Path, process::Command};
 
@@ -45,14 +45,14 @@ pub fn says(output: &str, parts: &[&str]) {
     assert!(found, "no line with {parts:?} in:\n{output}");
 }
 
-/// Starts a daemon that waits for something, and checks that its log says what is in the way.
+/// Starts a daemon that waits for something, and checks that its log says why it waits.
 #[track_caller]
 pub fn daemon_says(directory: &Path, program: &str, config: &str, parts: &[&str]) {
     let mut command = Command::new(built_programs().join(program));
     command.args(["--config", config]).current_dir(directory);
     command.env(PASSPHRASE.0, PASSPHRASE.1);
     let mut daemon = Daemon::spawn(&mut command, &directory.join(format!("{config}.log")));
-    daemon.wait_for("the log says what is in the way", || {
+    daemon.wait_for("the log says why it waits", || {
         let log = daemon_log(directory, config);
         log.lines()
             .any(|line| parts.iter().all(|part| line.contains(part)))
@@ -129,7 +129,7 @@ pub fn wrong_files(prepared: &Prepared) {
     prepared.pki().user("other");
 }
 
-/// What is wrong with a file of certificates, and what is said of it.
+/// Files that hold no usable certificate, and the reason that messages give.
 pub const CERTIFICATES: [(&str, &str); 11] = [
     ("nowhere.pem", "No such file"),
     ("directory.pem", "it is a directory, not a file"),
@@ -150,7 +150,7 @@ pub const CERTIFICATES: [(&str, &str); 11] = [
     ("cut.pem", "damaged or cut off"),
 ];
 
-/// The same for private keys.
+/// Files that hold no usable private key, and the reason that messages give.
 pub const KEYS: [(&str, &str); 12] = [
     ("nowhere.pem", "No such file"),
     ("directory.pem", "it is a directory, not a file"),
@@ -166,11 +166,11 @@ pub const KEYS: [(&str, &str); 12] = [
     ("cut-key.pem", "damaged, cut off or of an unknown type"),
     (
         "encrypted-key.pem",
-        "it is encrypted, and there is nobody to ask for its password",
+        "it is encrypted, and this program cannot ask for its password",
     ),
     (
         "encrypted-ec-key.pem",
-        "it is encrypted, and there is nobody to ask for its password",
+        "it is encrypted, and this program cannot ask for its password",
     ),
     (
         "pki/other-key.pem",

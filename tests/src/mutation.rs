@@ -1,4 +1,4 @@
-//! Every way to get one field of a JSON document wrong.
+//! All mutations of single fields of a JSON document.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 pub struct Mutation {
     /// Where the change is: names and indices, joined by dots; empty for the document itself.
     pub path: String,
-    /// What was done there.
+    /// The kind of change.
     pub kind: &'static str,
     /// The result.
     pub document: Value,

@@ -47,7 +47,7 @@ impl Place {
         }
     }
 
-    /// Lets the sockets that this thread makes from now on be of its network.
+    /// Makes this thread create its sockets in the namespace's network from now on.
     pub fn enter(&self) {
         if let Self::Inside(namespace) = self {
             let network = File::open(format!("/proc/{}/ns/net", namespace.inner)).unwrap();
@@ -71,25 +71,25 @@ impl Place {
         }
     }
 
-    /// Listens there, for a thread anywhere.
+    /// A listener in the namespace's network, for a thread outside of it.
     pub fn listen(&self, address: IpAddr, port: u16) -> TcpListener {
         self.within(|| TcpListener::bind((address, port))).unwrap()
     }
 
-    /// Whether something takes connections there.
+    /// Whether something accepts connections there.
     pub fn reachable(&self, address: IpAddr, port: u16) -> bool {
         self.within(|| TcpStream::connect((address, port))).is_ok()
     }
 
-    /// A connection to what listens there on `port`.
+    /// A connection to the server that listens there on `port`.
     ///
     /// # Errors
-    /// When nothing does.
+    /// When none does.
     pub fn connect(&self, port: u16) -> io::Result<TcpStream> {
         self.within(|| TcpStream::connect((self.address(), port)))
     }
 
-    /// Does what needs its network, on a thread that may enter it.
+    /// Runs a function that needs the namespace's network on a thread that enters it.
     fn within<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
         let entered = || {
             self.enter();

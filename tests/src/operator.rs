@@ -75,7 +75,7 @@ impl TestServer {
         fs::write(path, config.to_string()).unwrap();
     }
 
-    /// The value of one of its figures, for `client` to read; 0 if it was never recorded.
+    /// The value of one of its metrics, read by `client`; 0 if it was never recorded.
     pub fn figure(&self, client: &Client, name: &str) -> f64 {
         let figures = client.get("/metrics").ok().text();
         let line = figures
@@ -84,7 +84,7 @@ impl TestServer {
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
-    /// How many of its reloads were taken up, and how many refused.
+    /// How many reloads took effect, and how many were refused.
     pub fn reloads(&self, client: &Client) -> (f64, f64) {
         let of = |outcome| {
             self.figure(
@@ -95,11 +95,11 @@ impl TestServer {
         (of("taken"), of("refused"))
     }
 
-    /// Has the server read its files again, and waits until it has taken them up.
+    /// Reloads the server, and waits until the reload has taken effect.
     pub fn reload(&self, client: &Client) {
         let (before, _) = self.reloads(client);
         self.hang_up();
-        wait_until("the files are taken up", || self.reloads(client).0 > before);
+        wait_until("the files are reloaded", || self.reloads(client).0 > before);
     }
 
     /// The passphrase of its signer.
@@ -119,7 +119,7 @@ impl Prepared {
     }
 }
 
-/// The examples of a page of the documentation that are TOML, in their order.
+/// The TOML examples of a page of the documentation, in their order.
 pub fn documented_toml(page: &str) -> Vec<String> {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs")).join(page);
     let text = fs::read_to_string(path).unwrap();

@@ -1,4 +1,4 @@
-//! Users with passwords, for servers that take them.
+//! Users with passwords, for servers that accept them.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use crate::{
     server::{Builder, TestServer},
 };
 
-/// The lowest; what it protects here is not worth more.
+/// The lowest cost, because the passwords of tests need no protection.
 pub const COST: u32 = 4;
 
 /// A password as htpasswd writes it.
@@ -51,7 +51,7 @@ pub fn settings() -> Value {
     json!({"enabled": true, "file": "users"})
 }
 
-/// A server that takes certificates and these passwords.
+/// A server that accepts certificates and these passwords.
 pub fn builder() -> Builder {
     TestServer::builder()
         .requests_certificates()

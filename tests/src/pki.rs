@@ -103,7 +103,7 @@ impl TestPki {
         self.client("expired", &template)
     }
 
-    /// A certificate whose time has not come.
+    /// A certificate that is not valid yet.
     pub fn not_yet_valid(&self) -> ClientFiles {
         let mut template = Template::new("early", Usage::Client, 1);
         template.validity = (DAY, 2 * DAY);
@@ -122,7 +122,7 @@ impl TestPki {
         self.client(name, &wanted)
     }
 
-    /// A certificate from a CA of the same name that nobody knows.
+    /// A certificate from a CA of the same name that no server trusts.
     pub fn stranger(&self, name: &str) -> ClientFiles {
         let unknown = Issued::self_signed(&template("Test CA", Usage::Authority)).unwrap();
         let issued = unknown.issue(&template(name, Usage::Client)).unwrap();

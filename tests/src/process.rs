@@ -1,4 +1,4 @@
-//! Programs under test: found, started, watched, ended.
+//! Finds, starts, watches and ends the programs under test.
 
 use std::{
     fs::File,
@@ -20,7 +20,7 @@ use rustix::{
 
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a condition is looked at.
+/// How often a condition is tested.
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// The directory with the programs of this workspace, built as they are now.
@@ -73,8 +73,8 @@ pub fn fake_time_library() -> PathBuf {
     })
 }
 
-/// A port on the loopback interface that nobody else uses: below the range of outgoing connections, so
-/// that it stays free while a daemon restarts. It is this process's until it ends: other test processes see the lock.
+/// A free port on the loopback interface. It is below the range of outgoing connections, so that it stays free while a
+/// daemon restarts. A lock reserves it for this process until it ends.
 pub fn free_port() -> u16 {
     const FIRST: u16 = 12_000;
     const COUNT: u16 = 18_000;
@@ -208,9 +208,9 @@ pub struct Finished {
     pub command: String,
     /// Its exit code; -1 after a signal.
     pub code: i32,
-    /// What it printed.
+    /// Its standard output.
     pub stdout: String,
-    /// What it complained about.
+    /// Its standard error.
     pub stderr: String,
 }
 

@@ -1,4 +1,4 @@
-//! A publisher who makes every document by hand, so that tests can get any of them wrong.
+//! A publisher who makes every document by hand, so that tests can make any of them wrong.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::{
@@ -43,7 +43,7 @@ impl Key {
         Self::with_template(&Template::new(name, Usage::Unrestricted, days))
     }
 
-    /// A key with a certificate that says anything.
+    /// A key with a certificate of any contents.
     pub fn with_template(template: &Template) -> Self {
         let issued = Issued::self_signed(template).unwrap();
         Self::new(&issued.key, "ecdsa-x509", &issued.certificate_pem().unwrap())
@@ -121,7 +121,7 @@ pub fn sign(signed: &Value, keys: &[&Key]) -> Vec<u8> {
     format!("{{\"signed\":{message},\"signatures\":{signatures}}}").into_bytes()
 }
 
-/// What a snapshot says about a file.
+/// A snapshot's entry for a file.
 pub fn hashes(file: &[u8]) -> Value {
     let (short, long) = (STANDARD.encode(sha256(file)), STANDARD.encode(sha512(file)));
     json!({"hashes": {"sha256": short, "sha512": long}, "length": file.len()})

@@ -1,4 +1,4 @@
-//! What is in a test server's databases, read and changed past it.
+//! Reads and changes the databases of a test server without the server.
 
 use std::{fs, path::PathBuf};
 
@@ -11,7 +11,7 @@ use crate::{
     server::TestServer,
 };
 
-/// Stands between the columns of a row; no value in a test holds it.
+/// The separator of the columns of a row; no value in a test contains it.
 const BETWEEN: char = '|';
 
 impl TestServer {
@@ -24,7 +24,7 @@ impl TestServer {
             .collect()
     }
 
-    /// Everything stored: GUN, role and version, in that order.
+    /// All stored documents: GUN, role and version, in that order.
     pub fn stored(&self) -> Vec<(String, String, i32)> {
         let rows = self.rows(&["gun", "role", "version"], "tuf_files").into_iter();
         let mut stored: Vec<_> = rows
@@ -47,7 +47,7 @@ impl TestServer {
         rows
     }
 
-    /// Runs statements behind the daemons' back.
+    /// Runs statements without the daemons.
     pub fn execute(&self, whose: Whose, sql: &str) {
         match self.engine() {
             Engine::Sqlite => {
@@ -86,8 +86,7 @@ impl TestServer {
         files
     }
 
-    /// Lets the signer have the keys of another one, which are in the same kind of database. Neither may be
-    /// running.
+    /// Copies the keys of another signer, which must be in the same kind of database. Neither signer may be running.
     pub fn copy_keys_of(&self, other: &TestServer) {
         if self.engine() == Engine::Sqlite {
             fs::copy(other.file(Whose::Signer), self.file(Whose::Signer)).unwrap();
@@ -100,7 +99,7 @@ impl TestServer {
         self.execute(Whose::Signer, &format!("DELETE FROM private_keys;\n{keys}"));
     }
 
-    /// Takes a database away.
+    /// Removes a database.
     pub fn remove_database(&self, whose: Whose) {
         match self.engine() {
             Engine::Sqlite => fs::remove_file(self.file(whose)).unwrap(),

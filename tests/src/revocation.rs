@@ -13,7 +13,7 @@ pub fn authority(prepared: &Prepared) -> Authority {
     Authority::new(pki.authority(), &prepared.path().join("authority"), &pki.ca())
 }
 
-/// A server that believes the list in `list.pem`.
+/// A server that uses the list in `list.pem`.
 pub fn with_list() -> Builder {
     TestServer::builder()
         .requests_certificates()

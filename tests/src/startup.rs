@@ -1,4 +1,4 @@
-//! Starts of our programs that are to end by themselves, with configurations that differ in a few keys.
+//! Runs our programs until they end by themselves, with configurations that differ in a few keys.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ pub const SERVER: &str = "countersign-server";
 /// The signing service's program.
 pub const SIGNER: &str = "countersign-signer";
 
-/// Runs a program of ours that is to end by itself: its exit code, and all that it printed.
+/// Runs a program of ours until it ends by itself; returns its exit code and its whole output.
 pub fn run(program: &str, directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     run_with(program, directory, arguments, &[])
 }

@@ -29,14 +29,14 @@ const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/notary/jwt"
 /// The libtrust ID of `tok.key`.
 const KEY_ID: &str = "SJAP:S2LG:XLKM:7DB3:XJFW:BDMJ:MLPZ:EIOO:GD5I:SB4G:SMBY:OAQA";
 
-/// A running token service; grants every action to whoever logs in, and pull to everybody else.
+/// A running token service; grants every action to clients that log in, and pull to others.
 pub struct TokenService {
     port: u16,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl TokenService {
-    /// Starts it. The thread ends with the test process; it serves nobody else.
+    /// Starts it. The thread ends with the test process.
     pub fn start(pki: &TestPki) -> Self {
         let files = pki.daemon("token-service", &[], &[]);
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
@@ -51,14 +51,14 @@ impl TokenService {
         let record = asked.clone();
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
-                // A client that breaks off is its own business.
+                // A client that closes the connection is no failure.
                 let _ = answer(&acceptor, connection, &record);
             }
         });
         Self { port, asked }
     }
 
-    /// What a server's configuration says about this service.
+    /// The `auth` section of a server's configuration for this service.
     pub fn configuration(&self) -> Value {
         json!({"type": "token", "options": {
             "realm": format!("https://localhost:{}/token", self.port),

@@ -1,4 +1,4 @@
-//! A web server as a CA has one, for revocation lists and answers: says what the test wants it to.
+//! A web server like that of a CA, for revocation lists and OCSP answers. The test decides its answers.
 
 use std::{
     io::{Read, Write},
@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-/// What was asked: path, headers with names in lower case, body.
+/// A request: path, headers with names in lower case, body.
 pub struct Asked {
     /// The path.
     pub path: String,
@@ -19,7 +19,7 @@ pub struct Asked {
     pub body: Vec<u8>,
 }
 
-/// What is answered: the status line's end, headers, body.
+/// An answer: the end of the status line, headers, body.
 pub struct Said {
     /// Such as `200 OK`.
     pub status: &'static str,
@@ -47,7 +47,7 @@ pub struct Web {
 }
 
 impl Web {
-    /// Starts one that answers every request with what `answer` makes of it.
+    /// Starts one that answers every request with the result of `answer`.
     pub fn start(answer: impl Fn(&Asked) -> Said + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -56,7 +56,7 @@ impl Web {
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let (count, answer) = (Arc::clone(&count), Arc::clone(&answer));
-                // Whoever breaks off is not served.
+                // A client that closes the connection gets no answer.
                 std::thread::spawn(move || serve(connection, &count, answer.as_ref()));
             }
         });

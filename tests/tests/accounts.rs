@@ -1,4 +1,4 @@
-//! `account`: keys are registered to people, for organisations whose certificates do not say who they are.
+//! `account`: registers keys to people, for organisations whose certificates do not contain users' names.
 
 use std::{path::Path, process::Command, sync::Barrier, thread};
 
@@ -20,7 +20,7 @@ fn command(prepared: &Prepared, line: &str, files: &[&Path]) -> Finished {
     Finished::run(&mut run, "")
 }
 
-/// A server on which registered keys count.
+/// A server whose identity rules use registered keys.
 fn prepared(engine: Engine) -> Prepared {
     TestServer::builder()
         .database(engine)
@@ -112,7 +112,7 @@ fn commands_can_be_repeated_and_say_what_is_different() {
     command(&prepared, "account add alice --group dev", &[]).ok();
     command(&prepared, "account add alice --group dev", &[])
         .ok()
-        .says("is there already");
+        .says("exists already");
     command(&prepared, "account add alice --group ops --admin", &[])
         .ok()
         .says("changed from: user, groups dev")
@@ -287,7 +287,7 @@ fn renewed(authority: &Issued, key: &[u8]) -> X509 {
 }
 
 #[test]
-fn what_cannot_be_an_account_or_a_key_is_refused() {
+fn invalid_accounts_and_keys_are_refused() {
     let prepared = prepared(Engine::Sqlite);
     for name in ["anonymous", "token:x", "group:x", "*"] {
         command(&prepared, &format!("account add {name}"), &[])
@@ -329,7 +329,7 @@ fn what_cannot_be_an_account_or_a_key_is_refused() {
 }
 
 #[test]
-fn a_key_that_no_rule_looks_at_is_told() {
+fn a_key_that_no_rule_uses_is_reported() {
     let prepared = TestServer::builder().database(Engine::Sqlite).prepare();
     let alice = prepared.pki().user("alice").certificate;
     command(&prepared, "account add alice", &[]).ok();

@@ -1,4 +1,4 @@
-//! What people and scripts ask beside the Notary contract, with curl as they would.
+//! The interface beside the Notary contract, used with curl as people and scripts do.
 
 use std::{fs, path::Path, process::Command};
 
@@ -6,10 +6,10 @@ use openssl::x509::X509;
 use serde_json::{Value, json};
 use tests::{ClientFiles, Finished, TestServer, publisher::Publisher};
 
-/// What a browser asks for.
+/// The `Accept` header of a browser.
 const BROWSER: [&str; 2] = ["-H", "accept: text/html,*/*;q=0.8"];
 
-/// curl as in the documentation: with certificate and key, or as somebody without.
+/// curl as in the documentation: with certificate and key, or without.
 struct Curl<'a> {
     server: &'a TestServer,
     who: Option<ClientFiles>,
@@ -385,7 +385,7 @@ fn only_what_the_policy_shows_is_listed() {
 }
 
 #[test]
-fn health_tells_of_a_refused_reload() {
+fn health_reports_a_refused_reload() {
     let server = TestServer::builder().requests_certificates().start();
     let nobody = as_nobody(&server);
     let health = nobody.json("/health");
@@ -414,7 +414,7 @@ fn health_tells_of_a_refused_reload() {
 }
 
 #[test]
-fn whoever_has_little_left_of_a_certificate_is_told_when_it_ends() {
+fn clients_whose_certificate_expires_soon_are_told_when() {
     use platform::pki::{Template, Usage};
     let server = TestServer::builder().requests_certificates().start();
     let mut template = Template::new("late", Usage::Client, 1);

@@ -1,5 +1,5 @@
-//! Certificates that must not let anybody in, tried on everything that can be read or changed: refused for
-//! the right reason whether the server answers or alerts, with nothing changed and the others served.
+//! Certificates that must not be accepted, tried on everything that can be read or changed. They are refused for the
+//! right reason, in an answer or an alert; nothing is changed, and other clients are served.
 
 use platform::pki::{Issued, KeyKind, Template, Usage};
 use serde_json::json;
@@ -10,7 +10,7 @@ use tests::{
 };
 
 const GUN: &str = "reg/app";
-/// Everything that shows whether something was changed.
+/// The state by which a test sees whether something was changed.
 const SHOWN: [&str; 5] = [
     "/v2/reg/app/_trust/tuf/root.json",
     "/v2/reg/app/_trust/tuf/targets.json",
@@ -18,7 +18,7 @@ const SHOWN: [&str; 5] = [
     "/v2/reg/app/_trust/tuf/timestamp.json",
     "/v2/_trust/changefeed?records=100",
 ];
-/// Every sort of request, reading and changing.
+/// Every kind of request, reading and changing.
 const TRIED: [(&str, &str); 8] = [
     ("GET", "/v2/"),
     ("GET", "/v2/reg/app/_trust/tuf/root.json"),
@@ -148,7 +148,7 @@ fn attacks(server: &TestServer) -> Vec<Attack> {
     ]
 }
 
-/// What everybody sees of the repository and its changes.
+/// The public state of the repository and its changes.
 fn shown(server: &TestServer) -> Vec<Vec<u8>> {
     let owner = server.client("owner");
     SHOWN.map(|path| owner.get(path).ok().body).to_vec()
@@ -163,7 +163,7 @@ fn with_a_repository(builder: tests::server::Builder) -> TestServer {
 }
 
 #[test]
-fn what_certificates_must_not_do_is_refused_in_json_with_the_reason() {
+fn unacceptable_certificates_are_refused_in_json_with_the_reason() {
     let server = with_a_repository(TestServer::builder().requests_certificates());
     let before = shown(&server);
     for Attack {
@@ -187,7 +187,7 @@ fn what_certificates_must_not_do_is_refused_in_json_with_the_reason() {
 }
 
 #[test]
-fn what_certificates_must_not_do_is_refused_with_the_alert_that_says_why() {
+fn unacceptable_certificates_are_refused_with_the_alert_that_says_why() {
     let server = with_a_repository(TestServer::builder());
     let before = shown(&server);
     for Attack {
@@ -223,7 +223,7 @@ fn what_certificates_must_not_do_is_refused_with_the_alert_that_says_why() {
 }
 
 #[test]
-fn a_name_that_one_ca_may_give_is_not_anothers_to_give() {
+fn a_ca_cannot_issue_the_names_of_another() {
     let prepared = TestServer::builder()
         .requests_certificates()
         .set("server.client_ca_file", json!(null))
@@ -276,7 +276,7 @@ fn a_name_that_one_ca_may_give_is_not_anothers_to_give() {
 }
 
 #[test]
-fn a_policy_on_trial_lets_nobody_in_without_a_certificate() {
+fn a_policy_in_audit_mode_lets_nobody_in_without_a_certificate() {
     let only_owner = json!([{"effect": "allow", "principals": ["owner"], "actions": ["*"]}]);
     let server = with_a_repository(
         TestServer::builder()

@@ -152,7 +152,7 @@ fn every_decision_has_one_record_that_says_who_what_and_why() {
 }
 
 #[test]
-fn a_request_keeps_a_harmless_name_and_gets_one_otherwise() {
+fn a_request_keeps_a_valid_id_and_gets_a_new_one_otherwise() {
     let server = TestServer::builder()
         .signs_locally()
         .set("audit", json!({"sinks": ["file:audit.json"]}))
@@ -231,7 +231,7 @@ fn a_key_that_is_made_is_recorded_like_a_change() {
 }
 
 #[test]
-fn whoever_is_barred_is_recorded_by_name_and_certificate() {
+fn denied_clients_are_recorded_by_name_and_certificate() {
     let server = TestServer::builder()
         .requests_certificates()
         .signs_locally()
@@ -358,7 +358,7 @@ fn syslog_and_standard_output_get_the_same_records() {
 }
 
 #[test]
-fn a_file_that_was_renamed_is_opened_anew_at_a_hangup() {
+fn a_renamed_file_is_reopened_at_sighup() {
     let server = TestServer::builder()
         .signs_locally()
         .set("audit", json!({"sinks": ["file:audit.json"]}))
@@ -382,7 +382,7 @@ fn a_file_that_was_renamed_is_opened_anew_at_a_hangup() {
 }
 
 #[test]
-fn a_sink_that_is_none_and_a_file_that_cannot_be_written_stop_the_start() {
+fn an_unknown_sink_and_an_unwritable_file_prevent_the_start() {
     for (sink, complaint) in [
         ("journal", "allowed: file:PATH, stdout, syslog, syslog:SOCKET"),
         ("file:", "allowed: file:PATH"),

@@ -1,4 +1,4 @@
-//! Requests that a page of another site makes a browser send: the browser adds its owner's certificate to them.
+//! Requests that a page of another site makes a browser send. The browser adds its user's certificate to them.
 
 use serde_json::json;
 use tests::{TestServer, publisher::Publisher};
@@ -6,7 +6,7 @@ use tests::{TestServer, publisher::Publisher};
 const GUN: &str = "reg/app";
 
 #[test]
-fn what_a_page_of_another_site_sends_changes_nothing() {
+fn requests_from_pages_of_other_sites_change_nothing() {
     let server = TestServer::builder()
         .signs_locally()
         .set("server.external_url", json!("https://trust.example"))
@@ -73,7 +73,7 @@ fn what_a_page_of_another_site_sends_changes_nothing() {
 }
 
 #[test]
-fn this_servers_own_pages_and_programs_go_on() {
+fn this_servers_own_pages_and_programs_still_work() {
     let server = TestServer::builder()
         .signs_locally()
         .set("server.external_url", json!("https://trust.example"))

@@ -1,4 +1,4 @@
-//! Which certificates get in, with Notary's server and with ours. Where they differ, docs/divergences.md says so.
+//! Which client certificates Notary's server and ours accept. docs/divergences.md lists the differences.
 
 use std::{collections::BTreeMap, fs};
 
@@ -6,7 +6,7 @@ use openssl::ssl::{SslConnector, SslFiletype, SslMethod};
 use serde_json::json;
 use tests::{ClientFiles, Notary, TestServer, certificate_table::table, server::Programs};
 
-/// Whether a server lets a client in, and the reason that it gives.
+/// Whether a server accepts a client, and the reason if it does not.
 fn admitted(server: &TestServer, files: &ClientFiles, path: &str) -> Result<(), String> {
     // What OpenSSL does not present, a Go client does.
     if !openssl_presents(files) {
@@ -51,7 +51,7 @@ fn documented() -> BTreeMap<String, (bool, bool)> {
 }
 
 #[test]
-fn whoever_notary_lets_in_gets_in_but_for_what_is_documented() {
+fn certificates_that_notary_accepts_are_accepted_except_for_documented_ones() {
     let prepared = TestServer::builder().requests_certificates().prepare();
     let server_ca = prepared.pki().ca();
     let table = table(prepared.path(), &server_ca);

@@ -1,4 +1,4 @@
-//! `check` of server and signer: what would fail is told, in words that say what to do, and nothing is changed.
+//! `check` of server and signer reports what would fail and what to do, and changes nothing.
 
 use std::fs;
 
@@ -44,7 +44,7 @@ fn a_server_in_order_passes_and_nothing_is_changed() {
 }
 
 #[test]
-fn everything_broken_in_a_repository_is_told() {
+fn everything_broken_in_a_repository_is_reported() {
     let mut server = server();
     server.stop_server(Stop::Politely);
     let replaced = |text: &str| format!("replace({text}, '\"version\":', '\"version\":1')");
@@ -71,12 +71,12 @@ fn everything_broken_in_a_repository_is_told() {
         .says(&format!(
             "broken: {GUN}: targets: the snapshot names a document that is not stored"
         ))
-        .says("come back from a backup")
+        .says("from a backup")
         .says("3 broken");
 }
 
 #[test]
-fn rows_without_checksum_are_told() {
+fn rows_without_checksum_are_reported() {
     let mut server = server();
     server.stop_server(Stop::Politely);
     server.execute(
@@ -87,7 +87,7 @@ fn rows_without_checksum_are_told() {
 }
 
 #[test]
-fn what_expires_soon_is_told_and_breaks_nothing() {
+fn documents_that_expire_soon_are_reported_and_break_nothing() {
     let server = server();
     check(&server).ok().does_not_say("expiring");
     // The CLI gives targets three years. The timestamp, which the server renews, is not worth a line.
@@ -99,7 +99,7 @@ fn what_expires_soon_is_told_and_breaks_nothing() {
 }
 
 #[test]
-fn a_signer_that_is_away_or_has_other_keys_is_told() {
+fn a_signer_that_is_away_or_has_other_keys_is_reported() {
     let mut server = server();
     server.stop_signer(Stop::Politely);
     check(&server)
@@ -145,12 +145,12 @@ fn the_signer_is_asked_for_a_sample_unless_told_otherwise() {
 }
 
 #[test]
-fn a_database_that_is_not_there_is_not_made() {
+fn a_missing_database_is_not_created() {
     let mut server = server();
     server.stop_server(Stop::Politely);
     server.remove_database(Whose::Server);
     let reason = match server.engine() {
-        Engine::Sqlite => "cannot be used: No such file",
+        Engine::Sqlite => "there is no database at",
         Engine::Postgres => "does not exist",
         Engine::Mysql => "Unknown database",
     };
@@ -175,7 +175,7 @@ fn a_database_of_an_older_program_is_read_as_it_is() {
 }
 
 #[test]
-fn files_that_the_server_could_not_start_with_are_told() {
+fn files_that_the_server_could_not_start_with_are_reported() {
     let server = server();
     fs::write(server.path().join("pki/ca.pem"), "no certificate").unwrap();
     check(&server)
@@ -197,7 +197,7 @@ fn keys_that_the_passphrase_opens_pass() {
 }
 
 #[test]
-fn a_missing_or_wrong_passphrase_is_told_by_the_name_of_its_variable() {
+fn a_missing_or_wrong_passphrase_is_reported_with_its_variable() {
     let mut server = server();
     let variable = "NOTARY_SIGNER_TIMESTAMP_1";
     server
@@ -227,7 +227,7 @@ fn a_missing_or_wrong_passphrase_is_told_by_the_name_of_its_variable() {
 }
 
 #[test]
-fn damaged_keys_are_told_one_by_one() {
+fn damaged_keys_are_reported_one_by_one() {
     let mut server = server();
     server.stop_signer(Stop::Politely);
     server.execute(

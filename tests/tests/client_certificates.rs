@@ -1,4 +1,4 @@
-//! Who gets in with which certificate, what the others are told, and what is recorded.
+//! Which client certificates are accepted, how others are refused, and what is recorded.
 
 use std::{
     io::{Read, Write},
@@ -12,7 +12,7 @@ use platform::pki::{KeyKind, Template, Usage};
 use serde_json::json;
 use tests::{ClientFiles, Finished, Notary, TestServer, process};
 
-/// How often each refusal is repeated: one that is lost now and then is a reset connection to its reader.
+/// How often each refusal is repeated, to find alerts that are sometimes lost in a reset connection.
 const REPEATS: usize = 5;
 
 fn notary_with(server: &TestServer, files: &ClientFiles) -> Notary {
@@ -270,7 +270,7 @@ fn old_protocols_are_refused_and_tls_1_2_is_served() {
 }
 
 #[test]
-fn plain_http_on_the_tls_port_is_told_so() {
+fn plain_http_on_the_tls_port_is_answered_in_plain_http() {
     let server = TestServer::start();
     let mut tcp = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
     tcp.write_all(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -286,7 +286,7 @@ fn plain_http_on_the_tls_port_is_told_so() {
 
 #[test]
 fn idle_and_half_open_connections_do_not_keep_others_waiting() {
-    /// How long the server waits for a handshake or a request: whoever waited for one would wait so long too.
+    /// How long the server waits for a handshake or a request. A client that was held up by another would wait as long.
     const ITS_PATIENCE: Duration = Duration::from_secs(15);
     let server = TestServer::start();
     let client = server.client("alice");

@@ -1,5 +1,5 @@
-//! Setting a client up in one command, the script that the server hands out or `client-dirs`, and then the real
-//! programs with nothing but what it wrote.
+//! Sets a client up with one command, the server's `/setup.sh` or `client-dirs`, and then runs the real programs with
+//! the files that it wrote.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use tests::{
     process::{built_programs, installed_program},
 };
 
-/// The two ways to be set up. They do the same.
+/// The two ways to set a client up. They do the same.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Script,
@@ -123,7 +123,7 @@ fn both_set_notary_up_and_a_second_run_changes_nothing() {
             .run(&[])
             .ok()
             .says("CN alice")
-            .says("takes this certificate")
+            .says("accepts this certificate")
             .says("DOCKER_CONTENT_TRUST_SERVER");
         assert_eq!(mode(&person.tls().join("client.key")), 0o600);
         person.notary(&["init", "example.com/app", "--publish"]).ok();
@@ -195,7 +195,7 @@ fn both_add_to_configurations_and_replace_keys_only_when_forced() {
 }
 
 #[test]
-fn both_refuse_what_no_server_would_take_and_write_nothing() {
+fn both_refuse_unusable_certificates_and_write_nothing() {
     for way in WAYS {
         let person = Person::new(way, "alice");
         let pki = person.server.pki();
@@ -259,7 +259,7 @@ fn docker_pushes_signs_and_pulls_with_what_the_script_wrote() {
     host.shell(&home, &set_up).fails().says("is another key");
     host.shell(&home, &format!("{set_up} --force"))
         .ok()
-        .says("takes this certificate");
+        .says("accepts this certificate");
     image(host, &home, &format!("{REGISTRY}/team/app:1"));
     let session = format!(
         "export DOCKER_CONTENT_TRUST_SERVER={url}; docker trust key generate alice >key.log; \
@@ -321,7 +321,7 @@ fn client_dirs_knows_a_server_that_is_not_the_one_the_ca_vouches_for() {
     run(&misnamed.url(), &misnamed.pki().ca())
         .fails()
         .says("hostname mismatch");
-    run(&url, &files.key).fails().says("no certificate in PEM");
+    run(&url, &files.key).fails().says("not a certificate in PEM");
     run(&format!("{url}/"), &pki.ca())
         .fails()
         .says("as clients write it");
@@ -339,7 +339,7 @@ fn mark(path: &Path) {
 }
 
 #[test]
-fn a_byte_order_mark_is_not_handed_on_to_programs_that_do_not_know_it() {
+fn a_byte_order_mark_is_removed_from_files_for_other_programs() {
     for way in WAYS {
         let person = Person::new(way, "alice");
         let copy = |from: &Path, name: &str| {

@@ -1,4 +1,4 @@
-//! Daemons are killed at any instant: what was acknowledged stays, and nobody ever sees half of a publish.
+//! Daemons are killed at random instants: acknowledged publishes stay, and no reader ever sees half of a publish.
 
 use std::{
     sync::{
@@ -30,7 +30,7 @@ const BETWEEN_KILLS: [Duration; 3] = [
     Duration::from_millis(700),
     Duration::from_millis(1500),
 ];
-/// A number here repeats a run's instants, as far as the machine allows.
+/// The environment variable with a seed, which repeats the instants of a run as far as the machine allows.
 const SEED: &str = "COUNTERSIGN_TEST_SEED";
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,7 +60,7 @@ impl Random {
     }
 }
 
-/// What became of the attempts to publish.
+/// The outcomes of the attempts to publish.
 #[derive(Debug, Default)]
 struct Outcomes {
     last: i64,
@@ -70,7 +70,7 @@ struct Outcomes {
     unavailable: usize,
 }
 
-/// What the threads of a run tell each other.
+/// The state that the threads of a run share.
 #[derive(Debug, Default)]
 struct Progress {
     newest: AtomicI64,
@@ -160,8 +160,8 @@ fn read_chain(client: &Client) -> Option<(i64, i64)> {
     Some((version(&timestamp), version(&targets)))
 }
 
-/// Reads for as long as it is told to; nothing may go back, or fall behind what was acknowledged. Counts
-/// the chains that were read to their ends.
+/// Reads until it is told to stop. Versions must neither fall nor be lower than an acknowledged one. Counts the chains
+/// that were read to their ends.
 fn read_all(client: &Client, progress: &Progress) -> usize {
     let (mut seen, mut count) = ((0, 0), 0);
     while !progress.stopped() {
@@ -186,7 +186,7 @@ fn read_all(client: &Client, progress: &Progress) -> usize {
     count
 }
 
-/// What is killed while how much is published where.
+/// What is killed, and how much is published meanwhile, on which database.
 #[derive(Debug, Clone, Copy)]
 struct Run {
     engine: Engine,

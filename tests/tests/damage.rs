@@ -1,4 +1,4 @@
-//! A database that was damaged past the server: an answer that hides nothing from the log and leaks nothing.
+//! A database that was damaged outside of the server: the log has the details, and the answer reveals none.
 
 use tests::{Engine, TestServer, Whose};
 

@@ -1,4 +1,4 @@
-//! What an operator reads when a database cannot be used: the reason in words, and which file or host it is about.
+//! The messages when a database cannot be used: they give the reason in words and the file or host.
 
 use std::{fs, path::Path};
 
@@ -11,7 +11,7 @@ use tests::{
     startup::{SERVER, SIGNER, changed, run},
 };
 
-/// Everything that is run with a database that cannot be used, but the daemons themselves.
+/// The commands that are run with a database that cannot be used.
 const DATABASE_COMMANDS: [(&str, &[&str]); 6] = [
     (SERVER, &["migrate", "status"]),
     (SERVER, &["migrate", "up"]),

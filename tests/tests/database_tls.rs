@@ -1,4 +1,4 @@
-//! Databases that speak TLS only: whom the programs trust there, and what they say when they do not.
+//! Databases that speak TLS only: which certificates the programs trust, and the messages when they do not.
 
 use std::{path::Path, process::Command};
 
@@ -11,7 +11,7 @@ use tests::{
     server::Builder,
 };
 
-/// The name in the database server's certificate, and another one that leads to it.
+/// The name in the database server's certificate, and another one that resolves to it.
 const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
 
 /// A database server, and who may log in to it.
@@ -43,7 +43,7 @@ impl World {
             .set_signer("storage.db_url", url(Whose::Signer))
     }
 
-    /// What a program says that only connects.
+    /// The output of a command that only connects.
     fn try_out(&self, login: (&str, &str), host: &str, parameters: &str) -> Finished {
         let prepared = self.builder(login, host, parameters).prepare();
         let mut command = Command::new(built_programs().join("countersign-server"));

@@ -1,4 +1,5 @@
-//! Who is denied, under one name and one hash, however these are written; what cannot be denied; and what denies nobody.
+//! Denials: one form of names and hashes however they are written, certificates that cannot be denied, and denials that
+//! match nothing.
 
 use std::{fs, path::Path};
 
@@ -61,7 +62,7 @@ fn refused(server: &TestServer, files: &ClientFiles, reason: &str) {
 }
 
 #[test]
-fn an_issuer_is_denied_as_whoami_prints_it_or_in_any_other_escape() {
+fn an_issuer_is_denied_as_whoami_prints_it_or_with_other_escapes() {
     let (root, server) = start(|builder| builder);
     let alice = files(&server, "alice", &root.issue(&Wanted::client("alice")));
     server.client_with(&alice).get("/v2/").ok();
@@ -98,7 +99,7 @@ fn an_issuer_is_denied_as_whoami_prints_it_or_in_any_other_escape() {
 }
 
 #[test]
-fn a_deny_file_names_an_issuer_in_any_escape_and_as_older_versions_did() {
+fn a_deny_file_names_an_issuer_with_any_escapes_and_as_older_versions_did() {
     let (root, server) = start(|builder| builder);
     drop(server);
     for written in [
@@ -217,11 +218,11 @@ fn denials_and_accounts_that_older_versions_stored_still_hold_and_can_be_ended()
     assert_eq!(name(), "carol");
 }
 
-/// A number that nothing may hold is no revoked one: that is said, and said alike by everybody.
+/// A certificate with an invalid serial number is refused, with the same reason in every place that judges it.
 #[test]
-fn whether_a_certificate_without_a_positive_serial_number_was_revoked_cannot_be_told() {
+fn a_certificate_without_a_positive_serial_number_is_refused() {
     let (root, server) = start(|builder| builder);
-    const SENTENCE: &str = "whether it was revoked cannot be told: its serial number is negative or zero (RFC 5280 section 4.1.2.2)";
+    const SENTENCE: &str = "whether it was revoked cannot be determined: its serial number is negative or zero (RFC 5280 section 4.1.2.2)";
     for (name, number) in [
         ("zero", "0"),
         ("negative", "-5"),
@@ -256,7 +257,7 @@ fn whether_a_certificate_without_a_positive_serial_number_was_revoked_cannot_be_
     }
     deny(&server, &["add", "--serial", "0g", "--issuer", "CN=Test CA"])
         .fails()
-        .says("a number above zero in hex");
+        .says("a positive number in hex");
     // A CA that is configured is trusted as it is.
     let odd = Wanted {
         serial: BigNum::from_u32(0).unwrap(),
@@ -267,7 +268,7 @@ fn whether_a_certificate_without_a_positive_serial_number_was_revoked_cannot_be_
     pem.extend(odd.certificate.to_pem().unwrap());
     fs::write(server.pki().ca(), pem).unwrap();
     let client = files(&server, "of-odd", &odd.issue(&Wanted::client("of-odd")));
-    tests::process::wait_until("the CA is taken up", || {
+    tests::process::wait_until("the CA is reloaded", || {
         server.client_with(&client).get("/v2/").status == 200
     });
 }
@@ -332,7 +333,8 @@ fn a_denial_that_matches_nothing_known_says_so() {
         .does_not_say("warning");
 }
 
-/// Chains are verified without regard to the case of names; a denial that names the CA holds for all that it issued.
+/// Chains are verified without regard to the case of names, so a denial that names the CA applies to all its
+/// certificates.
 #[test]
 fn a_certificate_that_writes_its_issuer_in_another_case_is_denied_under_the_issuers_own_name() {
     let (root, server) = start(|builder| builder);

@@ -1,4 +1,4 @@
-//! A full disk: publishes are refused in words, nothing is lost, and all is well when there is room again.
+//! A full disk: publishes are refused with the reason, nothing is lost, and the server works again once there is space.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use tests::{
 };
 
 const GUN: &str = "reg/app";
-/// More than the disk has room for, in publishes.
+/// More publishes than fit on the disk.
 const ATTEMPTS: i64 = 100;
 
 #[test]

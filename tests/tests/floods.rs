@@ -1,4 +1,4 @@
-//! Thousands of connections that go no further, while real clients go on.
+//! Thousands of connections that send nothing more, while real clients go on working.
 
 use std::{
     io::{Read, Write},
@@ -20,11 +20,11 @@ const FLOOD: usize = 3000;
 const PACE: Duration = Duration::from_millis(5);
 /// How many of them the server keeps, for each address.
 const PER_ADDRESS: usize = 256;
-/// A request that waited for one of the flood to time out would take this long.
+/// A request that waited until one of the flood times out would take this long.
 const ITS_PATIENCE: Duration = Duration::from_secs(10);
 const DISPLACED: &str = "countersign_tls_handshakes_displaced_total";
 
-/// What a client says first: the server has its share of the work to do before it hears no more.
+/// The start of a handshake, after which the server has work to do and gets no more bytes.
 fn client_hello(server: &TestServer) -> Vec<u8> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let client = server
@@ -41,8 +41,7 @@ fn client_hello(server: &TestServer) -> Vec<u8> {
     })
 }
 
-/// Holds [`FLOOD`] connections open from `addresses`, newer ones taking the place of those that the server
-/// closes, while `work` goes on.
+/// Holds [`FLOOD`] connections open from `addresses` while `work` runs; new ones replace those that the server closes.
 fn flooded(server: &TestServer, addresses: &[Ipv4Addr], opening: &[u8], work: impl FnOnce()) {
     // One at a time: each alone is what a machine of two cores can take.
     static ALONE: Mutex<()> = Mutex::new(());
@@ -110,7 +109,7 @@ fn goes_on(server: &TestServer) {
 }
 
 #[test]
-fn connections_that_say_nothing_give_way_to_clients_that_do() {
+fn silent_connections_are_replaced_by_working_clients() {
     let server = server();
     let addresses = [2, 3, 4].map(|last| Ipv4Addr::new(127, 0, 0, last));
     flooded(&server, &addresses, b"", || {

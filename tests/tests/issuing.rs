@@ -256,18 +256,18 @@ fn whoami_tells_of_whoever_was_revoked() {
         .says("not identified: the certificate or its holder is refused");
     whoami("bob", lists)
         .ok()
-        .says("revocation: on none of the lists in files, next update ")
+        .says("revocation: not on any list in files, next update ")
         .says("principal: bob");
     // A server would fetch it.
     let addresses = json!({"urls": ["http://127.0.0.1:1/list"], "directory_for_fetched": "./fetched"});
     fs::create_dir(ca.path("fetched")).unwrap();
     whoami("bob", json!({"crl": addresses}))
         .ok()
-        .says("(crl_missing), going by files alone")
+        .says("(crl_missing), considering files only")
         .says("principal: bob");
     whoami("alice", json!({}))
         .ok()
-        .says("revocation: no list of a CA is in a file");
+        .says("revocation: no CA list is configured as a file");
     fs::write(
         ca.path("deny.json"),
         json!({"denied": [{"principal": "bob"}]}).to_string(),
@@ -318,7 +318,7 @@ fn whoever_is_revoked_is_refused_by_the_list_alone_and_at_once_by_the_deny_list(
     let config = trust.path().join("server.json").display().to_string();
     ca.revoke(&["alice", "--config", &config])
         .ok()
-        .says("was revoked before")
+        .says("was already revoked")
         .says("is refused");
     assert_eq!(
         (status("alice"), status("alice-laptop"), status("bob")),
@@ -442,7 +442,7 @@ fn whoever_logs_in_signs_until_the_bundle_is_revoked() {
     );
 }
 
-/// Somebody who sources the `env.sh` of their bundle.
+/// A user who sources the `env.sh` of their bundle.
 struct Person<'a> {
     host: &'a DockerHost,
     home: PathBuf,

@@ -1,4 +1,4 @@
-//! What else is read: the server's public keys, the changefeed, health and figures.
+//! Reads of the server's public keys, the changefeed, health and metrics.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::{pkey::PKey, sha::sha256};
@@ -9,7 +9,7 @@ fn key_path(gun: &str, role: &str) -> String {
     format!("/v2/{gun}/_trust/tuf/{role}.key")
 }
 
-/// The server's key, after a look at its form.
+/// The server's key, after a check of its form.
 #[track_caller]
 fn key(client: &Client, method: &str, gun: &str, role: &str) -> Value {
     let response = client.request(method, &key_path(gun, role), &[], b"ignored").ok();

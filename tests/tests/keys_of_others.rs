@@ -1,6 +1,6 @@
-//! A root names snapshot and timestamp keys that are its publisher's, or that the signer made for this repository and
-//! this role. With anybody else's key a publisher could keep its owner from ever publishing again. And one private key is
-//! one key, in however many forms a root lists it.
+//! A root may name only snapshot and timestamp keys that are its publisher's, or that the signer made for this
+//! repository and role. With a key of another repository a publisher could keep the owner of that repository from ever
+//! publishing again. And one private key counts once, in however many forms a root lists it.
 
 use serde_json::{Value, json};
 use tests::{

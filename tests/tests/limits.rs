@@ -1,4 +1,4 @@
-//! What the server bounds, and what it does under more than one client at a time.
+//! The server's limits, and its behaviour with several clients at a time.
 
 use std::{
     collections::BTreeMap,
@@ -42,7 +42,7 @@ fn too_large(response: &Response, limit: usize) {
     assert_eq!(error["detail"], json!({"limit": limit}));
 }
 
-/// A form of exactly `size` bytes: what it publishes, and a timestamp, which nobody reads.
+/// A form of exactly `size` bytes: documents to publish, and a timestamp, which the server ignores.
 fn padded(files: &[(&str, &[u8])], size: usize) -> Vec<u8> {
     let with = |padding: usize| {
         let filler = format!("{{\"x\":\"{}\"}}", "x".repeat(padding));

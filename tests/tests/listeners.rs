@@ -1,4 +1,4 @@
-//! Several listeners, each with its own demands and client CAs, and what is said about CAs that are odd.
+//! Several listeners, each with its own requirements and client CAs, and warnings about unusual CAs.
 
 use std::fs;
 

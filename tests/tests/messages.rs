@@ -1,5 +1,5 @@
-//! What an operator reads when a file of TLS or the signer cannot be used: the reason in words, and which file or host
-//! it is about. Never the libraries' own lines, which name sources of C.
+//! The messages when a file of TLS or the signer cannot be used: they give the reason in words and the file or host.
+//! Lines of the libraries, which name C sources, never appear.
 
 use std::{
     fs,
@@ -92,7 +92,7 @@ fn a_file_that_the_program_may_not_read_is_named() {
 /// Keys of a configuration and their values.
 type Changes = Vec<(&'static str, Value)>;
 
-/// Signers that cannot be used: how the server's configuration names them, and what is said.
+/// Signers that cannot be used: the changes of the server's configuration, and the reason in the message.
 fn unusable_signers(pki: &TestPki) -> Vec<(&'static str, Changes, &'static str)> {
     let nobody = free_port();
     pki.stranger("server");

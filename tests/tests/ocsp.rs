@@ -1,5 +1,5 @@
-//! OCSP with openssl's responder: what it says counts, when it says nothing the configuration decides, and
-//! nothing in a certificate makes the server connect to where it must not.
+//! OCSP with openssl's responder: its answers are used, the configuration decides when there is none, and no
+//! certificate can make the server connect to a forbidden address.
 
 use std::{
     sync::{Arc, Mutex},
@@ -29,7 +29,7 @@ fn authority(prepared: &Prepared) -> Authority {
     Authority::new(pki.authority(), &prepared.path().join("authority"), &pki.ca())
 }
 
-/// Somebody whose certificate names the responder at `url`.
+/// A user whose certificate names the responder at `url`.
 fn naming(authority: &Authority, name: &str, url: &str) -> ClientFiles {
     let extensions = format!("{CLIENT}authorityInfoAccess=OCSP;URI:{url}\n");
     let files = authority.issue(name, &format!("/CN={name}"), &extensions, &[]);

@@ -1,5 +1,5 @@
-//! A document says the same to every reader, or it is refused. The packaged notary CLI is the second reader: of
-//! whatever the server takes it must see exactly the targets that the server sees.
+//! Documents that readers could parse differently are refused. The packaged notary CLI is the second reader: of every
+//! document that the server accepts it must list exactly the targets that the server lists.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use tests::{
 use tuf::RoleName;
 
 const GUN: &str = "reg/one-meaning";
-/// Documents that the property is tried with; a new seed tries others.
+/// How many documents are tested. The seed decides which.
 const ROUNDS: usize = 400;
 const SEED: u64 = 0x5eed_0007;
-/// How many of those that are taken the CLI reads: each costs some processes' starts.
+/// How many of the accepted ones the CLI reads, because each costs several starts of the CLI.
 const READ: usize = 30;
 
 /// The names, hashes and lengths of targets.
@@ -37,8 +37,7 @@ impl Dice {
     }
 }
 
-/// Writes a value as no machine would: blanks, escapes and order at random, and, once, something that readers read
-/// differently.
+/// Writes a value with random blanks, escapes and order, and at most one ambiguity that readers parse differently.
 struct Scribbler<'a> {
     dice: &'a mut Dice,
     /// How many places are left until something ambiguous is written; `None` for never.
@@ -142,7 +141,7 @@ impl Scribbler<'_> {
     }
 }
 
-/// Something in what is signed that readers read differently, put in by its publisher.
+/// An ambiguity in the signed part, put there by its publisher.
 fn mislead(signed: &mut Value, dice: &mut Dice) -> &'static str {
     let entry = json!({"hashes": {"sha256": hashes(b"other")["hashes"]["sha256"]}, "length": 5});
     match dice.roll(8) {
@@ -216,7 +215,7 @@ fn signed(version: i64, dice: &mut Dice) -> Value {
     })
 }
 
-/// What the server's reader sees in a document.
+/// The targets that the server reads from a document.
 fn seen_here(file: &[u8]) -> Targets {
     let found = tuf::signed_targets(&RoleName::Targets, file).unwrap();
     found
@@ -228,7 +227,7 @@ fn seen_here(file: &[u8]) -> Targets {
         .collect()
 }
 
-/// What the CLI lists.
+/// The targets that the CLI lists.
 fn seen_there(reader: &Notary) -> Targets {
     let listed = reader.run(["list", GUN]).ok();
     let rows = listed

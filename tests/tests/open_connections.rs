@@ -1,5 +1,5 @@
-//! Connections that stay open while somebody's rights are withdrawn: the next request is refused, and the
-//! others' connections stay. And nothing of an old session comes back.
+//! Connections that stay open while a client's rights are withdrawn: its next request is refused, and the connections
+//! of others stay open. TLS sessions are not resumed.
 
 use std::{fs, process::Command};
 
@@ -82,7 +82,7 @@ fn who_is_denied_in_the_database_is_out_at_the_next_request_without_a_reload() {
         deny("list", &[]).ok().says("principal alice").says("left");
         deny("remove", &who).ok().says("no longer refused");
         alice.get(ROOT).ok();
-        deny("list", &[]).ok().says("nobody is on the list");
+        deny("list", &[]).ok().says("the deny list is empty");
     });
 }
 
@@ -220,7 +220,7 @@ fn revoked_people_hear_so_from_the_notary_cli() {
     )
     .unwrap();
     let client = server.client_with(&alice);
-    wait_until("the file is taken up without being asked", || {
+    wait_until("the file is reloaded without being asked", || {
         client.try_request("GET", "/v2/", &[], &[]).is_err()
     });
     // Not in the same trust directory: what is cached there is good for a while.

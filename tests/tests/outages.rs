@@ -1,4 +1,4 @@
-//! The database is away at start, or goes away during use: an answer that says so, and recovery by itself.
+//! The database is away at start, or goes away during use: the server says so in its answers, and recovers by itself.
 
 use std::{
     net::TcpStream,

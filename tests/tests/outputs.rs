@@ -1,4 +1,5 @@
-//! Nobody reads what is printed, or there is no room for it: commands go on to their end and say so, daemons serve.
+//! Output that cannot be written, to a closed pipe or a full device: commands finish and exit with a failure, and
+//! daemons go on serving.
 
 use std::{
     fs::File,
@@ -14,12 +15,12 @@ use tests::{
 
 const GUN: &str = "reg/app";
 
-/// A device that has room for nothing.
+/// A device that is always full.
 fn full() -> Stdio {
     File::options().write(true).open("/dev/full").unwrap().into()
 }
 
-/// A pipe that nobody reads.
+/// A pipe whose reading end is closed.
 fn closed() -> Stdio {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);

@@ -1,4 +1,4 @@
-//! Guessing passwords: how often, from where, and who else notices.
+//! Guessing passwords: the limits for names and addresses, and their effect on other users.
 
 use std::{
     fs,
@@ -130,7 +130,7 @@ fn a_hundred_guesses_at_once_are_counted_too() {
 }
 
 #[test]
-fn a_name_that_is_nobodys_takes_as_long_as_somebodys() {
+fn an_unknown_name_takes_as_long_as_a_known_one() {
     let prepared = builder().prepare();
     let users = format!("alice:{}\n", bcrypt_of("correct horse", 9));
     fs::write(prepared.path().join("users"), users).unwrap();

@@ -1,4 +1,4 @@
-//! User names and passwords beside certificates: who gets in with which, and who is asked for one.
+//! User names and passwords beside certificates: which login is accepted, and which clients are asked for a password.
 
 use std::{
     fs,
@@ -30,7 +30,7 @@ fn operate(server: &TestServer, line: &str) -> Finished {
 }
 
 #[test]
-fn a_right_password_logs_in_and_whoever_has_none_is_asked_for_it() {
+fn a_right_password_logs_in_and_clients_without_one_are_asked_for_it() {
     let server = start(builder());
     let nobody = server.client_without_certificate();
     as_user(&nobody, "alice", "correct horse", "GET", "/v2/").ok();
@@ -66,7 +66,7 @@ fn a_right_password_logs_in_and_whoever_has_none_is_asked_for_it() {
 }
 
 #[test]
-fn a_certificate_wins_and_a_refused_one_is_not_made_good_by_a_password() {
+fn a_certificate_has_precedence_and_a_password_does_not_help_a_refused_one() {
     let server = start(builder().set("audit", json!({"sinks": ["file:audit.json"]})));
     let carol = server.client("carol");
     assert_eq!(carol.get("/v2/").ok().header("www-authenticate"), None);
@@ -101,7 +101,7 @@ fn a_certificate_wins_and_a_refused_one_is_not_made_good_by_a_password() {
 }
 
 #[test]
-fn passwords_are_off_unless_they_are_switched_on() {
+fn passwords_are_off_unless_enabled() {
     for auth in [
         json!({}),
         json!({"password": {"enabled": false, "file": "users"}}),
@@ -178,7 +178,7 @@ fn changed_users_count_at_once_and_a_damaged_file_changes_nothing() {
     assert_eq!(status("alice", "correct horse"), 200);
     let file = server.path().join("users");
     fs::write(&file, format!("alice:{}\n", bcrypt_of("another", COST))).unwrap();
-    wait_until("it is taken up", || server.log().contains("\"generation\":2"));
+    wait_until("it is reloaded", || server.log().contains("\"generation\":2"));
     assert_eq!(status("alice", "another"), 200);
     assert_eq!(status("alice", "correct horse"), 401, "not even as remembered");
     assert_eq!(status("bob", "p:ässwort"), 401);
@@ -229,7 +229,7 @@ fn plain(address: (Ipv4Addr, u16), authorization: &str) -> String {
 }
 
 #[test]
-fn passwords_are_taken_without_tls_only_where_nobody_can_listen_in() {
+fn passwords_without_tls_are_accepted_on_loopback_only() {
     for (address, allow, taken) in [
         ("127.0.0.1", false, true),
         ("0.0.0.0", false, false),

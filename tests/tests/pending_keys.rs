@@ -1,4 +1,4 @@
-//! Keys that are asked for and never used: so many for one principal, and not for ever.
+//! Keys that are requested and never used: each principal may have a limited number, for a limited time.
 
 use serde_json::json;
 use tests::{TestServer, process::wait_until, publisher::Publisher};
@@ -8,7 +8,7 @@ fn key(gun: &str, role: &str) -> String {
 }
 
 #[test]
-fn whoever_asks_for_many_keys_and_uses_none_is_stopped_and_nobody_else() {
+fn a_client_that_requests_many_keys_and_uses_none_is_stopped_and_others_are_not() {
     let server = TestServer::builder().set("limits.pending_keys", json!(6)).start();
     let (alice, mallory) = (server.client("alice"), server.client("mallory"));
     for number in 0..3 {
@@ -38,7 +38,7 @@ fn whoever_asks_for_many_keys_and_uses_none_is_stopped_and_nobody_else() {
 }
 
 #[test]
-fn the_notary_cli_says_what_is_in_the_way() {
+fn the_notary_cli_prints_the_reason() {
     let server = TestServer::builder().set("limits.pending_keys", json!(2)).start();
     let client = server.client("alice");
     for role in ["snapshot", "timestamp"] {
@@ -52,7 +52,7 @@ fn the_notary_cli_says_what_is_in_the_way() {
 }
 
 #[test]
-fn a_key_that_no_root_comes_to_name_is_deleted_and_one_that_is_named_stays() {
+fn a_key_that_no_root_names_is_deleted_and_a_named_one_stays() {
     let server = TestServer::builder()
         .set("limits.pending_keys_kept", json!("2s"))
         .start();

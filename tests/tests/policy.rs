@@ -1,5 +1,5 @@
-//! A policy as the people meet it: what their programs print when it denies something, and that no way of writing a
-//! name gets around it.
+//! The effects of a policy: the messages of clients when it denies something, and that no spelling of a name gets
+//! around it.
 
 use std::process::Command;
 
@@ -113,7 +113,7 @@ fn docker_prints_who_may_not_sign_what() {
 }
 
 #[test]
-fn whoever_may_not_make_a_repository_is_told_so_by_the_notary_cli() {
+fn the_notary_cli_prints_who_may_not_create_a_repository() {
     let server = builder(json!([
         everything_for("alice"),
         {"effect": "allow", "principals": ["*"], "actions": ["pull"]},
@@ -175,7 +175,7 @@ fn everything_else_is_denied_as_403_with_the_right_that_is_missing() {
 }
 
 #[test]
-fn whoever_has_to_sign_with_their_own_key_cannot_publish_with_somebody_elses() {
+fn require_own_key_refuses_the_keys_of_other_users() {
     let server = builder(json!([
         everything_for("alice"),
         {"effect": "allow", "principals": ["bob", "eve"], "actions": ["pull", "push:targets/bob"],
@@ -206,7 +206,7 @@ fn whoever_has_to_sign_with_their_own_key_cannot_publish_with_somebody_elses() {
 }
 
 #[test]
-fn the_key_of_ones_certificate_is_ones_own() {
+fn the_key_of_a_clients_certificate_is_its_own() {
     let server = builder(json!([
         everything_for("alice"),
         {"effect": "allow", "principals": ["bob"], "actions": ["push:targets/bob"], "require_own_key": true},
@@ -245,7 +245,7 @@ fn the_key_of_ones_certificate_is_ones_own() {
 }
 
 #[test]
-fn an_own_key_is_asked_for_in_whatever_is_published() {
+fn require_own_key_applies_to_every_published_document() {
     let server = builder(json!([
         {"effect": "allow", "principals": ["alice"], "actions": ["pull", "push", "init"], "require_own_key": true},
         {"effect": "allow", "principals": ["bob"], "actions": ["pull", "push", "init"],
@@ -351,7 +351,7 @@ fn everybody_has_repositories_under_their_own_name_and_nobody_elses() {
 }
 
 #[test]
-fn a_policy_on_trial_denies_nothing_and_says_what_it_would() {
+fn a_policy_in_audit_mode_denies_nothing_and_says_what_it_would() {
     let server = builder(json!([
         everything_for("alice"),
         {"name": "never", "effect": "deny", "principals": ["*"], "actions": ["delete"], "guns": ["reg/kept"],
@@ -376,7 +376,7 @@ fn a_policy_on_trial_denies_nothing_and_says_what_it_would() {
     bob.delete("/v2/reg/kept/_trust/tuf/").refuses(403, "DENIED");
 }
 
-/// Where redirects lead in the end.
+/// The URL at the end of redirects.
 fn follow(client: &Client, method: &str, path: &str) -> Response {
     let mut answer = client.request(method, path, &[], &[]);
     for _ in 0..5 {

@@ -1,11 +1,12 @@
-//! Every action of a policy against every route: what a rule denies is denied on each of them, whatever else is allowed.
+//! Every action of a policy on every route: an action that a rule denies is denied on each route, whatever else is
+//! allowed.
 
 use serde_json::{Value, json};
 use tests::{Client, TestServer, publisher::Publisher};
 
 const GUN: &str = "reg/app";
 
-/// Everything for everybody, but nothing of an action for whoever is called `no-<action>`.
+/// A policy that allows everything, except for each action to the user `no-<action>`.
 fn policy() -> Value {
     let mut rules = vec![json!({"name": "all", "effect": "allow", "principals": ["*"], "actions": ["*"]})];
     for action in [
@@ -153,7 +154,7 @@ fn publishing_making_and_deleting_are_denied_each_by_its_own_rule() {
 }
 
 #[test]
-fn what_a_rule_denies_stays_denied_beside_a_right_that_would_bring_it() {
+fn a_denied_action_stays_denied_beside_a_right_that_implies_it() {
     let server = TestServer::builder()
         .signs_locally()
         .set(

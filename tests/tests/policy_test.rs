@@ -1,4 +1,4 @@
-//! `policy test`: an operator asks a policy before anybody else does.
+//! `policy test`: an operator asks what a policy would decide.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -85,7 +85,7 @@ fn the_verdict_names_the_rule_and_why_the_others_do_not_apply() {
 }
 
 #[test]
-fn nobody_and_ones_own_repositories_can_be_asked_for() {
+fn anonymous_clients_and_own_repositories_can_be_tested() {
     let configured = Configured::new(&example());
     configured
         .ask("--anonymous --action pull --gun reg/public/a")
@@ -101,7 +101,7 @@ fn nobody_and_ones_own_repositories_can_be_asked_for() {
 }
 
 #[test]
-fn a_policy_on_trial_says_what_it_would_do() {
+fn a_policy_in_audit_mode_says_what_it_would_do() {
     let mut tree = example();
     tree["access"] = json!({"mode": "audit"});
     Configured::new(&tree)

@@ -1,4 +1,4 @@
-//! Certificates that reverse proxies hand on: counted only from proxies of ours, and verified again.
+//! Certificates that reverse proxies pass on: accepted from trusted proxies only, and verified again.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ const GUN: &str = "/v2/app/_trust/tuf/";
 const IGNORED: &str = "countersign_forwarded_headers_ignored_total";
 const FORMATS: [&str; 3] = ["xfcc", "nginx", "rfc9440"];
 
-/// A server behind proxies, where alice alone may do anything, so that refusals name who somebody is.
+/// A server behind proxies, where only alice may do anything, so that refusals name the client.
 fn behind(format: &str) -> Builder {
     TestServer::builder()
         .set(
@@ -48,7 +48,7 @@ fn url_encoded(text: &[u8]) -> String {
     text.iter().map(encode).collect()
 }
 
-/// The headers that hand on the certificate of `files`.
+/// The headers that pass on the certificate of `files`.
 fn headers(format: &str, files: &ClientFiles) -> Vec<(&'static str, String)> {
     let pem = fs::read(&files.certificate).unwrap();
     let mut chain = X509::stack_from_pem(&pem).unwrap().into_iter();
@@ -77,7 +77,7 @@ fn headers(format: &str, files: &ClientFiles) -> Vec<(&'static str, String)> {
     }
 }
 
-/// Asks with headers from an address.
+/// Makes a request with headers from an address.
 fn ask(client: &Client, port: u16, from: Ipv4Addr, method: &str, headers: &[(&str, String)]) -> Response {
     let headers: Vec<(&str, &str)> = headers
         .iter()
@@ -119,7 +119,7 @@ fn a_certificate_from_a_proxy_counts_and_the_proxys_own_does_not() {
 }
 
 #[test]
-fn what_a_proxy_hands_on_is_verified_again() {
+fn a_certificate_that_a_proxy_passes_on_is_verified_again() {
     for format in FORMATS {
         let prepared = behind(format)
             .set("revocation.deny_list", json!("deny.json"))
@@ -157,7 +157,7 @@ fn what_a_proxy_hands_on_is_verified_again() {
 }
 
 #[test]
-fn headers_that_can_be_taken_in_more_than_one_way_are_refused() {
+fn ambiguous_headers_are_refused() {
     for format in FORMATS {
         let server = behind(format).start();
         let alice = headers(format, &server.pki().user("alice"));
@@ -200,7 +200,7 @@ fn headers_that_can_be_taken_in_more_than_one_way_are_refused() {
     }
 }
 
-/// A certificate's own words do not become parts of the header, and nobody's word counts twice.
+/// Values of a certificate do not become parts of the header, and headers that contradict each other are refused.
 #[test]
 fn nothing_in_a_value_that_envoy_does_not_quote_is_a_certificate() {
     let server = behind("xfcc").start();
@@ -244,9 +244,9 @@ fn nothing_in_a_value_that_envoy_does_not_quote_is_a_certificate() {
     twice.refuses(401, "UNAUTHORIZED");
 }
 
-/// Also where the handshake asks for none, and there is no policy that asks who somebody is.
+/// Also if the handshake asks for no certificate, and there is no policy.
 #[test]
-fn whoever_has_no_certificate_from_the_proxy_changes_nothing() {
+fn clients_without_a_certificate_from_the_proxy_change_nothing() {
     let server = TestServer::builder()
         .set(
             "proxies",
@@ -281,7 +281,7 @@ fn of_several_elements_the_nearest_proxys_counts() {
 }
 
 #[test]
-fn from_anybody_else_such_headers_are_ignored_and_counted() {
+fn headers_from_other_addresses_are_ignored_and_counted() {
     for (format, mode) in [
         ("xfcc", "require"),
         ("nginx", "request"),

@@ -1,4 +1,4 @@
-//! The PROXY protocol: the client's address from proxies of ours, and nothing from anybody else.
+//! The PROXY protocol: it is accepted from trusted load balancers only.
 
 use std::{
     io::{self, Read, Write},
@@ -38,7 +38,7 @@ fn v2_ipv4(more: &[u8]) -> Vec<u8> {
     v2(0x21, 0x11, &[&addresses, more].concat())
 }
 
-/// Asks as `client` from `from`, after `header`.
+/// Makes a request as `client` from `from`, after `header`.
 fn ask(client: &Client, port: u16, from: Ipv4Addr, header: &[u8]) -> io::Result<Response> {
     let mut tcp = connection_from(from, port)?;
     tcp.write_all(header)?;
@@ -57,7 +57,7 @@ fn logged(server: &TestServer) -> String {
 }
 
 #[test]
-fn the_address_is_the_one_that_the_proxy_says() {
+fn the_clients_address_is_that_of_the_proxy_header() {
     let server = start();
     let alice = server.client("alice");
     let tlv = [0x04, 0x00, 0x03, b'a', b'b', b'c'];
@@ -96,7 +96,7 @@ fn the_address_is_the_one_that_the_proxy_says() {
 }
 
 #[test]
-fn nobody_else_may_say_an_address() {
+fn proxy_headers_from_other_addresses_are_refused() {
     let server = start();
     let alice = server.client("alice");
     let header = b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 443\r\n";
@@ -212,9 +212,9 @@ fn the_clients_address_counts_for_the_limit_of_handshakes() {
     drop(half_open);
 }
 
-/// The PROXY header is the proxy's; what follows is the client's, HTTP headers too.
+/// Only the PROXY header comes from the proxy. The bytes after it, HTTP headers too, come from the client.
 #[test]
-fn behind_the_proxy_protocol_nobody_hands_on_a_certificate() {
+fn behind_the_proxy_protocol_certificates_in_headers_are_ignored() {
     let reverse = Ipv4Addr::new(127, 0, 0, 3);
     let port = free_port();
     let server = TestServer::builder()
@@ -280,7 +280,7 @@ fn behind_the_proxy_protocol_nobody_hands_on_a_certificate() {
 }
 
 #[test]
-fn a_configuration_that_would_believe_clients_is_refused_at_start_reload_and_check() {
+fn a_configuration_that_would_trust_clients_is_refused_at_start_reload_and_check() {
     let old = json!({"trusted": [PROXY.to_string()], "client_certificate": "xfcc"});
     let prepared = TestServer::builder()
         .set("server.proxy_protocol", json!(true))
@@ -291,7 +291,7 @@ fn a_configuration_that_would_believe_clients_is_refused_at_start_reload_and_che
     let mut config: serde_json::Value = serde_json::from_slice(&good).unwrap();
     config["proxies"] = old;
     let bad = config.to_string();
-    let sentence = "write who sends PROXY headers in proxies.load_balancers";
+    let sentence = "list the senders of PROXY headers in proxies.load_balancers";
     std::fs::write(&path, &bad).unwrap();
     for arguments in [&["check-config"][..], &[]] {
         let mut command = Command::new(built_programs().join("countersign-server"));

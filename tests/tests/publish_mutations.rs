@@ -1,5 +1,5 @@
-//! Every field of every document of a publish is got wrong in every way: what does not matter is listed
-//! here with its reason, everything else is refused, and what is refused leaves nothing behind.
+//! Publishes with every mutation of every field of every document. Harmless mutations are listed here with the reason;
+//! all others are refused, and leave nothing behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use tests::{
     publisher::{Key, Publisher, SnapshotKey, sign},
 };
 
-/// Each publish is the first one to it: what was taken is deleted again.
+/// The repository of every publish, which is deleted after each one that is accepted.
 const GUN: &str = "m/0";
 const ROLES: [&str; 4] = ["root", "targets", "targets/a", "snapshot"];
 
@@ -144,7 +144,7 @@ impl World {
         self.sign("snapshot", &Publisher::snapshot(1, &files))
     }
 
-    /// Publishes, and deletes what was taken after looking at it.
+    /// Publishes, and deletes the repository after checking it if the publish was accepted.
     fn publish(&self, case: &Case) -> Response {
         let mut changed = BTreeMap::from([(case.role, case.file.clone())]);
         if case.role != "snapshot" {
@@ -184,7 +184,7 @@ impl World {
         readable
     }
 
-    /// Publishes every case and checks what the list of harmless changes says about it.
+    /// Publishes every case and compares the outcome with the list of harmless changes.
     fn check(&self, cases: &[Case], harmless: &[Harmless]) {
         let (mut wrong, mut used, mut taken) = (Vec::new(), BTreeSet::new(), 0);
         for case in cases {
@@ -216,7 +216,7 @@ impl World {
         println!("{} mutations, {taken} of them harmless", cases.len());
     }
 
-    /// Nothing is left of what was refused, and nothing was announced of it: a publish after it would have failed, too.
+    /// Refused publishes have left neither documents nor changes, so the next first publish succeeds.
     fn check_stored(&self, taken: usize) {
         assert_eq!(self.server.stored(), []);
         let changes = self.client.get("/v2/_trust/changefeed?records=10000").ok().json();

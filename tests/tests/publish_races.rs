@@ -1,5 +1,5 @@
-//! A repository that is deleted, or made anew, while somebody publishes to it: between the look at its state and the
-//! commit nothing may slip in. The signer is held up in between, so that this takes no luck.
+//! A repository that is deleted, or created again, while a client publishes to it: no change may come between the check
+//! of its state and the commit. The test stops the signer in between, so that the race always happens.
 
 use std::{process::Command, thread};
 
@@ -8,7 +8,7 @@ use tests::{Finished, Response, TestServer, process::wait_until, publisher::Publ
 
 const GUN: &str = "reg/app";
 
-/// Whoever is called bob may publish, but neither make nor delete.
+/// A policy by which bob may publish, but neither create nor delete repositories.
 fn server() -> TestServer {
     TestServer::builder()
         .set(

@@ -1,4 +1,4 @@
-//! What a publish may not be: each is refused with the Notary code, and stores nothing.
+//! Invalid publishes: each is refused with Notary's code, and stores nothing.
 
 use platform::pki::{Template, Usage};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ impl World {
 }
 
 #[test]
-fn bodies_that_are_no_form_are_malformed() {
+fn bodies_that_are_not_forms_are_malformed() {
     let world = World::start();
     let path = format!("/v2/{GUN}/_trust/tuf/");
     let multipart = "multipart/form-data; boundary=a-boundary-for-tests";

@@ -1,4 +1,4 @@
-//! Routes and reads: what is found where, with which headers, and how it looks when there is nothing.
+//! Routes and reads: what each route returns, with which headers, and the answer when there is nothing.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use openssl::sha::sha256;
 use serde_json::json;
 use tests::{Client, Response, TestServer, publisher::Publisher};
 
-/// The answer to what is no route.
+/// The answer to a path that is not a route.
 const NO_ROUTE: &str = concat!(
     r#"{"errors":[{"code":"METADATA_NOT_FOUND","#,
     r#""message":"You have requested metadata that does not exist."}]}"#,
@@ -54,7 +54,7 @@ fn uncached(response: &Response) {
 }
 
 #[test]
-fn what_is_no_route_is_404_with_the_reference_bytes() {
+fn unknown_routes_are_404_with_notarys_bytes() {
     let (_server, client) = published();
     let base = base(GUN);
     let cases = [
@@ -93,7 +93,7 @@ fn what_is_no_route_is_404_with_the_reference_bytes() {
 }
 
 #[test]
-fn other_methods_are_405_and_unclean_paths_are_moved() {
+fn other_methods_are_405_and_unclean_paths_are_redirected() {
     let (_server, client) = published();
     for method in ["PATCH", "OPTIONS", "PROPFIND"] {
         let response = client.request(method, &format!("{}/root.json", base(GUN)), &[], &[]);
@@ -180,7 +180,7 @@ fn versions_are_numbers_and_only_stored_ones_are_found() {
 }
 
 #[test]
-fn what_is_not_stored_is_404_with_an_empty_detail() {
+fn missing_documents_are_404_with_an_empty_detail() {
     let (_server, client) = published();
     let base = base(GUN);
     let digits = |count: usize| "a".repeat(count);
@@ -379,7 +379,7 @@ fn names_that_cannot_be_stored_are_refused_or_not_found() {
 }
 
 #[test]
-fn names_outside_of_the_prefixes_are_refused_before_anybody_is_asked_who_they_are() {
+fn names_outside_of_the_prefixes_are_refused_before_the_client_is_identified() {
     let server = TestServer::builder()
         .requests_certificates()
         .set("repositories.gun_prefixes", json!(["docker.io/", "my.reg/x/"]))

@@ -9,7 +9,7 @@ use tests::{
     publisher::{Publisher, SnapshotKey, in_days, sign},
 };
 
-/// A second less than a timestamp lives: it is due for renewal one second after it was made.
+/// One second less than the lifetime of a timestamp, so that it is due for renewal one second after it was made.
 const ALMOST_ALL_OF_ITS_LIFE: u64 = 14 * 86_400 - 1;
 
 fn eager() -> tests::server::Builder {
@@ -143,7 +143,7 @@ fn what_expires_soon_is_reported_with_what_to_do() {
 }
 
 #[test]
-fn of_a_root_the_certificates_of_its_keys_count_too() {
+fn the_certificates_of_a_roots_keys_count_too() {
     let mut server = TestServer::start();
     let client = server.client("alice");
     let short = Publisher {

@@ -1,5 +1,5 @@
-//! The table "what you see, what it means" of docs/client-certificates.md: each real client, with each kind of
-//! certificate that is refused, prints what stands there.
+//! The table "what you see, what it means" of docs/client-certificates.md: each real client prints the documented
+//! message for each kind of refused certificate.
 
 use std::{collections::BTreeMap, fs, path::Path};
 

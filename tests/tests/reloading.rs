@@ -1,4 +1,4 @@
-//! SIGHUP: new certificates without a restart, and no change at all when something is wrong with them.
+//! SIGHUP: loads new certificates without a restart, and changes nothing if something is wrong with them.
 
 use std::{
     fs,
@@ -33,7 +33,7 @@ fn shown(server: &TestServer) -> String {
 }
 
 #[test]
-fn a_new_server_certificate_is_shown_after_a_hangup_and_open_connections_stay() {
+fn a_new_server_certificate_is_shown_after_sighup_and_open_connections_stay() {
     let server = TestServer::builder().set("reload.watch", json!(false)).start();
     let before = shown(&server);
     let mut open = server.client("alice").connect().unwrap();
@@ -90,7 +90,7 @@ fn a_new_client_ca_lets_its_clients_in_and_the_old_ones_out() {
 }
 
 #[test]
-fn a_bad_file_changes_nothing_and_is_said_so() {
+fn a_bad_file_changes_nothing_and_is_logged() {
     let server = TestServer::builder().set("reload.watch", json!(false)).start();
     let before = shown(&server);
     fs::write(server.path().join("pki/server.pem"), "not a certificate").unwrap();

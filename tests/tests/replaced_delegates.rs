@@ -1,5 +1,5 @@
-//! An owner gives a delegate a new key: the delegate publishes with it, with the stock client, which begins at version 1
-//! because it cannot read what the old key signed. Readers who saw that go on.
+//! An owner gives a delegate a new key: the delegate publishes with it, using the stock client, which starts at version
+//! 1 because it cannot verify what the old key signed. Readers who have seen those documents can go on reading.
 
 use serde_json::{Value, json};
 use tests::{
@@ -12,7 +12,7 @@ const GUN: &str = "reg/replaced";
 const ROLE: &str = "targets/dev";
 const RSA: [&str; 1] = ["rsa:2048"];
 
-/// What happened with the stock clients so far.
+/// A repository with its owner, its delegate and readers, all with stock clients.
 struct World {
     server: TestServer,
     owner: Notary,
@@ -85,8 +85,8 @@ impl World {
         document["signed"]["version"].as_i64().unwrap()
     }
 
-    /// The delegate goes on with its new key, on its new machine, on the old one, which has what the old key signed,
-    /// and on another; and everybody sees it.
+    /// The delegate publishes with its new key on its new machine, on the old one, which has the documents that the old
+    /// key signed, and on another; and all readers see it.
     fn goes_on(&self, machine: &Notary, key: &str) {
         for (name, version) in [("new-1", 1), ("new-2", 2), ("new-3", 3)] {
             add(machine, name).ok().says("Successfully published");
@@ -195,7 +195,7 @@ fn document(version: i64, key: &Key, target: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_document_of_a_replaced_key_makes_room_and_never_comes_back() {
+fn a_document_of_a_replaced_key_is_set_aside_and_never_comes_back() {
     let (a, b) = (Key::generate(), Key::generate());
     let world = ByHand::start(&a);
     let by_a = [1, 2, 7].map(|version| document(version, &a, "by-a"));
@@ -262,7 +262,7 @@ fn a_document_of_a_replaced_key_makes_room_and_never_comes_back() {
 }
 
 #[test]
-fn who_remains_goes_on_after_the_one_who_published_last_was_removed() {
+fn the_remaining_delegate_can_publish_after_the_last_publisher_was_removed() {
     let (a, b) = (Key::generate(), Key::generate());
     let world = ByHand::start(&a);
     let both = |version, keys: &[&Key]| {
@@ -324,7 +324,7 @@ fn readers_who_come_back_after_the_replacement_wait_for_the_version_or_forget_wh
 }
 
 #[test]
-fn targets_go_on_from_the_highest_version_whatever_key_root_gives_them() {
+fn targets_versions_rise_whatever_key_root_declares() {
     let world = ByHand::start(&Key::generate());
     for version in 3..6 {
         let file = world.publisher.targets_file(version);
@@ -353,7 +353,7 @@ fn targets_go_on_from_the_highest_version_whatever_key_root_gives_them() {
 }
 
 #[test]
-fn notarys_programs_go_on_with_a_database_in_which_documents_made_room() {
+fn notarys_programs_can_use_a_database_with_documents_set_aside() {
     for engine in SERVED {
         let (a, b) = (Key::generate(), Key::generate());
         let databases = engine.databases();

@@ -23,7 +23,7 @@ fn r1_a_certificate_is_enough_and_nobody_is_ever_challenged_for_a_password() {
 }
 
 #[test]
-fn r2_tls_is_current_and_every_sort_of_client_key_is_taken() {
+fn r2_tls_is_current_and_every_kind_of_client_key_is_accepted() {
     // Protocol versions, chains and key usages have their tests in client_certificates.rs.
     let server = TestServer::start();
     let keys = [

@@ -1,5 +1,5 @@
-//! Revocation lists of CAs: from files, directories and addresses; which of them are believed, and what
-//! happens when none is loaded.
+//! Revocation lists of CAs from files, directories and URLs: which of them are accepted, and what happens if there is
+//! none.
 
 use std::{fs, path::Path};
 
@@ -81,7 +81,7 @@ fn lists_that_would_be_misunderstood_are_refused_clearly() {
 }
 
 #[test]
-fn a_list_counts_within_its_time_and_a_little_longer_if_so_configured() {
+fn a_list_is_used_until_it_expires_and_for_the_grace_time() {
     let start = |dates: [&str; 4], grace: &str| {
         let prepared = with_list().set("revocation.crl.grace", json!(grace)).prepare();
         fs::write(
@@ -116,7 +116,7 @@ fn a_list_counts_within_its_time_and_a_little_longer_if_so_configured() {
 }
 
 #[test]
-fn only_the_serial_of_the_same_ca_is_meant() {
+fn a_serial_number_denies_only_certificates_of_the_same_ca() {
     let prepared = TestServer::builder()
         .requests_certificates()
         .set("server.client_ca_file", json!(null))
@@ -156,7 +156,7 @@ fn only_the_serial_of_the_same_ca_is_meant() {
     }
     theirs.revoke(&spared);
     fs::write(lists.join("theirs.crl"), theirs.list()).unwrap();
-    wait_until("the change in the directory is taken up", || {
+    wait_until("the change in the directory is reloaded", || {
         server.client_with(&spared).get("/v2/").status == 401
     });
     assert_eq!(reason(&server, &spared), "certificate_revoked");
@@ -262,7 +262,7 @@ fn lists_are_fetched_kept_and_used_after_a_restart_without_their_source() {
     });
     authority.revoke(&alice);
     published.set(authority.list());
-    wait_until("the new list is taken up in the background", || {
+    wait_until("the new list is reloaded in the background", || {
         open.get("/v2/").status == 401
     });
     assert_eq!(status(&server, &bob), 200);
@@ -282,7 +282,7 @@ fn lists_are_fetched_kept_and_used_after_a_restart_without_their_source() {
 }
 
 #[test]
-fn what_an_unprotected_address_answers_does_not_bring_anybody_back() {
+fn an_answer_from_an_unprotected_url_unrevokes_nothing() {
     let published = Published::default();
     let (prepared, authority, web) = fetching(&published);
     let alice = prepared.pki().user("alice");

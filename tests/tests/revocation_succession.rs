@@ -1,4 +1,4 @@
-//! Which revocation lists may take the place of others, and which say more than is read in them.
+//! Which revocation lists may replace others, and which contain entries that the server cannot apply.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use tests::{
 };
 
 #[test]
-fn an_entry_that_is_about_more_than_a_serial_number_refuses_the_list() {
+fn a_list_with_entries_beyond_serial_numbers_is_refused() {
     let prepared = with_list().prepare();
     let authority = prepared.pki().authority();
     let path = prepared.path().join("list.pem");
@@ -55,7 +55,7 @@ fn an_entry_that_is_about_more_than_a_serial_number_refuses_the_list() {
         .says("there is data after its end");
 }
 
-/// Nobody who was revoked is let in again by an older list in the place of the one in use.
+/// An older list in place of the one in use does not let revoked clients in again.
 #[test]
 fn a_file_does_not_go_back_to_an_older_list_while_the_server_runs() {
     for place in ["file", "directory"] {
@@ -111,10 +111,10 @@ fn a_file_does_not_go_back_to_an_older_list_while_the_server_runs() {
             wait_until("it is gone", || refused(&server) > before);
             assert_eq!(reason(&server, &alice), "certificate_revoked");
         }
-        // An older one beside it does no harm, and a newer one is taken up.
+        // An older one beside it does no harm, and a newer one is loaded.
         fs::write(&path, [newest.as_slice(), &older].concat()).unwrap();
         server.hang_up();
-        wait_until("the newest is taken up", || {
+        wait_until("the newest is reloaded", || {
             server.client_with(&bob).get("/v2/").status == 401
         });
         assert_eq!(reason(&server, &alice), "certificate_revoked");

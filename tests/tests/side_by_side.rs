@@ -1,4 +1,4 @@
-//! Our programs beside Notary's, on the same databases: no client notices which one it talks to.
+//! Our programs beside Notary's, on the same databases: clients cannot tell which one they talk to.
 
 use std::{collections::BTreeSet, process::Command};
 
@@ -13,7 +13,7 @@ use tests::{
     server::Builder,
 };
 
-/// Everything that publishers, delegates and readers do, each request at the other server than the last.
+/// Everything that publishers, delegates and readers do, with requests that alternate between the two servers.
 fn every_flow(server: &TestServer, gun: &str) {
     let person = |name: &str| {
         let own = format!("{name}-{}", gun.replace(['/', ':'], "-"));
@@ -123,12 +123,12 @@ fn every_notary_flow(engine: Engine) {
 }
 
 #[test]
-fn whatever_the_notary_cli_does_it_can_do_at_both_servers_by_turns_on_postgresql() {
+fn the_notary_cli_works_with_both_servers_in_turn_on_postgresql() {
     every_notary_flow(Engine::Postgres);
 }
 
 #[test]
-fn whatever_the_notary_cli_does_it_can_do_at_both_servers_by_turns_on_mariadb() {
+fn the_notary_cli_works_with_both_servers_in_turn_on_mariadb() {
     every_notary_flow(Engine::Mysql);
 }
 

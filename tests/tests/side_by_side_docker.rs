@@ -1,4 +1,4 @@
-//! The docker programs go to our server and Notary's by turns, and do not notice which one it is.
+//! The docker programs alternate between our server and Notary's, and cannot tell which one they talk to.
 
 use tests::{
     Engine, TestServer,

@@ -1,5 +1,5 @@
-//! Clients that open connections and leave them, or ask for something and do not read it: what they cost is bounded,
-//! and nobody else notices.
+//! Clients that open connections and leave them, or request something and do not read it: their cost is limited, and
+//! other clients are not affected.
 
 use std::{
     io::{Read, Write},
@@ -92,7 +92,7 @@ fn readers_that_do_not_read_hold_little_and_not_for_long() {
 }
 
 #[test]
-fn idle_connections_from_one_address_shut_nobody_out() {
+fn idle_connections_from_one_address_do_not_lock_out_others() {
     let server = TestServer::builder()
         .requests_certificates()
         .descriptors(400)
@@ -122,7 +122,7 @@ fn idle_connections_from_one_address_shut_nobody_out() {
 }
 
 #[test]
-fn idle_connections_from_many_addresses_shut_nobody_with_an_identity_out() {
+fn idle_connections_from_many_addresses_do_not_lock_out_clients_with_an_identity() {
     let server = TestServer::builder()
         .requests_certificates()
         .signs_locally()

@@ -1,4 +1,4 @@
-//! Configurations seen from outside: what starts, what does not, and what is said about it.
+//! Starts with right and wrong configurations, and the messages about wrong ones.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! What happens to requests in flight when a daemon is told to stop.
+//! Requests in flight while a daemon is told to stop.
 
 use std::{
     fs,

@@ -14,7 +14,7 @@ fn fixture(engine: Engine, name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_notary_published_with_its_keys_is_served_published_to_and_given_back() {
+fn repositories_and_keys_of_notary_are_used_and_given_back() {
     for engine in SERVED {
         let mut server = TestServer::builder().of_notary(engine).start();
         let alice = server.notary("alice");

@@ -7,7 +7,7 @@ use tests::{
     token_service::{TokenService, token},
 };
 
-/// A server that asks for tokens; `client_auth` says what it asks of certificates.
+/// A server that asks for tokens; `client_auth` says whether it asks for certificates too.
 fn world(client_auth: &str) -> (TestServer, TokenService) {
     let builder = TestServer::builder().set("tls.client_auth", json!(client_auth));
     let prepared = builder.set("auth", json!("later")).prepare();
@@ -19,7 +19,7 @@ fn world(client_auth: &str) -> (TestServer, TokenService) {
     (prepared.start(), service)
 }
 
-/// The CLI of somebody with a login and no certificate.
+/// The CLI of a user with a login and no certificate.
 fn logged_in(server: &TestServer, user: &str, arguments: &[&str]) -> Finished {
     let notary: Notary = server.notary(user).without_certificate();
     let mut command = notary.command(arguments);

@@ -19,7 +19,7 @@ fn at(server: &TestServer, person: &Notary) -> Notary {
     Notary::new(&server.url(), &server.pki().user("alice"), person.trust())
 }
 
-/// Somebody who has never seen a repository.
+/// A reader who has never seen a repository.
 fn reader(server: &TestServer, name: &str) -> Notary {
     server.notary(name)
 }
@@ -56,7 +56,7 @@ fn publish(alice: &Notary, gun: &str) {
     alice.add_and_publish(gun, "v2", "two");
 }
 
-/// Lets `to` have a copy of the signer's keys of `from`, as an operator who moves both would.
+/// Copies the signer's keys of `from` to `to`, as an operator who moves both does.
 fn move_keys(from: &mut TestServer, to: &mut TestServer) {
     from.stop_signer(Stop::Politely);
     to.stop_signer(Stop::Politely);
@@ -66,7 +66,7 @@ fn move_keys(from: &mut TestServer, to: &mut TestServer) {
 }
 
 #[test]
-fn a_file_carries_every_version_to_the_byte_and_is_imported_once() {
+fn a_file_carries_every_version_byte_for_byte_and_is_imported_once() {
     let (from, to) = (TestServer::start(), TestServer::start());
     let alice = from.notary("alice");
     publish(&alice, GUN);
@@ -204,7 +204,7 @@ fn a_broken_history_is_refused_and_the_others_are_imported() {
 }
 
 #[test]
-fn an_export_names_what_is_not_there_and_leaves_no_half_a_file() {
+fn an_export_names_missing_repositories_and_leaves_no_partial_file() {
     let from = TestServer::start();
     publish(&from.notary("alice"), GUN);
     let file = from.path().join("export");
@@ -364,7 +364,7 @@ fn an_expired_timestamp_without_its_key_is_served_as_it_is() {
 }
 
 #[test]
-fn a_server_that_wants_tokens_is_logged_in_to() {
+fn mirror_logs_in_to_a_server_that_wants_tokens() {
     let prepared = TestServer::builder().prepare();
     let service = TokenService::start(prepared.pki());
     let config = prepared.path().join("server.json");
@@ -423,7 +423,7 @@ fn a_server_of_an_unknown_ca_or_none_at_all_is_refused_in_words() {
         .says("neither https nor http");
     mirror(&to, &from, &["no/such"])
         .fails()
-        .says("the other server has nothing of it")
+        .says("the other server does not have this repository")
         .does_not_say("key rotate");
     assert_eq!(to.documents(), Vec::<String>::new());
 }

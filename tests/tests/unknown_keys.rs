@@ -1,4 +1,4 @@
-//! Keys of a configuration that nobody knows: which are warned about, and which end a start.
+//! Unknown keys of a configuration: which cause warnings, and which are errors.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use tests::{
 };
 
 #[test]
-fn unknown_keys_that_other_programs_left_are_warned_about_with_the_nearest_known_one() {
+fn unknown_keys_of_other_programs_are_warnings_with_the_nearest_known_key() {
     let builder = || {
         TestServer::builder()
             .set("storage.bakend", json!("x"))
@@ -44,7 +44,7 @@ fn unknown_keys_that_other_programs_left_are_warned_about_with_the_nearest_known
 }
 
 #[test]
-fn a_misspelt_key_that_decides_about_security_ends_the_start_and_every_command() {
+fn a_misspelt_security_key_is_an_error_at_start_and_in_every_command() {
     let prepared = TestServer::builder().prepare();
     let deny = json!([{"effect": "deny", "principals": ["*"], "actions": ["*"]}]);
     for (key, value, meant) in [

@@ -1,5 +1,5 @@
-//! A snapshot that is uploaded alone takes readers nowhere: neither back, nor to what nobody has, nor away from a role.
-//! Nor does one publish use up the versions.
+//! A snapshot that is uploaded alone can neither lead readers to older or missing documents, nor make them ignore a
+//! role. And one publish cannot use up the versions.
 
 use serde_json::{Value, json};
 use tests::{
@@ -60,7 +60,7 @@ impl World {
         self.client.get(&format!("/v2/{GUN}/_trust/tuf/{role}.json")).body
     }
 
-    /// The signed part of the snapshot of what is current, and of these files.
+    /// The signed part of the snapshot of the current documents and of these files.
     fn snapshot(&self, version: i64, files: &[(&str, Vec<u8>)]) -> Value {
         let mut meta = match serde_json::from_slice::<Value>(&self.current("snapshot")) {
             Ok(stored) => stored["signed"]["meta"].clone(),
@@ -85,7 +85,7 @@ impl World {
         self.client.publish(GUN, &parts).ok();
     }
 
-    /// Uploads a snapshot, changed, alone; it must be refused.
+    /// Uploads only a changed snapshot, which must be refused.
     fn refused(&self, reason: &str, change: impl FnOnce(&mut Value)) {
         let mut signed = self.snapshot(3, &[]);
         change(&mut signed);
@@ -172,7 +172,7 @@ fn a_version_far_beyond_the_last_is_refused_for_every_role() {
 }
 
 #[test]
-fn how_far_versions_go_is_for_the_configuration_to_say() {
+fn the_version_step_is_configurable() {
     let server = TestServer::builder().set("limits.version_step", json!(2)).start();
     let client = server.client("alice");
     let publisher = Publisher::new(&client, GUN, GUN);
@@ -207,7 +207,7 @@ fn a_root_that_the_stored_targets_do_not_satisfy_comes_with_others() {
 }
 
 #[test]
-fn a_length_that_a_notary_server_took_although_no_client_can_read_on_is_told() {
+fn a_wrong_length_that_notary_accepted_is_reported() {
     let engine = SERVED[0];
     let mut server = TestServer::builder().of_notary(engine).start();
     let client = server.client("alice");
@@ -242,7 +242,7 @@ fn a_length_that_a_notary_server_took_although_no_client_can_read_on_is_told() {
 }
 
 #[test]
-fn who_publishes_after_a_notary_server_took_readers_back_is_told_which_version_is_needed() {
+fn a_publisher_after_a_rollback_by_notary_is_told_the_needed_version() {
     let engine = SERVED[1];
     let mut server = TestServer::builder().of_notary(engine).start();
     let client = server.client("alice");

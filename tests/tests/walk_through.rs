@@ -1,5 +1,5 @@
-//! docs/client-certificates.md, word for word: every block is run in a shell, with a real dockerd, registry, notary
-//! and headless Chromium, and has to print what the page says.
+//! Runs docs/client-certificates.md word for word: every block in a shell, with a real dockerd, registry, notary and
+//! headless Chromium. Each has to print what the page shows.
 
 use std::{fs, path::Path};
 
@@ -11,7 +11,7 @@ use tests::{
     process::{Finished, built_programs, installed_program},
 };
 
-/// Stands at the start of the output of a block.
+/// The marker at the start of the output of a block.
 const MARK: &str = "=== block ";
 
 /// A block of commands, and the lines it has to print.

@@ -1,4 +1,4 @@
-//! Changed files are taken up by themselves, whole or not at all, and nobody notices.
+//! The server reloads changed files by itself, completely or not at all, and clients do not notice.
 
 use std::{
     fs,
@@ -33,7 +33,7 @@ fn new_pair(server: &TestServer) -> (Vec<u8>, Vec<u8>) {
 }
 
 #[test]
-fn a_certificate_and_its_key_written_one_after_the_other_are_taken_up_together() {
+fn a_certificate_and_its_key_written_one_after_the_other_are_reloaded_together() {
     let server = TestServer::start();
     let before = shown(&server);
     let mut open = server.client("alice").open();
@@ -63,12 +63,12 @@ fn a_certificate_whose_key_comes_late_is_refused_until_it_comes() {
             .contains("the reload was refused; everything stays as it was")
     );
     fs::write(server.path().join("pki/server-key.pem"), key).unwrap();
-    wait_until("the whole is taken up", || shown(&server) != before);
+    wait_until("the whole is reloaded", || shown(&server) != before);
     assert_eq!(server.reloads(&client), (1.0, 1.0));
 }
 
 #[test]
-fn a_file_that_a_refused_configuration_lacked_is_taken_up_when_it_comes() {
+fn a_file_that_a_refused_configuration_lacked_is_loaded_when_it_appears() {
     let server = TestServer::start();
     let bob = server.pki().stranger("bob");
     let client = server.client("alice");
@@ -105,12 +105,12 @@ fn directories_that_are_swapped_by_a_link_are_noticed() {
     alice.get("/v2/").ok();
     symlink("v2", mounted.join("new")).unwrap();
     fs::rename(mounted.join("new"), mounted.join("data")).unwrap();
-    wait_until("the other CA is taken up", || alice.get("/v2/").status == 401);
+    wait_until("the other CA is reloaded", || alice.get("/v2/").status == 401);
     server.client_with(&stranger).get("/v2/").ok();
 }
 
 #[test]
-fn by_the_clock_files_are_read_again_without_being_watched() {
+fn files_are_reloaded_at_intervals_without_being_watched() {
     let server = TestServer::builder()
         .set("reload", json!({"watch": false, "every": "2s"}))
         .start();
@@ -124,7 +124,7 @@ fn by_the_clock_files_are_read_again_without_being_watched() {
 }
 
 #[test]
-fn whatever_is_wrong_the_server_goes_on_as_before_and_says_why() {
+fn a_refused_reload_changes_nothing_and_says_why() {
     let server = TestServer::builder().set("reload.watch", json!(false)).start();
     let client = server.client("alice");
     let config = server.path().join("server.json");

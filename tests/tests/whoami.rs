@@ -1,4 +1,4 @@
-//! `whoami`: an operator learns who a certificate's holder would be, and why.
+//! `whoami`: shows an operator the name that a certificate gives its holder, and why.
 
 use std::{fs, path::Path, process::Command};
 
@@ -72,7 +72,7 @@ fn rules_are_explained_one_by_one() {
 }
 
 #[test]
-fn a_certificate_that_no_ca_verifies_is_nobody() {
+fn a_certificate_that_no_ca_verifies_gives_no_name() {
     let directory = tempfile::tempdir().unwrap();
     let pki = TestPki::new(directory.path());
     let cases = [

@@ -1,4 +1,4 @@
-//! A certificate that is wrong, in whatever way, is refused with a reason: never in silence.
+//! Every kind of wrong certificate is refused with a reason.
 
 use std::{fs, net::TcpStream, path::Path};
 
@@ -42,7 +42,7 @@ fn files(server: &TestServer, name: &str, made: &Made, issuers: &[&Made]) -> Cli
     made.files(directory, name, issuers, &server.pki().ca())
 }
 
-/// Every way of being wrong that OpenSSL presents to a server: name, certificate, reason.
+/// Every kind of wrong certificate that a client with OpenSSL can present: name, certificate, reason.
 fn wrong(root: &Made) -> Vec<(&'static str, Made, Vec<Made>, &'static str)> {
     let client = || Wanted::client("honest");
     let middle = root.issue(&Wanted::authority("Middle"));
@@ -137,7 +137,7 @@ fn wrong(root: &Made) -> Vec<(&'static str, Made, Vec<Made>, &'static str)> {
     ]
 }
 
-/// Asks with one version of TLS.
+/// Makes a request with one version of TLS.
 fn ask(server: &TestServer, files: &ClientFiles, version: SslVersion) -> std::io::Result<tests::Response> {
     let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
     builder.set_cipher_list("DEFAULT:@SECLEVEL=0").unwrap();
@@ -225,7 +225,7 @@ fn where_certificates_are_required_every_wrong_one_gets_an_alert_and_is_logged_a
 
 /// A CA whose key was renewed has two certificates of one name; so may intermediates.
 #[test]
-fn of_several_issuers_of_one_name_each_vouches_for_its_own() {
+fn each_of_several_issuers_of_one_name_verifies_its_own_certificates() {
     for identified in [false, true] {
         let authority = |id: &[u8]| {
             let wanted = Wanted::authority("Renewed");
@@ -266,9 +266,9 @@ fn of_several_issuers_of_one_name_each_vouches_for_its_own() {
     }
 }
 
-/// Whoever connects may send any number of issuers of one name; looking for a chain among them stays short.
+/// A client may send any number of issuers of one name; the search for a chain among them is limited.
 #[test]
-fn many_issuers_of_one_name_hold_up_nobody() {
+fn many_issuers_of_one_name_do_not_delay_others() {
     let root = Wanted::authority("Root").self_signed();
     let server = start(&[&root], "request");
     let named: Vec<Made> = (0..60).map(|_| root.issue(&Wanted::authority("Root"))).collect();
@@ -286,7 +286,7 @@ fn many_issuers_of_one_name_hold_up_nobody() {
 }
 
 #[test]
-fn the_answer_names_the_extension_that_is_in_the_way() {
+fn the_answer_names_the_extension_that_caused_the_refusal() {
     let root = Wanted::authority("Root").self_signed();
     let server = start(&[&root], "request");
     let client = || Wanted::client("honest");
@@ -364,7 +364,7 @@ fn the_answer_names_the_extension_that_is_in_the_way() {
     pem.extend(identified.certificate.to_pem().unwrap());
     fs::write(server.pki().ca(), pem).unwrap();
     let files = self::files(&server, "key-id", &identified.issue(&other_key), &[]);
-    wait_until("the CA is taken up", || {
+    wait_until("the CA is reloaded", || {
         let error = server
             .client_with(&files)
             .get("/v2/")

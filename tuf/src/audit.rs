@@ -322,8 +322,7 @@ where
         let forgotten = snapshot.meta.keys().filter(|name| !known.contains(*name));
         for name in forgotten.filter(|_| all_read) {
             if let Ok(role) = RoleName::parse(name) {
-                let sentence =
-                    "the snapshot still names it, but nobody delegates to it; readers leave it out";
+                let sentence = "the snapshot still names it, but no role delegates to it; readers ignore it";
                 self.report(&role, None, Severity::Harmless, sentence);
             }
         }
@@ -344,7 +343,7 @@ where
             }
             Err(reason) => {
                 let sentence = format!(
-                    "readers leave it out until somebody publishes it with the keys that its parent gives it: {reason}"
+                    "readers ignore it until somebody publishes it with the keys that its parent gives it: {reason}"
                 );
                 self.about(stored, Severity::Harmless, sentence);
                 None

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_meant_to_decide_about_security_is_refused() {
+    fn misspelt_security_keys_are_refused() {
         for (tree, key, nearest) in [
             (json!({"polcy": [{"effect": "deny"}]}), "polcy", "policy"),
             (json!({"policies": []}), "policies", "policy"),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_programs_left_is_not() {
+    fn unknown_keys_of_other_programs_are_accepted() {
         for (tree, nearest) in [
             (json!({"reporting": {"newrelic": {"key": 1}}}), None),
             (json!({"server": {"htp_addr": ":1"}}), Some("server.http_addr")),
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn strictly_nothing_unknown_passes() {
+    fn strict_mode_refuses_every_unknown_key() {
         let settings = settings(json!({"reporting": {"other": 1}}), &[]);
         assert_eq!(settings.tolerate_unknown_keys(&SECTIONS, false).unwrap().len(), 1);
         let refused = settings.tolerate_unknown_keys(&SECTIONS, true).unwrap_err();

@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_refused() {
+    fn other_forms_are_refused() {
         for bad in [
             "",
             "u@tcp(h)",

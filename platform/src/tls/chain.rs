@@ -95,7 +95,7 @@ impl Anchors {
     /// One chain, which OpenSSL chooses by names and key identifiers.
     fn attempt(&self, leaf: &X509Ref, presented: &[X509]) -> Result<Vec<X509>, CertificateFault> {
         let fault = match verify(&self.clients, leaf, presented) {
-            Ok(chain) => return purpose::heed(chain),
+            Ok(chain) => return purpose::check_rfc5280(chain),
             Err(fault) => fault,
         };
         if !fault.is_about_the_purpose() {
@@ -104,7 +104,7 @@ impl Anchors {
         // OpenSSL does not take anyExtendedKeyUsage (RFC 5280 section 4.2.1.12) for a client's purpose.
         let chain = verify(&self.any, leaf, presented)?;
         purpose::check(&chain, fault)?;
-        purpose::heed(chain)
+        purpose::check_rfc5280(chain)
     }
 
     /// Every chain that the names of subjects and issuers allow, within the limits: the anchor, and the certificates

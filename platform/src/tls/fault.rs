@@ -83,7 +83,7 @@ impl FaultReason {
                  server's client_ca_file beside the old one"
             }
             Self::TooWeak => "use an ECDSA P-256 or RSA 2048 key (or stronger), signed with SHA-256",
-            Self::BadChain | Self::Invalid => "ask whoever issued the certificate for a correct one",
+            Self::BadChain | Self::Invalid => "ask the CA that issued the certificate for a correct one",
         }
     }
 }
@@ -118,7 +118,7 @@ impl CertificateFault {
                     depth,
                     Obstacle {
                         explanation: "its names are not within the nameConstraints of its issuers".into(),
-                        hint: "ask whoever issued the certificate for names that its CA may give (nameConstraints)",
+                        hint: "ask for a certificate with names that its CA may issue (nameConstraints)",
                     },
                 );
             }
@@ -129,7 +129,7 @@ impl CertificateFault {
                         explanation: "there are more CAs below one than the pathLenConstraint of its \
                                       basicConstraints allows"
                             .into(),
-                        hint: "ask whoever issued the certificate for one by a CA that may issue it",
+                        hint: "ask for a certificate from a CA that may issue it",
                     },
                 );
             }

@@ -76,7 +76,7 @@ pub(crate) fn private_key(what: &'static str, path: &Path) -> Result<PKey<Privat
     forget_errors();
     PKey::private_key_from_pem_passphrase(&content, NO_PASSWORD).map_err(|cause| {
         let reason = if is_encrypted(&content) {
-            "it is encrypted, and there is nobody to ask for its password; write it without encryption \
+            "it is encrypted, and this program cannot ask for its password; write it without encryption \
              (openssl pkey -in FILE -out NEW) and let only this program's account read it"
                 .to_owned()
         } else if text(&content).contains("PRIVATE KEY-----") {

@@ -13,7 +13,7 @@ use crate::x509::name_text;
 
 /// Critical extensions that OpenSSL knows but ignores by default: policy mappings, policy constraints,
 /// inhibitAnyPolicy, proxyCertInfo.
-const UNHEEDED: [&str; 4] = ["2.5.29.33", "2.5.29.36", "2.5.29.54", "1.3.6.1.5.5.7.1.14"];
+const IGNORED_BY_OPENSSL: [&str; 4] = ["2.5.29.33", "2.5.29.36", "2.5.29.54", "1.3.6.1.5.5.7.1.14"];
 /// Critical extensions that OpenSSL 3 acts on.
 const KNOWN: [&str; 11] = [
     "2.5.29.14",
@@ -56,9 +56,9 @@ pub(super) fn check(chain: &[X509], fault: CertificateFault) -> Result<(), Certi
 ///
 /// # Errors
 /// When there is such a certificate.
-pub(super) fn heed(chain: Vec<X509>) -> Result<Vec<X509>, CertificateFault> {
+pub(super) fn check_rfc5280(chain: Vec<X509>) -> Result<Vec<X509>, CertificateFault> {
     for (depth, certificate) in chain.iter().enumerate() {
-        match unheeded(certificate, depth) {
+        match fault_by_rfc5280(certificate, depth) {
             Some(fault) if fault.is_unreadable() && depth + 1 == chain.len() => {
                 // An anchor that this reader cannot parse is exempt: the operator configured it, and its clients must
                 // not be locked out.
@@ -70,7 +70,7 @@ pub(super) fn heed(chain: Vec<X509>) -> Result<Vec<X509>, CertificateFault> {
     Ok(chain)
 }
 
-fn unheeded(certificate: &X509Ref, depth: usize) -> Option<CertificateFault> {
+fn fault_by_rfc5280(certificate: &X509Ref, depth: usize) -> Option<CertificateFault> {
     let place = u32::try_from(depth).unwrap_or(u32::MAX);
     let Ok(der) = certificate.to_der() else {
         return Some(CertificateFault::unverified());
@@ -78,7 +78,7 @@ fn unheeded(certificate: &X509Ref, depth: usize) -> Option<CertificateFault> {
     let Ok((_, parsed)) = X509Certificate::from_der(&der) else {
         return Some(CertificateFault::unreadable(place));
     };
-    let known = |oid: &String| UNHEEDED.contains(&oid.as_str());
+    let known = |oid: &String| IGNORED_BY_OPENSSL.contains(&oid.as_str());
     let critical = parsed.extensions().iter().filter(|extension| extension.critical);
     if critical
         .map(|extension| extension.oid.to_id_string())
@@ -96,7 +96,7 @@ fn unheeded(certificate: &X509Ref, depth: usize) -> Option<CertificateFault> {
                     "its issuer {} has no basicConstraints",
                     name_text(certificate.subject_name())
                 ),
-                hint: "ask whoever issued the certificate for one by a CA that may issue it",
+                hint: "ask for a certificate from a CA that may issue it",
             },
         ));
     }
@@ -114,7 +114,7 @@ pub(super) fn obstacle(certificate: &X509Ref, depth: usize) -> Option<Obstacle> 
     };
     let unreadable = || Obstacle {
         explanation: format!("{} cannot be read", whose("extensions")),
-        hint: "ask whoever issued the certificate for a correct one",
+        hint: "ask the CA that issued the certificate for a correct one",
     };
     let Ok(der) = certificate.to_der() else {
         return Some(unreadable());
@@ -141,7 +141,7 @@ pub(super) fn obstacle(certificate: &X509Ref, depth: usize) -> Option<Obstacle> 
             ParsedExtension::KeyUsage(usage) if depth > 0 && !usage.key_cert_sign() => Some((
                 "keyUsage",
                 "does not include keyCertSign",
-                "ask whoever issued the certificate for one by a CA that may issue it",
+                "ask for a certificate from a CA that may issue it",
             )),
             ParsedExtension::NSCertType(usage) if !allows_client(usage, depth) => Some((
                 "nsCertType",

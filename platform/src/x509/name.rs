@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_separates_is_never_left_in_a_value() {
+    fn separators_are_always_escaped_in_a_value() {
         let cases = [
             ("Smith, John", "Smith\\2C John"),
             ("a+b=c", "a\\2Bb=c"),

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nul_does_not_cut_a_name_but_spoils_it() {
+    fn a_name_with_nul_is_refused_and_not_cut() {
         assert_eq!(read(b"\x0c\x05bob\x00x"), Err(Unclear::Control));
         assert_eq!(read(b"\x1e\x04\x00b\x00\x00"), Err(Unclear::Control));
         assert_eq!(ascii("bob\n"), Err(Unclear::Control));

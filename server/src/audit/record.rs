@@ -120,7 +120,7 @@ pub struct Change {
     /// The documents that were stored.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub documents: Vec<StoredDocument>,
-    /// Documents that made room for those stored: the keys in force do not verify them.
+    /// Documents that were set aside for those stored, because the current keys do not verify them.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub set_aside: Vec<StoredDocument>,
 }

@@ -301,8 +301,8 @@ fn without_policy(listeners: &[Listener], policy: bool) -> Vec<String> {
     let asks = listeners.iter().any(Listener::asks);
     let open = !policy && asks;
     open.then(|| {
-        "there is no policy: whoever has a certificate of a client CA may publish to, rotate keys of and delete every \
-         repository (policy)"
+        "there is no policy: every client with a certificate of a client CA may publish to, rotate keys of and delete \
+         every repository (policy)"
             .to_owned()
     })
     .into_iter()

@@ -180,7 +180,7 @@ impl Defaults {
                 "set beside proxy_protocol",
                 format!(
                     "what follows a PROXY protocol header, HTTP headers too, is written by the client; remove {} \
-                     and give the reverse proxies a listener of their own, without proxy_protocol",
+                     and give the reverse proxies a separate listener without proxy_protocol",
                     key("forwarded_certificate")
                 ),
             ));
@@ -197,8 +197,8 @@ impl Defaults {
                     format!("set beside {}", key("proxy_protocol")),
                     format!(
                         "what follows a PROXY protocol header, HTTP headers too, is written by the client, so it is \
-                         not believed there; write who sends PROXY headers in {BALANCERS}, and leave in {TRUSTED} \
-                         the reverse proxies alone, with a listener of their own without proxy_protocol"
+                         not trusted there; list the senders of PROXY headers in {BALANCERS}, and leave only the reverse \
+                         proxies in {TRUSTED}, with a separate listener without proxy_protocol"
                     ),
                 ));
             }
@@ -208,7 +208,7 @@ impl Defaults {
             return Err(ConfigError::missing(
                 BALANCERS,
                 format!(
-                    "{} is set, so say from which addresses PROXY headers come; nobody else is let in there",
+                    "{} is set, so set the addresses from which PROXY headers come; other addresses are refused there",
                     key("proxy_protocol")
                 ),
             ));
@@ -231,8 +231,8 @@ impl Defaults {
             return Err(ConfigError::invalid(
                 CERTIFICATE,
                 "set",
-                "no listener takes handed on certificates: where connections begin with a PROXY protocol header they \
-                 are not believed; give the reverse proxies a listener without proxy_protocol, or remove the key",
+                "no listener accepts forwarded certificates: they are not trusted on connections that start with a PROXY \
+                 protocol header; give the reverse proxies a listener without proxy_protocol, or remove the key",
             ));
         }
         for balancer in listeners.iter().filter(|listener| listener.proxy_protocol()) {
@@ -247,7 +247,7 @@ impl Defaults {
                         both,
                         format!(
                             "it is among the reverse proxies ({TRUSTED}, trusted_proxies) too: what a load balancer \
-                             forwards is written by clients, and would be believed; give each kind addresses of its own"
+                             forwards is written by clients, and would be trusted; use different addresses for each kind"
                         ),
                     ));
                 }
@@ -339,7 +339,7 @@ mod tests {
                     json!({}),
                     json!({"trusted": ["10.0.0.1"], "client_certificate": "nginx"}),
                 ),
-                "write who sends PROXY headers in proxies.load_balancers",
+                "list the senders of PROXY headers in proxies.load_balancers",
             ),
             (
                 with(
@@ -347,7 +347,7 @@ mod tests {
                     balancer.clone(),
                     json!({"trusted": ["10.0.0.1"], "client_certificate": "xfcc"}),
                 ),
-                "write who sends PROXY headers in proxies.load_balancers",
+                "list the senders of PROXY headers in proxies.load_balancers",
             ),
             (
                 with(
@@ -355,7 +355,7 @@ mod tests {
                     json!({}),
                     json!({"trusted": ["10.0.0.0/8"], "load_balancers": ["10.0.0.1"], "client_certificate": "nginx"}),
                 ),
-                "would be believed",
+                "would be trusted",
             ),
             (
                 with(
@@ -363,7 +363,7 @@ mod tests {
                     json!({"forwarded_certificate": "nginx", "trusted_proxies": ["10.0.0.1"]}),
                     json!({"load_balancers": ["10.0.0.0/24"]}),
                 ),
-                "would be believed",
+                "would be trusted",
             ),
             (
                 with(
@@ -379,7 +379,7 @@ mod tests {
                     balancer.clone(),
                     json!({"load_balancers": ["10.0.0.1"], "trusted": ["10.0.0.2"], "client_certificate": "nginx"}),
                 ),
-                "no listener takes handed on certificates",
+                "no listener accepts forwarded certificates",
             ),
             (
                 with(
@@ -403,7 +403,7 @@ mod tests {
             ),
             (
                 with(balancer, json!({}), json!({})),
-                "so say from which addresses PROXY headers come",
+                "so set the addresses from which PROXY headers come",
             ),
         ];
         for (tree, expected) in cases {

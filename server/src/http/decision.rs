@@ -100,7 +100,7 @@ impl RequestRecord {
         };
         if !nothing_shown {
             self.not_identified = Some(NotIdentified {
-                who: nobody(None, Some(reason)),
+                who: refused_client(None, Some(reason)),
                 reason: reason.to_string(),
             });
         }
@@ -179,12 +179,12 @@ impl RequestRecord {
         let principal = self.principal.as_ref();
         let user_agent = request.headers().get(USER_AGENT);
         let who = match (&self.not_identified, principal) {
-            (Some(somebody), _) => Who {
+            (Some(tried), _) => Who {
                 real_addr: address(peer),
-                ..somebody.who.clone()
+                ..tried.who.clone()
             },
             (None, Some(principal)) => principal.who(),
-            (None, None) => nobody(peer, error),
+            (None, None) => refused_client(peer, error),
         };
         let reason = error.map(ToString::to_string);
         let reason = reason.or_else(|| Some(self.not_identified.as_ref()?.reason.clone()));
@@ -253,7 +253,7 @@ fn address(peer: Option<&Arc<Peer>>) -> Option<String> {
 }
 
 /// A client that is refused: by name if that is known, otherwise with the certificate that it presented.
-fn nobody(peer: Option<&Arc<Peer>>, error: Option<&ApiError>) -> Who {
+fn refused_client(peer: Option<&Arc<Peer>>, error: Option<&ApiError>) -> Who {
     if let Some(ApiError::Unidentified(IdentityError::Barred(principal))) = error {
         return principal.who();
     }

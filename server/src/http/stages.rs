@@ -25,17 +25,17 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asks {
     /// Clients are not identified, and the request is not recorded in the audit.
-    Nobody,
+    Never,
     /// A client may identify itself, by the same rules as elsewhere, but is answered even if that fails.
-    WhoeverSays,
+    Optional,
     /// Every client is identified, although policy and configuration may admit anonymous ones.
-    Everybody,
+    Always,
 }
 
 /// What a handler is granted.
 pub trait Granted: Sized {
     /// Whether clients are identified.
-    const ASKS: Asks = Asks::Everybody;
+    const ASKS: Asks = Asks::Always;
 
     /// Grants it to a caller. `caller` is `None` if clients are not identified, or if that failed where it may.
     ///
@@ -67,7 +67,7 @@ pub async fn run<G: Granted>(
 }
 
 async fn identify(exchange: &mut Exchange<'_>, asks: Asks) -> Result<Option<Principal>, ApiError> {
-    if asks == Asks::Nobody {
+    if asks == Asks::Never {
         return Ok(None);
     }
     let (state, request, target) = (exchange.state, exchange.request, exchange.target);
@@ -77,7 +77,7 @@ async fn identify(exchange: &mut Exchange<'_>, asks: Asks) -> Result<Option<Prin
     let identified = authenticate(state, &exchange.generation, request, target).await;
     let principal = match identified {
         Ok(principal) => exchange.record.identified(principal),
-        Err(reason) if asks == Asks::WhoeverSays => {
+        Err(reason) if asks == Asks::Optional => {
             exchange.record.not_identified(&reason);
             return Ok(None);
         }
@@ -159,7 +159,7 @@ fn named(access: &Access, caller: &Principal, target: &Target) -> Result<Option<
 pub struct Open;
 
 impl Granted for Open {
-    const ASKS: Asks = Asks::Nobody;
+    const ASKS: Asks = Asks::Never;
 
     fn authorize(_: &Access, _: Option<Principal>, _: &Target) -> Result<Self, ApiError> {
         Ok(Self)
@@ -170,7 +170,7 @@ impl Granted for Open {
 pub struct OpenTo(pub Option<Principal>);
 
 impl Granted for OpenTo {
-    const ASKS: Asks = Asks::WhoeverSays;
+    const ASKS: Asks = Asks::Optional;
 
     fn authorize(_: &Access, caller: Option<Principal>, _: &Target) -> Result<Self, ApiError> {
         Ok(Self(caller))

@@ -83,5 +83,5 @@ pub enum IssuingError {
     NotIssued(String),
     /// The command line does not say whose certificate to revoke.
     #[error("say whose certificate: a user's name, or --serial HEX")]
-    Nobody,
+    NoSelection,
 }

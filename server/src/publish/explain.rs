@@ -49,7 +49,7 @@ async fn timestamp_key_is_elsewhere(state: &State, gun: &Gun) -> Result<bool, Se
 
 fn snapshot(gun: &Gun) -> String {
     format!(
-        "whoever holds the root key can hand it to the server: run \"notary key rotate {gun} snapshot -r\""
+        "the owner of the root key can hand it over to the server: run \"notary key rotate {gun} snapshot -r\""
     )
 }
 

@@ -30,7 +30,7 @@ pub struct Signatory<'a> {
 }
 
 impl<'a> Signatory<'a> {
-    /// For the repository `gun`, whose stored root names `keys_in_force`.
+    /// Creates a signatory for the repository `gun`, whose stored root names `keys_in_force`.
     pub fn new(keys: &'a KeyService, gun: &'a Gun, keys_in_force: KeysInForce) -> Self {
         Self {
             keys,

@@ -111,7 +111,7 @@ fn behind(role: &RoleName, version: i64, last: Version) -> Rejection {
 /// which they base a new version, and they do not accept an older version.
 fn continued(version: i64, last: Version) -> Rejection {
     Rejection::BadTargets(format!(
-        "targets version {version} is not newer than version {last}: the keys in force did not sign that, but readers have \
+        "targets version {version} is not newer than version {last}: the current keys did not sign that version, but readers have \
          seen it and refuse to go back; publish a version above {last}"
     ))
 }

@@ -53,7 +53,12 @@ impl DenyList {
     pub fn read(path: &Path) -> Result<Self, DenyError> {
         let refuse = |cause: ConfigError| DenyError::File {
             path: path.to_path_buf(),
-            reason: cause.to_string(),
+            // The message names the file already.
+            reason: match cause {
+                ConfigError::Read { cause, .. } => cause.to_string(),
+                ConfigError::Format { reason, .. } => reason,
+                other => other.to_string(),
+            },
         };
         let settings = Settings::load(path, "COUNTERSIGN_DENY_LIST").map_err(refuse)?;
         let entries: Vec<Entry> = settings.typed("denied").map_err(refuse)?.unwrap_or_default();

@@ -56,7 +56,7 @@ pub enum RevocationError {
         source_name: &'static str,
     },
     /// No revocation list or deny list entry could name it.
-    #[error("whether it was revoked cannot be told: {0}")]
+    #[error("whether it was revoked cannot be determined: {0}")]
     CannotBeTold(String),
     /// There is no list of its issuer.
     #[error("no certificate revocation list of {0} is loaded")]

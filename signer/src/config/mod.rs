@@ -42,9 +42,7 @@ pub enum RefusedConfig {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// A reload would make a running signer serve clients without a certificate.
-    #[error(
-        "server.client_ca_file is not set any more: a signer that asked for certificates goes on asking until it is restarted"
-    )]
+    #[error("server.client_ca_file was removed: to serve clients without a certificate, restart the signer")]
     NoClientCa,
 }
 

@@ -68,7 +68,7 @@ fn with(pointer: &str, value: Value) -> Value {
 }
 
 #[test]
-fn a_notary_file_is_taken_as_it_is() {
+fn a_notary_file_is_accepted_unchanged() {
     let fixture = Fixture::new();
     let config = fixture.read(notary_file()).unwrap();
     assert_eq!(config.transport.addresses, ["127.0.0.1:7899".parse().unwrap()]);
@@ -217,7 +217,7 @@ fn memory_needs_no_alias() {
 }
 
 #[test]
-fn misspelt_keys_are_refused_if_they_decide_about_security_and_else_remarked_on() {
+fn misspelt_security_keys_are_refused_and_other_unknown_keys_are_warnings() {
     let refused = Fixture::new().refusal(with("/server/alowed_clients", json!("x")));
     assert_eq!(
         refused,

@@ -152,7 +152,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn without_a_certificate_nobody_is_named() {
+    fn a_peer_without_a_certificate_has_no_name() {
         let peer = Peer::new(None, PeerCertificate::None, 1);
         assert_eq!(
             (peer.common_name(), peer.subject(), peer.expired(Utc::now())),

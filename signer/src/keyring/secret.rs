@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_the_notary_signer_are_read_and_written_to_the_byte() {
+    fn keys_of_the_notary_signer_are_read_and_written_byte_for_byte() {
         for row in test_vectors::rows() {
             let (secret, public) = parse(&row);
             assert_eq!(hex::encode(&*secret.to_plaintext().unwrap()), row.plaintext_hex);

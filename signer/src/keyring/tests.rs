@@ -207,7 +207,7 @@ async fn one_damaged_row_does_not_fail_the_check() {
 }
 
 #[tokio::test]
-async fn without_a_passphrase_nothing_is_made() {
+async fn no_key_is_made_without_a_passphrase() {
     let alias = Alias::new("never.set").unwrap();
     let store = Store::in_memory().unwrap();
     let keyring = Keyring::new(

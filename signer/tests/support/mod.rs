@@ -81,7 +81,7 @@ impl Pki {
     }
 }
 
-/// How a signer is set up; the default is a good one.
+/// The setup of a signer; the default is a valid one.
 pub struct Setup {
     pub passphrases: Passphrases,
     pub admission: Admission,

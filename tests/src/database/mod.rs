@@ -90,7 +90,7 @@ impl Engine {
         }
     }
 
-    /// A program as an account that may run a database server.
+    /// A command that runs a program under an account that may run a database server.
     fn command(self, program: &Path) -> Command {
         if !rustix::process::geteuid().is_root() {
             return Command::new(program);
@@ -204,7 +204,7 @@ impl Databases {
     pub fn run(&self, whose: Whose, sql: &str) -> String {
         let mut client = client(self.engine, &self.directory, self.port, Some(&self.name(whose)));
         if self.engine == Engine::Postgres {
-            // Dumps name this schema alone; what they make belongs to the account of the tests.
+            // Dumps name this schema only; the account of the tests must own the tables.
             client.env("PGUSER", "tester");
         }
         feed(client, sql)
@@ -230,7 +230,7 @@ impl Databases {
             }
         };
         let dump = Finished::run(&mut command, "").ok().stdout;
-        // Comments have the time in them, and the newest versions of pg_dump a word of chance.
+        // Comments contain the time, and the newest versions of pg_dump write a random word.
         let lines = dump
             .lines()
             .filter(|line| !line.starts_with("--") && !line.starts_with('\\'));
@@ -248,7 +248,7 @@ impl Databases {
             .join("../fixtures/databases")
             .join(file);
         let dump = fs::read_to_string(path).unwrap();
-        // Lines that only the maker's account, or its version of psql, could run.
+        // Leave out lines that need the account or the version of psql with which the dump was made.
         let usable = |line: &&str| {
             !line.contains("OWNER TO postgres")
                 && !line.starts_with("\\restrict")

@@ -115,7 +115,7 @@ impl DatabaseServer {
         }
     }
 
-    /// Lets nobody in without TLS, and [`CERTIFIED`] without a certificate of `files`' CA.
+    /// Demands TLS of all accounts, and a certificate of `files`' CA from [`CERTIFIED`].
     fn demand_tls(&mut self, files: &ClientFiles) {
         let options = match self.engine {
             Engine::Postgres => {
@@ -237,7 +237,7 @@ impl DatabaseServer {
             let name = databases.name(whose);
             let more = match self.engine {
                 Engine::Postgres => format!("CREATE DATABASE {name} OWNER tester;"),
-                // What Notary's own setup makes.
+                // As Notary's own setup creates it.
                 _ => format!("CREATE DATABASE {name} CHARACTER SET utf8;"),
             };
             self.run(&more);

@@ -20,7 +20,7 @@ pub struct World {
 }
 
 impl World {
-    /// A trust server of its own, and what else there has to be.
+    /// Starts a trust server, and the registry and dockerd beside it.
     pub fn start(builder: Builder) -> Self {
         let directory = tempfile::TempDir::new().unwrap();
         let namespace = Namespace::new(directory.path());
@@ -111,7 +111,7 @@ fn signers(docker: &Docker, repository: &str) -> Vec<String> {
 pub fn clis() -> Vec<PathBuf> {
     let clis: Vec<PathBuf> = std::iter::once(debian_cli()).chain(other_cli()).collect();
     if clis.len() == 1 {
-        // Written around the capture of test output: nobody shall think that both were tried.
+        // Printed past the capture of test output, so that a skipped version is visible.
         let note =
             "NOTE: only Debian's docker CLI is here; set COUNTERSIGN_DOCKER_CLI to test another one too\n";
         let _ = std::io::Write::write_all(&mut std::io::stderr(), note.as_bytes());

@@ -49,7 +49,7 @@ pub fn sign_and_verify(server: &TestServer) {
         .says("does not have trust data");
 }
 
-/// What was never here is signed, and custom data kept.
+/// Targets are signed by hash without their content, and custom data is kept.
 pub fn add_by_hash(server: &TestServer) {
     let alice = server.notary("alice");
     for gun in GUNS {

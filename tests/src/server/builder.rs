@@ -1,4 +1,4 @@
-//! What the servers of a test are to be like.
+//! Configures and starts the servers of a test.
 
 use std::{fs, net::IpAddr, path::Path, sync::Arc};
 
@@ -17,10 +17,10 @@ use super::{
     daemons::{start_server, start_signer},
 };
 
-/// Names the engine that tests run on which do not choose one themselves.
+/// The environment variable with the engine for tests that do not choose one themselves.
 const ENGINE: &str = "COUNTERSIGN_TEST_ENGINE";
 
-/// Decides what the servers of a test are like.
+/// Configures the servers of a test.
 pub struct Builder {
     changes: Vec<(&'static str, Value)>,
     signer_changes: Vec<(&'static str, Value)>,
@@ -112,7 +112,7 @@ impl Builder {
         self
     }
 
-    /// Notary's programs, on a database as they make it, with the keys that they stored.
+    /// Notary's programs, on a database as they create it, with keys that they stored.
     pub fn of_notary(self, engine: Engine) -> Self {
         let databases = engine.databases();
         databases.load(Whose::Server, &format!("server-{}-schema.sql", engine.name()));
@@ -120,14 +120,14 @@ impl Builder {
         self.databases(databases).programs(Programs::Notarys)
     }
 
-    /// Begins with the programs of `programs`.
+    /// Starts the programs of `programs` first.
     #[must_use]
     pub fn programs(mut self, programs: Programs) -> Self {
         self.programs = programs;
         self
     }
 
-    /// Begins with a signer of `programs`, whatever the server is.
+    /// Starts the signer of `programs` first, whatever the server is.
     #[must_use]
     pub fn signer_programs(mut self, programs: Programs) -> Self {
         self.signer_programs = Some(programs);
@@ -155,7 +155,8 @@ impl Builder {
         self
     }
 
-    /// Starts Notary's programs on the same databases, and lets clients go to both servers by turns.
+    /// Starts Notary's programs on the same databases too, and distributes connections of clients to both servers in
+    /// turn.
     #[must_use]
     pub fn by_turns_with_notarys(mut self) -> Self {
         self.turns = true;
@@ -169,14 +170,14 @@ impl Builder {
         self
     }
 
-    /// Lets the trust server believe that it is so many days ago.
+    /// Sets the trust server's clock back by this many days.
     #[must_use]
     pub fn days_ago(mut self, days: u32) -> Self {
         self.days_ago = days;
         self
     }
 
-    /// Lets the trust server have so many files and connections open.
+    /// Limits the files and connections that the trust server may have open.
     #[must_use]
     pub fn descriptors(mut self, count: u32) -> Self {
         self.descriptors = Some(count);
@@ -231,7 +232,7 @@ impl Builder {
     }
 }
 
-/// Configurations that nothing runs with yet.
+/// Configurations whose programs are not running yet.
 pub struct Prepared {
     directory: TempDir,
     pki: TestPki,

@@ -42,7 +42,7 @@ pub(super) fn start_server(
     let program = programs.program("server");
     let mut command = match descriptors {
         None => place.command(&program),
-        // It becomes the program that it is given.
+        // The wrapper replaces itself by the program.
         Some(count) => {
             let mut command = place.command(Path::new("prlimit"));
             command.arg(format!("--nofile={count}")).arg(program);
@@ -51,7 +51,7 @@ pub(super) fn start_server(
     };
     command.arg("-config").arg(directory.join("server.json"));
     if days_ago > 0 {
-        // Not through the program of the same name: that would be the one to be stopped.
+        // Without the program `faketime`, which would be the process that gets the signals.
         command
             .env("LD_PRELOAD", fake_time_library())
             .env("FAKETIME", format!("-{days_ago}d"))

@@ -47,7 +47,7 @@ pub struct TestServer {
     days_ago: u32,
     descriptors: Option<u32>,
     turns: Option<Box<Turns>>,
-    // Last, so that the daemons are gone, and their logs read, before it is removed.
+    // The last field, so that the daemons have ended, and their logs were read, before it is removed.
     directory: TempDir,
 }
 
@@ -102,12 +102,12 @@ impl TestServer {
         self.place.url(self.entry())
     }
 
-    /// The server of Notary's that takes turns with ours.
+    /// Notary's server beside ours.
     pub fn notarys(&self) -> &TestServer {
         &self.turns.as_ref().unwrap().notarys
     }
 
-    /// How many connections each of two servers that take turns has got.
+    /// How many connections each of the two servers has received.
     pub fn served(&self) -> Vec<usize> {
         self.turns.as_ref().unwrap().alternator.served()
     }
@@ -258,7 +258,7 @@ impl TestServer {
         self.signer.as_ref().unwrap().id()
     }
 
-    /// Bytes that somebody has sent to the signer and that it has not read.
+    /// The number of bytes in the receive buffers of the signer's connections.
     pub fn waits_at_the_signer(&self) -> u64 {
         let port = format!(":{:04X}", self.signer_port);
         let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();

@@ -125,7 +125,7 @@ fn check_stored_targets(
         return Ok(());
     }
     Err(Rejection::BadRoot(format!(
-        "the stored targets are not signed as this root demands, so nobody could read them ({reason}); publish targets \
+        "the stored targets are not signed as this root demands, so no client could read them ({reason}); publish targets \
          that are, together with it"
     )))
 }

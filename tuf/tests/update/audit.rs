@@ -1,4 +1,4 @@
-//! Verifying what is stored: real repositories, and every way in which one can be broken.
+//! The verification of stored repositories: real ones, and every way in which one can be broken.
 
 use std::convert::Infallible;
 
@@ -384,7 +384,7 @@ fn delegations_are_followed_and_readers_are_told_which_are_left_out() {
     publish(&mut repository, &mut archive, &[("targets", declared)]);
     let finding = only(&archive.audit(&repository.gun, now()));
     assert!(
-        finding.starts_with("harmless: targets/a version 1: readers leave it out"),
+        finding.starts_with("harmless: targets/a version 1: readers ignore it"),
         "{finding}"
     );
 
@@ -393,6 +393,6 @@ fn delegations_are_followed_and_readers_are_told_which_are_left_out() {
     let finding = only(&archive.audit(&repository.gun, now()));
     assert_eq!(
         finding,
-        "harmless: targets/a: the snapshot still names it, but nobody delegates to it; readers leave it out"
+        "harmless: targets/a: the snapshot still names it, but no role delegates to it; readers ignore it"
     );
 }

@@ -1,4 +1,4 @@
-//! Questions to stored documents.
+//! Reading stored documents.
 
 use tuf::{
     MetadataError, RoleName, Version, delegated_roles, expires, named_in_snapshot, named_snapshot, role_keys,

@@ -1,4 +1,4 @@
-//! Documents that were put before the reference, as uploads of the delegation they were made for.
+//! Documents whose outcome in Notary is known, as uploads of the delegation they were made for.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -10,7 +10,7 @@ use crate::support::{Repository, now, part, sign, targets_body};
 const SIGNATURES: &str = include_str!("../../../fixtures/notary/signature-vectors.json");
 const CANONICAL: &str = include_str!("../../../fixtures/notary/canonical-json-vectors.json");
 
-/// One document, the key of its role, and what the reference made of it.
+/// One document, the key of its role, and the outcome in Notary.
 struct Vector {
     name: String,
     key: Value,
@@ -62,7 +62,7 @@ fn publish(vector: &Vector) -> Result<Checksum, Refusal> {
     Ok(tuf::named_in_snapshot(&snapshot, &role).unwrap().unwrap())
 }
 
-/// What the reference takes although two readers may read it differently; no client writes it.
+/// Documents that Notary accepts although readers may parse them differently; no client writes such documents.
 const AMBIGUOUS: [&str; 5] = [
     "custom-float-integral",
     "custom-exponent",

@@ -1,11 +1,11 @@
-//! What the user of a connection may do.
+//! Privileges of the connection's database user.
 
 use diesel::RunQueryDsl;
 
 use super::{Column, Found, Named, Obstacle, TableUse};
 use crate::database::{DbConnection, Options, schema, schema::Migrations};
 
-/// Tables whose rows may not be added, changed or deleted.
+/// For each of [`RIGHTS`], the tables on which the user does not have it.
 #[derive(Default)]
 pub(super) struct Refused([Vec<&'static str>; 4]);
 
@@ -27,7 +27,7 @@ impl Refused {
         Ok(())
     }
 
-    /// One obstacle for each right.
+    /// One obstacle for each missing privilege.
     pub(super) fn told(self, connection: &mut DbConnection) -> diesel::QueryResult<Vec<Obstacle>> {
         let mut found = Vec::new();
         for (right, tables) in RIGHTS.iter().zip(self.0) {
@@ -51,7 +51,7 @@ impl Refused {
     }
 }
 
-/// Whether the connection's user has a right to a table.
+/// Whether the user has a privilege on a table.
 fn may(
     connection: &mut DbConnection,
     right: &str,
@@ -96,7 +96,7 @@ fn may(
     }
 }
 
-/// The user that the database takes this connection for.
+/// The name of the user, quoted for use in statements.
 pub(super) fn user(connection: &mut DbConnection) -> diesel::QueryResult<String> {
     let question = match connection {
         DbConnection::Sqlite(_) => "SELECT 'of the file' AS name",
@@ -107,7 +107,7 @@ pub(super) fn user(connection: &mut DbConnection) -> diesel::QueryResult<String>
     Ok(user.name)
 }
 
-/// A database server, or a user, that only reads.
+/// Finds out whether the database server, or the user's sessions, are read-only.
 pub(super) fn read_only(connection: &mut DbConnection) -> diesel::QueryResult<Option<Obstacle>> {
     match connection {
         DbConnection::Sqlite(_) => Ok(None),
@@ -116,7 +116,7 @@ pub(super) fn read_only(connection: &mut DbConnection) -> diesel::QueryResult<Op
     }
 }
 
-/// Administrators write to a server that is read-only for others.
+/// Users with an administrative privilege can write even if `read_only` is on.
 fn read_only_mysql(connection: &mut DbConnection) -> diesel::QueryResult<Option<Obstacle>> {
     let read_only: Found =
         diesel::sql_query("SELECT CAST(@@GLOBAL.read_only AS SIGNED) AS found").get_result(connection)?;
@@ -164,7 +164,7 @@ fn read_only_postgres(connection: &mut DbConnection) -> diesel::QueryResult<Opti
     Ok(None)
 }
 
-/// Why migrations that are missing will not be applied at a start.
+/// The reason why a start would not apply the missing migrations, if there is one.
 pub(super) fn no_migration(
     connection: &mut DbConnection,
     migrations: &Migrations,

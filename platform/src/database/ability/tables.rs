@@ -1,4 +1,4 @@
-//! Whether tables take the rows of a program.
+//! Finds tables in which a program's INSERTs would fail.
 
 use diesel::{
     QueryableByName, RunQueryDsl,
@@ -20,7 +20,7 @@ struct Sequence {
     readable: bool,
 }
 
-/// The columns of a table; none if there is no such table, or nobody may see it.
+/// The columns of a table; empty if there is no such table, or the user cannot see it.
 pub(super) fn columns(connection: &mut DbConnection, table: &str) -> diesel::QueryResult<Vec<Column>> {
     let question = match connection {
         DbConnection::Postgres(_) => format!(
@@ -48,7 +48,7 @@ pub(super) fn columns(connection: &mut DbConnection, table: &str) -> diesel::Que
     diesel::sql_query(question).load(connection)
 }
 
-/// Columns that a row must say and that the program does not.
+/// Columns that an INSERT must set and that the program does not set.
 pub(super) fn unfilled(connection: &DbConnection, used: &TableUse, columns: &[Column]) -> Vec<Obstacle> {
     let table = used.table;
     let demanded = columns
@@ -86,7 +86,7 @@ pub(super) fn unfilled(connection: &DbConnection, used: &TableUse, columns: &[Co
         .collect()
 }
 
-/// Values that a foreign key needs in another table, which a migration puts there.
+/// Rows that a foreign key needs in another table and that are missing there. A migration inserts them.
 pub(super) fn missing_values(
     connection: &mut DbConnection,
     used: &TableUse,
@@ -130,7 +130,7 @@ pub(super) fn missing_values(
     )))
 }
 
-/// Sequences that number the rows of a table: the right to them, and whether they are behind the rows.
+/// Checks the sequences of a table's columns: the privilege to use them, and that they are not behind the existing rows.
 pub(super) fn sequences(connection: &mut DbConnection, table: &str) -> diesel::QueryResult<Vec<Obstacle>> {
     let question = format!(
         "SELECT DISTINCT s.oid::regclass::text AS name, a.attname::text AS column,

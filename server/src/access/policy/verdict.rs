@@ -60,7 +60,7 @@ impl fmt::Display for PolicyTrace {
         let effect = match (self.allows, self.mode) {
             (true, _) => "allow",
             (false, Mode::Enforce) => "deny",
-            (false, Mode::Audit) => "deny, on trial",
+            (false, Mode::Audit) => "deny, audit mode",
         };
         write!(formatter, "rule {} ({effect}): ", self.rule)?;
         match &self.why_not {

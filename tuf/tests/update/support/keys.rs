@@ -1,4 +1,4 @@
-//! Key pairs, with certificates of every make.
+//! Key pairs, with certificates of every kind.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -137,3 +137,30 @@ fn daemons_serve_although_their_log_cannot_be_written() {
         }
     }
 }
+
+#[test]
+fn no_request_waits_for_a_log_that_nobody_reads() {
+    let mut server = TestServer::builder().set("logging.level", json!("debug")).start();
+    server.stop_server(Stop::Politely);
+    // What the kernel holds of a pipe is soon full, and then every write of a log line would wait.
+    let (unread, log) = io::pipe().unwrap();
+    let mut command = Command::new(built_programs().join("countersign-server"));
+    command
+        .current_dir(server.path())
+        .args(["--config", "server.json"]);
+    let mut daemon = Daemon::spawn_into(&mut command, [Stdio::null(), log.into()]);
+    wait_until("the server listens", || {
+        std::net::TcpStream::connect(("127.0.0.1", server.port())).is_ok()
+    });
+    let mut connection = server.client("alice").open();
+    for _ in 0..2000 {
+        connection.get("/v2/").ok();
+    }
+    let figures = connection.get("/metrics").ok().text();
+    assert!(
+        figures.contains("countersign_log_lines_lost_total 0"),
+        "{figures}"
+    );
+    assert_eq!(daemon.stop(Stop::Politely), Some(0));
+    drop(unread);
+}

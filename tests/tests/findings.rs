@@ -370,7 +370,7 @@ fn a_certificate_that_is_too_weak_is_named_with_the_reason_in_words() {
     shows(&prepared, &weak);
     refused_everywhere(
         &prepared,
-        &["listener.crafted.pem: its key is too small", "RSA 2048"],
+        &["listener.crafted.pem: its key is too small", "ECDSA P-256"],
     );
 }
 

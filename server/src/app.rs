@@ -1,6 +1,6 @@
-//! Putting the server together and running it.
+//! Sets the server up and runs it.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use actix_web::web;
 use platform::{
@@ -40,8 +40,8 @@ pub enum StartError {
     System(#[from] std::io::Error),
 }
 
-/// Runs the server with a configuration file until it is told to stop. `level` overrides the file's; with `strict` no
-/// unknown key passes, at a reload neither.
+/// Runs the server with a configuration file until it is told to stop. `level` overrides the log level of the file;
+/// with `strict`, unknown keys are refused at the start and at every reload.
 ///
 /// # Errors
 /// When it cannot start.
@@ -52,11 +52,11 @@ pub async fn run(path: &Path, strict: bool, level: Option<Level>, format: Format
     let config = findings::accept(config, Clock::System.now())?;
     let log = logging::start(level.unwrap_or(config.log_level), format);
     tokio::spawn(log.control().clone().follow_signals());
-    // What the command line says is not the file's to change.
+    // A level given on the command line is not changed by the file.
     let control = level.is_none().then(|| log.control().clone());
     warn_about_openness(&config);
     let state = web::Data::new(State::open(config, Clock::System)?);
-    // Before anybody can know that the server is there, and tell it to stop or to reload.
+    // Handle signals before the server can be reached, so that none sent to it is missed.
     let (stop, hangups) = (signals::stop()?, signals::hangups()?);
     for warning in state.generation.load().warnings(state.clock.now()) {
         tracing::warn!("{warning}");
@@ -64,11 +64,27 @@ pub async fn run(path: &Path, strict: bool, level: Option<Level>, format: Format
     announce_ca(&state);
     let server = http::listen(&state)?;
     let handle = server.handle();
-    tokio::spawn(health::run(state.clone()));
+    tokio::spawn(health::run(health::Checks {
+        generation: Arc::clone(&state.generation),
+        store: state.store.clone(),
+        keys: Arc::clone(&state.keys),
+        health: Arc::clone(&state.health),
+        metrics: state.metrics.clone(),
+    }));
     tokio::spawn(renewals::run(state.clone()));
-    tokio::spawn(revocation_lists::run(state.clone()));
-    tokio::spawn(checkpoints::run(state.clone()));
-    tokio::spawn(pending_keys::run(state.clone()));
+    tokio::spawn(revocation_lists::run(Arc::clone(&state.generation)));
+    if state.config.audit.table {
+        let (store, sinks) = (state.store.clone(), Arc::clone(&state.audit));
+        tokio::spawn(checkpoints::run(store, sinks, state.clock));
+    }
+    tokio::spawn(pending_keys::run(
+        pending_keys::Pending {
+            store: state.store.clone(),
+            keys: Arc::clone(&state.keys),
+            clock: state.clock,
+        },
+        state.config.pending_keys.lifetime,
+    ));
     tokio::spawn(reload::run(
         state.clone(),
         reload::File {
@@ -99,7 +115,7 @@ pub async fn run(path: &Path, strict: bool, level: Option<Level>, format: Format
     Ok(())
 }
 
-/// So that whoever downloads the CA without being able to verify the server can compare.
+/// Logs the CA's fingerprint, so that a user who downloads the CA over an unverified connection can compare.
 fn announce_ca(state: &State) {
     let generation = state.generation.load();
     if let Some(fingerprint) = generation.server_ca.fingerprint() {
@@ -110,7 +126,7 @@ fn announce_ca(state: &State) {
 fn warn_about_openness(config: &Config) {
     let (tokens, policy) = (config.auth.is_some(), config.policy.is_some());
     let elsewhere = config.listeners.iter().any(Listener::asks);
-    // What whoever has no certificate may do, as access decides it.
+    // What a client without a certificate may do, as `access` decides it.
     let open_to = match (policy, elsewhere) {
         (true, _) => "everybody may do what the policy lets anonymous clients do",
         (false, true) => "everybody may read",
@@ -124,13 +140,13 @@ fn warn_about_openness(config: &Config) {
             None if tokens => {
                 tracing::warn!(
                     listener = name,
-                    "no TLS is configured: anybody may listen in, and take passwords and tokens"
+                    "no TLS is configured: anyone on the network path can read and steal passwords and tokens"
                 )
             }
             None => {
                 tracing::warn!(
                     listener = name,
-                    "no TLS is configured: {open_to}, and anybody may listen in"
+                    "no TLS is configured: {open_to}, and anyone on the network path can read the traffic"
                 )
             }
             Some(tls) if tls.client_auth == ClientAuth::Off && !tokens => {
@@ -143,6 +159,6 @@ fn warn_about_openness(config: &Config) {
         }
     }
     if matches!(config.trust_service, TrustService::Local) {
-        tracing::warn!("trust_service.type is local: the signing keys are gone when this process ends");
+        tracing::warn!("trust_service.type is local: the signing keys are lost when this process ends");
     }
 }

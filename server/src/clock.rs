@@ -1,8 +1,8 @@
-//! The time, injected so that tests can set it.
+//! The server's source of time, injected so that tests can set it.
 
 use chrono::{DateTime, Utc};
 
-/// Where the server takes the time from.
+/// Where the server gets the time from.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum Clock {
     /// The machine's clock.

@@ -1,4 +1,5 @@
-//! What decides about connections and requests: made whole from the configuration and its files, swapped whole.
+//! What decides about connections and requests: built as a whole from the configuration and its files, and replaced as
+//! a whole.
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
@@ -28,13 +29,13 @@ use crate::{
 pub struct Generation {
     number: u64,
     listeners: Vec<LoadedListener>,
-    /// Whose certificate is whose.
+    /// Maps certificates to principals.
     pub identity: IdentityRules,
-    /// Which certificates were withdrawn.
+    /// Which certificates are revoked.
     pub revocation: Arc<Revocation>,
-    /// Who may log in with a password; nothing if nobody may.
+    /// Who may log in with a password; `None` if passwords are not used.
     pub passwords: Option<Arc<Passwords>>,
-    /// Who issued the server's certificate.
+    /// The CA that issued the server's certificate.
     pub server_ca: ServerCa,
     /// Who may do what.
     pub access: Access,
@@ -53,13 +54,13 @@ pub struct LoadedListener {
     proxy_trust: ProxyTrust,
 }
 
-/// Why no generation can be made of a configuration.
+/// Why no generation can be built from a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerationError {
     /// The configuration itself.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The lists of withdrawn certificates.
+    /// The revocation lists or their settings.
     #[error(transparent)]
     Revocation(#[from] SetUpError),
     /// The files of users and groups.
@@ -69,15 +70,15 @@ pub enum GenerationError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// Listeners cannot be added, moved or taken away while the server runs.
-    #[error("{0} is another listener than at the start; restart the server to change listeners or addresses")]
+    #[error("the listener {0} was added or changed; restart the server to change listeners or addresses")]
     Listener(String),
-    /// As above.
-    #[error("a listener is missing; restart the server to change listeners or addresses")]
+    /// A listener was removed, which is not possible while the server runs either.
+    #[error("a listener was removed; restart the server to change listeners or addresses")]
     ListenerGone,
 }
 
 impl Generation {
-    /// Reads the files.
+    /// Builds a generation, reading all files.
     ///
     /// # Errors
     /// When one of them cannot be used.
@@ -123,17 +124,17 @@ impl Generation {
         })
     }
 
-    /// Which generation of this process it is, from 1.
+    /// The number of this generation in this process, counting from 1.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// What the listener at `position` accepts with.
+    /// The listener at `position` in the configuration.
     pub fn listener(&self, position: usize) -> Option<&LoadedListener> {
         self.listeners.get(position)
     }
 
-    /// Every certificate that may issue client certificates, each once.
+    /// Every certificate that may issue client certificates, without duplicates.
     pub fn client_cas(&self) -> impl Iterator<Item = &X509> {
         let mut known: Vec<&X509> = Vec::new();
         for certificate in self
@@ -149,8 +150,8 @@ impl Generation {
         known.into_iter()
     }
 
-    /// When the first of each kind of what it rests on ends.
-    pub fn ends(&self) -> Vec<(&'static str, DateTime<Utc>)> {
+    /// For each kind of certificate and list in use: when the first of them expires.
+    pub fn expiries(&self) -> Vec<(&'static str, DateTime<Utc>)> {
         let end = |certificate: &X509| {
             ClientCertificate::new(certificate.clone()).map(|described| described.not_after())
         };
@@ -163,7 +164,7 @@ impl Generation {
             .collect()
     }
 
-    /// What an operator should know, in sentences.
+    /// What an operator should know, as sentences.
     pub fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
         let mut warnings: Vec<String> = self
             .listeners
@@ -188,7 +189,7 @@ fn openness(config: &Config, listeners: &[LoadedListener]) -> Openness {
     }
 }
 
-/// The names and addresses that a server's certificate is for.
+/// The names and addresses that a server's certificate is valid for.
 pub fn host_names(certificate: &X509Ref) -> Vec<String> {
     let names = certificate.subject_alt_names().into_iter().flatten();
     names
@@ -204,7 +205,7 @@ pub fn host_names(certificate: &X509Ref) -> Vec<String> {
         .collect()
 }
 
-/// A rule that asks for a set which nobody configured would never match.
+/// Refuses a rule that names a client CA set which is not configured: it would never match.
 fn check_pins(config: &Config, identity: &IdentityRules) -> Result<(), ConfigError> {
     let known: Vec<&str> = config
         .listeners
@@ -254,12 +255,12 @@ impl LoadedListener {
         &self.name
     }
 
-    /// The names and addresses that its certificate is for; none for plain HTTP.
+    /// The names and addresses that its certificate is valid for; empty for plain HTTP.
     pub fn host_names(&self) -> &[String] {
         &self.host_names
     }
 
-    /// For the handshake; nothing for plain HTTP.
+    /// What accepts TLS connections; `None` for plain HTTP.
     pub fn acceptor(&self) -> Option<&SslAcceptor> {
         self.acceptor.as_ref()
     }
@@ -269,23 +270,23 @@ impl LoadedListener {
         self.trust.as_deref()
     }
 
-    /// Whether clients are asked for a certificate, in the handshake or by proxies.
+    /// Whether clients are asked for a certificate, in the handshake or by a proxy.
     pub fn asks(&self) -> bool {
         self.asks
     }
 
-    /// Whose word about a connection or its client's certificate counts here.
+    /// Which proxies are trusted about a connection or its client's certificate.
     pub fn proxy_trust(&self) -> &ProxyTrust {
         &self.proxy_trust
     }
 
-    /// Whether user names and passwords are taken here.
+    /// Whether this listener accepts user names and passwords.
     pub fn takes_passwords(&self) -> bool {
         self.takes_passwords
     }
 }
 
-/// Every file that a generation of this configuration is made of, beside the configuration file.
+/// Every file that a generation of this configuration is built from, except the configuration file.
 pub fn files(config: &Config) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = config
         .listeners

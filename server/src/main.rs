@@ -25,7 +25,7 @@ struct Arguments {
     /// The configuration file: that of a Notary server (JSON, TOML or YAML) starts this one unchanged.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Start with no unknown key in the configuration file or the environment.
+    /// Refuse to start if the configuration file or the environment contains an unknown key.
     #[arg(long)]
     strict: bool,
     /// Log everything that helps to follow a request, whatever logging.level says.
@@ -50,11 +50,11 @@ enum Command {
     Check(check::Options),
     /// Look for what users get stuck on, and say what they would see and what to do; changes nothing.
     Doctor(doctor::Options),
-    /// Say who a certificate's holder is, by which rule and why; status 1 if nobody can tell.
+    /// Say whom a certificate identifies, by which rule and why; status 1 if no rule matches.
     Whoami(whoami::Options),
     /// Put a certificate, its key and the server's CA where notary, docker and dockerd look for them.
     ClientDirs(client_dirs::Options),
-    /// A client CA for those who have no PKI.
+    /// Run a client CA, if you have no PKI.
     Ca {
         #[command(subcommand)]
         command: CaCommand,
@@ -64,12 +64,12 @@ enum Command {
         #[command(subcommand)]
         command: BundleCommand,
     },
-    /// Accounts and the keys that log in as them.
+    /// Manage accounts and the keys that log in as them.
     Account {
         #[command(subcommand)]
         command: AccountCommand,
     },
-    /// Ask the policy of a configuration file.
+    /// Ask the policy of a configuration file what it decides.
     Policy {
         #[command(subcommand)]
         action: PolicyAction,
@@ -80,12 +80,12 @@ enum Command {
     Import(import::Options),
     /// Take repositories from another Notary v1 server over its API.
     Mirror(mirror::Options),
-    /// Say who must not get in, whatever their certificates say.
+    /// Manage the deny list: who is refused, whatever their certificate says.
     Deny {
         #[command(subcommand)]
         command: DenyCommand,
     },
-    /// What was changed and by whom, and whether the record of it is whole.
+    /// Show what was changed and by whom, and verify that the record is complete.
     Audit {
         #[command(subcommand)]
         command: AuditCommand,
@@ -99,7 +99,7 @@ enum Command {
 
 #[derive(Subcommand)]
 enum PolicyAction {
-    /// Say whether somebody may do something, by which rule and why; status 1 if not.
+    /// Say whether a principal may do something, by which rule and why; status 1 if not.
     Test(policy::Options),
 }
 
@@ -124,7 +124,7 @@ fn run() -> ExitCode {
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
-        // The command has said why.
+        // The command has already said why.
         Ok(false) => ExitCode::FAILURE,
         Err(message) => {
             platform::complain!("countersign-server: {message}");
@@ -133,7 +133,7 @@ fn run() -> ExitCode {
     }
 }
 
-/// True if the command did its work and has nothing to complain about.
+/// Returns true if the command did its work and found no problem.
 fn run_command(command: Command) -> Result<bool, String> {
     match command {
         Command::Quickstart(options) => done(quickstart::run(&options)),

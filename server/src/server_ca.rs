@@ -9,18 +9,18 @@ use platform::tls::{ClientTrust, PemSource, TlsError, read_certificates};
 
 use crate::config::Config;
 
-/// The certificates that clients have to trust; none when they cannot be found out.
+/// The certificates that clients have to trust; empty if they could not be determined.
 #[derive(Default)]
 pub struct ServerCa {
     /// The server's own certificate.
     pub leaf: Option<X509>,
-    /// The CA, and what is between it and the certificate.
+    /// The CA, and any intermediates between it and the server's certificate.
     pub certificates: Vec<X509>,
 }
 
 impl ServerCa {
-    /// From `server.ca_file` or else, of the first listener with TLS: the end of the chain, the certificate
-    /// itself when it signs itself, or a client CA that issued it.
+    /// Loads the file of `server.ca_file`. Without one, derives the CA from the first listener with TLS: the last
+    /// certificate of its chain, the server's certificate if it is self-signed, or a client CA that issued it.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -47,7 +47,7 @@ impl ServerCa {
         })
     }
 
-    /// The certificates in PEM.
+    /// The certificates as PEM.
     ///
     /// # Errors
     /// When OpenSSL cannot write them.
@@ -59,7 +59,7 @@ impl ServerCa {
         Ok(pem)
     }
 
-    /// The last certificate, the one to compare a download with: SHA-256, upper-case hex with colons as
+    /// The fingerprint of the last certificate, to compare a download with: SHA-256 as upper-case hex with colons, as
     /// `openssl x509 -fingerprint -sha256` prints it.
     pub fn fingerprint(&self) -> Option<String> {
         let digest = self.certificates.last()?.digest(MessageDigest::sha256()).ok()?;
@@ -76,7 +76,7 @@ fn found(leaf: &X509Ref, issuers: Vec<X509>, clients: &[&ClientTrust]) -> Vec<X5
     if top.issued(top) == X509VerifyResult::OK {
         return vec![top.to_owned()];
     }
-    // A CA for both sides, as small installations have.
+    // Small installations use one CA for servers and clients.
     let shared = clients
         .iter()
         .flat_map(|trust| trust.certificates())

@@ -1,4 +1,4 @@
-//! Large documents on their way to clients: held once, however many clients read the same one.
+//! Shares large documents among the clients that are reading them, so that each is in memory only once.
 
 use std::{
     collections::HashMap,
@@ -8,16 +8,16 @@ use std::{
 use bytes::Bytes;
 use tuf::Document;
 
-/// Smaller documents are not worth the bookkeeping, in bytes.
+/// The size in bytes below which documents are not shared.
 const LARGE: usize = 64 * 1024;
 
-/// The documents that somebody is reading, by their SHA-256 as computed from the stored bytes.
+/// The documents that are being read, by the SHA-256 of the stored bytes.
 #[derive(Default)]
 pub struct SharedDocuments {
     held: Mutex<HashMap<[u8; 32], Weak<Bytes>>>,
 }
 
-/// Keeps the document for as long as one of its readers lasts.
+/// Keeps a document in memory until its last reader is done.
 struct Held(Arc<Bytes>);
 
 impl AsRef<[u8]> for Held {
@@ -27,7 +27,7 @@ impl AsRef<[u8]> for Held {
 }
 
 impl SharedDocuments {
-    /// The document's bytes, those of another reader if there is one.
+    /// The document's bytes, shared with other readers if there are any.
     pub fn share(&self, document: &Document) -> Bytes {
         if document.bytes.len() < LARGE {
             return document.bytes.clone();
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(
             documents.held.lock().unwrap().len(),
             1,
-            "what nobody reads is forgotten"
+            "a document without readers is dropped"
         );
     }
 }

@@ -1,6 +1,6 @@
-//! The handles that request handlers and background tasks work with.
+//! The server's shared state, which request handlers and background tasks work with.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use actix_web::web;
 use arc_swap::ArcSwap;
@@ -42,15 +42,15 @@ pub enum OpenError {
     /// The files that decide about connections and requests cannot be used.
     #[error(transparent)]
     Generation(#[from] GenerationError),
-    /// Records of decisions cannot be written.
+    /// Audit records cannot be written.
     #[error(transparent)]
     Audit(#[from] SinkError),
-    /// Figures cannot be recorded.
+    /// Metrics cannot be recorded.
     #[error("metrics: {0}")]
     Metrics(String),
 }
 
-/// Why the database or the signer did not answer a request.
+/// Why the database or the signer failed to answer a request.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// The database.
@@ -59,13 +59,13 @@ pub enum ServiceError {
     /// The signing service.
     #[error("the signing service failed: {0}")]
     Signing(#[from] signing::SigningError),
-    /// This server, which is stopping.
+    /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
 }
 
 impl ServiceError {
-    /// Whether it concerns every request at this moment, and not only this one.
+    /// Whether the failure concerns every request at the moment, not only this one.
     pub fn is_outage(&self) -> bool {
         matches!(
             self,
@@ -76,38 +76,38 @@ impl ServiceError {
     }
 }
 
-/// Everything that is opened once at the start.
+/// Everything that is opened once at start-up.
 pub struct State {
     /// The configuration that the server was started with.
     pub config: Config,
-    /// What connections are accepted with and requests are decided by.
-    pub generation: ArcSwap<Generation>,
+    /// The certificates, rules and policy that currently decide.
+    pub generation: Arc<ArcSwap<Generation>>,
     /// The stored metadata.
     pub store: Store,
-    /// The token service that clients without a certificate have to go to, if one is configured.
+    /// The token service to which clients without a certificate are sent, if one is configured.
     pub tokens: Option<TokenAuth>,
     /// The signer of timestamps and snapshots.
-    pub keys: KeyService,
+    pub keys: Arc<KeyService>,
     /// The algorithm of new keys.
     pub key_algorithm: KeyAlgorithm,
     /// The sinks of audit records.
-    pub audit: Sinks,
-    /// The time.
+    pub audit: Arc<Sinks>,
+    /// The source of time.
     pub clock: Clock,
     /// What the last health checks found.
-    pub health: Health,
-    /// How often each GUN was read.
+    pub health: Arc<Health>,
+    /// How often each GUN was pulled.
     pub pulls: Pulls,
-    /// Large documents that are being sent.
+    /// Large documents that are being sent to clients.
     pub documents: SharedDocuments,
     /// The outcome of the last reload.
     pub last_reload: LastReload,
-    /// The recorded figures.
+    /// The recorded metrics.
     pub metrics: PrometheusHandle,
 }
 
 impl State {
-    /// Opens everything that the configuration names. To be called within a tokio runtime that outlives it.
+    /// Opens everything that the configuration names. Must be called within a tokio runtime that outlives the result.
     ///
     /// # Errors
     /// When a file, the database or a sink cannot be used.
@@ -121,14 +121,14 @@ impl State {
         let metrics = metrics::install().map_err(OpenError::Metrics)?;
         Ok(Self {
             config,
-            generation: ArcSwap::from_pointee(generation),
+            generation: Arc::new(ArcSwap::from_pointee(generation)),
             store,
             tokens,
-            keys,
+            keys: Arc::new(keys),
             key_algorithm,
-            audit,
+            audit: Arc::new(audit),
             clock,
-            health: Health::default(),
+            health: Arc::default(),
             pulls: Pulls::default(),
             documents: SharedDocuments::default(),
             last_reload: LastReload::default(),
@@ -145,18 +145,30 @@ impl State {
         T: Send + 'static,
         F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     {
-        let store = self.store.clone();
-        let outcome = web::block(move || access(&store))
-            .await
-            .map_err(|_| ServiceError::Stopping)?;
-        Ok(outcome?)
+        with_store(&self.store, access).await
     }
 }
 
-/// The signer of a configuration and the algorithm of its keys. To be called within a tokio runtime.
+/// Runs a database access on a thread that may block.
 ///
 /// # Errors
-/// When the files for TLS, or the address, cannot be used. Nothing is connected yet.
+/// When the access fails, or the server is stopping.
+pub async fn with_store<T, F>(store: &Store, access: F) -> Result<T, ServiceError>
+where
+    T: Send + 'static,
+    F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+{
+    let store = store.clone();
+    let outcome = web::block(move || access(&store))
+        .await
+        .map_err(|_| ServiceError::Stopping)?;
+    Ok(outcome?)
+}
+
+/// The signer of a configuration and the algorithm of its keys. Must be called within a tokio runtime.
+///
+/// # Errors
+/// When the TLS files or the address cannot be used. This opens no connection yet.
 pub fn key_service(trust_service: &TrustService) -> Result<(KeyService, KeyAlgorithm), OpenError> {
     match trust_service {
         TrustService::Local => Ok((KeyService::Local(LocalSigner::default()), KeyAlgorithm::Ed25519)),

@@ -112,7 +112,7 @@ fn commands_can_be_repeated_and_say_what_is_different() {
     command(&prepared, "account add alice --group dev", &[]).ok();
     command(&prepared, "account add alice --group dev", &[])
         .ok()
-        .says("is there already");
+        .says("exists already");
     command(&prepared, "account add alice --group ops --admin", &[])
         .ok()
         .says("changed from: user, groups dev")

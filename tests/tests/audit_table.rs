@@ -154,12 +154,12 @@ fn on_every_engine_every_manipulation_of_the_table_is_found() {
             (
                 format!("UPDATE audit_log SET record = replace(record, 'alice', 'mallo') {first}"),
                 "verify",
-                "reg/app, record 1): its record, its hash or the row before it was altered",
+                "reg/app, record 1): its record, its hash or the previous row was altered",
             ),
             (
                 format!("UPDATE audit_log SET hash = '{}' {}", "0".repeat(64), at(&app, 2)),
                 "verify",
-                "reg/app, record 2): its record, its hash or the row before it was altered",
+                "reg/app, record 2): its record, its hash or the previous row was altered",
             ),
             (
                 format!("DELETE FROM audit_log {first}"),
@@ -180,7 +180,7 @@ fn on_every_engine_every_manipulation_of_the_table_is_found() {
                     at(&app, 99)
                 ),
                 "verify",
-                "reg/app, record 2): its record, its hash or the row before it was altered",
+                "reg/app, record 2): its record, its hash or the previous row was altered",
             ),
             (
                 format!(
@@ -188,7 +188,7 @@ fn on_every_engine_every_manipulation_of_the_table_is_found() {
                      UPDATE audit_log SET chain = '{app}' WHERE chain = '{other}'"
                 ),
                 "verify",
-                "it is not the record of this place",
+                "it belongs to another place in the chains",
             ),
             // The ends of chains, which only the changefeed or a sink knows of.
             (
@@ -204,7 +204,7 @@ fn on_every_engine_every_manipulation_of_the_table_is_found() {
             (
                 format!("DELETE FROM audit_log {}", at(&app, 4)),
                 against.as_str(),
-                "reg/app, record 4: was written and is gone",
+                "reg/app, record 4: was written, but is missing now",
             ),
         ];
         for (tampering, question, finding) in cases {
@@ -228,18 +228,18 @@ fn on_every_engine_every_manipulation_of_the_table_is_found() {
             ),
             (
                 "DELETE FROM tuf_files WHERE role = 'targets' AND version = 2 AND gun = 'reg/app'".to_owned(),
-                "targets version 2 of reg/app is not what its record says, or is gone",
+                "targets version 2 of reg/app is missing, or differs from its record",
             ),
             (
                 format!(
                     "UPDATE tuf_files SET sha256 = '{}' WHERE role = 'root' AND gun = 'reg/app'",
                     "0".repeat(64)
                 ),
-                "root version 1 of reg/app is not what its record says, or is gone",
+                "root version 1 of reg/app is missing, or differs from its record",
             ),
             (
                 "UPDATE tuf_files SET role = 'targets/x' WHERE role = 'targets' AND version = 3".to_owned(),
-                "of reg/app is not what its record says, or is gone",
+                "of reg/app is missing, or differs from its record",
             ),
             (
                 "DELETE FROM changefeed WHERE id = 3".to_owned(),
@@ -247,11 +247,11 @@ fn on_every_engine_every_manipulation_of_the_table_is_found() {
             ),
             (
                 "UPDATE change_actors SET principal = 'mallory' WHERE change_id = 2".to_owned(),
-                "names mallory, its record alice",
+                "names mallory, but its record names alice",
             ),
             (
                 "DELETE FROM change_actors WHERE change_id = 2".to_owned(),
-                "names nobody, its record alice",
+                "names no principal, but its record names alice",
             ),
             (
                 "DELETE FROM denials".to_owned(),
@@ -296,7 +296,7 @@ fn on_every_engine_every_manipulation_of_the_table_is_found() {
         );
         audit(&server, "verify")
             .fails()
-            .says("reg/app, record 1: was written and is gone");
+            .says("reg/app, record 1: was written, but is missing now");
         for table in ["audit_log", "tuf_files", "changefeed", "change_actors", "denials"] {
             let back = format!("INSERT INTO {table} SELECT * FROM kept_{table}");
             server.execute(Whose::Server, &back);
@@ -313,7 +313,7 @@ fn on_every_engine_every_manipulation_of_the_table_is_found() {
             .ok();
         audit(&server, &against)
             .fails()
-            .says("reg/app, record 1): is another than was written");
+            .says("reg/app, record 1): differs from what was written");
     }
 }
 
@@ -339,9 +339,9 @@ fn the_ends_of_chains_that_the_command_line_adds_to_are_in_the_sink() {
         server.execute(Whose::Server, &row);
         // The list itself has an entry that nobody made any more.
         audit(&server, "verify").fails().says("has no record");
-        audit(&server, &against)
-            .fails()
-            .says(&format!("{chain}, record {sequence}: was written and is gone"));
+        audit(&server, &against).fails().says(&format!(
+            "{chain}, record {sequence}: was written, but is missing now"
+        ));
     }
 }
 

@@ -36,7 +36,7 @@ fn a_server_in_order_passes_and_nothing_is_changed() {
     server
         .operate("check", ["no/such"])
         .fails()
-        .says("no/such: nothing is stored of it");
+        .says("no/such: nothing is stored of this repository");
     server.stop_server(Stop::Politely);
     let before = server.contents(Whose::Server);
     check(&server).ok();
@@ -71,7 +71,7 @@ fn everything_broken_in_a_repository_is_reported() {
         .says(&format!(
             "broken: {GUN}: targets: the snapshot names a document that is not stored"
         ))
-        .says("come back from a backup")
+        .says("from a backup")
         .says("3 broken");
 }
 
@@ -150,7 +150,7 @@ fn a_missing_database_is_not_created() {
     server.stop_server(Stop::Politely);
     server.remove_database(Whose::Server);
     let reason = match server.engine() {
-        Engine::Sqlite => "cannot be used: No such file",
+        Engine::Sqlite => "there is no database at",
         Engine::Postgres => "does not exist",
         Engine::Mysql => "Unknown database",
     };

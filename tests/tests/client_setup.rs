@@ -123,7 +123,7 @@ fn both_set_notary_up_and_a_second_run_changes_nothing() {
             .run(&[])
             .ok()
             .says("CN alice")
-            .says("takes this certificate")
+            .says("accepts this certificate")
             .says("DOCKER_CONTENT_TRUST_SERVER");
         assert_eq!(mode(&person.tls().join("client.key")), 0o600);
         person.notary(&["init", "example.com/app", "--publish"]).ok();
@@ -214,7 +214,7 @@ fn both_refuse_unusable_certificates_and_write_nothing() {
         };
         for (files, reason) in [
             (&mixed, "is not the key of"),
-            (&swapped, "is no certificate in PEM"),
+            (&swapped, "is not a certificate in PEM"),
             (&missing, "no.pem"),
             (&pki.expired(), "has expired"),
             (&pki.not_yet_valid(), "is not valid before"),
@@ -259,7 +259,7 @@ fn docker_pushes_signs_and_pulls_with_what_the_script_wrote() {
     host.shell(&home, &set_up).fails().says("is another key");
     host.shell(&home, &format!("{set_up} --force"))
         .ok()
-        .says("takes this certificate");
+        .says("accepts this certificate");
     image(host, &home, &format!("{REGISTRY}/team/app:1"));
     let session = format!(
         "export DOCKER_CONTENT_TRUST_SERVER={url}; docker trust key generate alice >key.log; \
@@ -321,7 +321,7 @@ fn client_dirs_knows_a_server_that_is_not_the_one_the_ca_vouches_for() {
     run(&misnamed.url(), &misnamed.pki().ca())
         .fails()
         .says("hostname mismatch");
-    run(&url, &files.key).fails().says("no certificate in PEM");
+    run(&url, &files.key).fails().says("not a certificate in PEM");
     run(&format!("{url}/"), &pki.ca())
         .fails()
         .says("as clients write it");

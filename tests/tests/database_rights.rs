@@ -99,28 +99,28 @@ fn an_account_without_the_right_to_write_is_told_until_it_has_it() {
         let directory = server.path().to_path_buf();
         grant(server.databases(), "SELECT", &called);
         let causes = [
-            "may not INSERT in tuf_files, changefeed",
-            "may not UPDATE in tuf_files",
-            "may not DELETE in server_keys",
+            "has no INSERT privilege on tuf_files, changefeed",
+            "has no UPDATE privilege on tuf_files",
+            "has no DELETE privilege on server_keys",
             "GRANT INSERT ON",
         ];
         told(&directory, &causes);
         server.start_server();
         wait_until("the server says so", || {
-            server.log().contains("may not INSERT in tuf_files")
+            server.log().contains("has no INSERT privilege on tuf_files")
         });
         wait_until("its health says so", || {
-            healthy(&server).is_err_and(|why| why.contains("may not INSERT in tuf_files"))
+            healthy(&server).is_err_and(|why| why.contains("has no INSERT privilege on tuf_files"))
         });
         // What is there can be read.
         let root = format!("/v2/{GUN}/_trust/tuf/root.json");
         server.client("alice").get(&root).ok();
         grant(server.databases(), "INSERT, UPDATE", &called);
-        told(&directory, &["may not DELETE in server_keys"]);
+        told(&directory, &["has no DELETE privilege on server_keys"]);
         assert!(
             !command(&directory, COMMANDS[0])
                 .output()
-                .contains("may not INSERT")
+                .contains("no INSERT privilege")
         );
         grant(server.databases(), "DELETE", &called);
         not_told(&directory);
@@ -232,7 +232,7 @@ fn repair(server: &TestServer, table: &str) {
     let output = command(server.path(), COMMANDS[0]).output();
     let line = output
         .lines()
-        .find(|line| line.contains(&format!("storage: {table} takes no new rows")))
+        .find(|line| line.contains(&format!("storage: INSERT into {table} will fail")))
         .unwrap_or_else(|| panic!("{output}"));
     let statements = [
         "CREATE SEQUENCE",
@@ -257,7 +257,7 @@ fn told_and_repaired(mut server: TestServer, causes: &[&str], tables: &[&str]) {
         wait_until("the server says so", || server.log().contains(cause));
     }
     wait_until("its health says so", || {
-        healthy(&server).is_err_and(|why| why.contains("takes no new rows"))
+        healthy(&server).is_err_and(|why| why.contains("will fail: "))
     });
     tables.iter().for_each(|table| repair(&server, table));
     not_told(&directory);
@@ -273,7 +273,7 @@ fn tables_that_harbor_made_out_of_mysql_are_told_with_what_repairs_them() {
     let builder = TestServer::builder().databases(databases).signs_locally();
     let prepared = builder.prepare();
     // Before the first start, too.
-    let cause = "changefeed takes no new rows: its column id has no default";
+    let cause = "INSERT into changefeed will fail: the column id has no default";
     told(prepared.path(), &[cause]);
     let mut server = prepared.start();
     server.stop_server(Stop::Politely);
@@ -299,8 +299,8 @@ fn columns_that_nobody_fills_are_told_with_what_repairs_them() {
          ALTER TABLE tuf_files ALTER COLUMN tenant DROP DEFAULT;",
     );
     let causes = [
-        "audit_log takes no new rows: its column id",
-        "tuf_files takes no new rows: its column tenant",
+        "INSERT into audit_log will fail: the column id",
+        "INSERT into tuf_files will fail: the column tenant",
     ];
     told_and_repaired(server, &causes, &["audit_log", "tuf_files"]);
     let server = stopped(Engine::Mysql);
@@ -310,8 +310,8 @@ fn columns_that_nobody_fills_are_told_with_what_repairs_them() {
          ALTER TABLE tuf_files ADD COLUMN tenant TEXT NOT NULL;",
     );
     let causes = [
-        "changefeed takes no new rows: its column id",
-        "tuf_files takes no new rows: its column tenant",
+        "INSERT into changefeed will fail: the column id",
+        "INSERT into tuf_files will fail: the column tenant",
     ];
     told_and_repaired(server, &causes, &["changefeed", "tuf_files"]);
     // Not a number of its own, as SQLite has it for INTEGER alone.
@@ -327,7 +327,7 @@ fn columns_that_nobody_fills_are_told_with_what_repairs_them() {
     told(
         server.path(),
         &[
-            "audit_log takes no new rows: its column id",
+            "INSERT into audit_log will fail: the column id",
             "INTEGER PRIMARY KEY",
         ],
     );
@@ -337,8 +337,7 @@ fn columns_that_nobody_fills_are_told_with_what_repairs_them() {
 fn a_sequence_that_is_behind_its_rows_or_may_not_be_used_is_told() {
     let server = stopped(Engine::Postgres);
     server.execute(Whose::Server, "SELECT setval('tuf_files_id_seq', 1);");
-    let cause =
-        "tuf_files takes no new rows: the sequence tuf_files_id_seq gives numbers that rows already have";
+    let cause = "INSERT into tuf_files will fail: the sequence tuf_files_id_seq is behind";
     told_and_repaired(server, &[cause], &["tuf_files"]);
 
     let server = stopped(Engine::Postgres);
@@ -353,7 +352,7 @@ fn a_sequence_that_is_behind_its_rows_or_may_not_be_used_is_told() {
     told(
         server.path(),
         &[
-            "may not use the sequence audit_log_id_seq",
+            "USAGE privilege on the sequence audit_log_id_seq",
             "GRANT USAGE ON SEQUENCE",
         ],
     );
@@ -373,7 +372,7 @@ fn the_signer_tells_the_same_of_its_tables() {
                 _ => "ALTER TABLE private_keys MODIFY id INT NOT NULL;",
             },
         );
-        let cause = "private_keys takes no new rows: its column id has no default";
+        let cause = "INSERT into private_keys will fail: the column id has no default";
         let nothing: [&str; 0] = [];
         server
             .check_signer(Some(server.passphrase()), nothing)
@@ -400,7 +399,8 @@ fn a_foreign_key_without_the_rows_that_it_needs_is_told() {
             "DELETE FROM changefeed; DELETE FROM change_category WHERE category = 'update';",
         );
         let told = "INSERT INTO change_category (category) VALUES ('update')";
-        let causes = ["changefeed takes no new rows: its foreign key needs ('update') in change_category"];
+        let causes =
+            ["INSERT into changefeed will fail: its foreign key needs ('update') in change_category"];
         self::told(server.path(), &[causes[0], told]);
         server.execute(Whose::Server, told);
         not_told(server.path());
@@ -445,7 +445,7 @@ fn tables_that_the_programs_made_themselves_are_no_fault() {
         assert_eq!(server.contents(Whose::Server), before);
         server.start_server();
         wait_until("the database is ready", || healthy(&server).is_ok());
-        assert!(!server.log().contains("takes no new rows") && !server.log().contains("may not"));
+        assert!(!server.log().contains("will fail: ") && !server.log().contains("privilege on"));
     }
     for engine in SERVED {
         let databases = engine.databases();

@@ -126,8 +126,11 @@ fn a_deny_file_names_an_issuer_with_any_escapes_and_as_older_versions_did() {
             "certificate_revoked",
         );
         let log = server.log();
-        assert!(log.contains("names certificates of CN=Misspelt, which no configured client CA is called"));
-        assert_eq!(log.matches("which no configured client CA is called").count(), 1);
+        assert!(log.contains("names certificates of CN=Misspelt, but no configured client CA has this name"));
+        assert_eq!(
+            log.matches("but no configured client CA has this name").count(),
+            1
+        );
     }
 }
 
@@ -219,7 +222,7 @@ fn denials_and_accounts_that_older_versions_stored_still_hold_and_can_be_ended()
 #[test]
 fn a_certificate_without_a_positive_serial_number_is_refused() {
     let (root, server) = start(|builder| builder);
-    const SENTENCE: &str = "whether it was revoked cannot be told: its serial number is negative or zero (RFC 5280 section 4.1.2.2)";
+    const SENTENCE: &str = "whether it was revoked cannot be determined: its serial number is negative or zero (RFC 5280 section 4.1.2.2)";
     for (name, number) in [
         ("zero", "0"),
         ("negative", "-5"),
@@ -254,7 +257,7 @@ fn a_certificate_without_a_positive_serial_number_is_refused() {
     }
     deny(&server, &["add", "--serial", "0g", "--issuer", "CN=Test CA"])
         .fails()
-        .says("a number above zero in hex");
+        .says("a positive number in hex");
     // A CA that is configured is trusted as it is.
     let odd = Wanted {
         serial: BigNum::from_u32(0).unwrap(),
@@ -299,7 +302,7 @@ fn a_denial_that_matches_nothing_known_says_so() {
         .to_string();
     deny(&server, &["add", "--cert", &stranger])
         .ok()
-        .says("warning: no client CA of the configuration vouches");
+        .says("warning: no client CA of the configuration verifies");
     // Who has an account, or changed something, is known.
     let certificate = alice.certificate.display().to_string();
     run(&server, "account", &["add", "al%ice"]).ok();

@@ -133,7 +133,7 @@ fn a_server_in_order_has_nothing_broken() {
         .doctor(&[&["--config", &config(server.path())], &pair[..]].concat())
         .ok();
     let in_order =
-        "takes the certificate,the signer at,the database answers,both clocks agree,is for localhost";
+        "accepts the certificate,the signer at,the database answers,both clocks agree,is for localhost";
     for fine in in_order
         .split(',')
         .chain(["something listens", "nothing is broken"])
@@ -144,11 +144,11 @@ fn a_server_in_order_has_nothing_broken() {
         &found,
         "leads to a loopback address",
         "Client sent an HTTP request to an HTTPS server",
-        "address of another kind",
+        "whose address is not a loopback address",
     );
     // Without the configuration, as a client.
     let found = machine.doctor(&[&["--url", &server.url()], &pair[..]].concat());
-    found.ok().says("takes the certificate");
+    found.ok().says("accepts the certificate");
     let slash = machine
         .doctor(&[&["--url", &format!("{}/", server.url())], &pair[..]].concat())
         .fails();
@@ -156,7 +156,7 @@ fn a_server_in_order_has_nothing_broken() {
         &slash,
         "ends in a slash",
         "unable to reach trust server at this time: 301.",
-        "leave the slash out",
+        "remove the slash",
     );
     let http = machine
         .doctor(&["--url", &server.url().replace("https", "http")])
@@ -321,7 +321,7 @@ fn files_database_and_signer_of_the_server_are_tested() {
         &machine.examine(server.path()).fails(),
         "the TLS handshake with",
         "could not reach",
-        "see that TLS is spoken",
+        "make sure that this port uses TLS",
     );
     silent.join().unwrap();
     server.execute(
@@ -373,19 +373,19 @@ fn a_client_is_told_what_its_certificate_or_clock_lacks() {
         &with(&pki.expired(), &ca).fails(),
         "has expired",
         "",
-        "another pair",
+        "another certificate and key",
     );
     finds(
         &with(&pki.server_only(), &ca).fails(),
         "not for TLS clients",
         "",
-        "another pair",
+        "another certificate and key",
     );
     finds(
         &with(&pki.stranger("mallory"), &ca).fails(),
         "answers 401",
         "you are not authorized",
-        "do what the answer says",
+        "follow the hint in the answer",
     );
     let alice = pki.user("alice");
     let stranger = pki.stranger_ca().display().to_string();

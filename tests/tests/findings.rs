@@ -3,11 +3,15 @@
 
 use std::{
     fs,
+    io::{Read, Write},
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
+use openssl::ssl::{SslAcceptor, SslMethod};
+use platform::tls::{ServerCertificateFault, server_certificate_fault};
 use serde_json::{Value, json};
 use tests::{
     Finished, Stop, TestServer,
@@ -366,10 +370,7 @@ fn a_certificate_that_is_too_weak_is_named_with_the_reason_in_words() {
     shows(&prepared, &weak);
     refused_everywhere(
         &prepared,
-        &[
-            "listener.crafted.pem: OpenSSL refuses it: its key is too small",
-            "2048 bits",
-        ],
+        &["listener.crafted.pem: its key is too small", "RSA 2048"],
     );
 }
 
@@ -422,6 +423,93 @@ fn a_certificate_that_some_clients_take_is_taken() {
             0,
             &["listener.crafted.pem", "is refused by clients built on OpenSSL"],
         );
+    }
+}
+
+/// Shows a certificate to whoever connects, and answers something, until `clients` have been there; gives what they say.
+fn shown_to<T>(made: &Made, clients: impl FnOnce(u16) -> T) -> T {
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
+    acceptor.set_certificate(&made.certificate).unwrap();
+    acceptor.set_private_key(&made.key).unwrap();
+    let acceptor = acceptor.build();
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for connection in listener.incoming() {
+                if done.load(Ordering::SeqCst) {
+                    return;
+                }
+                let Ok(mut stream) = acceptor.accept(connection.unwrap()) else {
+                    continue;
+                };
+                let _ = stream.read(&mut [0; 4096]);
+                let _ =
+                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx");
+                let _ = stream.shutdown();
+            }
+        });
+        let said = clients(port);
+        done.store(true, Ordering::SeqCst);
+        drop(std::net::TcpStream::connect((
+            std::net::Ipv4Addr::LOCALHOST,
+            port,
+        )));
+        said
+    })
+}
+
+#[test]
+fn real_clients_take_the_certificates_that_are_said_to_be_usable_and_no_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Wanted::authority("Crafted CA").self_signed();
+    let ca = directory.path().join("ca.pem");
+    fs::write(&ca, authority.certificate.to_pem().unwrap()).unwrap();
+    let gated = b"\x30\x0b\x06\x09\x60\x86\x48\x01\x86\xf8\x42\x04\x01";
+    for wanted in [
+        for_localhost(),
+        for_localhost().without(oid::PURPOSES).without(oid::USAGE),
+        for_localhost().with(oid::USAGE, true, der::AGREE),
+        for_localhost().with(oid::PURPOSES, false, der::CLIENT),
+        for_localhost().with(oid::PURPOSES, false, der::ANY),
+        for_localhost().with(oid::PURPOSES, false, gated),
+        for_localhost().with(oid::USAGE, true, der::ISSUE),
+        for_localhost().with("2.5.29.36", true, b"\x30\x03\x80\x01\x0a"),
+        for_localhost().with("2.5.29.18", true, &der::dns("x")),
+        for_localhost().with("1.3.6.1.4.1.99999.1", true, b"\x05\x00"),
+        for_localhost().with("1.3.6.1.4.1.99999.1", false, b"\x05\x00"),
+    ] {
+        let made = authority.issue(&wanted);
+        let expected = match server_certificate_fault(&made.certificate) {
+            None => (true, true),
+            Some(ServerCertificateFault::Some { clients, .. }) => {
+                (!clients.contains("curl"), !clients.contains("notary"))
+            }
+            Some(_) => (false, false),
+        };
+        let taken = shown_to(&made, |port| {
+            let url = format!("https://localhost:{port}/");
+            let mut curl = Command::new("curl");
+            curl.args(["--silent", "--cacert"]).arg(&ca).arg(&url);
+            let mut notary = Command::new(tests::process::installed_program("notary", "notary"));
+            notary.arg("-d").arg(directory.path().join("trust"));
+            notary
+                .args(["-s", &url, "--tlscacert"])
+                .arg(&ca)
+                .args(["list", "reg/app"]);
+            let notary = Finished::run(&mut notary, "");
+            (
+                Finished::run(&mut curl, "").code == 0,
+                !notary.output().contains("client is offline"),
+            )
+        });
+        let shown: Vec<_> = wanted
+            .extensions
+            .iter()
+            .map(|(oid, critical, _)| (oid, critical))
+            .collect();
+        assert_eq!(taken, expected, "curl and notary; {shown:?}");
     }
 }
 
@@ -610,17 +698,17 @@ fn rules_that_can_never_apply_are_told_and_others_are_not() {
         (
             rule(("principals", json!(["token:bob"]))),
             None,
-            vec!["nobody is called \"token:bob\""],
+            vec!["no client can have the name \"token:bob\""],
         ),
         (
             rule(("unless", json!(["group:ops"]))),
             None,
-            vec!["nobody is in the group \"ops\""],
+            vec!["no client can be in the group \"ops\""],
         ),
         (
             rule(("principals", json!(["alice", "ci:runner", "group:ci"]))),
             Some(("identity", identity.clone())),
-            vec!["nobody is called \"alice\""],
+            vec!["no client can have the name \"alice\""],
         ),
         (
             rule(("principals", json!(["user:alice"]))),

@@ -90,7 +90,7 @@ fn a_ca_is_made_once_and_never_replaced() {
         .fails()
         .says("Countersign client CA");
     fs::rename(ca.path("clients/ca.pem"), ca.path("elsewhere")).unwrap();
-    ca.init(&[]).fails().says("ca.pem: it is gone");
+    ca.init(&[]).fails().says("ca.pem: it is missing");
     assert_eq!(fs::read(ca.path("clients/ca-key.pem")).unwrap(), before);
     ca.issue("alice", "alice", &[]).fails().says("holds no CA");
     server(&[
@@ -122,7 +122,7 @@ fn a_cas_key_can_have_a_passphrase() {
     let (right, wrong, empty) = (ca.text("right"), ca.text("wrong"), ca.text("empty"));
     ca.init(&["--passphrase-file", &empty])
         .fails()
-        .says("holds no passphrase");
+        .says("it is empty");
     ca.init(&["--passphrase-file", &right]).ok();
     assert!(
         fs::read_to_string(ca.path("clients/ca-key.pem"))
@@ -131,10 +131,10 @@ fn a_cas_key_can_have_a_passphrase() {
     );
     ca.issue("alice", "alice", &[])
         .fails()
-        .says("say --passphrase-file FILE");
+        .says("use --passphrase-file FILE");
     ca.issue("alice", "alice", &["--passphrase-file", &wrong])
         .fails()
-        .says("does not open it");
+        .says("the passphrase is wrong");
     assert!(!ca.path("alice").exists());
     ca.issue("alice", "alice", &["--passphrase-file", &right]).ok();
 }
@@ -199,12 +199,12 @@ fn a_bundle_holds_what_every_program_expects() {
     }
     ca.issue("alice", "alice", &[])
         .fails()
-        .says("holds a bundle already");
+        .says("already holds a bundle");
     for (name, more, reason) in [
         ("../bob", &[][..], "cannot be a user's name"),
-        ("anonymous", &[], "stands for clients without one"),
+        ("anonymous", &[], "it is the name of clients without an identity"),
         ("bob", &["--group", "a b"], "cannot be a group's name"),
-        ("bob", &["--days", "9999"], "the CA ends on"),
+        ("bob", &["--days", "9999"], "the CA expires on"),
         (
             "bob",
             &["--url", "https://trust.test:4443/"],
@@ -256,18 +256,18 @@ fn whoami_tells_of_whoever_was_revoked() {
         .says("not identified: the certificate or its holder is refused");
     whoami("bob", lists)
         .ok()
-        .says("revocation: on none of the lists in files, next update ")
+        .says("revocation: not on any list in files, next update ")
         .says("principal: bob");
     // A server would fetch it.
     let addresses = json!({"urls": ["http://127.0.0.1:1/list"], "directory_for_fetched": "./fetched"});
     fs::create_dir(ca.path("fetched")).unwrap();
     whoami("bob", json!({"crl": addresses}))
         .ok()
-        .says("(crl_missing), going by files alone")
+        .says("(crl_missing), considering files only")
         .says("principal: bob");
     whoami("alice", json!({}))
         .ok()
-        .says("revocation: no list of a CA is in a file");
+        .says("revocation: no CA list is configured as a file");
     fs::write(
         ca.path("deny.json"),
         json!({"denied": [{"principal": "bob"}]}).to_string(),
@@ -318,7 +318,7 @@ fn whoever_is_revoked_is_refused_by_the_list_alone_and_at_once_by_the_deny_list(
     let config = trust.path().join("server.json").display().to_string();
     ca.revoke(&["alice", "--config", &config])
         .ok()
-        .says("was revoked before")
+        .says("was already revoked")
         .says("is refused");
     assert_eq!(
         (status("alice"), status("alice-laptop"), status("bob")),
@@ -337,7 +337,9 @@ fn whoever_is_revoked_is_refused_by_the_list_alone_and_at_once_by_the_deny_list(
     .says("verify OK")
     .says("X509v3 CRL Number")
     .says(&serial);
-    ca.revoke(&["carol"]).fails().says("issued nothing to \"carol\"");
+    ca.revoke(&["carol"])
+        .fails()
+        .says("issued no certificate to \"carol\"");
     ca.revoke(&["--serial", "AB"]).fails().says("bundle list");
     ca.revoke(&[]).fails().says("say whose");
 }

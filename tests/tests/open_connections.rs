@@ -82,7 +82,7 @@ fn who_is_denied_in_the_database_is_out_at_the_next_request_without_a_reload() {
         deny("list", &[]).ok().says("principal alice").says("left");
         deny("remove", &who).ok().says("no longer refused");
         alice.get(ROOT).ok();
-        deny("list", &[]).ok().says("nobody is on the list");
+        deny("list", &[]).ok().says("the deny list is empty");
     });
 }
 

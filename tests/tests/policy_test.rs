@@ -67,8 +67,8 @@ fn the_verdict_names_the_rule_and_why_the_others_do_not_apply() {
         .says("allowed: bob may push:targets/releases reg/prod/app")
         .says("decided by: releases")
         .says("rule releases (allow): applies")
-        .says("rule keep (deny): does not apply: it is not about push:targets/releases")
-        .says("rule policy[2] (allow): does not apply: it is not about bob");
+        .says("rule keep (deny): does not apply: it does not cover push:targets/releases")
+        .says("rule policy[2] (allow): does not apply: it does not cover bob");
     configured
         .ask("--as alice --action delete --gun reg/prod/app")
         .fails()
@@ -149,7 +149,7 @@ fn the_documented_policy_does_what_the_page_says() {
         .says(&format!(
             "denied: alice may not push:targets {gun}: no rule of the policy allows it"
         ))
-        .says("rule releases (allow): does not apply: it is not about push:targets");
+        .says("rule releases (allow): does not apply: it does not cover push:targets");
     configured
         .ask(&format!(
             "--as alice --groups ci --action push:targets/releases --gun {gun}"

@@ -291,7 +291,7 @@ fn a_configuration_that_would_trust_clients_is_refused_at_start_reload_and_check
     let mut config: serde_json::Value = serde_json::from_slice(&good).unwrap();
     config["proxies"] = old;
     let bad = config.to_string();
-    let sentence = "write who sends PROXY headers in proxies.load_balancers";
+    let sentence = "list the senders of PROXY headers in proxies.load_balancers";
     std::fs::write(&path, &bad).unwrap();
     for arguments in [&["check-config"][..], &[]] {
         let mut command = Command::new(built_programs().join("countersign-server"));

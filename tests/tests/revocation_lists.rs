@@ -51,10 +51,10 @@ fn lists_that_would_be_misunderstood_are_refused_clearly() {
         ),
         (
             fs::read(prepared.pki().ca()).unwrap(),
-            "it holds a PEM block CERTIFICATE, not X509 CRL",
+            "it contains a PEM block CERTIFICATE, not X509 CRL",
         ),
         (b"nothing".to_vec(), "it cannot be read"),
-        (b"-----BEGIN".to_vec(), "it holds no list"),
+        (b"-----BEGIN".to_vec(), "it contains no revocation list"),
         (Vec::new(), "it cannot be read"),
     ];
     for (list, expected) in cases {
@@ -104,7 +104,7 @@ fn a_list_is_used_until_it_expires_and_for_the_grace_time() {
         "20900201000000Z",
     ];
     for (dates, grace, warning) in [
-        (past, "1h", "ran out at 2020-02-01"),
+        (past, "1h", "expired at 2020-02-01"),
         (future, "1h", "is not valid before 2090-01-01"),
     ] {
         let server = start(dates, grace);

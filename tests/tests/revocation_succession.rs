@@ -49,7 +49,10 @@ fn a_list_with_entries_beyond_serial_numbers_is_refused() {
         (REASON, false, superseded),
     );
     fs::write(&path, [&good[..], &good].concat()).unwrap();
-    prepared.check_config().fails().says("something follows it");
+    prepared
+        .check_config()
+        .fails()
+        .says("there is data after its end");
 }
 
 /// An older list in place of the one in use does not let revoked clients in again.

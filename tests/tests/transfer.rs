@@ -207,7 +207,7 @@ fn an_export_names_missing_repositories_and_leaves_no_partial_file() {
     let file = from.path().join("export");
     export(&from, &file, &[GUN, "no/such"])
         .fails()
-        .says("no/such: nothing is stored of it");
+        .says("no/such: nothing is stored of this repository");
     export(&from, &file, &[]).fails().says("--all");
     assert!(!file.exists() && !file.with_extension("part").exists());
 }
@@ -414,7 +414,7 @@ fn a_server_of_an_unknown_ca_or_none_at_all_is_refused_in_words() {
         .says("neither https nor http");
     mirror(&to, &from, &["no/such"])
         .fails()
-        .says("the other server has nothing of it")
+        .says("the other server does not have this repository")
         .does_not_say("key rotate");
     assert_eq!(to.documents(), Vec::<String>::new());
 }

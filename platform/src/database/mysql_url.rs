@@ -2,6 +2,7 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use super::reason::TlsFiles;
 
@@ -97,9 +98,10 @@ impl MysqlUrl {
     /// # Errors
     /// When it is neither, or asks for TLS that this client cannot do.
     pub fn parse(text: &str) -> Result<Self, MysqlUrlError> {
-        let parts = match text.strip_prefix("mysql://") {
-            Some(rest) => from_url(rest)?,
-            None => from_dsn(text)?,
+        let parts = if text.starts_with("mysql://") {
+            from_url(text)?
+        } else {
+            from_dsn(text)?
         };
         Self::from_parts(parts)
     }
@@ -300,18 +302,21 @@ fn from_dsn(text: &str) -> Result<Parts, MysqlUrlError> {
     })
 }
 
-/// `[user[:password]@]host[:port]/database[?key=value[&…]]`, percent-encoded.
-fn from_url(rest: &str) -> Result<Parts, MysqlUrlError> {
-    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, database) = address.split_once('/').ok_or(MysqlUrlError::Form)?;
-    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let (user, password) = user.split_once(':').unwrap_or((user, ""));
+/// `mysql://[user[:password]@]host[:port]/database[?key=value[&…]]`, read by the library that diesel's driver reads it
+/// with.
+fn from_url(text: &str) -> Result<Parts, MysqlUrlError> {
+    let url = Url::parse(text).map_err(|_| MysqlUrlError::Form)?;
+    let database = url.path().strip_prefix('/').ok_or(MysqlUrlError::Form)?;
+    let mut host = url.host_str().unwrap_or_default().to_owned();
+    if let Some(port) = url.port() {
+        host = format!("{host}:{port}");
+    }
     Ok(Parts {
-        user: decode(user)?,
-        password: decode(password)?,
-        host: host_and_port(host)?,
+        user: decode(url.username())?,
+        password: decode(url.password().unwrap_or_default())?,
+        host: host_and_port(&host)?,
         database: decode(database)?,
-        parameters: parameters(query)?,
+        parameters: parameters(url.query().unwrap_or_default())?,
     })
 }
 

@@ -28,13 +28,9 @@ pub(super) fn refuse(what: &'static str, path: &Path, reason: impl Into<String>)
     }
 }
 
-/// For a certificate, or a chain, that OpenSSL refuses to present.
+/// The error for a certificate that OpenSSL does not present, for example because its key is too small.
 pub(super) fn refused(what: &'static str, path: &Path, cause: &ErrorStack) -> TlsError {
-    refuse(
-        what,
-        path,
-        format!("OpenSSL refuses it: {}", reason::of_openssl(cause)),
-    )
+    refuse(what, path, reason::of_openssl(cause))
 }
 
 /// The certificates of a PEM file, at least one. `what` says in messages what the file is for.

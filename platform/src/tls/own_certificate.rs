@@ -10,26 +10,38 @@ use openssl::{
 };
 use x509_parser::{certificate::X509Certificate, extensions::ParsedExtension, prelude::FromDer};
 
-use super::{
-    forget_errors,
-    purpose::{obstacle, unknown_critical},
-};
+use super::{forget_errors, purpose::obstacle};
 
 /// Extended key usages by which some client takes a certificate for a server's beside serverAuth and any: the old
 /// "server gated crypto" of Microsoft and Netscape.
 const GATED_CRYPTO: [&str; 2] = ["1.3.6.1.4.1.311.10.3.3", "2.16.840.1.113730.4.1"];
-/// Critical extensions that OpenSSL does not act on and another client may: policy constraints and mappings, issuerAltName,
-/// authority information, the resources of RFC 3779, TLS features (RFC 7633).
-const KNOWN_TO_OTHERS: [&str; 9] = [
+/// Critical extensions that Go's clients of every age act on.
+const GO_KNOWS: [&str; 10] = [
+    "2.5.29.14",
+    "2.5.29.15",
+    "2.5.29.17",
+    "2.5.29.19",
+    "2.5.29.30",
+    "2.5.29.31",
+    "2.5.29.32",
+    "2.5.29.35",
+    "2.5.29.37",
+    "1.3.6.1.5.5.7.1.1",
+];
+/// Critical extensions that Go does not act on, or not for long, and another client may: policy mappings, policy
+/// constraints, inhibitAnyPolicy, issuerAltName, the resources of RFC 3779, proxyCertInfo, TLS features (RFC 7633),
+/// nsCertType, and that an OCSP responder needs no check.
+const KNOWN_TO_OTHERS: [&str; 10] = [
     "2.5.29.33",
     "2.5.29.36",
     "2.5.29.54",
     "2.5.29.18",
-    "1.3.6.1.5.5.7.1.1",
     "1.3.6.1.5.5.7.1.7",
     "1.3.6.1.5.5.7.1.8",
     "1.3.6.1.5.5.7.1.14",
     "1.3.6.1.5.5.7.1.24",
+    "2.16.840.1.113730.1.1",
+    "1.3.6.1.5.5.7.48.1.5",
 ];
 
 /// Who does not accept a certificate as a server's, whoever issued it.
@@ -39,44 +51,59 @@ pub enum ServerCertificateFault {
     Critical(String),
     /// No client accepts it, because it is for something else; the reason.
     Purpose(String),
-    /// Clients built on OpenSSL (curl and others) do not; the reason. Go's, such as docker and notary, may.
-    OpenSsl(String),
+    /// Some clients do not.
+    Some {
+        /// Which.
+        clients: &'static str,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// What in the extensions of a server's certificate keeps clients from accepting it: OpenSSL's own verification of a
-/// TLS server, which trusts the certificate itself and does not look at dates, decides first. Nothing if it finds
-/// nothing.
+/// TLS server, which trusts the certificate itself and does not look at dates, and what Go's verification of one looks at.
+/// Nothing if neither finds anything.
 pub fn server_certificate_fault(certificate: &X509Ref) -> Option<ServerCertificateFault> {
     let verdict = verdict(certificate);
     forget_errors();
-    let verdict = verdict.ok()?;
-    if ![
-        openssl_sys::X509_V_ERR_INVALID_PURPOSE,
-        openssl_sys::X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION,
-    ]
-    .contains(&verdict.as_raw())
-    {
-        return None;
-    }
-    let unknown: Vec<String> = unknown_critical(certificate)
-        .into_iter()
-        .filter(|oid| !KNOWN_TO_OTHERS.contains(&oid.as_str()))
-        .collect();
-    if !unknown.is_empty() {
+    let openssl = match verdict.ok()?.as_raw() {
+        openssl_sys::X509_V_ERR_INVALID_PURPOSE => Some("it is not for a TLS server"),
+        openssl_sys::X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION => Some("it has a critical extension"),
+        _ => None,
+    };
+    let critical = critical_extensions(certificate);
+    let beyond = |known: &dyn Fn(&str) -> bool| -> Vec<String> {
+        critical.iter().filter(|oid| !known(oid)).cloned().collect()
+    };
+    let unknown = beyond(&|oid| GO_KNOWS.contains(&oid) || KNOWN_TO_OTHERS.contains(&oid));
+    if openssl.is_some() && !unknown.is_empty() {
+        let unknown = unknown.join(", ");
         return Some(ServerCertificateFault::Critical(format!(
-            "it has a critical extension that no client knows ({})",
-            unknown.join(", ")
+            "it has a critical extension that no client knows ({unknown})"
         )));
     }
-    if names_other_purposes(certificate) {
+    let purposes = purposes(certificate);
+    if openssl.is_some() && purposes == Purposes::Others {
         return Some(ServerCertificateFault::Purpose(
             "its extended key usage (extendedKeyUsage) does not include serverAuth".into(),
         ));
     }
-    Some(ServerCertificateFault::OpenSsl(format!(
-        "{}: look at its keyUsage, extendedKeyUsage, nsCertType and critical extensions",
-        verdict.error_string()
-    )))
+    let unheeded = beyond(&|oid| GO_KNOWS.contains(&oid));
+    let go = if purposes == Purposes::Server {
+        (!unheeded.is_empty()).then(|| format!("it has critical extensions ({})", unheeded.join(", ")))
+    } else {
+        Some("its extended key usage (extendedKeyUsage) does not include serverAuth".to_owned())
+    };
+    let (clients, reason) = match (openssl, go) {
+        (None, None) => return None,
+        (Some(_), Some(go)) => ("notary, docker, curl and others", go),
+        (None, Some(go)) => ("clients made with Go, such as notary", go),
+        (Some(openssl), None) => (
+            "clients built on OpenSSL, such as curl",
+            format!("{openssl}: look at its keyUsage, extendedKeyUsage, nsCertType and critical extensions"),
+        ),
+    };
+    Some(ServerCertificateFault::Some { clients, reason })
 }
 
 /// Which extension keeps servers from accepting a certificate as a TLS client's; nothing if none does.
@@ -102,20 +129,43 @@ fn verdict(certificate: &X509Ref) -> Result<X509VerifyResult, ErrorStack> {
     })
 }
 
-/// Whether its extended key usage says purposes, and none by which anybody takes it for a server's.
-fn names_other_purposes(certificate: &X509Ref) -> bool {
+fn critical_extensions(certificate: &X509Ref) -> Vec<String> {
     let der = certificate.to_der().unwrap_or_default();
     let Ok((_, parsed)) = X509Certificate::from_der(&der) else {
-        return false;
+        return Vec::new();
     };
-    parsed.extensions().iter().any(|extension| {
+    let critical = parsed.extensions().iter().filter(|extension| extension.critical);
+    critical.map(|extension| extension.oid.to_id_string()).collect()
+}
+
+/// What an extended key usage says about TLS servers.
+#[derive(PartialEq, Eq)]
+enum Purposes {
+    /// It allows them, or there is none.
+    Server,
+    /// It does so for those who know an old name of it.
+    GatedCrypto,
+    /// It does not.
+    Others,
+}
+
+fn purposes(certificate: &X509Ref) -> Purposes {
+    let der = certificate.to_der().unwrap_or_default();
+    let Ok((_, parsed)) = X509Certificate::from_der(&der) else {
+        return Purposes::Server;
+    };
+    let found = parsed.extensions().iter().find_map(|extension| {
         let ParsedExtension::ExtendedKeyUsage(usage) = extension.parsed_extension() else {
-            return false;
+            return None;
         };
-        let gated = usage
-            .other
-            .iter()
-            .any(|oid| GATED_CRYPTO.contains(&oid.to_id_string().as_str()));
-        !(usage.server_auth || usage.any || gated)
-    })
+        let gated = |oid: &x509_parser::asn1_rs::Oid<'_>| GATED_CRYPTO.contains(&oid.to_id_string().as_str());
+        Some(if usage.server_auth || usage.any {
+            Purposes::Server
+        } else if usage.other.iter().any(gated) {
+            Purposes::GatedCrypto
+        } else {
+            Purposes::Others
+        })
+    });
+    found.unwrap_or(Purposes::Server)
 }

@@ -1,4 +1,4 @@
-//! Grants: what a handler has to be given before it does its work, and what it says about who was granted what.
+//! Grants: what a handler must be given before it does its work. A grant records who may do what, and by which rule.
 
 use std::marker::PhantomData;
 
@@ -10,7 +10,7 @@ use crate::identity::Principal;
 /// Reading metadata.
 #[derive(Debug)]
 pub enum Pull {}
-/// Publishing some role of a GUN: what an upload needs before its documents are known.
+/// Publishing any role of a GUN: the grant that an upload needs before its documents are known.
 #[derive(Debug)]
 pub enum PublishAny {}
 /// Publishing metadata.
@@ -19,14 +19,14 @@ pub enum Publish {}
 /// Reading the server's public keys for a GUN.
 #[derive(Debug)]
 pub enum ReadKey {}
-/// Having a new server key made for a GUN.
+/// Having the server make a new key for a GUN.
 #[derive(Debug)]
 pub enum RotateKey {}
 /// Deleting a GUN.
 #[derive(Debug)]
 pub enum Delete {}
 
-/// What is asked for.
+/// What a principal asks to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Right {
     /// One action of the policy.
@@ -35,7 +35,7 @@ pub enum Right {
     PushSomething,
 }
 
-/// An action that one right of the policy allows.
+/// An action that corresponds to exactly one right of the policy.
 pub trait SingleRight {
     /// The right.
     const RIGHT: Right;
@@ -75,7 +75,7 @@ pub struct ChangesGrant {
     pub(super) rule: Option<String>,
 }
 
-/// Somebody who has an identity, or who is not asked for one.
+/// A principal that has an identity, or that no listener asks for one.
 #[derive(Debug)]
 pub struct Identified {
     pub(super) principal: Principal,
@@ -97,22 +97,22 @@ impl std::fmt::Display for Right {
 }
 
 impl Grant<Publish> {
-    /// The roles that the principal has to have signed itself.
+    /// The roles that the principal must have signed with its own key.
     pub fn own_key(&self) -> &[RoleName] {
         &self.own_key
     }
 }
 
 impl ChangesGrant {
-    /// The repository whose changes may be read; all of them without one.
+    /// The repository whose changes may be read; `None` means all repositories.
     pub fn gun(&self) -> Option<&Gun> {
         self.gun.as_ref()
     }
 
-    /// Whether the principal may also know who made the changes: reading a repository is not enough for that.
+    /// Checks that the principal may also see who made the changes; the right to pull is not enough for that.
     ///
     /// # Errors
-    /// When not.
+    /// When it may not.
     pub fn actors(&self) -> Result<(), Denied> {
         self.actors.clone()
     }
@@ -124,7 +124,7 @@ impl ChangesGrant {
 }
 
 impl Identified {
-    /// Who it is.
+    /// The principal that was identified.
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
@@ -148,12 +148,12 @@ impl<A> Grant<A> {
         }
     }
 
-    /// Who was granted it.
+    /// The principal to which this was granted.
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// The repository it is about.
+    /// The repository to which the grant applies.
     pub fn gun(&self) -> &Gun {
         &self.gun
     }

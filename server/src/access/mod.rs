@@ -1,5 +1,5 @@
-//! What a principal may do. Every handler takes a grant, which only this module makes, and which names what was granted
-//! and by which rule.
+//! What a principal may do. Every handler takes a grant. Only this module makes grants, and each names what was
+//! granted and by which rule.
 
 mod grant;
 pub mod policy;
@@ -14,28 +14,29 @@ pub use grant::{
     RotateKey, SingleRight,
 };
 
-/// What was found out about a right that somebody has.
+/// The outcome of a check that found a right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed {
-    /// The rule of the policy that allows it, or that would deny it if it were not on trial; nothing without a policy.
+    /// The rule of the policy that allows it, or the audit-mode rule that would deny it if it were enforced; `None`
+    /// without a policy.
     pub rule: Option<String>,
-    /// Whether only for what the principal signs with a key of its own.
+    /// Whether the right holds only for what the principal signs with its own key.
     pub own_key: bool,
 }
 
-/// A right that somebody does not have.
+/// A right that a principal does not have.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", self.sentence())]
 pub struct Denied {
-    /// Who.
+    /// The principal's name.
     pub principal: String,
     /// The right that is missing, as policies name it.
     pub right: String,
-    /// The repository; nothing for what concerns all of them.
+    /// The repository; `None` for a right over all repositories.
     pub gun: Option<Gun>,
-    /// The rule of the policy that denies it; nothing when none allows it.
+    /// The rule of the policy that denies it; `None` if no rule allows it.
     pub rule: Option<String>,
-    /// Why somebody anonymous is: the right may be theirs once they show who they are.
+    /// Why the client is anonymous: with an identity it may have the right.
     pub anonymous: Option<Box<IdentityError>>,
 }
 
@@ -49,29 +50,29 @@ impl Denied {
     }
 }
 
-/// Who may do what.
+/// Decides which principal may do what.
 #[derive(Debug, Clone)]
 pub struct Access {
     policy: Option<Policy>,
     openness: Openness,
 }
 
-/// What the listeners ask of clients.
+/// Which identities the listeners ask clients for.
 #[derive(Debug, Clone, Copy)]
 pub struct Openness {
-    /// Whether one of them asks for a certificate or a password.
+    /// Whether at least one listener asks for a certificate or a password.
     pub identity_asked_for: bool,
-    /// Whether one of them asks for neither, so that somebody without an identity gets to ask at all.
+    /// Whether at least one listener asks for neither, so that anonymous requests are answered there.
     pub anonymous_heard: bool,
 }
 
 impl Access {
-    /// Rules for a server with such listeners.
+    /// The access rules for a server with these listeners.
     pub fn new(policy: Option<Policy>, openness: Openness) -> Self {
         Self { policy, openness }
     }
 
-    /// Whether somebody without an identity may do something somewhere.
+    /// Whether an anonymous client may do anything at all.
     fn admits_anonymous(&self) -> bool {
         self.policy.as_ref().is_some_and(Policy::admits_anonymous)
     }
@@ -101,7 +102,7 @@ impl Access {
         let mut own_key = Vec::new();
         for role in roles {
             let allowed = match role {
-                // Nobody's timestamp is taken from an upload.
+                // The server makes every timestamp itself, so one in an upload is ignored.
                 RoleName::Timestamp => continue,
                 RoleName::Snapshot => self.check_snapshot(&principal, &gun)?,
                 _ => {
@@ -123,7 +124,7 @@ impl Access {
         Ok(Grant::new(principal, gun, rule, own_key))
     }
 
-    /// Whether whoever publishes something may send a snapshot along, which only says what the other documents are.
+    /// Checks that a principal which publishes something may send a snapshot along; it only lists the other documents.
     fn check_snapshot(&self, principal: &Principal, gun: &Gun) -> Result<Allowed, Denied> {
         let right = Right::To(Action::Push(Some(RoleName::Snapshot)));
         let verdict = self.verdict(principal, &right, Some(gun.as_str()));
@@ -137,17 +138,17 @@ impl Access {
         Ok(Allowed { rule: None, own_key })
     }
 
-    /// Whether a principal may make a repository, which is what a first publish does.
+    /// Checks that a principal may create a repository, which its first publish does.
     ///
     /// # Errors
-    /// When not.
+    /// When it may not.
     pub fn check_init(&self, grant: &Grant<Publish>) -> Result<(), Denied> {
         self.check(&grant.principal, &Right::To(Action::Init), Some(&grant.gun))
             .map(drop)
     }
 
-    /// Grants reading the changes of one GUN or, without one, of all. Whoever may read a GUN can put its changes
-    /// together anyway and so may read them, unless a rule denies it.
+    /// Grants reading the changes of one GUN or, without a GUN, of all. A principal that may pull a GUN could derive
+    /// its changes anyway, so it may read them unless a rule denies it.
     ///
     /// # Errors
     /// When the principal may neither pull nor read changes, or a rule denies reading them.
@@ -161,7 +162,7 @@ impl Access {
         Ok(ChangesGrant { gun, actors, rule })
     }
 
-    /// Grants seeing how the server is set up.
+    /// Grants seeing the server's configuration and state.
     ///
     /// # Errors
     /// When the principal may not.
@@ -170,7 +171,7 @@ impl Access {
         Ok(Administration { rule })
     }
 
-    /// A right that another one brings with it, unless a rule denies the first.
+    /// Checks for `action`, which the right to `instead` includes unless a rule denies `action`.
     fn check_either(
         &self,
         principal: &Principal,
@@ -186,10 +187,11 @@ impl Access {
         self.check(principal, &Right::To(instead), Some(gun))
     }
 
-    /// Whether somebody may know that this is a trust server that will hear them.
+    /// Checks that a client may learn that this is a trust server: it has an identity, or an anonymous client may do
+    /// something here.
     ///
     /// # Errors
-    /// When they have no identity and can do nothing without one.
+    /// When the client has no identity and anonymous clients may do nothing.
     pub fn ping(&self, principal: &Principal) -> Result<(), IdentityError> {
         match principal.refusal() {
             Some(IdentityError::NoCertificate) if self.admits_anonymous() => Ok(()),
@@ -197,10 +199,10 @@ impl Access {
         }
     }
 
-    /// Whether somebody has an identity, or is not asked for one.
+    /// Checks that a client has an identity, or is not asked for one.
     ///
     /// # Errors
-    /// When they have none and need one.
+    /// When it has none and needs one.
     pub fn identified(&self, principal: &Principal) -> Result<Identified, IdentityError> {
         match (principal.method(), principal.refusal()) {
             (Method::Anonymous, Some(refusal)) => Err(refusal.clone()),
@@ -210,7 +212,7 @@ impl Access {
         }
     }
 
-    /// Whether a principal has a right, and on which condition.
+    /// Checks that a principal has a right, and says under which condition.
     ///
     /// # Errors
     /// When it has not.
@@ -247,15 +249,14 @@ impl Access {
         })
     }
 
-    /// Whether a principal may see that a GUN is there: by the right to list it or to read it, unless a rule denies
-    /// listing it.
+    /// Whether a principal may see that a GUN exists: it may list or pull it, and no rule denies listing it.
     pub fn shows(&self, principal: &Principal, gun: &str) -> bool {
         let verdict = |action| self.verdict(principal, &Right::To(action), Some(gun));
         let list = verdict(Action::List);
         list.permitted || list.rule.is_none() && verdict(Action::Pull).permitted
     }
 
-    /// Whether anybody at all may read a GUN, so that caches which ask nobody who they are may hand it out.
+    /// Whether anonymous clients may read a GUN, so that shared caches may store its metadata.
     pub fn is_public(&self, gun: &Gun) -> bool {
         self.openness.anonymous_heard
             && self
@@ -286,10 +287,10 @@ impl Access {
                 Verdict { allowed: may, ..push }
             }
         };
-        // What the token service granted needs no further allowance; what the policy forbids stays forbidden.
+        // What the token service granted needs no allowing rule as well, but a rule that denies it still does.
         let granted = principal.method() == Method::Token && verdict.rule.is_none();
         let allowed = verdict.allowed || granted;
-        // A policy on trial must not let in whom nobody would let in without it.
+        // A policy in audit mode must not let in a principal that would be refused without the policy.
         let on_trial = !verdict.enforced && self.without_policy(principal, right).permitted;
         Answer {
             permitted: allowed || on_trial,
@@ -303,9 +304,9 @@ impl Access {
         }
     }
 
-    /// Whoever has an identity may do everything, which is what a Notary configuration with client_ca_file
-    /// means; and if nobody is asked for one, everybody may. Where some are asked and others are not, the
-    /// others read.
+    /// Decides without a policy. A principal with an identity may do everything, which is what a Notary configuration
+    /// with client_ca_file means. If no listener asks for an identity, every client may do everything. If only some
+    /// listeners ask, anonymous clients of the others may pull.
     fn without_policy(&self, principal: &Principal, right: &Right) -> Answer {
         let open = principal.method() != Method::Anonymous
             || principal.refusal().is_none()
@@ -320,15 +321,15 @@ impl Access {
     }
 }
 
-/// The name to ask the policy with: somebody whose certificate was refused is nobody, not anonymous.
+/// The name to ask the policy with; `None` for an anonymous principal.
 fn known(principal: &Principal) -> Option<&str> {
     (principal.method() != Method::Anonymous).then(|| principal.name())
 }
 
-/// What was found out about a right.
+/// The decision about a right, with its reasons.
 struct Answer {
     permitted: bool,
-    /// Why the policy denies it, also where it is on trial.
+    /// Why the policy denies it, even if the policy or the rule is in audit mode.
     denied: Option<String>,
     enforced: bool,
     rule: Option<String>,

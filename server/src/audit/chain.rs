@@ -1,5 +1,6 @@
-//! Hash chains over the records of changes. Every repository has a chain of its own, as have accounts and denials:
-//! whoever changes one of them holds its lock anyway, so no chain forks and none makes others wait.
+//! Hash chains over the records of changes. Every repository has its own chain, and so have accounts and the deny
+//! list. A change to one of them holds that one's lock anyway, so no chain forks and chains do not wait for one
+//! another.
 
 use openssl::sha::Sha256;
 use tuf::Gun;
@@ -11,12 +12,12 @@ pub enum Chain {
     Gun(Gun),
     /// What happened to accounts and their keys.
     Accounts,
-    /// What happened to the list of who must not get in.
+    /// Changes to the deny list.
     Denials,
 }
 
 impl Chain {
-    /// Its name in the table, of a length that no repository's name changes.
+    /// The chain's name in the table. Its length is fixed however long a repository's name is.
     pub fn name(&self) -> String {
         match self {
             Self::Gun(gun) => format!(
@@ -29,8 +30,8 @@ impl Chain {
     }
 }
 
-/// The hash of a row, in hex: SHA-256 over the hash of the row before it in hex (nothing for the first), a line
-/// feed, and the record as it is stored.
+/// The hash of a row, in hex: SHA-256 over the previous row's hash in hex (empty for the first row), a line feed, and
+/// the record as it is stored.
 pub fn link(previous: &str, record: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(previous.as_bytes());

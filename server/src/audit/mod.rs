@@ -1,4 +1,5 @@
-//! Who did, or tried, what: records of decisions for the sinks, records of changes for the hash-chained table.
+//! Who did, or tried to do, what: records of decisions for the sinks, and records of changes for the hash-chained
+//! table.
 
 pub mod chain;
 pub mod record;

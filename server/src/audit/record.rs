@@ -1,4 +1,4 @@
-//! The shape of audit records: JSON objects of one line, with keys in this order; what is unknown is left out.
+//! The shape of audit records: JSON objects on one line, with keys in this order. Unknown values are left out.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 /// Who did something.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
-    /// The principal's name; `anonymous` for nobody, in parentheses for this program's own work.
+    /// The principal's name; `anonymous` for a client without one, a name in parentheses for this program's own work.
     pub principal: String,
-    /// How it was shown, by the names of `/basic_info`.
+    /// How the identity was shown, with the method names of `/basic_info`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub auth_method: Option<String>,
     /// The principal's groups.
@@ -20,7 +20,7 @@ pub struct Who {
     /// The client's address and port.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub real_addr: Option<String>,
-    /// The number of the operating system's user that ran a command.
+    /// The ID of the operating-system user that ran a command.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub os_uid: Option<u32>,
     /// The client's certificate.
@@ -31,29 +31,29 @@ pub struct Who {
 /// A client's certificate. Hashes and the serial number are in lower-case hex.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
-    /// Whose it is.
+    /// The subject's distinguished name.
     pub subject: String,
-    /// Who issued it.
+    /// The issuer's distinguished name.
     pub issuer: String,
-    /// Its number among the issuer's.
+    /// The serial number.
     pub serial: String,
-    /// From when it is valid.
+    /// The start of its validity.
     pub not_before: DateTime<Utc>,
-    /// Until when it is valid.
+    /// The end of its validity.
     pub not_after: DateTime<Utc>,
-    /// Its SHA-256.
+    /// The SHA-256 of the certificate.
     #[serde(rename = "x5t_s256", skip_serializing_if = "Option::is_none", default)]
     pub sha256: Option<String>,
-    /// The SHA-256 of its key.
+    /// The SHA-256 of its public key (SubjectPublicKeyInfo).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub spki_sha256: Option<String>,
-    /// The alternative names, each with its kind before it.
+    /// The alternative names, each prefixed with its type.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub san: Vec<String>,
 }
 
 impl Certificate {
-    /// One that is refused, of which only what it claims is known.
+    /// A certificate that was refused, of which only the claimed contents are known.
     pub fn refused(certificate: &platform::tls::ClientCertificate) -> Self {
         Self {
             subject: certificate.subject(),
@@ -79,16 +79,17 @@ pub struct StoredDocument {
     pub sha256: String,
 }
 
-/// A change, as it stands in the table. It names its own place, so that it cannot be moved to another.
+/// A change as it is stored in the table. It contains its chain and sequence number, so that it cannot be moved
+/// elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeRecord {
     /// The chain it belongs to.
     pub chain: String,
-    /// Its place in the chain, from 1.
+    /// Its number in the chain, from 1.
     pub sequence: i32,
     /// When it was made.
     pub ts: DateTime<Utc>,
-    /// The request that asked for it.
+    /// The ID of the request that asked for it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub request_id: Option<String>,
     /// Who made it.
@@ -102,34 +103,34 @@ pub struct ChangeRecord {
 /// What was changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// Such as `publish`, `delete`, `account.add`.
+    /// The action, such as `publish`, `delete`, `account.add`.
     pub action: String,
     /// The repository.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gun: Option<String>,
-    /// The account, or whoever must not get in.
+    /// The account, or the entry of the deny list.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub subject: Option<String>,
-    /// How it is now, in words or JSON.
+    /// The new state, in words or JSON.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub detail: Option<String>,
-    /// The place in the changefeed.
+    /// The ID of the entry in the changefeed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub change_id: Option<i32>,
-    /// The documents stored.
+    /// The documents that were stored.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub documents: Vec<StoredDocument>,
-    /// Documents that made room for those stored: the keys in force do not verify them.
+    /// Documents that were set aside for those stored, because the current keys do not verify them.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub set_aside: Vec<StoredDocument>,
 }
 
-/// Where the table holds the record of a change: in a sink, it proves later that the row was there.
+/// Where the table holds the record of a change. In a sink, it later proves that the row existed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The chain.
     pub chain: String,
-    /// The place in the chain.
+    /// The number in the chain.
     pub sequence: i32,
     /// The row's hash.
     pub hash: String,
@@ -142,44 +143,44 @@ pub struct Decision {
     pub ts: DateTime<Utc>,
     /// `request` or `handshake`.
     pub kind: &'static str,
-    /// The request's name, also in its answer and in the log.
+    /// The request's ID, which is also in its response and in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// The connection it came over.
+    /// The connection on which the request arrived.
     #[serde(flatten)]
     pub connection: Connection,
-    /// Who asked, if it is known.
+    /// The principal that asked, if known.
     #[serde(flatten)]
     pub who: Option<Who>,
     /// The number of certificates from the client's to the CA's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chain_len: Option<usize>,
-    /// What was found out about the certificate.
+    /// The certificate's revocation status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation: Option<Revocation>,
-    /// What was asked for.
+    /// What the client asked for.
     #[serde(flatten)]
     pub asked: Asked,
-    /// `allowed` or `denied`. What is allowed can fail all the same: see `http_status`.
+    /// `allowed` or `denied`. An allowed request can still fail: see `http_status`.
     pub decision: &'static str,
     /// The rule of the policy that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_rule: Option<String>,
-    /// Why it was denied, or failed.
+    /// Why the request was denied or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The status of the answer.
+    /// The status code of the response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
-    /// From the head of the request to the head of the answer, in milliseconds.
+    /// From the head of the request to the head of the response, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<f64>,
-    /// What the client calls itself.
+    /// The client's User-Agent header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
-    /// The generation of configuration and files that decided.
+    /// The generation of configuration and files that decided about it.
     pub config_generation: u64,
-    /// The row of what was changed.
+    /// The table row of the change that was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<Place>,
 }
@@ -190,41 +191,41 @@ pub struct Connection {
     /// The listener's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listener: Option<String>,
-    /// The other end of the TCP connection.
+    /// The peer's address of the TCP connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_addr: Option<String>,
-    /// Whether the other end is a trusted proxy.
+    /// Whether the peer is a trusted proxy.
     pub via_proxy: bool,
-    /// Such as `TLSv1.3`.
+    /// The TLS version, such as `TLSv1.3`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_version: Option<&'static str>,
     /// The cipher suite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cipher: Option<String>,
-    /// The name that the client asked for.
+    /// The server name that the client asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sni: Option<String>,
 }
 
-/// What a source of withdrawn certificates said.
+/// What a source of revocation information said.
 #[derive(Debug, Clone, Serialize)]
 pub struct Revocation {
-    /// Where the knowledge is from.
+    /// The source.
     pub source: &'static str,
-    /// `good`, or `unknown` where that is forgiven.
+    /// `good`, or `unknown` where the configuration tolerates that.
     pub status: &'static str,
-    /// When the source says anew.
+    /// When the source will have newer information.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_update: Option<DateTime<Utc>>,
-    /// Why nothing is known, where that is forgiven.
+    /// Why the status is unknown, where the configuration tolerates that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fail_open_used: Option<String>,
 }
 
-/// What was asked for.
+/// What a client asked for.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Asked {
-    /// Such as `pull`, `push`, `delete`; `connect` for a handshake.
+    /// The action, such as `pull`, `push`, `delete`; `connect` for a handshake.
     pub action: &'static str,
     /// The repository.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -232,13 +233,13 @@ pub struct Asked {
     /// The role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// The version asked for, if one is.
+    /// The requested version, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The checksum asked for, if one is.
+    /// The requested checksum, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// The documents stored.
+    /// The documents that were stored.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<StoredDocument>,
 }

@@ -1,4 +1,4 @@
-//! Where records of decisions go. A thread of its own writes them, so that no slow disk or reader holds a request up.
+//! The sinks of audit records. A separate thread writes them, so that a slow disk or reader does not delay requests.
 
 use std::{
     fs::{File, OpenOptions},
@@ -15,11 +15,11 @@ use serde::Serialize;
 
 use crate::{clock::Clock, config::Sink, telemetry::metrics};
 
-/// How many records may wait. What comes when so many do is lost, logged and counted.
+/// How many records may be queued. Further records are dropped, logged and counted.
 const QUEUE: usize = 8192;
-/// How long the end of the server waits for records to be written.
+/// How long the server waits, when it stops, for records to be written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Records are for the operator's group at most.
+/// The mode of new files: readable for the operator's group at most.
 const FILE_MODE: u32 = 0o640;
 /// Facility 13 (log audit), severity 6 (informational): RFC 5424, section 6.2.1.
 const PRIORITY: u8 = 13 * 8 + 6;
@@ -44,17 +44,17 @@ enum Open {
     Syslog(PathBuf, Option<UnixDatagram>, String),
 }
 
-/// The way to all sinks.
+/// A handle to all sinks.
 #[derive(Debug)]
 pub struct Sinks {
     queue: Option<SyncSender<Message>>,
 }
 
 impl Sinks {
-    /// Opens them.
+    /// Opens the sinks.
     ///
     /// # Errors
-    /// When a file cannot be appended to. A syslog daemon may come later.
+    /// When a file cannot be appended to. A missing syslog daemon is no error: it may start later.
     pub fn open(sinks: &[Sink]) -> Result<Self, SinkError> {
         if sinks.is_empty() {
             return Ok(Self { queue: None });
@@ -73,34 +73,34 @@ impl Sinks {
         }
     }
 
-    /// Whether records go anywhere.
+    /// Whether any sink is configured.
     pub fn any(&self) -> bool {
         self.queue.is_some()
     }
 
-    /// Hands a record on; it is written soon.
+    /// Queues a record, which the thread writes soon after.
     pub fn write(&self, record: &impl Serialize) {
         let Some(queue) = &self.queue else { return };
         let sent = serde_json::to_string(record)
             .map_err(|cause| cause.to_string())
             .and_then(|line| match queue.try_send(Message::Line(line)) {
                 Ok(()) => Ok(()),
-                Err(TrySendError::Full(_)) => Err("the sinks do not keep up".to_owned()),
-                Err(TrySendError::Disconnected(_)) => Err("the writer has ended".to_owned()),
+                Err(TrySendError::Full(_)) => Err("the sinks cannot keep up".to_owned()),
+                Err(TrySendError::Disconnected(_)) => Err("the writing thread has ended".to_owned()),
             });
         if let Err(reason) = sent {
             lost(&reason, 1);
         }
     }
 
-    /// Closes and opens the files, which somebody may have renamed.
+    /// Closes and reopens the files, which log rotation may have renamed.
     pub fn reopen(&self) {
         if let Some(queue) = &self.queue {
             let _ = queue.try_send(Message::Reopen);
         }
     }
 
-    /// Waits until everything handed on so far is written, but not for ever.
+    /// Waits until all records queued so far are written, but no longer than a fixed time.
     pub fn flush(&self) {
         let Some(queue) = &self.queue else { return };
         let (done, written) = sync_channel(1);
@@ -112,7 +112,7 @@ impl Sinks {
 
 fn lost(reason: &str, records: u64) {
     metrics::audit_records_lost(records);
-    tracing::error!(reason, records, "audit records are lost");
+    tracing::error!(reason, records, "audit records were lost");
 }
 
 fn write_all(messages: &Receiver<Message>, sinks: &mut [Open]) {
@@ -170,13 +170,14 @@ impl Open {
             match append_to(path) {
                 Ok(new) => *file = new,
                 Err(cause) => {
-                    tracing::error!(path = %path.display(), %cause, "the audit file cannot be opened anew; the old one is used");
+                    let path = path.display();
+                    tracing::error!(%path, %cause, "cannot reopen the audit file; still writing to the old one");
                 }
             }
         }
     }
 
-    /// One write for each record: lines of several processes do not mix, and nothing is kept back.
+    /// Writes each record with one call, so that lines of several processes do not mix, and buffers nothing.
     fn write(&mut self, line: &str) -> io::Result<()> {
         match self {
             Self::File(_, file) => file.write_all(format!("{line}\n").as_bytes()),
@@ -188,7 +189,7 @@ impl Open {
                 {
                     return Ok(());
                 }
-                // Not there yet, or started anew since.
+                // The daemon was not there yet, or has restarted since.
                 let connected = UnixDatagram::unbound()?;
                 connected.connect(&*path)?;
                 connected.set_write_timeout(Some(Duration::from_secs(1)))?;

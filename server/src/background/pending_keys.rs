@@ -1,59 +1,66 @@
-//! Deleting the keys that were asked for and never named by a root, so that whoever asks for many leaves nothing.
+//! Deletes keys that clients asked for but that no root names, so that asking for many keys leaves none behind.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use actix_web::web;
 use chrono::TimeDelta;
+use signing::KeyService;
 
 use crate::{
-    state::{ServiceError, State},
+    clock::Clock,
+    state::{ServiceError, with_store},
+    store::Store,
     telemetry::metrics,
 };
 
-/// Keys looked at in a round.
+/// How many keys one round looks at.
 const PAGE: u32 = 200;
-/// How often keys are looked for, at the most; more often where they are kept for less.
+/// The longest time between rounds; shorter if keys are kept for less than twice that.
 const INTERVAL: Duration = Duration::from_secs(3600);
-/// How often at the least.
+/// The shortest time between rounds.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// How long it is remembered that a key was given up: longer than a publish that names it can be under way.
+/// How long a deleted key is remembered: longer than a publish that names it can take.
 const REMEMBERED: TimeDelta = TimeDelta::minutes(15);
 
-/// Sweeps, round after round, for as long as the server runs.
-pub async fn run(state: web::Data<State>) {
-    let kept = state.config.pending_keys.kept;
-    let mut rounds = tokio::time::interval((kept / 2).clamp(SHORTEST, INTERVAL));
+/// Where unused keys are.
+pub struct Pending {
+    /// The database, which counts them.
+    pub store: Store,
+    /// The signer, which holds them.
+    pub keys: Arc<KeyService>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Deletes unused keys, round after round, for as long as the server runs.
+pub async fn run(pending: Pending, lifetime: Duration) {
+    let mut rounds = tokio::time::interval((lifetime / 2).clamp(SHORTEST, INTERVAL));
     loop {
         rounds.tick().await;
-        if let Err(reason) = sweep(&state, kept).await {
-            tracing::warn!(%reason, "keys that nobody used could not be deleted; trying again later");
+        if let Err(reason) = sweep(&pending, lifetime).await {
+            tracing::warn!(%reason, "unused keys could not be deleted; the next round tries again");
         }
     }
 }
 
-async fn sweep(state: &State, kept: Duration) -> Result<(), ServiceError> {
-    let now = state.clock.now();
-    let made_before = now - TimeDelta::from_std(kept).unwrap_or(TimeDelta::MAX);
-    let keys = state
-        .with_store(move |store| store.overdue_keys(made_before, PAGE))
-        .await?;
+async fn sweep(pending: &Pending, lifetime: Duration) -> Result<(), ServiceError> {
+    let (store, now) = (&pending.store, pending.clock.now());
+    let made_before = now - TimeDelta::from_std(lifetime).unwrap_or(TimeDelta::MAX);
+    let keys = with_store(store, move |store| store.overdue_keys(made_before, PAGE)).await?;
     for key in keys {
         let (swept_at, candidate) = (key.swept_at, key.clone());
         if swept_at.is_none() {
-            let given_up = state
-                .with_store(move |store| store.give_up_key(&candidate, now))
-                .await?;
+            let given_up = with_store(store, move |store| store.give_up_key(&candidate, now)).await?;
             if !given_up {
                 continue;
             }
-            tracing::info!(repo.gun = %key.gun, key.id = %key.id, "deleting a key that no root came to name");
+            tracing::info!(repo.gun = %key.gun, key.id = %key.id, "deleting a key that no root names");
             metrics::key_swept();
         }
-        // Again for one that was given up before: nobody knows whether the signer heard of it.
-        state.keys.delete_key(&key.id).await?;
+        // Also for keys given up in an earlier round, because the signer may not have received that deletion.
+        pending.keys.delete_key(&key.id).await?;
         if swept_at.is_some_and(|swept_at| now - swept_at > REMEMBERED) {
             let id = key.id.clone();
-            state.with_store(move |store| store.forget_key(&id)).await?;
+            with_store(store, move |store| store.forget_key(&id)).await?;
         }
     }
     Ok(())

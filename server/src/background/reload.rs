@@ -1,4 +1,4 @@
-//! Taking up changed files without dropping a connection: on SIGHUP, when a file changes, and by the clock.
+//! Takes up changed files without dropping a connection: on SIGHUP, when a file changes, and at fixed times.
 
 use std::{
     path::{Path, PathBuf},
@@ -25,9 +25,9 @@ use crate::{
 
 /// The configuration file.
 pub struct File {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// Whether no unknown key passes.
+    /// Whether unknown keys are refused.
     pub strict: bool,
 }
 
@@ -37,21 +37,21 @@ enum ReloadError {
     /// The configuration, or a file that it names, is refused.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// It cannot take the place of what is in use.
+    /// The new generation cannot replace the current one.
     #[error(transparent)]
     Generation(#[from] GenerationError),
 }
 
-/// The files by which a configuration is judged, and the configuration file as it was when it was read.
+/// The files on which a configuration depends, with the configuration file as it was when it was read.
 pub fn watch(path: &Path, as_read: Mark, config: &Config) -> Watched {
     let mut files = generation::files(config);
     files.extend(findings::further_files(config));
     Watched::new(path, as_read, files)
 }
 
-/// Makes a new generation of a configuration file as it is now, and takes it up. If anything is wrong,
-/// everything stays as it was. `watched` becomes what this configuration names, also when it is refused:
-/// the file that it lacks may come later.
+/// Builds a new generation from the configuration file as it is now, and takes it up. On any error everything stays as
+/// it was. `watched` becomes the set of files that this configuration names, even if it is refused, because a missing
+/// file may be created later.
 ///
 /// # Errors
 /// When the configuration or one of its files is refused.
@@ -59,7 +59,7 @@ fn reload(state: &State, file: &File, watched: &mut Watched) -> Result<Config, R
     let path = &file.path;
     let as_read = mark(path);
     let config = findings::read(path, file.strict)?;
-    // As they are before they are read: what changes while they are read has to be seen afterwards.
+    // Marks are taken before the files are read, so that a change made during the read is noticed afterwards.
     *watched = watch(path, as_read, &config);
     let config = findings::accept(config, state.clock.now())?;
     same_listeners(&state.config, &config)?;
@@ -77,7 +77,7 @@ fn reload(state: &State, file: &File, watched: &mut Watched) -> Result<Config, R
     Ok(config)
 }
 
-/// Listeners stay as they were at the start: taking up others would drop connections.
+/// Listeners stay as they were at start-up, because replacing them would drop connections.
 fn same_listeners(now: &Config, then: &Config) -> Result<(), GenerationError> {
     let places = |config: &Config| -> Vec<_> {
         let listeners = config.listeners.iter();
@@ -96,8 +96,8 @@ fn same_listeners(now: &Config, then: &Config) -> Result<(), GenerationError> {
     }
 }
 
-/// Reloads whenever there is a reason to, for as long as the server runs.
-/// `level` is how the log follows the file; nothing if the command line has decided.
+/// Reloads whenever there is a reason to, for as long as the server runs. `level` sets the log level to that of the
+/// file; `None` if the command line has set it.
 pub async fn run(
     state: web::Data<State>,
     file: File,
@@ -150,7 +150,7 @@ pub async fn run(
             at: state.clock.now(),
             refused,
         });
-        // Last, so that whoever sees it counted finds the rest.
+        // Counted last, so that a reader who sees the count sees its effects as well.
         metrics::reloaded(taken);
     }
 }

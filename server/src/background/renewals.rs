@@ -1,4 +1,4 @@
-//! Renewing what is about to expire before anybody meets it expired.
+//! Renews documents that are about to expire before clients see them expired.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,33 +14,33 @@ use crate::{
 
 /// GUNs read at a time.
 const PAGE: u32 = 100;
-/// How long a server keeps the others away from a GUN that it renews.
+/// How long a server keeps other servers from renewing a GUN that it is renewing.
 const LEASE: TimeDelta = TimeDelta::minutes(2);
-/// The pause between two renewals: the signer and the database have requests to answer as well.
+/// The pause between two renewals, so that the signer and the database can also answer requests.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Old databases hold their times in some zone or other: so much earlier is a row looked at.
+/// Old databases store times without a time zone, so rows are looked at this much earlier.
 const ZONE_SLACK: TimeDelta = TimeDelta::hours(15);
-/// How much a round may be early or late, so that several servers do not start theirs together.
+/// The fraction by which rounds are early or late, so that several servers do not start theirs together.
 const JITTER: f64 = 0.2;
-/// A round ends when the database or the signer did not answer for so many GUNs in a row.
+/// A round ends after the database or the signer has failed for this many GUNs in a row.
 const OUTAGES_IN_A_ROW: u32 = 3;
-/// The nearest expiries are looked up every so many rounds: that reads every current document.
+/// The nearest expiries are looked up once in this many rounds, because that reads every current document.
 const ROUNDS_PER_SURVEY: u32 = 36;
 
-/// Renews, round after round, for as long as the server runs.
+/// Renews documents, round after round, for as long as the server runs.
 pub async fn run(state: web::Data<State>) {
     let holder = random_name();
     let mut round: u32 = 0;
     loop {
         if let Err(reason) = renew_due(&state, &holder).await {
-            tracing::warn!(%reason, "a round of renewals was cut short");
+            tracing::warn!(%reason, "a round of renewals ended early");
         }
         if round.is_multiple_of(ROUNDS_PER_SURVEY) {
             match survey(&state).await {
                 Ok(nearest) => nearest
                     .iter()
                     .for_each(|(role, moment)| metrics::nearest_expiry(role, *moment)),
-                Err(reason) => tracing::warn!(%reason, "the nearest expiries are not known"),
+                Err(reason) => tracing::warn!(%reason, "the nearest expiries could not be determined"),
             }
         }
         round = round.wrapping_add(1);
@@ -66,14 +66,14 @@ async fn renew_due(state: &State, holder: &str) -> Result<(), ServiceError> {
         let Some(last) = page.last() else { break };
         after.clone_from(last);
         for gun in page {
-            // A GUN that this server would not take is not this server's to renew.
+            // A GUN that this server would refuse is not renewed by it.
             let Ok(gun) = Gun::parse(&gun) else { continue };
             let outcome = match renew_leased(state, &gun, holder, before).await {
                 Ok(outcome) => {
                     outages = 0;
                     outcome
                 }
-                // The others may still be renewed, unless nothing answers.
+                // The others may still be renewed, unless the database or the signer is down.
                 Err(reason) => {
                     tracing::warn!(repo.gun = %gun, %reason, "a timestamp could not be renewed");
                     outages = if reason.is_outage() { outages + 1 } else { 0 };
@@ -114,7 +114,7 @@ async fn renew_leased(
     })
 }
 
-/// The nearest expiry of each kind of role.
+/// The nearest expiry of each role kind.
 async fn survey(state: &State) -> Result<BTreeMap<&'static str, DateTime<Utc>>, ServiceError> {
     state
         .with_store(|store| {
@@ -133,8 +133,8 @@ async fn survey(state: &State) -> Result<BTreeMap<&'static str, DateTime<Utc>>, 
 
 fn random_name() -> String {
     let mut bytes = [0; 16];
-    // Without randomness two servers might take each other for one: then both renew, and one of them loses
-    // the race, which does no harm.
+    // Without randomness two servers might have the same name. Then both renew, and one of them loses the race, which
+    // does no harm.
     let _ = openssl::rand::rand_bytes(&mut bytes);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,29 +1,29 @@
-//! Fetching the revocation lists of CAs when they are due.
+//! Fetches the revocation lists of CAs when they are due.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use actix_web::web;
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use crate::{
+    generation::Generation,
     revocation::{FetchedList, ListSource, fetch_client},
-    state::State,
     telemetry::metrics,
 };
 
-/// How often the task looks whether a list is due.
+/// How often the task checks whether a list is due.
 const LOOK: Duration = Duration::from_secs(1);
-/// A list that could not be fetched is tried again after this time.
+/// The time after which a failed fetch is tried again.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// One URL of the configuration.
+/// One configured URL, and when it is due.
 struct Due {
     source: ListSource,
     at: Instant,
 }
 
 /// Fetches every configured list when it is due, for as long as the server runs.
-pub async fn run(state: web::Data<State>) {
+pub async fn run(generation: Arc<ArcSwap<Generation>>) {
     let client = match fetch_client() {
         Ok(client) => client,
         Err(cause) => {
@@ -35,7 +35,7 @@ pub async fn run(state: web::Data<State>) {
     let mut looks = tokio::time::interval(LOOK);
     loop {
         looks.tick().await;
-        let revocation = Arc::clone(&state.generation.load().revocation);
+        let revocation = Arc::clone(&generation.load().revocation);
         let Some(settings) = revocation.crl_settings() else {
             continue;
         };
@@ -49,8 +49,8 @@ pub async fn run(state: web::Data<State>) {
                 continue;
             }
             let outcome = revocation.fetch(&client, url, &mut list.source).await;
-            // A reload meanwhile may have read what was kept before.
-            let current = Arc::clone(&state.generation.load().revocation);
+            // A reload may meanwhile have read what an earlier fetch stored.
+            let current = Arc::clone(&generation.load().revocation);
             if outcome == Ok(FetchedList::New) && !Arc::ptr_eq(&current, &revocation) {
                 current.read_lists_again();
             }
@@ -72,7 +72,7 @@ pub async fn run(state: web::Data<State>) {
                     );
                 }
             }
-            // Last, so that whoever sees it counted finds the rest.
+            // Counted last, so that a reader who sees the count sees its effects as well.
             metrics::crl_fetched(fetched);
         }
     }

@@ -1,4 +1,4 @@
-//! A client's certificate and key, checked before anybody is asked to take them.
+//! A client's certificate and key, checked before they are used or installed.
 
 use std::path::{Path, PathBuf};
 
@@ -21,16 +21,16 @@ pub enum PairError {
         /// What the operating system said.
         cause: std::io::Error,
     },
-    /// The certificate's file holds none.
-    #[error("{} is no certificate in PEM; if it is the key, give the certificate with --cert", .0.display())]
+    /// The certificate file contains no certificate.
+    #[error("{} is not a certificate in PEM; if it is the key, give the certificate with --cert", .0.display())]
     NoCertificate(PathBuf),
-    /// The key's file holds none.
-    #[error("{} is no private key in PEM", .0.display())]
+    /// The key file contains no key.
+    #[error("{} is not a private key in PEM", .0.display())]
     NoKey(PathBuf),
     /// The key is encrypted.
     #[error("{path} is encrypted, which docker and notary cannot use: openssl pkey -in {path} -out decrypted.pem", path = .0.display())]
     Encrypted(PathBuf),
-    /// The two do not belong together.
+    /// The key does not belong to the certificate.
     #[error("{} is not the key of {}", key.display(), certificate.display())]
     Mismatch {
         /// The certificate.
@@ -43,27 +43,27 @@ pub enum PairError {
     Expired {
         /// The certificate.
         path: PathBuf,
-        /// When.
+        /// The end of its validity.
         until: DateTime<Utc>,
     },
-    /// The certificate's time has not come.
-    #[error("{} is not valid before {from}: look at this machine's clock", path.display())]
+    /// The certificate is not valid yet.
+    #[error("{} is not valid before {from}: check this machine's clock", path.display())]
     NotYetValid {
         /// The certificate.
         path: PathBuf,
-        /// When it will be.
+        /// The start of its validity.
         from: DateTime<Utc>,
     },
-    /// The certificate is for something else.
+    /// The certificate may not be used by TLS clients.
     #[error("{} is not for TLS clients: ask for one with the extended key usage clientAuth", .0.display())]
     Purpose(PathBuf),
 }
 
 /// A certificate with its intermediates, and its key.
 pub struct Pair {
-    /// The file of the certificate as it is, but for a byte order mark.
+    /// The certificate file as it is, without a byte order mark.
     pub certificate_pem: Vec<u8>,
-    /// The file of the key as it is, but for a byte order mark.
+    /// The key file as it is, without a byte order mark.
     pub key_pem: Vec<u8>,
     /// The certificate, then its intermediates.
     pub chain: Vec<X509>,
@@ -71,12 +71,12 @@ pub struct Pair {
     pub key: PKey<Private>,
     /// The common name, if there is one.
     pub common_name: Option<String>,
-    /// Until when it is valid.
+    /// The end of the certificate's validity.
     pub not_after: DateTime<Utc>,
 }
 
 impl Pair {
-    /// Reads both and checks that they belong together and can be used by a TLS client at `now`.
+    /// Reads both files and checks that they belong together and can be used by a TLS client at `now`.
     ///
     /// # Errors
     /// When they cannot.
@@ -123,7 +123,7 @@ impl Pair {
     }
 }
 
-/// No extended key usage at all allows everything (RFC 5280 section 4.2.1.12).
+/// A certificate without extended key usage may be used for everything (RFC 5280 section 4.2.1.12).
 fn is_for_clients(certificate: &X509) -> bool {
     let Ok(der) = certificate.to_der() else {
         return false;

@@ -1,4 +1,4 @@
-//! One look at a server, as a client sees it: its addresses, its certificates, and its answer.
+//! Connects to a server once, to see what a client sees: its addresses, certificates and response.
 
 use std::{
     io::{Read, Write},
@@ -17,13 +17,13 @@ use super::pair::Pair;
 
 /// How long connecting, and each read, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The most of an answer that is read, in bytes.
+/// How much of the response is read, in bytes.
 const ANSWER: u64 = 64 * 1024;
 
-/// Why there was nothing to see.
+/// Why the server could not be examined.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The URL is none.
+    /// The URL is invalid.
     #[error("{0}: https://host or https://host:port, as clients write it")]
     Url(String),
     /// The name has no address.
@@ -31,18 +31,18 @@ pub enum ProbeError {
     Name {
         /// The name.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         cause: std::io::Error,
     },
-    /// Nobody listens, or the network does not lead there.
+    /// No program listens there, or the network does not reach it.
     #[error("{address} cannot be reached: {cause}")]
     Unreachable {
-        /// Where.
+        /// The address.
         address: SocketAddr,
         /// What the operating system said.
         cause: std::io::Error,
     },
-    /// There is no TLS, or it fails before the server's certificate is seen.
+    /// The port does not use TLS, or the handshake fails before the server's certificate is received.
     #[error("the TLS handshake with {0} fails: {1}")]
     Handshake(String, String),
     /// OpenSSL refuses.
@@ -56,27 +56,27 @@ pub struct Observed {
     pub addresses: Vec<IpAddr>,
     /// The certificates that the server sent, its own first.
     pub chain: Vec<X509>,
-    /// Whether they are good for the name and the CA.
+    /// The result of verifying them for the name and the CA.
     pub verdict: X509VerifyResult,
-    /// The status of the answer to `GET /v2/`, the time the server believes it is, and the body.
+    /// The response to `GET /v2/`, or why there is none.
     pub answer: Result<Answer, String>,
 }
 
-/// The answer to `GET /v2/`.
+/// The response to `GET /v2/`.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// The server's clock.
+    /// The server's time.
     pub date: Option<DateTime<Utc>>,
-    /// What it says.
+    /// The body.
     pub body: String,
 }
 
-/// Connects to the server at `url`, trusting `authorities` (the system's without any).
+/// Connects to the server at `url`, trusting `authorities` (the system's CAs if empty).
 ///
 /// # Errors
-/// When there is no server to see.
+/// When no server can be examined.
 pub fn look(url: &str, authorities: &[X509], identity: Option<&Pair>) -> Result<Observed, ProbeError> {
     let parsed = Url::parse(url).ok().filter(|parsed| parsed.scheme() == "https");
     let parsed = parsed.ok_or_else(|| ProbeError::Url(url.to_owned()))?;
@@ -123,13 +123,13 @@ pub fn look(url: &str, authorities: &[X509], identity: Option<&Pair>) -> Result<
     let request = format!(
         "GET /v2/ HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: countersign\r\nConnection: close\r\n\r\n"
     );
-    // TLS 1.3 tells a refused certificate only now.
+    // With TLS 1.3 a client learns only now that its certificate was refused.
     let answer = stream
         .write_all(request.as_bytes())
         .and_then(|()| {
             let mut text = Vec::new();
             let read = Read::by_ref(&mut stream).take(ANSWER).read_to_end(&mut text);
-            // Some servers end a connection without TLS's goodbye; what they said counts all the same.
+            // Some servers close the connection without a TLS close_notify; what they sent before still counts.
             if text.is_empty() {
                 read.map(|_| text)
             } else {
@@ -150,14 +150,14 @@ pub fn look(url: &str, authorities: &[X509], identity: Option<&Pair>) -> Result<
 
 fn connector(authorities: &[X509], identity: Option<&Pair>) -> Result<SslConnector, ProbeError> {
     let mut builder = SslConnector::builder(SslMethod::tls_client())?;
-    // The verdict is told, not acted upon: nothing secret is sent.
+    // The result of the verification is reported, not enforced: nothing secret is sent.
     builder.set_verify(SslVerifyMode::NONE);
     if !authorities.is_empty() {
         let mut store = X509StoreBuilder::new()?;
         for authority in authorities {
             store.add_cert(authority.clone())?;
         }
-        // As in Go: the file may hold just the server's own certificate, or an intermediate.
+        // As in Go, the file may contain only the server's own certificate, or an intermediate.
         store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
         builder.set_cert_store(store.build());
     }

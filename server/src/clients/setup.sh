@@ -1,16 +1,16 @@
 #!/bin/sh
 # Sets this user's docker and notary up for the trust server below: certificate, key and the server's CA.
-# It fetches nothing and runs nothing but what stands here; read it, then:
+# It downloads nothing and runs no other code; read it, then:
 #
 #   sh setup.sh [--dry-run] [--force] [--registry HOST:PORT] [--user NAME] [--home DIR] [--etc DIR] CERT KEY
 #
 #   CERT, KEY   your certificate (followed by its intermediates, if any) and its key, in PEM
-#   --registry  also set up dockerd and "docker trust sign" for this registry, as image names begin
+#   --registry  also set up dockerd and "docker trust sign" for this registry, as written in image names
 #   --user      the signer's name in new repositories (default: the certificate's common name)
 #   --home      where .docker and .notary are (default: your home directory)
 #   --etc       where dockerd looks (default: /etc/docker)
-#   --force     replace a key that is another one; whatever is replaced is kept beside it as FILE.before-DATE
-#   --dry-run   only say what would be done
+#   --force     replace another key that is already there; a replaced file is kept as FILE.before-DATE
+#   --dry-run   only print what would be done
 set -eu
 umask 077
 
@@ -54,19 +54,19 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ -n "$key" ] || fail "$usage"
-[ -n "$home" ] || fail 'HOME is not set: say --home DIR'
+[ -n "$home" ] || fail 'HOME is not set: use --home DIR'
 case $registry in */* | .*) fail "--registry $registry: a host, with its port if it has one, as image names begin" ;; esac
-# notary takes a relative path for one from its configuration file on.
+# notary resolves a relative path from the directory of its configuration file.
 case $home in /*) ;; *) home=$PWD/$home ;; esac
 
-# --- Are certificate and key what they should be?
+# --- Check the certificate and the key
 for file in "$cert" "$key"; do
     [ -r "$file" ] || fail "$file cannot be read"
 done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-# Docker and notary cannot read the byte order mark that Windows programs put before the text.
+# docker and notary cannot read a file with a byte order mark, which Windows programs write.
 # without_mark FILE NAME: FILE, or a copy without it; NAME is that of the copy.
 without_mark() {
     if [ "$(head -c 3 "$1" | od -An -tx1 | tr -d ' \n')" = efbbbf ]; then
@@ -78,8 +78,8 @@ without_mark() {
 }
 cert=$(without_mark "$cert" cert.pem)
 key=$(without_mark "$key" key.pem)
-grep -q 'BEGIN CERTIFICATE' "$cert" || fail "$cert is no certificate in PEM; if it is the key, give the certificate first"
-grep -q 'PRIVATE KEY' "$key" || fail "$key is no private key in PEM"
+grep -q 'BEGIN CERTIFICATE' "$cert" || fail "$cert is not a certificate in PEM; if it is the key, give the certificate first"
+grep -q 'PRIVATE KEY' "$key" || fail "$key is not a private key in PEM"
 if grep -q 'ENCRYPTED' "$key"; then
     fail "$key is encrypted, which docker and notary cannot use: openssl pkey -in $key -out decrypted.pem"
 fi
@@ -90,10 +90,10 @@ if have openssl; then
     until=$(openssl x509 -in "$cert" -noout -enddate | cut -d= -f2)
     openssl x509 -in "$cert" -noout -checkend 0 >/dev/null ||
         fail "$cert has expired, on $until: ask for a new one"
-    # Trusting the certificate itself leaves its dates and its purpose to be checked.
+    # With the certificate itself trusted, openssl checks only its dates and its purpose.
     if ! checked=$(openssl verify -partial_chain -trusted "$cert" -purpose sslclient "$cert" 2>&1); then
         case $checked in
-        *'not yet valid'*) fail "$cert is not valid before $(openssl x509 -in "$cert" -noout -startdate | cut -d= -f2): look at this machine's clock" ;;
+        *'not yet valid'*) fail "$cert is not valid before $(openssl x509 -in "$cert" -noout -startdate | cut -d= -f2): check this machine's clock" ;;
         *purpose*) fail "$cert is not for TLS clients: ask for one with the extended key usage clientAuth" ;;
         *) say "warning: openssl says about $cert: $checked" ;;
         esac
@@ -111,13 +111,13 @@ if have curl; then
     status=$(curl --silent --show-error --max-time 10 --output "$work/answer" --write-out '%{http_code}' \
         --cacert "$work/ca.pem" --cert "$cert" --key "$key" "$url/v2/" 2>"$work/error") || status=000
     case $status in
-    200) say "checked  $url takes this certificate" ;;
+    200) say "checked  $url accepts this certificate" ;;
     000) say "warning: $url was not reached: $(tail -n 1 "$work/error")" ;;
     *) say "warning: $url answers $status: $(head -c 1000 "$work/answer")" ;;
     esac
 fi
 
-# --- Writing
+# --- Write the files
 date=$(date -u +%Y%m%dT%H%M%SZ)
 back_up() {
     [ -n "$dry_run" ] || cp -p "$1" "$1.before-$date"
@@ -144,7 +144,7 @@ put() {
 
 quoted() { printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"; }
 
-# merge FILE JSON mine|theirs: the object in FILE with JSON added; "theirs" leaves values that are there alone.
+# merge FILE JSON mine|theirs: the object in FILE with JSON added; with "theirs", existing values are kept.
 merge() {
     if [ ! -e "$1" ]; then
         if [ -z "$dry_run" ]; then
@@ -163,9 +163,9 @@ merge() {
         order='.[0] * .[1]'
         [ "$3" = mine ] || order='.[1] * .[0]'
         jq -s "$order" "$1" "$work/new.json" >"$work/merged" 2>/dev/null &&
-            jq . "$1" >"$work/present" || fail "$1 is not JSON: mend it, then run this again"
+            jq . "$1" >"$work/present" || fail "$1 is not JSON: correct it, then run this again"
     elif have python3; then
-        python3 - "$1" "$2" "$3" "$work" <<'END_OF_PYTHON' || fail "$1 is not JSON: mend it, then run this again"
+        python3 - "$1" "$2" "$3" "$work" <<'END_OF_PYTHON' || fail "$1 is not JSON: correct it, then run this again"
 import json, sys
 path, new, whose, work = sys.argv[1:]
 def merged(base, over):
@@ -195,7 +195,7 @@ END_OF_PYTHON
         return
     fi
     back_up "$1"
-    # Into the file that is there: it may be a link, and its owner chose its mode.
+    # Writes into the existing file: it may be a link, and its owner chose its mode.
     [ -n "$dry_run" ] || cat "$work/merged" >"$1"
     done_or_would "$1"
 }
@@ -203,9 +203,9 @@ END_OF_PYTHON
 tls=$home/.docker/tls/$server
 daemon=$etc/certs.d/$registry
 for present in "$tls/client.key" ${registry:+"$daemon/client.key"}; do
-    # Nothing is written before it is clear that everything may be.
+    # Checked before anything is written.
     if [ -z "$force" ] && [ -r "$present" ] && ! cmp -s "$key" "$present"; then
-        fail "$present is another key: say --force to replace it (a copy of it is kept)"
+        fail "$present is another key: use --force to replace it (a copy of it is kept)"
     fi
 done
 
@@ -237,7 +237,7 @@ if [ -n "$registry" ]; then
         say "         sudo install -D -m 644 '$tls/client.cert' '$daemon/client.cert'"
         say "         sudo install -D -m 600 '$tls/client.key' '$daemon/client.key'"
     fi
-    # "docker trust sign" names the signer of a new repository after the user it finds here; no password is used.
+    # "docker trust sign" names the signer of a new repository after the user that it finds here; it does not use a password.
     if [ -n "$user" ]; then
         login=$(printf '%s:unused' "$user" | base64 | tr -d '\n')
         merge "$home/.docker/config.json" "{
@@ -248,10 +248,10 @@ if [ -n "$registry" ]; then
   }
 }" theirs
     else
-        say 'to do    say --user NAME to have the name written that "docker trust sign" needs'
+        say 'to do    use --user NAME to write the name that "docker trust sign" needs'
     fi
 else
-    say 'left out dockerd and the name that "docker trust sign" needs: say --registry HOST:PORT for them'
+    say 'left out dockerd and the name that "docker trust sign" needs: use --registry HOST:PORT for them'
 fi
 
 case $server in

@@ -1,12 +1,12 @@
-//! A shell script that sets a client up: readable, and complete in itself.
+//! Generates a shell script that sets up a client: readable and self-contained.
 
-/// The script, with placeholders for what it has to know about the server.
+/// The script, with placeholders for the values that depend on the server.
 const TEMPLATE: &str = include_str!("setup.sh");
 
 /// The script for a server at `external_url` whose certificate the CA in `ca_pem` issued.
 ///
-/// What is put in comes from the operator's configuration, and is quoted all the same: whoever runs the script
-/// runs it with their own rights.
+/// The inserted values come from the operator's configuration, but are quoted nevertheless, because a user runs the
+/// script with all of the user's rights.
 pub fn script(external_url: &str, ca_pem: &str) -> String {
     let url = external_url.trim_end_matches('/');
     TEMPLATE
@@ -15,19 +15,20 @@ pub fn script(external_url: &str, ca_pem: &str) -> String {
         .replace("@CA@", certificates_alone(ca_pem).trim_end())
 }
 
-/// The name of the directory in which the docker CLI looks for the certificates of the server at `url`: host and
+/// The name of the directory in which the docker CLI looks for the certificates of the server at `url`: host and port
+/// as in the URL.
 /// port as the URL has them.
 pub fn server_directory(url: &str) -> &str {
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     after_scheme.split('/').next().unwrap_or(after_scheme)
 }
 
-/// As one word of a POSIX shell, whatever is in it.
+/// The text quoted as one word of a POSIX shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The lines of PEM blocks and nothing else, so that no line can end the here-document that they stand in.
+/// Only the lines of the PEM blocks, so that no line can end the here-document around them.
 fn certificates_alone(pem: &str) -> String {
     let mut inside = false;
     let mut lines = String::new();

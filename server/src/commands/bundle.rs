@@ -1,4 +1,4 @@
-//! `ca` and `bundle`: what an operator types.
+//! `ca` and `bundle`: issuing and revoking client certificates.
 
 use std::path::PathBuf;
 
@@ -15,38 +15,39 @@ use crate::issuing::{
     revocation_list,
 };
 
-/// Why a bundle command did not do all of its work.
+/// Why a bundle command failed, or did not do everything.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// Nothing was issued or revoked.
     #[error(transparent)]
     Issuing(#[from] IssuingError),
     /// The deny list could not be changed.
-    #[error("the certificates are revoked and the list is written, but the deny list is as it was: {0}")]
+    #[error("the certificates are revoked and the list is written, but the deny list was not changed: {0}")]
     Deny(#[from] DenyCommandError),
 }
 
-/// A week: the longest that a stolen list hides a revocation from a server that reads nothing else.
+/// A week. A server that uses only this list can be kept from learning of a revocation for as long as an old list is
+/// valid.
 const LIST_DAYS: u32 = 7;
 
-/// The directory of a CA, and what opens its key.
+/// The directory of a CA, and the passphrase for its key.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Authority {
     /// The directory of the CA.
     #[arg(long = "ca", value_name = "DIR")]
     directory: PathBuf,
-    /// A file with the passphrase of the CA's key, if it has one.
+    /// A file with the passphrase of the CA's key, if it is encrypted.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
 
-/// The list that is written.
+/// The revocation list to write.
 #[derive(Debug, Clone, clap::Args)]
 pub struct List {
     /// Where to write the revocation list: a file of revocation.crl.files.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// After how many days servers stop believing it: write it again before.
+    /// The list's validity in days. Write it again before it expires, because servers then stop using it.
     #[arg(long, value_name = "N", default_value_t = LIST_DAYS)]
     days: u32,
 }
@@ -54,7 +55,7 @@ pub struct List {
 /// `ca ...`
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum CaCommand {
-    /// Make a client CA in a directory; what is there is left alone.
+    /// Create a client CA in a directory; existing files are left alone.
     Init {
         /// The directory.
         #[arg(long)]
@@ -62,14 +63,14 @@ pub enum CaCommand {
         /// The CA's name.
         #[arg(long, default_value = "Countersign client CA")]
         name: String,
-        /// How long it is valid.
+        /// How many days it is valid.
         #[arg(long, value_name = "N", default_value_t = AUTHORITY_DAYS)]
         days: u32,
         /// Encrypt its key with the passphrase in this file.
         #[arg(long, value_name = "FILE")]
         passphrase_file: Option<PathBuf>,
     },
-    /// Write the revocation list again, before it runs out.
+    /// Write the revocation list again, before it expires.
     Crl {
         #[command(flatten)]
         authority: Authority,
@@ -81,7 +82,7 @@ pub enum CaCommand {
 /// `bundle ...`
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum BundleCommand {
-    /// Make a user's key and certificate, and all that their programs need, in a new directory.
+    /// Create a user's key and certificate, and everything that the user's programs need, in a new directory.
     Issue {
         /// The user's name.
         name: String,
@@ -93,53 +94,53 @@ pub enum BundleCommand {
         /// A group that the certificate names as an organisation; may be given several times.
         #[arg(long = "group", value_name = "NAME")]
         groups: Vec<String>,
-        /// How long it is valid.
+        /// How many days it is valid.
         #[arg(long, value_name = "N", default_value_t = CERTIFICATE_DAYS)]
         days: u32,
         /// The trust server, as clients write it: https://host:port.
         #[arg(long)]
         url: Option<String>,
-        /// The registry, as image names begin: host:port.
+        /// The registry, as written in image names: host:port.
         #[arg(long, value_name = "HOST:PORT")]
         registry: Option<String>,
         /// The CA that issued the server's certificate [default: this one].
         #[arg(long, value_name = "FILE")]
         server_ca: Option<PathBuf>,
     },
-    /// Revoke a user's certificates, or one, and write the revocation list.
+    /// Revoke a certificate, or all of a user, and write the revocation list.
     Revoke {
-        /// The user, all of whose certificates are meant.
+        /// The user whose certificates are all revoked.
         #[arg(conflicts_with = "serial")]
         name: Option<String>,
-        /// One certificate, by its serial number in hex.
+        /// The serial number of one certificate, in hex.
         #[arg(long, value_name = "HEX")]
         serial: Option<String>,
         #[command(flatten)]
         authority: Authority,
         #[command(flatten)]
         list: List,
-        /// Why, for the index and the deny list.
+        /// The reason, for the index and the deny list.
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
-        /// Also put them on the deny list of the servers with this configuration, effective on the next request.
+        /// Also add them to the deny list of the servers with this configuration, effective from the next request on.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Show what was issued.
+    /// Show the certificates that were issued.
     List {
         /// The directory of the CA.
         #[arg(long, value_name = "DIR")]
         ca: PathBuf,
-        /// As JSON.
+        /// Print them as JSON.
         #[arg(long)]
         json: bool,
     },
 }
 
-/// Does what `ca` says.
+/// Runs a subcommand of `ca`.
 ///
 /// # Errors
-/// When it is not done.
+/// When it failed.
 pub fn run_ca(command: &CaCommand) -> Result<(), IssuingError> {
     match command {
         CaCommand::Init {
@@ -153,8 +154,8 @@ pub fn run_ca(command: &CaCommand) -> Result<(), IssuingError> {
             authority::init(&directory, name, *days, passphrase.as_deref())?;
             let path = directory.path().display();
             platform::say!(
-                "\nServers that are to know its certificates need {path}/ca.pem in server.client_ca_file.\n\
-                 Keep ca-key.pem secret: whoever has it can be anybody. Issue with\n\
+                "\nServers that accept its certificates need {path}/ca.pem in server.client_ca_file.\n\
+                 Keep ca-key.pem secret: with it, anyone can issue certificates for any name. Issue with\n\
                  \n  countersign-server bundle issue NAME --ca {path} --out DIR --url https://HOST:PORT\n"
             );
             Ok(())
@@ -167,10 +168,10 @@ pub fn run_ca(command: &CaCommand) -> Result<(), IssuingError> {
     }
 }
 
-/// Does what `bundle` says.
+/// Runs a subcommand of `bundle`.
 ///
 /// # Errors
-/// When it is not done.
+/// When it failed.
 pub fn run_bundle(command: &BundleCommand) -> Result<(), BundleError> {
     match command {
         BundleCommand::Issue {
@@ -206,7 +207,7 @@ pub fn run_bundle(command: &BundleCommand) -> Result<(), BundleError> {
                 server_ca: &server_ca,
             };
             let mut index = Index::open(&directory)?;
-            // Not kept silently: whoever left a group must not get it back by a renewal.
+            // A user who left a group must not get it back silently by a renewal.
             let before = index
                 .records()
                 .iter()
@@ -219,8 +220,8 @@ pub fn run_bundle(command: &BundleCommand) -> Result<(), BundleError> {
                 .collect();
             if !lost.is_empty() {
                 platform::say!(
-                    "note: the certificate that {name} got before names groups that this one does not: {}; \
-                     --group puts {name} into one",
+                    "note: the previous certificate of {name} names groups that this one does not: {}; \
+                     use --group to put {name} into a group",
                     lost.join(", ")
                 );
             }
@@ -248,7 +249,7 @@ pub fn run_bundle(command: &BundleCommand) -> Result<(), BundleError> {
                 }
                 None => platform::say!(
                     "Servers refuse them as soon as they read this list (revocation.crl.files);\n\
-                     with --config FILE they are put on the deny list as well, which needs no such setting."
+                     with --config FILE they are added to the deny list as well, which needs no such setting."
                 ),
             }
             Ok(())
@@ -276,7 +277,7 @@ impl Authority {
 }
 
 impl List {
-    /// Writes the list, then the index, so that a number is never used twice.
+    /// Writes the list before the index, so that no list number is used twice.
     fn write(&self, issuer: &Issued, index: &mut Index<'_>) -> Result<(), IssuingError> {
         let number = index.next_list();
         index.save()?;
@@ -288,7 +289,7 @@ impl List {
         Directory::make(parent)?.replace(&name, &list.to_pem()?, PUBLIC)?;
         let revoked = index.records().iter().filter(|record| record.revoked.is_some());
         platform::say!(
-            "wrote {}: list {number}, {} revoked, to be written again before {}",
+            "wrote {}: list {number}, {} revoked; write it again before {}",
             absolute.display(),
             revoked.count(),
             next_update.format("%F")
@@ -307,7 +308,8 @@ fn check_days(issuer: &Issued, days: u32) -> Result<(), IssuingError> {
     }
 }
 
-/// Marks certificates as revoked; returns the serial numbers of all that were meant, also of those revoked before.
+/// Marks certificates as revoked. Returns the serial numbers of all that were asked for, including those revoked
+/// before.
 fn revoke(
     index: &mut Index<'_>,
     name: Option<&str>,
@@ -316,10 +318,10 @@ fn revoke(
 ) -> Result<Vec<String>, IssuingError> {
     let now = Clock::System.now();
     let digits = serial.map(|serial| serial.replace(':', "").trim_start_matches('0').to_uppercase());
-    let nobody = match (name, &digits) {
-        (Some(name), _) => format!("this CA issued nothing to \"{name}\" that is still valid"),
-        (None, Some(digits)) => format!("this CA issued nothing with the serial number {digits}"),
-        (None, None) => return Err(IssuingError::Nobody),
+    let none_found = match (name, &digits) {
+        (Some(name), _) => format!("this CA issued no certificate to \"{name}\" that is still valid"),
+        (None, Some(digits)) => format!("this CA issued no certificate with the serial number {digits}"),
+        (None, None) => return Err(IssuingError::NoSelection),
     };
     let is_meant = |record: &Record| match name {
         Some(name) => record.name == name && record.not_after > now,
@@ -329,7 +331,7 @@ fn revoke(
     for record in index.records_mut().iter_mut().filter(|record| is_meant(record)) {
         serials.push(record.serial.clone());
         if record.revoked.is_some() {
-            platform::say!("{} of {} was revoked before", record.serial, record.name);
+            platform::say!("{} of {} was already revoked", record.serial, record.name);
             continue;
         }
         record.revoked = Some(Revoked {
@@ -339,7 +341,7 @@ fn revoke(
         platform::say!("revoked {} of {}", record.serial, record.name);
     }
     if serials.is_empty() {
-        return Err(IssuingError::NotIssued(nobody));
+        return Err(IssuingError::NotIssued(none_found));
     }
     Ok(serials)
 }
@@ -349,7 +351,7 @@ fn show(records: &[Record], json: bool) {
     if json {
         platform::say!("{:#}", serde_json::json!(records));
     } else if records.is_empty() {
-        platform::say!("nothing was issued");
+        platform::say!("no certificate was issued");
     }
     for record in records.iter().filter(|_| !json) {
         platform::say!(

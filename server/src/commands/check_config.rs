@@ -1,4 +1,4 @@
-//! `check-config`: what is wrong with a configuration, the files that it names and the database.
+//! `check-config`: reports what is wrong with a configuration, the files that it names, and the database.
 
 use platform::args::ConfigFile;
 
@@ -7,22 +7,22 @@ use crate::{
     findings::{self, Level},
 };
 
-/// The configuration.
+/// The options of `check-config`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     #[command(flatten)]
     file: ConfigFile,
-    /// Take no unknown key.
+    /// Refuse unknown keys.
     #[arg(long)]
     strict: bool,
 }
 
-/// What is broken, a line each.
+/// What is broken, one line for each.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct CheckConfigError(Vec<String>);
 
-/// Prints what is worth knowing about a configuration.
+/// Prints the findings about a configuration.
 ///
 /// # Errors
 /// When something is broken.

@@ -1,4 +1,4 @@
-//! `expiry`: which documents expire soon, and what their owners have to do.
+//! `expiry`: reports which documents expire soon, and what their owners have to do.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use platform::{args::ConfigFile, config::ConfigError};
@@ -11,7 +11,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Why nothing can be said.
+/// Why no report can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ExpiryError {
     /// The configuration is refused.
@@ -20,12 +20,12 @@ pub enum ExpiryError {
     /// The database does not answer.
     #[error("storage: {0}")]
     Store(#[from] StoreError),
-    /// No date is as far away.
+    /// The time is longer than any date can express.
     #[error("--within is too long")]
     TooLong,
 }
 
-/// How far to look.
+/// The options of `expiry`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub struct Options {
     within: std::time::Duration,
 }
 
-/// Prints what expires; true if nothing does.
+/// Prints what expires; returns true if nothing does.
 ///
 /// # Errors
 /// When the configuration is refused or the database does not answer.
@@ -54,8 +54,8 @@ pub fn run(options: &Options) -> Result<bool, ExpiryError> {
     Ok(lines.is_empty())
 }
 
-/// A report of what expires within a time that somebody has to do something about: everything but
-/// timestamps, which the server renews by itself. Soonest first.
+/// Reports what expires within a time and must be renewed by somebody: everything but timestamps, which the server
+/// renews by itself. Soonest first.
 ///
 /// # Errors
 /// When the database fails.
@@ -88,9 +88,9 @@ fn line(document: &Expiring, now: DateTime<Utc>) -> String {
         EndOf::Certificates => format!("{role} (the certificates of its keys)"),
     };
     let cure = match role {
-        // Clients refuse a root without a valid certificate before they could replace it.
+        // Clients refuse a root without a valid certificate, so it can no longer be replaced.
         RoleName::Root if *end_of == EndOf::Certificates && *expires < now => {
-            format!("its owner begins anew: notary delete {gun} --remote, and notary init {gun}")
+            format!("its owner has to start over: notary delete {gun} --remote, and notary init {gun}")
         }
         RoleName::Root => format!("its owner runs: notary key rotate {gun} root"),
         RoleName::Targets | RoleName::Snapshot => {

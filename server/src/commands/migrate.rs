@@ -1,10 +1,10 @@
-//! `migrate`: the schema of the database that a configuration file names.
+//! `migrate`: shows or changes the schema of the database that a configuration file names.
 
 use platform::database::{Migrate, MigrateError};
 
 use crate::{config::ENVIRONMENT_PREFIX, store::MIGRATIONS};
 
-/// Prints what was found or done.
+/// Prints the result.
 ///
 /// # Errors
 /// When the configuration is refused or the database does not answer.

@@ -1,5 +1,5 @@
-//! What an operator types: one module a command. Rules, records and findings that requests need as well belong to the
-//! rooms that they are about.
+//! The subcommands, one module each. Rules, records and findings that requests need as well are in the modules that
+//! they are about.
 
 pub mod account;
 pub mod audit;

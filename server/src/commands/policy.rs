@@ -1,4 +1,4 @@
-//! `policy test`: what a policy says to a question, and what every rule has to do with it.
+//! `policy test`: shows what a policy decides, and whether each rule applies.
 
 use std::path::PathBuf;
 
@@ -7,41 +7,41 @@ use tuf::{Gun, GunError};
 
 use crate::access::policy::{Action, Asking, Policy};
 
-/// Why nothing can be said.
+/// Why the question cannot be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyTestError {
     /// The configuration is refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The repository on the command line is none.
+    /// The argument is not a GUN.
     #[error("--gun {0:?}: {1}")]
     Gun(String, GunError),
 }
 
-/// A question to a policy.
+/// A question to the policy.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Who asks: the name that whoami prints.
+    /// The principal that asks: the name that whoami prints.
     #[arg(long = "as", value_name = "NAME", required_unless_present = "anonymous")]
     principal: Option<String>,
-    /// A client without an identity asks.
+    /// Ask as a client without an identity.
     #[arg(long, conflicts_with_all = ["principal", "groups"])]
     anonymous: bool,
-    /// The groups of who asks.
+    /// The groups of the principal.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     groups: Vec<String>,
-    /// What is asked for: pull, push, push:ROLE, init, delete, rotate-key, list, changefeed or admin.
+    /// The action: pull, push, push:ROLE, init, delete, rotate-key, list, changefeed or admin.
     #[arg(long, value_parser = Action::parse)]
     action: Action,
-    /// The repository; without one, all of them.
+    /// The repository; all repositories if absent.
     #[arg(long)]
     gun: Option<String>,
 }
 
-/// Prints the verdict and every rule; true if it is allowed.
+/// Prints the verdict and every rule; returns true if it is allowed.
 ///
 /// # Errors
 /// When the configuration or the question is refused.
@@ -51,7 +51,7 @@ pub fn run(options: &Options) -> Result<bool, PolicyTestError> {
         Gun::parse(gun).map_err(|cause| PolicyTestError::Gun(gun.clone(), cause))?;
     }
     let Some(policy) = Policy::read(&settings)? else {
-        platform::say!("allowed: there is no policy, so whoever is let in may do everything");
+        platform::say!("allowed: there is no policy, so every client that is let in may do everything");
         return Ok(true);
     };
     let asking = Asking {
@@ -67,10 +67,10 @@ pub fn run(options: &Options) -> Result<bool, PolicyTestError> {
         platform::say!("decided by: {rule}");
     }
     if !verdict.allowed && !verdict.enforced {
-        platform::say!("this is recorded and happens all the same, because access.mode is audit");
+        platform::say!("this is only recorded, and the request is allowed, because access.mode is audit");
     }
     if let Some(rule) = &verdict.would_deny {
-        platform::say!("the rule {rule}, which is on trial, would deny it");
+        platform::say!("the rule {rule}, which is in audit mode, would deny it");
     }
     for trace in policy.explain(&asking) {
         platform::say!("{trace}");

@@ -1,4 +1,4 @@
-//! Without a command: running the server.
+//! Runs the server, when no command is given.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use platform::logging::{Format, Level};
 
 use crate::app::{self, StartError};
 
-/// Serves until the process is told to stop. `level` overrides the file's.
+/// Serves until the process is told to stop. `level` overrides the log level of the file.
 ///
 /// # Errors
 /// When the server cannot start.

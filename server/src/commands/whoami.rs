@@ -1,4 +1,4 @@
-//! `whoami`: who a certificate's holder would be, and why, without asking a server.
+//! `whoami`: shows whom a certificate identifies, and why, without asking a server.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Why nothing can be said.
+/// Why the certificate cannot be examined.
 #[derive(Debug, thiserror::Error)]
 pub enum WhoamiError {
     /// The configuration is refused.
@@ -29,10 +29,10 @@ pub enum WhoamiError {
     /// The client CAs cannot be used.
     #[error(transparent)]
     ClientCa(#[from] TlsError),
-    /// The lists of revoked certificates cannot be used.
+    /// The revocation lists cannot be used.
     #[error(transparent)]
     Revocation(#[from] SetUpError),
-    /// A rule asks for the account of the key, and the database does not tell it.
+    /// A rule needs the account of the key, and the database cannot be read.
     #[error("the account of the key cannot be looked up: {0}")]
     Store(#[from] StoreError),
     /// A file cannot be read.
@@ -48,24 +48,24 @@ pub enum WhoamiError {
     Facts(#[from] FactsError),
 }
 
-/// Whose certificate, and by which rules.
+/// The options of `whoami`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// The configuration file; without one the default rules hold, and no CA is checked.
+    /// The configuration file; without one the default rules apply, and no CA is checked.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The certificate in PEM; what follows it in the file is its chain.
+    /// The certificate in PEM, optionally followed by its chain.
     #[arg(long, value_name = "FILE")]
     cert: PathBuf,
     /// More certificates of the chain, in PEM.
     #[arg(long, value_name = "FILE")]
     chain: Vec<PathBuf>,
-    /// Say of every rule whether it matches, and why not.
+    /// Show for every rule whether it matches, and why not.
     #[arg(long)]
     explain: bool,
 }
 
-/// Prints who it is; true if the certificate is verified and a rule identifies it.
+/// Prints the identity; returns true if the certificate is verified and a rule identifies it.
 ///
 /// # Errors
 /// When a file or the configuration cannot be used.
@@ -77,13 +77,13 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
     }
     let settings = options.config.as_ref().map(|path| crate::config::settings(path));
     let settings = settings.transpose()?;
-    let (verified, verified_by, whole) = verify(settings.as_ref(), &leaf, &chain)?;
+    let (verified, verified_by, verified_chain) = verify(settings.as_ref(), &leaf, &chain)?;
     let facts = CertificateFacts::new(&leaf, &chain, verified_by)?;
     describe(&facts);
     let revocation = settings.as_ref().map(revocation).transpose()?;
-    // The server answers the same.
-    let mut withdrawn = verified
-        .then(|| is_withdrawn(revocation.as_ref(), &whole).err())
+    // Checked as the server does, so that both give the same answer.
+    let mut refused_as_revoked = verified
+        .then(|| check_revocation_files(revocation.as_ref(), &verified_chain).err())
         .flatten();
     let rules = match &settings {
         Some(settings) => IdentityRules::read(settings)?,
@@ -94,13 +94,13 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
         _ => None,
     };
     let identified = rules.identify(&facts, registered.as_ref());
-    if let (Ok(found), Some(revocation), None) = (&identified, &revocation, &withdrawn) {
-        withdrawn = revocation.check_principal(found.principal.as_str()).err();
+    if let (Ok(found), Some(revocation), None) = (&identified, &revocation, &refused_as_revoked) {
+        refused_as_revoked = revocation.check_principal(found.principal.as_str()).err();
     }
-    if let Some(reason) = &withdrawn {
+    if let Some(reason) = &refused_as_revoked {
         platform::say!("revocation: {reason} ({}); {}", reason.code(), reason.hint());
     }
-    let trusted = verified && withdrawn.is_none();
+    let trusted = verified && refused_as_revoked.is_none();
     match &identified {
         Ok(found) if trusted => {
             platform::say!("principal: {}", found.principal);
@@ -108,10 +108,10 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
             platform::say!("rule: {}", found.rule);
         }
         Ok(_) if !verified => platform::say!("not identified: no client CA verifies the certificate"),
-        Ok(_) if matches!(withdrawn, Some(RevocationError::Revoked { .. })) => {
+        Ok(_) if matches!(refused_as_revoked, Some(RevocationError::Revoked { .. })) => {
             platform::say!("not identified: the certificate or its holder is refused");
         }
-        Ok(_) => platform::say!("not identified: whether the certificate was revoked cannot be told"),
+        Ok(_) => platform::say!("not identified: whether the certificate was revoked cannot be determined"),
         Err(refused) => platform::say!(
             "not identified: {refused} ({}); {}",
             refused.reason.code(),
@@ -126,17 +126,17 @@ pub fn run(options: &Options) -> Result<bool, WhoamiError> {
     Ok(trusted && identified.is_ok())
 }
 
-/// Whether the certificate can be trusted, the sets of client CAs that verify it, and its chain as far as it is
-/// verified; says so.
+/// Verifies the certificate. Returns whether it is trusted, the client CA sets that verify it, and its chain as far as
+/// it is verified; prints the result.
 fn verify(
     settings: Option<&Settings>,
     leaf: &X509,
     chain: &[X509],
 ) -> Result<(bool, Vec<String>, Vec<X509>), WhoamiError> {
-    let mut whole = vec![leaf.clone()];
+    let mut verified_chain = vec![leaf.clone()];
     let Some(settings) = settings else {
         platform::say!("verified by: no CA was checked, for there is no --config");
-        return Ok((true, Vec::new(), whole));
+        return Ok((true, Vec::new(), verified_chain));
     };
     let mut verified_by = Vec::new();
     for set in client_cas(settings)? {
@@ -144,7 +144,7 @@ fn verify(
         match ClientTrust::load(&[set])?.verify(leaf, chain) {
             Ok(verified) => {
                 verified_by.push(name);
-                whole = verified.chain;
+                verified_chain = verified.chain;
             }
             Err(fault) => platform::say!(
                 "CA set {name}: {} ({}); {}",
@@ -155,10 +155,10 @@ fn verify(
         }
     }
     platform::say!("verified by: {}", list(&verified_by));
-    Ok((!verified_by.is_empty(), verified_by, whole))
+    Ok((!verified_by.is_empty(), verified_by, verified_chain))
 }
 
-/// The lists that are in files.
+/// The revocation lists in files.
 fn revocation(settings: &Settings) -> Result<Revocation, WhoamiError> {
     let mut issuers = Vec::new();
     for set in client_cas(settings)? {
@@ -171,9 +171,9 @@ fn revocation(settings: &Settings) -> Result<Revocation, WhoamiError> {
     )?)
 }
 
-/// Says what the lists in files tell of a verified chain; of a missing or old list only words: whether that
-/// is forgiven depends on the request.
-fn is_withdrawn(revocation: Option<&Revocation>, chain: &[X509]) -> Result<(), RevocationError> {
+/// Prints what the lists in files say about a verified chain. A missing or expired list is only reported: whether it
+/// is tolerated depends on the request.
+fn check_revocation_files(revocation: Option<&Revocation>, chain: &[X509]) -> Result<(), RevocationError> {
     let denied_as = subjects(chain)?;
     let Some(revocation) = revocation else {
         return Ok(());
@@ -184,20 +184,20 @@ fn is_withdrawn(revocation: Option<&Revocation>, chain: &[X509]) -> Result<(), R
                 .next_update
                 .map_or_else(String::new, |until| format!(", next update {until}"));
             platform::say!(
-                "revocation: on none of the lists in files{until}; neither the database nor OCSP was asked"
+                "revocation: not on any list in files{until}; neither the database nor OCSP was asked"
             );
             Ok(())
         }
         Ok(None) => {
             platform::say!(
-                "revocation: no list of a CA is in a file; neither the database nor OCSP was asked"
+                "revocation: no CA list is configured as a file; neither the database nor OCSP was asked"
             );
             Ok(())
         }
         Err(reason @ RevocationError::Revoked { .. }) => Err(reason),
         Err(unknown) => {
             platform::say!(
-                "revocation: {unknown} ({}), going by files alone: neither addresses of lists nor OCSP was asked",
+                "revocation: {unknown} ({}), considering files only: lists were not fetched, and OCSP was not asked",
                 unknown.code()
             );
             Ok(())
@@ -205,7 +205,7 @@ fn is_withdrawn(revocation: Option<&Revocation>, chain: &[X509]) -> Result<(), R
     }
 }
 
-/// The account of the certificate's key, without changing the database.
+/// The account of the certificate's key, read without changing the database.
 fn account(settings: &Settings, facts: &CertificateFacts) -> Result<Option<Registered>, WhoamiError> {
     let location = Location::read(settings)?;
     if location == Location::Memory {

@@ -1,4 +1,4 @@
-//! `audit.*`: what is recorded of decisions and changes, and where.
+//! `audit.*`: which decisions and changes are recorded, and where.
 
 use std::path::PathBuf;
 
@@ -7,21 +7,21 @@ use platform::config::{ConfigError, Settings};
 /// Where the local syslog daemon listens.
 const SYSLOG_SOCKET: &str = "/dev/log";
 
-/// One place that records go to.
+/// One destination of audit records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sink {
-    /// Appended to this file, one JSON object a line.
+    /// A file to which records are appended, one JSON object per line.
     File(PathBuf),
-    /// The same on the standard output.
+    /// The standard output, in the same format.
     Stdout,
     /// RFC 5424 messages to the local syslog daemon's socket.
     Syslog(PathBuf),
 }
 
-/// What is recorded, and where.
+/// Which decisions and changes are recorded, and where.
 #[derive(Debug, Clone)]
 pub struct AuditSettings {
-    /// Where records of decisions go.
+    /// The destinations of records of decisions.
     pub sinks: Vec<Sink>,
     /// Whether allowed reads are recorded too; denied ones always are.
     pub reads: bool,
@@ -30,10 +30,10 @@ pub struct AuditSettings {
 }
 
 impl AuditSettings {
-    /// Reads it.
+    /// Reads the settings.
     ///
     /// # Errors
-    /// When a sink is none of those that there are.
+    /// When a sink is unknown.
     pub fn read(settings: &Settings) -> Result<Self, ConfigError> {
         let sinks = settings.list("audit.sinks")?;
         let sinks = sinks.iter().map(|text| sink(settings, text));

@@ -7,13 +7,13 @@ use platform::config::{ConfigError, Settings};
 /// Where clients get their tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Realm {
-    /// At this URL.
+    /// From this URL.
     Url(String),
-    /// At `/auth/token` of the host that they asked (`autoredirect`).
+    /// From `/auth/token` on the host to which they sent their request (`autoredirect`).
     SameHost,
 }
 
-/// Who issues tokens, and for whom.
+/// Who issues tokens, and for which service.
 #[derive(Debug, Clone)]
 pub struct TokenSettings {
     /// Where clients get tokens.
@@ -27,8 +27,8 @@ pub struct TokenSettings {
 }
 
 impl TokenSettings {
-    /// Nothing if no authentication is configured. An unknown kind is refused: a server that was told to ask
-    /// for something must not start without asking.
+    /// Reads the settings; `None` if no authentication is configured. An unknown type is refused: a server configured
+    /// to require authentication must not start without it.
     pub(super) fn read(settings: &Settings) -> Result<Option<Self>, ConfigError> {
         let kind = settings.choice("auth.type", &[("token", ())])?;
         let same_host = settings.flag("auth.options.autoredirect")?.unwrap_or(false);
@@ -56,7 +56,7 @@ impl TokenSettings {
             },
             service: required("service", service)?,
             issuer: required("issuer", issuer)?,
-            // As in Notary: relative to the working directory, not to the file.
+            // Relative to the working directory, not to the file, as in Notary.
             bundle: PathBuf::from(required("rootcertbundle", bundle)?),
         }))
     }

@@ -1,4 +1,4 @@
-//! `identity`: the list of identity rules as written. `identity/rules` gives the texts in it their meaning.
+//! `identity`: the list of identity rules as written. `identity/rules` interprets the texts in it.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +18,9 @@ pub struct IdentitySettings {
 pub struct IdentityRule {
     /// Its name in records.
     pub name: Option<Text>,
-    /// What the rule is made of unless it says otherwise.
+    /// The preset with the rule's defaults.
     pub preset: Option<Text>,
-    /// Who has to have issued the certificate.
+    /// Which CA must have issued the certificate.
     pub issuer: Option<Issuer>,
     /// Fields of the certificate and their patterns.
     #[serde(rename = "match")]
@@ -33,13 +33,13 @@ pub struct IdentityRule {
     /// The fields whose values are groups.
     #[serde(default)]
     pub groups_from: Texts,
-    /// What is done to the letters of names.
+    /// How the letter case of names is changed.
     pub transform: Option<Text>,
-    /// What the certificate must fulfil.
+    /// The requirements that the certificate must meet.
     pub require: Option<Requirements>,
 }
 
-/// Who has to have issued a certificate.
+/// Which CA must have issued a certificate.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Issuer {
@@ -60,17 +60,17 @@ pub struct Requirements {
     pub min_rsa_bits: Option<i64>,
     /// The smallest elliptic-curve key, in bits.
     pub min_ec_bits: Option<i64>,
-    /// The kinds of keys that are allowed.
+    /// The key types that are allowed.
     pub key_types: Option<Texts>,
-    /// The digests that the certificate may be signed with.
+    /// The signature digests that are allowed.
     pub digests: Option<Texts>,
 }
 
 impl IdentitySettings {
-    /// The rules of a configuration, if it has any.
+    /// The rules of a configuration; `None` if it has none.
     ///
     /// # Errors
-    /// When the list is empty, or a rule has a key that is not known or a value of the wrong kind.
+    /// When the list is empty, or a rule has an unknown key or a value of the wrong type.
     pub fn read(settings: &Settings) -> Result<Option<Self>, ConfigError> {
         let rules = settings.tables("identity")?;
         Ok(rules.map(|rules| Self { rules }))

@@ -1,4 +1,4 @@
-//! The server's configuration: the Notary server's keys, and ours beside them.
+//! The server's configuration: the Notary server's keys, and further ones of this program.
 
 mod audit;
 mod auth;
@@ -39,45 +39,45 @@ pub use trust_service::TrustService;
 
 /// The start of the names of environment variables that override keys.
 pub const ENVIRONMENT_PREFIX: &str = "NOTARY_SERVER";
-/// Far more than anybody publishes between two looks at what is stored.
+/// The default of how far versions may jump: far more than anyone publishes before reading what is stored.
 const VERSION_STEP: i64 = 1_000;
-/// The client's own download limit, in bytes: nobody could read back more.
+/// The clients' download limit, in bytes: they could not read larger documents.
 const PUBLISH_LIMIT: i64 = 100 * 1024 * 1024;
-/// Handshakes in flight from one address: many more than those of a build farm behind one.
+/// Handshakes in flight from one address: many more than a build farm behind one address needs.
 const HANDSHAKES_PER_ADDRESS: i64 = 256;
-/// Open connections from one address: many more than those of a build farm behind one.
+/// Open connections from one address: many more than a build farm behind one address needs.
 const CONNECTIONS_PER_ADDRESS: i64 = 512;
-/// Seconds for which a client may leave an answer unread.
+/// How many seconds a client may leave a response unread.
 const WRITE_TIMEOUT: i64 = 30;
-/// Keys that may wait for one principal: those of many repositories that are made at once.
+/// How many unused keys one principal may have: enough to create many repositories at once.
 const PENDING_KEYS: i64 = 256;
-/// A root may be signed at a ceremony long after its keys were asked for.
+/// How long unused keys are kept: a root may be signed at a ceremony long after its keys were asked for.
 const PENDING_KEYS_KEPT: Duration = Duration::from_secs(60 * 86_400);
-/// Seconds for which caches may keep current metadata; the Notary default.
+/// How many seconds caches may keep current metadata; the Notary default.
 const CURRENT_MAX_AGE: i64 = 300;
-/// Seconds for which caches may keep metadata named by version or checksum; the Notary default.
+/// How many seconds caches may keep metadata named by version or checksum; the Notary default.
 const CONSISTENT_MAX_AGE: i64 = 2_592_000;
 /// A year, in seconds.
 const MAX_AGE_LIMIT: i64 = 31_536_000;
-/// Seconds that requests in flight get at a stop.
+/// How many seconds requests in flight may take when the server stops.
 const SHUTDOWN_TIMEOUT: i64 = 30;
 
-/// Everything the server is told at start.
+/// The whole configuration of the server.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen, and what is asked of clients there; at least one.
+    /// The listeners and what they ask of clients; at least one.
     pub listeners: Vec<Listener>,
-    /// What clients are told about the server.
+    /// The server's URL and CA as clients see them.
     pub public: PublicSettings,
-    /// The identity rules; the built-in ones hold where there are none.
+    /// The identity rules; if there are none, the built-in ones apply.
     pub identity: Option<IdentitySettings>,
-    /// Who may do what; without a policy, whoever has an identity may do everything.
+    /// The policy; without one, every client with an identity may do everything.
     pub policy: Option<PolicySettings>,
-    /// How withdrawn certificates are found out.
+    /// How revoked certificates are detected.
     pub revocation: RevocationSettings,
-    /// The token service that clients without a certificate have to go to; nothing if there is none.
+    /// The token service to which clients without a certificate are sent; `None` if there is none.
     pub auth: Option<TokenSettings>,
-    /// The users who may log in with a password; nothing if that is switched off.
+    /// The users who may log in with a password; `None` if that is switched off.
     pub password: Option<PasswordSettings>,
     /// Who signs timestamps and snapshots.
     pub trust_service: TrustService,
@@ -89,9 +89,9 @@ pub struct Config {
     pub log_level: Level,
     /// Which GUNs are served.
     pub gun_prefixes: GunPrefixes,
-    /// What caches are told.
+    /// How long caches may keep metadata.
     pub caching: Caching,
-    /// What is recorded of decisions and changes.
+    /// Which decisions and changes are recorded.
     pub audit: AuditSettings,
     /// When timestamps are renewed in the background.
     pub refresh: RefreshSettings,
@@ -99,37 +99,37 @@ pub struct Config {
     pub reload: ReloadSettings,
     /// The largest publish, in bytes.
     pub publish_limit: usize,
-    /// How far a document's version may go beyond the last one.
+    /// How far a document's version may be above the last one.
     pub version_step: u32,
     /// How many handshakes may be in flight from one address.
     pub handshakes_per_address: usize,
     /// How many connections may be open from one address.
     pub connections_per_address: usize,
-    /// How long a client may leave an answer unread.
+    /// How long a client may leave a response unread.
     pub write_timeout: Duration,
-    /// Keys that nobody uses.
+    /// The limits on keys that no root names yet.
     pub pending_keys: PendingKeys,
-    /// How long requests in flight get at a stop.
+    /// How long requests in flight may take when the server stops.
     pub shutdown_timeout: Duration,
-    /// What an operator should know about the file, in sentences.
+    /// What an operator should know about the file, as sentences.
     pub warnings: Vec<String>,
 }
 
-/// Keys that were asked for and that no root names yet.
+/// The limits on keys that were asked for and that no root names yet.
 #[derive(Debug, Clone, Copy)]
 pub struct PendingKeys {
-    /// How many may wait for one principal.
-    pub most: i64,
-    /// How long they wait before they are deleted.
-    pub kept: Duration,
+    /// How many keys may wait for one principal.
+    pub limit: i64,
+    /// How long a key may wait before it is deleted.
+    pub lifetime: Duration,
 }
 
-/// How long caches may keep answers, in seconds; 0 forbids it.
+/// How long caches may keep responses, in seconds; 0 forbids it.
 #[derive(Debug, Clone, Copy)]
 pub struct Caching {
-    /// Metadata asked for by role alone.
+    /// For metadata requested by role only.
     pub current: u32,
-    /// Metadata asked for by version or checksum, which never changes.
+    /// For metadata requested by version or checksum, which never changes.
     pub consistent: u32,
 }
 
@@ -137,8 +137,8 @@ impl Config {
     /// Reads a configuration file.
     ///
     /// # Errors
-    /// When the file, or a value in it, is refused; or a key that nobody knows and that was meant to decide about
-    /// security, with `strict` any unknown key.
+    /// When the file or a value in it is refused. Also for an unknown key that may have been meant to decide about
+    /// security; with `strict`, for any unknown key.
     pub fn load(path: &Path, strict: bool) -> Result<Self, ConfigError> {
         let settings = Settings::load(path, ENVIRONMENT_PREFIX)?;
         let mut config = Self::read(&settings)?;
@@ -147,7 +147,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads the values in the order in which the Notary server complains about them.
+    /// Reads the values in the order in which the Notary server reports errors about them.
     ///
     /// # Errors
     /// When a value is missing or refused.
@@ -192,10 +192,10 @@ impl Config {
             .integer("limits.write_timeout", 1..=3600)?
             .unwrap_or(WRITE_TIMEOUT);
         let pending_keys = PendingKeys {
-            most: settings
+            limit: settings
                 .integer("limits.pending_keys", 2..=1_000_000)?
                 .unwrap_or(PENDING_KEYS),
-            kept: duration(settings, "limits.pending_keys_kept")?.unwrap_or(PENDING_KEYS_KEPT),
+            lifetime: duration(settings, "limits.pending_keys_kept")?.unwrap_or(PENDING_KEYS_KEPT),
         };
         let shutdown_timeout = settings
             .integer("server.shutdown_timeout", 0..=3600)?
@@ -230,7 +230,7 @@ impl Config {
     }
 }
 
-/// What unknown keys may mean here. The sections of ours are those that no Notary server has.
+/// How unknown keys are treated. The sections listed here are those that no Notary server has.
 const SECTIONS: Sections = Sections {
     ours: &[
         "access",
@@ -269,7 +269,7 @@ const SECTIONS: Sections = Sections {
     other_variables: false,
 };
 
-/// The sections that Notary's server has too.
+/// The sections that Notary's server has as well.
 const NOTARYS: [&str; 8] = [
     "auth",
     "caching",
@@ -281,8 +281,8 @@ const NOTARYS: [&str; 8] = [
     "trust_service",
 ];
 
-/// The values of a configuration file, for commands that need some of them. The file need not be one that a server
-/// would start with.
+/// The values of a configuration file, for commands that need only some of them. A server need not be able to start
+/// with the file.
 ///
 /// # Errors
 /// When it cannot be read, or a section that decides about security is misspelt.
@@ -296,13 +296,13 @@ pub fn settings(path: &Path) -> Result<Settings, ConfigError> {
     Ok(settings)
 }
 
-/// What a Notary configuration means is more than most who write a client CA into one believe.
+/// Warns about what a Notary configuration means: a client CA gives more rights than most operators expect.
 fn without_policy(listeners: &[Listener], policy: bool) -> Vec<String> {
     let asks = listeners.iter().any(Listener::asks);
     let open = !policy && asks;
     open.then(|| {
-        "there is no policy: whoever has a certificate of a client CA may publish to, rotate keys of and delete every \
-         repository (policy)"
+        "there is no policy: every client with a certificate of a client CA may publish to, rotate keys of and delete \
+         every repository (policy)"
             .to_owned()
     })
     .into_iter()
@@ -322,7 +322,7 @@ fn log_level(settings: &Settings) -> Result<Level, ConfigError> {
 /// A time such as `4d 12h`, `90s`, or a number of seconds.
 ///
 /// # Errors
-/// When the value is no time.
+/// When the value is not a time.
 pub fn duration(settings: &Settings, key: &str) -> Result<Option<Duration>, ConfigError> {
     let Some(text) = settings.text(key)? else {
         return Ok(None);
@@ -339,7 +339,7 @@ fn max_age(settings: &Settings, key: &str, default: i64) -> Result<u32, ConfigEr
     Ok(u32::try_from(seconds).unwrap_or(0))
 }
 
-/// Crash reports to a third party are not sent; the keys are known so that old files start unchanged.
+/// No crash reports are sent to a third party. The keys are accepted so that old files work unchanged.
 fn ignore_reporting(settings: &Settings) -> Result<(), ConfigError> {
     for key in ["api_key", "release_stage", "endpoint"] {
         settings.text(&format!("reporting.bugsnag.{key}"))?;

@@ -1,4 +1,4 @@
-//! `auth.password.*`: users with passwords, beside or instead of certificates.
+//! `auth.password.*`: users with passwords, in addition to or instead of certificates.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use platform::config::{ConfigError, Settings};
 
 use super::Listener;
 
-/// What people are shown who are asked for a password.
+/// The default realm, which clients show when they ask for a password.
 const REALM: &str = "Countersign";
 
 /// Who may log in with a password.
@@ -16,14 +16,14 @@ pub struct PasswordSettings {
     pub file: PathBuf,
     /// Groups and their users.
     pub groups: Option<PathBuf>,
-    /// What people are shown who are asked for a password: printable ASCII without quotes.
+    /// The realm, which clients show when they ask for a password: printable ASCII without quotes.
     pub realm: String,
-    /// Whether passwords are taken over connections that anybody may listen in on.
+    /// Whether passwords are accepted over unencrypted connections.
     pub allow_plain_http: bool,
 }
 
 impl PasswordSettings {
-    /// Nothing unless it is switched on.
+    /// Reads the settings; `None` if passwords are not enabled.
     ///
     /// # Errors
     /// When a value is missing or refused.
@@ -62,7 +62,7 @@ impl PasswordSettings {
         }))
     }
 
-    /// Whether passwords may come in through a listener: over TLS, or without leaving this machine.
+    /// Whether a listener accepts passwords: over TLS, or from this machine only.
     pub fn taken_at(&self, listener: &Listener) -> bool {
         let local = || {
             listener

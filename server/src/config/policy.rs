@@ -1,4 +1,4 @@
-//! `policy` and `access.mode`: the policy as written. `access/policy` gives the texts in it their meaning.
+//! `policy` and `access.mode`: the policy as written. `access/policy` interprets the texts in it.
 
 use std::fmt;
 
@@ -16,13 +16,13 @@ pub struct PolicySettings {
     pub mode: PolicyMode,
 }
 
-/// Whether what is denied is refused.
+/// Whether a denial is enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PolicyMode {
-    /// It is.
+    /// The request is refused.
     Enforce,
-    /// It is recorded and allowed.
+    /// The denial is recorded, and the request allowed.
     Audit,
 }
 
@@ -40,19 +40,19 @@ pub enum Effect {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyRule {
-    /// Its name in records; its place if there is none.
+    /// Its name in records; if it has none, its place is used.
     pub name: Option<Text>,
     /// Whether it allows or denies.
     pub effect: Option<Effect>,
-    /// Whom it is about.
+    /// The principals that it covers.
     pub principals: Option<Texts>,
-    /// Whom it is not about, although `principals` says so.
+    /// The exceptions from `principals`.
     pub unless: Option<Texts>,
-    /// What it is about.
+    /// The actions that it covers.
     pub actions: Option<Texts>,
-    /// The repositories that it is about; all without it.
+    /// The repositories that it covers; all if absent.
     pub guns: Option<Texts>,
-    /// Which roles their publisher has to sign.
+    /// The roles that a publisher must sign with its own key.
     pub require_own_key: Option<OwnKey>,
     /// Whether the rule is enforced.
     pub mode: Option<PolicyMode>,
@@ -96,10 +96,10 @@ impl<'de> de::Visitor<'de> for OwnKeyVisitor {
 }
 
 impl PolicySettings {
-    /// The policy of a configuration, if it has one.
+    /// The policy of a configuration; `None` if it has none.
     ///
     /// # Errors
-    /// When the list is empty, or a rule has a key that is not known or a value of the wrong kind.
+    /// When the list is empty, or a rule has an unknown key or a value of the wrong type.
     pub fn read(settings: &Settings) -> Result<Option<Self>, ConfigError> {
         let mode = settings
             .choice("access.mode", &MODES)?

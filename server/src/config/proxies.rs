@@ -1,9 +1,9 @@
-//! `proxies.*`, and what listeners say of proxies: whose word counts in front of the server, and about what.
+//! `proxies.*`, and the listeners' settings for proxies: which proxies are trusted, and about what.
 //!
-//! Two sorts of proxies stand apart. A load balancer (layer 4) forwards bytes: with the PROXY protocol it says the
-//! client's address, and everything after that header, HTTP headers included, is the client's. A reverse proxy
-//! (layer 7) writes the request itself, so its headers can say which certificate its client has. No listener
-//! believes both.
+//! Two kinds of proxies are distinguished. A load balancer (layer 4) forwards bytes: with the PROXY protocol it states
+//! the client's address, and everything after that header, including HTTP headers, comes from the client. A reverse
+//! proxy (layer 7) writes the request itself, so its headers can state which certificate its client has. No listener
+//! trusts both kinds.
 
 use std::net::IpAddr;
 
@@ -21,7 +21,7 @@ const FORMATS: [(&str, Option<ForwardedCertificate>); 4] = [
     ("rfc9440", Some(ForwardedCertificate::Rfc9440)),
 ];
 
-/// How a proxy hands on its client's certificate.
+/// How a proxy forwards its client's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForwardedCertificate {
     /// Envoy's `x-forwarded-client-cert`.
@@ -32,10 +32,10 @@ pub enum ForwardedCertificate {
     Rfc9440,
 }
 
-/// What the proxies in front of a listener say that is believed.
+/// Which statements of the proxies in front of a listener are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Word {
-    /// Nothing: they are only not counted as clients.
+enum Claim {
+    /// None: the proxies are only not counted as clients.
     #[default]
     None,
     /// The client's address, in the header of the PROXY protocol.
@@ -44,16 +44,16 @@ enum Word {
     Certificate(ForwardedCertificate),
 }
 
-/// Whose word counts on connections to one listener, and about what.
+/// Which proxies are trusted on connections to one listener, and about what.
 #[derive(Debug, Clone, Default)]
 pub struct ProxyTrust {
     from: Vec<IpNet>,
-    word: Word,
-    /// Whether they say their client's address in `X-Forwarded-For`.
+    claim: Claim,
+    /// Whether they state their client's address in `X-Forwarded-For`.
     forwarded_for: bool,
 }
 
-/// `proxies.*`: what holds where a listener does not say otherwise.
+/// `proxies.*`: the settings for listeners that do not override them.
 #[derive(Debug, Clone)]
 pub(super) struct Defaults {
     trusted: Vec<IpNet>,
@@ -62,47 +62,47 @@ pub(super) struct Defaults {
     forwarded_for: Option<bool>,
 }
 
-/// What a listener says of proxies.
+/// The settings for proxies of one listener.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Said {
+pub(super) struct ListenerProxies {
     /// `proxy_protocol`.
     pub(super) proxy_protocol: bool,
-    /// `forwarded_certificate`: none and the formats.
+    /// `forwarded_certificate`: `Some(None)` for `none`, or a format.
     pub(super) certificate: Option<Option<ForwardedCertificate>>,
     /// `trusted_proxies`.
     pub(super) from: Option<Vec<IpNet>>,
 }
 
 impl ProxyTrust {
-    /// Whether connections begin with a PROXY protocol header.
+    /// Whether connections start with a PROXY protocol header.
     pub fn proxy_protocol(&self) -> bool {
-        self.word == Word::Address
+        self.claim == Claim::Address
     }
 
     /// Whether an address is that of a proxy in front of this listener.
     pub fn is_proxy(&self, address: IpAddr) -> bool {
-        // A listener on [::] sees IPv4 clients as mapped addresses.
+        // A listener on [::] sees IPv4 clients as IPv4-mapped addresses.
         let address = address.to_canonical();
         self.from.iter().any(|network| network.contains(&address))
     }
 
-    /// Whether the other end of a TCP connection says its client's address in `X-Forwarded-For`: a reverse proxy,
-    /// never a load balancer, whose clients write their headers themselves.
+    /// Whether the peer of a TCP connection states its client's address in `X-Forwarded-For`: a reverse proxy does,
+    /// but never a load balancer, whose clients write their headers themselves.
     pub fn addresses_from(&self, transport: Option<IpAddr>) -> bool {
         self.forwarded_for
             && !self.proxy_protocol()
             && transport.is_some_and(|address| self.is_proxy(address))
     }
 
-    /// Whether certificates are handed on here at all.
+    /// Whether certificates are forwarded on this listener at all.
     pub fn takes_certificates(&self) -> bool {
-        matches!(self.word, Word::Certificate(_))
+        matches!(self.claim, Claim::Certificate(_))
     }
 
-    /// How the other end of a TCP connection hands on its client's certificate; nothing if its headers do not count.
+    /// How the peer of a TCP connection forwards its client's certificate; `None` if its headers are not trusted.
     pub fn certificates_from(&self, transport: Option<IpAddr>) -> Option<ForwardedCertificate> {
-        match self.word {
-            Word::Certificate(format) if transport.is_some_and(|address| self.is_proxy(address)) => {
+        match self.claim {
+            Claim::Certificate(format) if transport.is_some_and(|address| self.is_proxy(address)) => {
                 Some(format)
             }
             _ => None,
@@ -124,28 +124,28 @@ impl Defaults {
         })
     }
 
-    /// What holds at a listener whose keys begin with `prefix`, such as `listeners[0]`.
+    /// The settings of a listener whose keys start with `prefix`, such as `listeners[0]`.
     ///
     /// # Errors
-    /// When it would believe clients, or nobody.
-    pub(super) fn at(&self, prefix: &str, said: Said) -> Result<ProxyTrust, ConfigError> {
+    /// When it would trust headers written by clients, or no proxy at all.
+    pub(super) fn at(&self, prefix: &str, listener: ListenerProxies) -> Result<ProxyTrust, ConfigError> {
         let key = |name: &str| format!("{prefix}.{name}");
-        if said.proxy_protocol {
-            return self.balancers_at(prefix, said);
+        if listener.proxy_protocol {
+            return self.balancers_at(prefix, listener);
         }
-        let Some(format) = said.certificate.unwrap_or(self.certificate) else {
+        let Some(format) = listener.certificate.unwrap_or(self.certificate) else {
             return Ok(ProxyTrust {
-                from: said.from.unwrap_or_else(|| self.trusted.clone()),
-                word: Word::None,
+                from: listener.from.unwrap_or_else(|| self.trusted.clone()),
+                claim: Claim::None,
                 forwarded_for: self.forwarded_for.unwrap_or(true),
             });
         };
-        let (named, from) = match said.from {
+        let (named, from) = match listener.from {
             Some(from) => (key("trusted_proxies"), from),
             None => (TRUSTED.to_owned(), self.trusted.clone()),
         };
         if from.is_empty() {
-            let set = if said.certificate.is_some() {
+            let set = if listener.certificate.is_some() {
                 key("forwarded_certificate")
             } else {
                 CERTIFICATE.to_owned()
@@ -160,45 +160,45 @@ impl Defaults {
             return Err(ConfigError::invalid(
                 &named,
                 everybody,
-                "this is everybody, so every client could hand on the certificate of any other; name the addresses \
+                "this is everybody, so every client could forward the certificate of any other; name the addresses \
                  of the reverse proxies alone",
             ));
         }
         Ok(ProxyTrust {
             from,
-            word: Word::Certificate(format),
-            // Whoever writes the one header writes the other.
+            claim: Claim::Certificate(format),
+            // A proxy that writes one of these headers writes the other as well.
             forwarded_for: self.forwarded_for.unwrap_or(true),
         })
     }
 
-    fn balancers_at(&self, prefix: &str, said: Said) -> Result<ProxyTrust, ConfigError> {
+    fn balancers_at(&self, prefix: &str, listener: ListenerProxies) -> Result<ProxyTrust, ConfigError> {
         let key = |name: &str| format!("{prefix}.{name}");
-        if said.certificate.flatten().is_some() {
+        if listener.certificate.flatten().is_some() {
             return Err(ConfigError::invalid(
                 &key("forwarded_certificate"),
                 "set beside proxy_protocol",
                 format!(
                     "what follows a PROXY protocol header, HTTP headers too, is written by the client; remove {} \
-                     and give the reverse proxies a listener of their own, without proxy_protocol",
+                     and give the reverse proxies a separate listener without proxy_protocol",
                     key("forwarded_certificate")
                 ),
             ));
         }
-        let from = said
+        let from = listener
             .from
             .or_else(|| Some(self.balancers.clone()).filter(|from| !from.is_empty()));
         let from = match from {
             Some(from) => from,
-            // Who may do both would have clients' headers believed wherever it forwards them to.
+            // With both, clients' headers would be trusted wherever the proxy forwards them.
             None if self.certificate.is_some() => {
                 return Err(ConfigError::invalid(
                     CERTIFICATE,
                     format!("set beside {}", key("proxy_protocol")),
                     format!(
                         "what follows a PROXY protocol header, HTTP headers too, is written by the client, so it is \
-                         not believed there; write who sends PROXY headers in {BALANCERS}, and leave in {TRUSTED} \
-                         the reverse proxies alone, with a listener of their own without proxy_protocol"
+                         not trusted there; list the senders of PROXY headers in {BALANCERS}, and leave only the reverse \
+                         proxies in {TRUSTED}, with a separate listener without proxy_protocol"
                     ),
                 ));
             }
@@ -208,14 +208,14 @@ impl Defaults {
             return Err(ConfigError::missing(
                 BALANCERS,
                 format!(
-                    "{} is set, so say from which addresses PROXY headers come; nobody else is let in there",
+                    "{} is set, so set the addresses from which PROXY headers come; other addresses are refused there",
                     key("proxy_protocol")
                 ),
             ));
         }
         Ok(ProxyTrust {
             from,
-            word: Word::Address,
+            claim: Claim::Address,
             forwarded_for: false,
         })
     }
@@ -223,15 +223,16 @@ impl Defaults {
     /// Checks the listeners together.
     ///
     /// # Errors
-    /// When a load balancer is a reverse proxy, too, or certificates are to be handed on and no listener takes them.
+    /// When a load balancer is a reverse proxy as well, or no listener accepts the certificates that are to be
+    /// forwarded.
     pub(super) fn check(&self, listeners: &[ProxyTrust]) -> Result<(), ConfigError> {
         let takes = |listener: &&ProxyTrust| listener.takes_certificates();
         if self.certificate.is_some() && !listeners.iter().any(|listener| takes(&listener)) {
             return Err(ConfigError::invalid(
                 CERTIFICATE,
                 "set",
-                "no listener takes handed on certificates: where connections begin with a PROXY protocol header they \
-                 are not believed; give the reverse proxies a listener without proxy_protocol, or remove the key",
+                "no listener accepts forwarded certificates: they are not trusted on connections that start with a PROXY \
+                 protocol header; give the reverse proxies a listener without proxy_protocol, or remove the key",
             ));
         }
         for balancer in listeners.iter().filter(|listener| listener.proxy_protocol()) {
@@ -246,7 +247,7 @@ impl Defaults {
                         both,
                         format!(
                             "it is among the reverse proxies ({TRUSTED}, trusted_proxies) too: what a load balancer \
-                             forwards is written by clients, and would be believed; give each kind addresses of its own"
+                             forwards is written by clients, and would be trusted; use different addresses for each kind"
                         ),
                     ));
                 }
@@ -256,10 +257,10 @@ impl Defaults {
     }
 }
 
-/// How a listener's proxies hand on certificates, as `key` says.
+/// The format in which a listener's proxies forward certificates, as `key` says.
 ///
 /// # Errors
-/// When it is none of the formats.
+/// When it is not one of the formats.
 pub(super) fn format(key: &str, text: &str) -> Result<Option<ForwardedCertificate>, ConfigError> {
     let known = FORMATS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
     known.map(|(_, format)| *format).ok_or_else(|| {
@@ -268,7 +269,7 @@ pub(super) fn format(key: &str, text: &str) -> Result<Option<ForwardedCertificat
     })
 }
 
-/// A list of addresses and networks.
+/// Reads a list of addresses and networks.
 ///
 /// # Errors
 /// When an entry is neither.
@@ -276,7 +277,8 @@ pub fn networks(settings: &Settings, key: &str) -> Result<Vec<IpNet>, ConfigErro
     parse_networks(key, &settings.list(key)?)
 }
 
-/// The addresses and networks of `texts`, which `key` holds. An IPv4 network in IPv6 clothes is an IPv4 network.
+/// Reads the addresses and networks of `texts`, the value of `key`. An IPv4-mapped IPv6 network is read as an IPv4
+/// network.
 ///
 /// # Errors
 /// When one is neither.
@@ -288,7 +290,7 @@ pub(super) fn parse_networks(key: &str, texts: &[String]) -> Result<Vec<IpNet>, 
             let allowed = "addresses and networks such as 10.1.2.3 or 10.1.0.0/16";
             ConfigError::invalid(key, text, allowed)
         })?;
-        // Clients' addresses are compared as IPv4 too.
+        // Clients' addresses are compared as IPv4 as well.
         let mapped = match network {
             IpNet::V6(mapped) if mapped.prefix_len() >= MAPPED => mapped
                 .addr()
@@ -337,7 +339,7 @@ mod tests {
                     json!({}),
                     json!({"trusted": ["10.0.0.1"], "client_certificate": "nginx"}),
                 ),
-                "write who sends PROXY headers in proxies.load_balancers",
+                "list the senders of PROXY headers in proxies.load_balancers",
             ),
             (
                 with(
@@ -345,7 +347,7 @@ mod tests {
                     balancer.clone(),
                     json!({"trusted": ["10.0.0.1"], "client_certificate": "xfcc"}),
                 ),
-                "write who sends PROXY headers in proxies.load_balancers",
+                "list the senders of PROXY headers in proxies.load_balancers",
             ),
             (
                 with(
@@ -353,7 +355,7 @@ mod tests {
                     json!({}),
                     json!({"trusted": ["10.0.0.0/8"], "load_balancers": ["10.0.0.1"], "client_certificate": "nginx"}),
                 ),
-                "would be believed",
+                "would be trusted",
             ),
             (
                 with(
@@ -361,7 +363,7 @@ mod tests {
                     json!({"forwarded_certificate": "nginx", "trusted_proxies": ["10.0.0.1"]}),
                     json!({"load_balancers": ["10.0.0.0/24"]}),
                 ),
-                "would be believed",
+                "would be trusted",
             ),
             (
                 with(
@@ -377,7 +379,7 @@ mod tests {
                     balancer.clone(),
                     json!({"load_balancers": ["10.0.0.1"], "trusted": ["10.0.0.2"], "client_certificate": "nginx"}),
                 ),
-                "no listener takes handed on certificates",
+                "no listener accepts forwarded certificates",
             ),
             (
                 with(
@@ -401,7 +403,7 @@ mod tests {
             ),
             (
                 with(balancer, json!({}), json!({})),
-                "so say from which addresses PROXY headers come",
+                "so set the addresses from which PROXY headers come",
             ),
         ];
         for (tree, expected) in cases {
@@ -428,7 +430,7 @@ mod tests {
             Some(ForwardedCertificate::Nginx)
         );
         assert_eq!(back.certificates_from(None), None);
-        // As written before there were two sorts.
+        // As written before the two kinds were distinguished.
         let old = read(with(
             json!({"proxy_protocol": true}),
             json!({}),

@@ -1,4 +1,4 @@
-//! `server.external_url` and `server.ca_file`: what clients are told about the server.
+//! `server.external_url` and `server.ca_file`: the server's URL and CA as clients see them.
 
 use platform::{
     config::{ConfigError, Settings},
@@ -6,12 +6,12 @@ use platform::{
 };
 use reqwest::Url;
 
-/// How clients reach the server, and whom they trust to have issued its certificate.
+/// How clients reach the server, and which CA they trust for its certificate.
 #[derive(Debug, Clone)]
 pub struct PublicSettings {
-    /// The URL that clients use, without a slash at its end.
+    /// The URL that clients use, without a trailing slash.
     pub external_url: Option<String>,
-    /// The certificates of the CA that issued the server's, if not to be found out.
+    /// The certificates of the CA that issued the server's, if they cannot be determined.
     pub ca: Option<PemSource>,
 }
 

@@ -1,4 +1,4 @@
-//! `refresh.*`: renewing timestamps before they expire.
+//! `refresh.*`: when timestamps are renewed before they expire.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use super::duration;
 
 /// How often the server looks for timestamps to renew.
 const INTERVAL: Duration = Duration::from_secs(600);
-/// Timestamps are renewed when a third of their lifetime is left.
+/// The share of the lifetime that is left when timestamps are renewed: a third.
 const SHARE_OF_LIFETIME: i32 = 3;
 
 /// When timestamps are renewed in the background.
 #[derive(Debug, Clone, Copy)]
 pub struct RefreshSettings {
-    /// How long before they expire; zero leaves them until somebody asks.
+    /// How long before their expiry; with zero they are renewed only when a client asks for them.
     pub before_expiry: TimeDelta,
     /// How often the server looks.
     pub interval: Duration,

@@ -1,4 +1,4 @@
-//! `reload.*`: when changed files are taken up, beside on SIGHUP.
+//! `reload.*`: when changed files are taken up, besides on SIGHUP.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use super::duration;
 /// When changed files are taken up.
 #[derive(Debug, Clone, Copy)]
 pub struct ReloadSettings {
-    /// When they change.
+    /// Whether they are taken up when they change.
     pub watch: bool,
-    /// After this time, changed or not.
+    /// The interval after which they are taken up in any case.
     pub every: Option<Duration>,
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use platform::config::{ConfigError, Settings};
 
-/// The prefixes of the GUNs that are served; none means all.
+/// The prefixes of the GUNs that are served; empty for all GUNs.
 #[derive(Debug, Clone, Default)]
 pub struct GunPrefixes(Vec<String>);
 
@@ -13,7 +13,7 @@ impl GunPrefixes {
         let key = "repositories.gun_prefixes";
         let prefixes = settings.list(key)?;
         for prefix in &prefixes {
-            // "./" alone is what the Notary server lets through beside clean relative paths.
+            // The Notary server accepts "./" as well as clean relative paths.
             let path = prefix.strip_suffix('/').unwrap_or("");
             let clean = path == "." || path.split('/').all(|part| !matches!(part, "" | "." | ".."));
             if !clean {
@@ -38,7 +38,7 @@ impl GunPrefixes {
     }
 }
 
-/// As the Notary server prints it.
+/// Writes the prefixes as the Notary server does.
 impl fmt::Display for GunPrefixes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "[{}]", self.0.join(" "))

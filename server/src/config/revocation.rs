@@ -1,4 +1,4 @@
-//! `revocation.*`.
+//! `revocation.*`: where revocation information comes from, and what happens without it.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -7,31 +7,31 @@ use platform::config::{ConfigError, Settings};
 
 use super::{duration, networks};
 
-/// How often a CA's list is fetched when nobody says otherwise.
+/// How often a CA's list is fetched by default.
 const FETCH_EVERY: Duration = Duration::from_secs(3600);
 
-/// How old an OCSP answer may be that does not say when it runs out, when nobody says otherwise.
+/// How old an OCSP response without nextUpdate may be, by default.
 const ANSWER_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Which certificates of a chain are asked about.
+/// Which certificates of a chain are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
     /// The client's own.
     Leaf,
-    /// All of them but the last, which the configuration trusts.
+    /// All but the last, which the configuration trusts.
     Chain,
 }
 
-/// What happens when the status of a certificate cannot be found out.
+/// What happens when the status of a certificate cannot be determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailPolicy {
     /// The request is refused.
     Closed,
-    /// The request goes on, and the record says so.
+    /// The request is processed, and the audit record says so.
     Open,
 }
 
-/// The choice for each class of requests.
+/// The choice for reads and for writes.
 #[derive(Debug, Clone, Copy)]
 pub struct Fail {
     /// For requests that change nothing.
@@ -40,61 +40,62 @@ pub struct Fail {
     pub writes: FailPolicy,
 }
 
-/// Lists of CAs.
+/// The revocation lists of CAs.
 #[derive(Debug, Clone)]
 pub struct CrlSettings {
     /// Files in PEM or DER.
     pub files: Vec<PathBuf>,
     /// Directories of such files.
     pub directories: Vec<PathBuf>,
-    /// Where to fetch lists from, over HTTP or HTTPS.
+    /// The URLs from which lists are fetched, over HTTP or HTTPS.
     pub urls: Vec<String>,
-    /// Where fetched lists are kept, so that a restart begins with them.
+    /// The directory in which fetched lists are stored, so that they are available after a restart.
     pub kept: Option<PathBuf>,
     /// How often they are fetched.
     pub every: Duration,
-    /// How long a list is still used after it ran out.
+    /// How long a list is still used after it expired.
     pub grace: Duration,
-    /// Which certificates they are asked about.
+    /// Which certificates are checked against them.
     pub depth: Depth,
 }
 
-/// What becomes of the nonce (RFC 6960 section 4.4.1), which ties an answer to its question.
+/// How the nonce is used (RFC 6960 section 4.4.1), which ties a response to its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nonce {
-    /// None is sent, for responders that refuse questions with one.
+    /// No nonce is sent, for responders that refuse requests with one.
     Off,
-    /// One is sent, and checked in answers that have one: many responders make their answers in advance.
+    /// A nonce is sent, and checked if the response has one: many responders make their responses in advance.
     Ask,
-    /// One is sent, and has to be in the answer.
+    /// A nonce is sent, and the response must contain it.
     Require,
 }
 
-/// Responders of CAs.
+/// The OCSP responders of CAs.
 #[derive(Debug, Clone)]
 pub struct OcspSettings {
-    /// How old an answer may be, since its thisUpdate, that does not say when it runs out.
+    /// How old a response without nextUpdate may be, since its thisUpdate.
     pub max_age: Duration,
-    /// What becomes of the nonce.
+    /// How the nonce is used.
     pub nonce: Nonce,
-    /// The responder to ask, whatever certificates name.
+    /// The responder to ask, instead of those named in certificates.
     pub responder: Option<String>,
-    /// Where responders may be. Certificates name them, and so could make us connect anywhere.
+    /// The networks in which responders may be. Certificates name their responder, and could otherwise make the server
+    /// connect anywhere.
     pub networks: Vec<IpNet>,
-    /// Which certificates they are asked about.
+    /// Which certificates are checked with them.
     pub depth: Depth,
 }
 
-/// Everything about revocation.
+/// All settings for revocation.
 #[derive(Debug, Clone)]
 pub struct RevocationSettings {
-    /// The file of our own list.
+    /// The deny list file.
     pub deny_list: Option<PathBuf>,
-    /// Lists of CAs, if any.
+    /// The revocation lists of CAs, if any.
     pub crl: Option<CrlSettings>,
-    /// Responders of CAs, if any are asked.
+    /// The OCSP responders of CAs, if any are asked.
     pub ocsp: Option<OcspSettings>,
-    /// What happens when nothing can be found out.
+    /// What happens when the status cannot be determined.
     pub fail: Fail,
 }
 
@@ -148,7 +149,7 @@ fn crl(settings: &Settings) -> Result<Option<CrlSettings>, ConfigError> {
             None => Ok(None),
             Some(_) => Err(ConfigError::missing(
                 "revocation.crl.files",
-                "revocation.crl.check is set, so say where the lists are (files, directories or urls)",
+                "revocation.crl.check is set, so set where the lists are (files, directories or urls)",
             )),
         };
     }
@@ -160,7 +161,7 @@ fn crl(settings: &Settings) -> Result<Option<CrlSettings>, ConfigError> {
     if !urls.is_empty() && kept.is_none() {
         return Err(ConfigError::missing(
             KEPT,
-            "the directory that fetched lists are kept in, so that a restart begins with them",
+            "the directory in which fetched lists are stored, so that they are available after a restart",
         ));
     }
     if every.is_zero() {

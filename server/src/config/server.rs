@@ -1,4 +1,4 @@
-//! `server.*`, `tls.*`, `client_cas.*` and `listeners`: where and how clients connect.
+//! `server.*`, `tls.*`, `client_cas.*` and `listeners`: where clients connect, and how.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -8,9 +8,9 @@ use platform::{
 };
 use serde::Deserialize;
 
-use super::proxies::{self, Defaults, ProxyTrust, Said};
+use super::proxies::{self, Defaults, ListenerProxies, ProxyTrust};
 
-/// The name of the set of `server.client_ca_file`.
+/// The name of the CA set of `server.client_ca_file`.
 pub const DEFAULT_SET: &str = "default";
 /// The name of the listener of `server.http_addr`.
 const DEFAULT_LISTENER: &str = "http_addr";
@@ -20,25 +20,25 @@ const CLIENT_AUTH: [(&str, ClientAuth); 3] = [
     ("require", ClientAuth::Require),
 ];
 
-/// One place to listen at, and what is asked of clients there.
+/// One listener, and what it asks of clients.
 #[derive(Debug, Clone)]
 pub struct Listener {
-    /// Its name, for messages and records.
+    /// Its name in messages and records.
     pub name: String,
-    /// The configuration's key for it, for messages.
+    /// Its configuration key, for messages.
     pub key: String,
-    /// Where to listen.
+    /// The addresses on which it listens.
     pub addresses: Vec<SocketAddr>,
-    /// TLS; plain HTTP when absent.
+    /// Its TLS settings; `None` for plain HTTP.
     pub tls: Option<ServerTls>,
     /// The CAs that may issue the certificates of its clients.
     pub client_cas: Vec<CaSet>,
-    /// Whose word about its connections counts.
+    /// Which proxies are trusted on its connections.
     pub proxy_trust: ProxyTrust,
 }
 
 impl Listener {
-    /// Whether clients are asked for a certificate: in the handshake, or by proxies that hand it on.
+    /// Whether clients are asked for a certificate: in the handshake, or by proxies that forward it.
     pub fn asks(&self) -> bool {
         let in_handshake = |tls: &ServerTls| tls.client_auth != ClientAuth::Off;
         self.tls.as_ref().is_some_and(in_handshake) || self.proxy_trust.takes_certificates()
@@ -88,7 +88,7 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
     let address = settings.text("server.http_addr")?;
     let tls = tls(settings, &sets)?;
     let proxies = Defaults::read(settings)?;
-    let said = said_of_http_addr(settings)?;
+    let proxies_here = http_addr_proxies(settings)?;
     if address.is_some() || entries.is_empty() {
         listeners.push(Listener {
             name: DEFAULT_LISTENER.to_owned(),
@@ -96,7 +96,7 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
             addresses: settings.listen_addresses("server.http_addr")?,
             tls: tls.clone(),
             client_cas: sets.clone(),
-            proxy_trust: proxies.at("server", said)?,
+            proxy_trust: proxies.at("server", proxies_here)?,
         });
     }
     for (position, entry) in entries.into_iter().enumerate() {
@@ -122,7 +122,7 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
         return Err(ConfigError::missing(
             "server.client_ca_file",
             format!(
-                "proxies hand on client certificates to {}, where they are verified again, so say which CAs may \
+                "proxies forward client certificates to {}, where they are verified again, so say which CAs may \
                  issue them (or client_cas.<name>)",
                 listener.name
             ),
@@ -131,13 +131,13 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
     Ok(listeners)
 }
 
-/// What `server.*` says of the proxies in front of `server.http_addr`.
-fn said_of_http_addr(settings: &Settings) -> Result<Said, ConfigError> {
+/// The settings in `server.*` for the proxies in front of `server.http_addr`.
+fn http_addr_proxies(settings: &Settings) -> Result<ListenerProxies, ConfigError> {
     const CERTIFICATE: &str = "server.forwarded_certificate";
     const FROM: &str = "server.trusted_proxies";
     let certificate = settings.text(CERTIFICATE)?;
     let from = proxies::networks(settings, FROM)?;
-    Ok(Said {
+    Ok(ListenerProxies {
         proxy_protocol: settings.flag("server.proxy_protocol")?.unwrap_or(false),
         certificate: certificate
             .map(|text| proxies::format(CERTIFICATE, &text))
@@ -173,8 +173,8 @@ pub fn client_cas(settings: &Settings) -> Result<Vec<CaSet>, ConfigError> {
     Ok(sets)
 }
 
-/// TLS is on if certificate and key are given; with a client CA alone, as in a Notary file, every client
-/// has to present a certificate.
+/// TLS is on if a certificate and a key are given. With a client CA alone, as in a Notary file, every client must
+/// present a certificate.
 fn tls(settings: &Settings, sets: &[CaSet]) -> Result<Option<ServerTls>, ConfigError> {
     let certificate = settings.path("server.tls_cert_file")?;
     let key = settings.path("server.tls_key_file")?;
@@ -203,7 +203,7 @@ fn tls(settings: &Settings, sets: &[CaSet]) -> Result<Option<ServerTls>, ConfigE
     }))
 }
 
-/// What an entry does not say, it takes from the keys of `server` and `tls`.
+/// A listener of `listeners`. What its entry leaves out is taken from the keys of `server` and `tls`.
 fn further(
     settings: &Settings,
     position: usize,
@@ -276,7 +276,7 @@ fn further(
             "client certificates need TLS: remove \"tls\": false, or client_auth",
         ));
     }
-    let said = Said {
+    let proxies_here = ListenerProxies {
         proxy_protocol: entry.proxy_protocol.unwrap_or(false),
         certificate: entry
             .forwarded_certificate
@@ -293,7 +293,7 @@ fn further(
         addresses: addresses(&key("address"), &entry.address)?,
         tls,
         client_cas,
-        proxy_trust: proxies.at(&format!("listeners[{position}]"), said)?,
+        proxy_trust: proxies.at(&format!("listeners[{position}]"), proxies_here)?,
     })
 }
 

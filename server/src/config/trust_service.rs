@@ -9,7 +9,7 @@ use signing::KeyAlgorithm;
 /// Who signs timestamps and snapshots.
 #[derive(Debug, Clone)]
 pub enum TrustService {
-    /// This process, with keys that are gone when it ends.
+    /// This process, with keys in memory that are lost when it ends.
     Local,
     /// A signing service.
     Remote {
@@ -17,9 +17,9 @@ pub enum TrustService {
         host: String,
         /// Its port.
         port: u16,
-        /// The kind of keys to ask for.
+        /// The key algorithm to ask for.
         algorithm: KeyAlgorithm,
-        /// How to know it, and how to be known by it.
+        /// The CA by which it is verified, and the client certificate for it.
         tls: ClientTls,
     },
 }
@@ -70,7 +70,8 @@ impl TrustService {
     }
 }
 
-/// Whether it can be looked up: an address, or what names of hosts are made of (underscores too, which some networks use).
+/// Whether a text can be a host: an address, or a name of the usual characters (underscores too, which some networks
+/// use).
 fn is_host(text: &str) -> bool {
     let of_a_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     text.parse::<std::net::IpAddr>().is_ok() || text.chars().all(of_a_name)

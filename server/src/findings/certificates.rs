@@ -62,7 +62,7 @@ pub fn names(leaf: &X509Ref, host: &str) -> Finding {
     .shown_as(shown)
 }
 
-/// The names of the listeners' certificates, for messages.
+/// The subject alternative names of all listeners' certificates, as one text for messages.
 pub fn all_names(config: &Config) -> String {
     let mut names: Vec<String> = Vec::new();
     for tls in config
@@ -170,7 +170,7 @@ pub fn expiries(chain: &[X509], now: DateTime<Utc>) -> Vec<Finding> {
         .collect()
 }
 
-/// The listeners' certificates, each file once.
+/// Examines the certificates of the listeners, each file once.
 pub fn of_listeners(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut seen: Vec<&Path> = Vec::new();
@@ -205,7 +205,7 @@ pub fn of_listeners(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
     findings
 }
 
-/// The certificate that the server shows to the signer.
+/// Examines the client certificate that the server presents to the signer.
 pub fn towards_the_signer(trust_service: &TrustService, now: DateTime<Utc>) -> Vec<Finding> {
     let TrustService::Remote { tls, .. } = trust_service else {
         return Vec::new();
@@ -236,9 +236,9 @@ pub fn towards_the_signer(trust_service: &TrustService, now: DateTime<Utc>) -> V
     findings
 }
 
-/// What keeps clients from accepting a listener's own certificate, whatever it is called and whoever issued it: what no
-/// client accepts is refused at start. One that has run out is not, since a restart would then be an outage for those
-/// who do not look at dates; nor is one whose time has not come.
+/// Finds reasons why clients do not accept a listener's certificate, apart from its names and its issuer. A certificate
+/// that no client accepts prevents a start. An expired one, or one that is not valid yet, does not: a restart in
+/// production must not turn an expired certificate into a server that is down.
 fn usable(leaf: &X509, path: &Path, now: DateTime<Utc>) -> Vec<Finding> {
     let file = format!("the server's certificate {}", path.display());
     let useless = |reason: &str| Finding::refusal(format!("{file} cannot be used by any client: {reason}"));
@@ -254,8 +254,8 @@ fn usable(leaf: &X509, path: &Path, now: DateTime<Utc>) -> Vec<Finding> {
                 .fixed_by("issue one without it, or with it not critical")
                 .shown_as("x509: unhandled critical extension"),
         ),
-        Some(ServerCertificateFault::OpenSsl(reason)) => findings.push(Finding::note(
-            format!("{file} is refused by clients built on OpenSSL, such as curl: {reason}"),
+        Some(ServerCertificateFault::Some { clients, reason }) => findings.push(Finding::note(
+            format!("{file} is refused by {clients}: {reason}"),
             "issue one for a TLS server (keyUsage digitalSignature, extendedKeyUsage serverAuth)",
         )),
         None => {}

@@ -1,5 +1,5 @@
-//! The database, by looking at it: whether it answers, whether a server would start with it, and whether it takes what
-//! the server writes.
+//! Examines the database without writing to it: whether it answers, whether the server would start with it, and whether
+//! the server could write to it.
 
 use platform::database::{DatabaseError, Location, Obstacle};
 
@@ -9,7 +9,8 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// What a start would meet. A file that is not there is made, and a server that does not answer is waited for.
+/// What a start would find. A missing SQLite file is no finding, because the start creates it; a database server that
+/// does not answer is a note, because the start waits for it.
 pub fn at_start(config: &Config) -> Vec<Finding> {
     match &config.storage {
         Location::Memory => return Vec::new(),
@@ -26,7 +27,7 @@ pub fn at_start(config: &Config) -> Vec<Finding> {
     }
 }
 
-/// What is wrong with a database that answers.
+/// Problems of a database that answers.
 pub fn of_open(store: &Store, config: &Config) -> Vec<Finding> {
     match store.obstacles(config.storage_options) {
         Ok(obstacles) => obstacles.into_iter().map(finding).collect(),

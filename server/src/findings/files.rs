@@ -1,4 +1,4 @@
-//! The files of a configuration, each by itself: what is wrong with one does not hide what is wrong with the next.
+//! Checks each file of a configuration by itself, so that a problem with one does not hide a problem with the next.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ fn refusal(cause: impl std::fmt::Display) -> Finding {
     Finding::refusal(cause.to_string())
 }
 
-/// What generations are made of: the certificates, keys and client CAs of the listeners, lists, users.
+/// Checks the files of a generation: certificates, keys and client CAs of the listeners, revocation lists, password files.
 pub(super) fn of_a_generation(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut trusts = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn of_a_generation(config: &Config, now: DateTime<Utc>) -> Vec<Findin
     findings
 }
 
-/// What else is read at start: the files of TLS towards the signer, and those who sign tokens.
+/// Checks the other files that are read at start: those for TLS to the signer, and the certificates that sign tokens.
 pub(super) fn of_others(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let TrustService::Remote { tls, .. } = &config.trust_service {
@@ -69,7 +69,7 @@ pub(super) fn of_others(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// The files of TLS towards the signer: who it is, and who the server is.
+/// Checks the CA file and the client certificate for the connection to the signer.
 fn of_signer(tls: &ClientTls) -> Vec<Finding> {
     let halves = [
         ClientTls {
@@ -87,7 +87,7 @@ fn of_signer(tls: &ClientTls) -> Vec<Finding> {
         .collect()
 }
 
-/// The files beside those of a generation without which a server does not start.
+/// The files that are not part of a generation and that a start needs.
 pub fn further_files(config: &Config) -> Vec<PathBuf> {
     let mut files = Vec::new();
     if let TrustService::Remote { tls, .. } = &config.trust_service {

@@ -24,7 +24,7 @@ pub struct Finding {
     pub shown: Option<String>,
     /// What to do.
     pub fix: Option<String>,
-    /// Whether the server does not start, and takes up no configuration, because of it.
+    /// Whether it prevents a start and a reload.
     pub refuses_start: bool,
 }
 
@@ -40,7 +40,7 @@ impl Finding {
         }
     }
 
-    /// The server does not start with it, and takes it up at no reload. What to do is often in the sentence itself.
+    /// A problem that prevents a start and a reload. Often `what` itself says what to do, so there is no `fix`.
     pub fn refusal(what: impl Into<String>) -> Self {
         Self {
             level: Level::Broken,
@@ -60,7 +60,7 @@ impl Finding {
         }
     }
 
-    /// Something is worth knowing, and what to do about it is in the sentence.
+    /// A note whose `what` already says what to do.
     pub fn remark(what: impl Into<String>) -> Self {
         Self {
             level: Level::Note,
@@ -76,14 +76,14 @@ impl Finding {
         }
     }
 
-    /// With what to do about it.
+    /// Sets what to do about it.
     #[must_use]
     pub fn fixed_by(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
         self
     }
 
-    /// What is so and what to do, in one line.
+    /// `what` and `fix` in one line.
     pub fn sentence(&self) -> String {
         match &self.fix {
             Some(fix) => format!("{}; {fix}", self.what),

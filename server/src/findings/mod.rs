@@ -1,6 +1,6 @@
-//! What is wrong with a configuration, the files that it names and the database: one list, by which the start, a reload
-//! and the commands `check-config`, `check` and `doctor` judge. What refuses a start is in it, and so is what lets a
-//! server start with which somebody gets stuck.
+//! The one list of problems with a configuration, the files that it names and the database. The start, a reload and the
+//! commands `check-config`, `check` and `doctor` all use it. It holds what prevents a start, and also what does not but
+//! makes clients or publishers fail later.
 
 pub mod certificates;
 pub mod database;
@@ -22,17 +22,17 @@ use crate::{clock::Clock, config::Config, generation::Generation};
 pub use files::further_files;
 pub use finding::{Finding, Level};
 
-/// A configuration file, judged.
+/// The result of examining a configuration file.
 pub struct Judged {
-    /// What it says; nothing if it is refused as it is. Its warnings are those of this list.
+    /// The configuration; `None` if a value in it is refused. Its `warnings` hold the findings that do not prevent a start.
     pub config: Option<Config>,
-    /// The CA that clients trust to have issued the server's certificate, as far as known.
+    /// The CA that issued the server's certificate; empty if it is not known.
     pub authorities: Vec<X509>,
-    /// Everything that was found, each once, in the order of the configuration: first what refuses a start.
+    /// All findings, each once; those that prevent a start come first.
     pub findings: Vec<Finding>,
 }
 
-/// Why a server does not start with a configuration: every reason, a line each.
+/// All reasons why the server does not start with a configuration, one per line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct Refused(Vec<String>);
@@ -40,16 +40,16 @@ pub struct Refused(Vec<String>);
 /// Reads a configuration file.
 ///
 /// # Errors
-/// When the file or a section of it is refused; every reason.
+/// When the file or a section of it is refused; with all reasons.
 pub fn read(path: &Path, strict: bool) -> Result<Config, Refused> {
     let refused = |faults: Vec<ConfigError>| Refused(faults.iter().map(ToString::to_string).collect());
     Config::load_or_every_fault(path, strict).map_err(refused)
 }
 
-/// The configuration to start with, or to take up at a reload. What does not refuse that is among its warnings.
+/// Checks a configuration before a start or a reload. Findings that do not prevent it are added to its `warnings`.
 ///
 /// # Errors
-/// When a file that it names, or something else about it, is refused.
+/// When a finding prevents the start; with all such findings.
 pub fn accept(config: Config, now: DateTime<Utc>) -> Result<Config, Refused> {
     let judged = judge(config, now);
     let refusals: Vec<String> = judged
@@ -64,7 +64,7 @@ pub fn accept(config: Config, now: DateTime<Utc>) -> Result<Config, Refused> {
     }
 }
 
-/// Judges a configuration file and what it names at a time. Changes nothing and connects to nobody.
+/// Examines a configuration file and the files that it names, as of `now`. Changes nothing and opens no connection.
 pub fn of_config(path: &Path, strict: bool, now: DateTime<Utc>) -> Judged {
     match read(path, strict) {
         Ok(config) => judge(config, now),
@@ -76,7 +76,7 @@ pub fn of_config(path: &Path, strict: bool, now: DateTime<Utc>) -> Judged {
     }
 }
 
-/// The same with what the database says to a start.
+/// Like [`of_config`], and also examines the database as a start would.
 pub fn at_start(path: &Path, strict: bool, now: DateTime<Utc>) -> Vec<Finding> {
     let mut judged = of_config(path, strict, now);
     if let Some(config) = &judged.config {
@@ -132,7 +132,7 @@ fn judge(mut config: Config, now: DateTime<Utc>) -> Judged {
     }
 }
 
-/// Adds a finding, unless it is there; of two that say the same, the worse one stays.
+/// Adds a finding unless one with the same text is there; of two with the same text the worse one is kept.
 pub fn add(findings: &mut Vec<Finding>, finding: Finding) {
     match findings.iter_mut().find(|known| known.what == finding.what) {
         Some(known) if known.level == Level::Broken || finding.level != Level::Broken => {}

@@ -1,5 +1,5 @@
-//! Rules that can never apply: a pattern that matches nothing, a name that nobody bears, a rule that is never reached.
-//! Only what can be proven, since whoever reads a warning that is wrong does not read the next.
+//! Finds rules that can never apply: a pattern that matches nothing, a name that no client can have, a rule that is never
+//! reached. Only what is provable is reported, because a wrong warning makes people ignore the next one.
 
 use tuf::Gun;
 
@@ -11,10 +11,10 @@ use crate::{
 };
 
 const FIX: &str = "correct it, or take it out";
-/// What the names begin with that tokens give.
+/// The prefix of the principal names of token holders.
 const OF_TOKENS: &str = "token:";
 
-/// What is provable about the identity rules and the policy of a configuration.
+/// Examines the identity rules, the policy and the GUN prefixes of a configuration.
 pub(super) fn of_rules(config: &Config) -> Vec<Finding> {
     // Rules that are refused as they are written are told of elsewhere.
     let Ok(identity) = IdentityRules::new(config.identity.clone()) else {

@@ -1,4 +1,4 @@
-//! Where the server writes: files and directories that have to be there and its user's to write. Nothing is made here.
+//! Checks that the server can write to its files and directories and listen on its addresses. Creates no file.
 
 use std::{
     fs::{self, OpenOptions},
@@ -8,36 +8,36 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use platform::{database::Location, reason};
+use platform::{database::Location, reason::of_io};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::Finding;
 use crate::config::{Listener, RevocationSettings, Sink};
 
-/// From this port on anybody may listen, unless the kernel is told otherwise.
+/// Listening on ports below this one needs a privilege, unless the kernel is configured otherwise.
 const UNPRIVILEGED: u16 = 1024;
-/// How many symbolic links are followed to a file that is not there yet.
+/// How many symbolic links are followed to a file that does not exist yet.
 const LINKS: usize = 40;
 
-/// The places of audit records.
+/// Checks the audit sinks.
 pub(super) fn of_sinks(sinks: &[Sink]) -> Vec<Finding> {
     let found = sinks.iter().filter_map(|sink| match sink {
         Sink::Stdout => None,
         Sink::File(path) => can_append(path).err().map(|cause| {
-            let cause = reason::of_io(&cause);
             Finding::refusal(format!(
-                "audit.sinks: cannot write to {}: {cause}",
-                path.display()
+                "audit.sinks: cannot write to {}: {}",
+                path.display(),
+                of_io(&cause)
             ))
             .fixed_by("make its directory, and let the server's user write there")
         }),
         // The daemon may be started later, or anew.
         Sink::Syslog(path) => fs::metadata(path).err().map(|cause| {
-            let cause = reason::of_io(&cause);
             Finding::note(
                 format!(
-                    "audit.sinks: no syslog daemon listens on {}: {cause}; records are lost until one does",
-                    path.display()
+                    "audit.sinks: no syslog daemon listens on {}: {}; records are lost until one does",
+                    path.display(),
+                    of_io(&cause)
                 ),
                 "start it, or name its socket (syslog:SOCKET)",
             )
@@ -46,16 +46,16 @@ pub(super) fn of_sinks(sinks: &[Sink]) -> Vec<Finding> {
     found.collect()
 }
 
-/// The file of an embedded database, which is made where it is not there.
+/// Checks the file of an SQLite database, which is created at start if it does not exist.
 pub(super) fn of_database(location: &Location) -> Vec<Finding> {
     let Location::Sqlite(path) = location else {
         return Vec::new();
     };
     let refused = |place: &Path, cause: &io::Error| {
-        let cause = reason::of_io(cause);
         Finding::refusal(format!(
-            "storage.db_url: cannot write to {}: {cause}",
-            place.display()
+            "storage.db_url: cannot write to {}: {}",
+            place.display(),
+            of_io(cause)
         ))
         .fixed_by(
             "make the directory, and let the server's user write to it and to the files of the database",
@@ -84,16 +84,16 @@ pub(super) fn of_database(location: &Location) -> Vec<Finding> {
     Vec::new()
 }
 
-/// Where fetched revocation lists are kept. A list that cannot be kept is not used.
+/// Checks the directory for fetched revocation lists. A list that cannot be stored there is not used.
 pub(super) fn of_lists(revocation: &RevocationSettings) -> Vec<Finding> {
     let kept = revocation.crl.as_ref().and_then(|crl| crl.kept.as_ref());
     let cause = kept.and_then(|kept| can_fill(kept).err().map(|cause| (kept, cause)));
     let told = cause.map(|(kept, cause)| {
-        let cause = reason::of_io(&cause);
         Finding::note(
             format!(
-                "revocation.crl.directory_for_fetched: cannot write to {}: {cause}; lists that are fetched are not used",
-                kept.display()
+                "revocation.crl.directory_for_fetched: cannot write to {}: {}; fetched revocation lists are not used",
+                kept.display(),
+                of_io(&cause)
             ),
             "let the server's user write to it",
         )
@@ -101,7 +101,8 @@ pub(super) fn of_lists(revocation: &RevocationSettings) -> Vec<Finding> {
     told.into_iter().collect()
 }
 
-/// The addresses to listen on: one of another machine, a port that its user may not take, or one that is named twice.
+/// Checks the addresses of the listeners: that they belong to this machine, that the server's user may listen on the
+/// ports, and that no two listeners share one.
 pub(super) fn of_listeners(listeners: &[Listener]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut seen: Vec<(SocketAddr, &str)> = Vec::new();
@@ -117,12 +118,15 @@ pub(super) fn of_listeners(listeners: &[Listener]) -> Vec<Finding> {
                     .fixed_by("choose another port"),
                 );
             } else if let Err(cause) = can_bind(*address) {
-                let cause = reason::of_io(&cause);
                 findings.push(
-                    Finding::refusal(format!("{}: cannot listen on {address}: {cause}", listener.key))
-                        .fixed_by(
-                            "choose an address of this machine, and a port that the server's user may take",
-                        ),
+                    Finding::refusal(format!(
+                        "{}: cannot listen on {address}: {}",
+                        listener.key,
+                        of_io(&cause)
+                    ))
+                    .fixed_by(
+                        "choose an address of this machine, and a port that the server's user may take",
+                    ),
                 );
             }
             seen.push((*address, listener.key.as_str()));
@@ -131,15 +135,16 @@ pub(super) fn of_listeners(listeners: &[Listener]) -> Vec<Finding> {
     findings
 }
 
-/// Whether two sockets cannot listen on both of these.
+/// Whether it is impossible to listen on both addresses at once.
 fn excludes(one: SocketAddr, other: SocketAddr) -> bool {
     let same_kind = one.is_ipv4() == other.is_ipv4();
     let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && (one.ip() == other.ip() || (same_kind && everywhere))
 }
 
-/// Whether the address is this machine's, and the port one that this user may take. A port that is in use is none of this:
-/// it may be the server's own. Only ports for which a right is needed are tried, so that nobody finds theirs taken.
+/// Checks that the address belongs to this machine and that this user may listen on the port. A port in use is no error,
+/// because it may be the running server's. Only privileged ports are bound for the check; for the others port 0 is bound,
+/// so that a server that starts at the same moment does not find its port in use.
 fn can_bind(address: SocketAddr) -> io::Result<()> {
     let mut tried = address;
     if tried.port() >= UNPRIVILEGED {
@@ -155,7 +160,7 @@ fn can_bind(address: SocketAddr) -> io::Result<()> {
     }
 }
 
-/// Whether files can be made in a directory, which is made if it is not there.
+/// Checks that files can be created in a directory, which is itself created if it does not exist.
 fn can_fill(directory: &Path) -> io::Result<()> {
     let there = directory.ancestors().find(|above| above.exists());
     let there = there.filter(|above| !above.as_os_str().is_empty());
@@ -166,7 +171,7 @@ fn can_fill(directory: &Path) -> io::Result<()> {
     may(there, Access::WRITE_OK | Access::EXEC_OK)
 }
 
-/// Whether a file can be appended to, or made if it is not there.
+/// Checks that a file can be appended to, or created if it does not exist.
 fn can_append(path: &Path) -> io::Result<()> {
     let mut path = path.to_path_buf();
     for _ in 0..LINKS {
@@ -174,7 +179,7 @@ fn can_append(path: &Path) -> io::Result<()> {
             Ok(found) if found.is_file() || found.is_dir() => {
                 return OpenOptions::new().append(true).open(&path).map(drop);
             }
-            // What opening one says.
+            // The error that opening a socket gives.
             Ok(found) if found.file_type().is_socket() => return Err(rustix::io::Errno::NXIO.into()),
             // Opening a pipe would wait for its reader.
             Ok(_) => return may(&path, Access::WRITE_OK),

@@ -1,4 +1,4 @@
-//! What clients are told about the server, compared with what it is.
+//! Compares the URLs that are published to clients with the listeners.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use reqwest::Url;
 use super::{Finding, Level, certificates};
 use crate::config::{Config, Listener, Realm, TokenSettings};
 
-/// The hosts and URLs that clients use.
+/// Checks the URLs that clients use.
 pub(super) fn of_hosts(config: &Config) -> Vec<Finding> {
     let mut findings: Vec<Finding> = name(config).into_iter().collect();
     findings.extend(scheme(config));
@@ -16,9 +16,9 @@ pub(super) fn of_hosts(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Whether no listener's certificate has the host of `server.external_url`. Where a proxy may have a certificate of its
-/// own (in front of a listener without TLS, or one that hands certificates on), that is known only if the URL names the
-/// port of a listener with TLS.
+/// Reports that no listener's certificate has the host of `server.external_url`. If a proxy may present a certificate of
+/// its own (there is a listener without TLS, or one that takes forwarded certificates), this is reported only if the URL
+/// names the port of a listener with TLS.
 fn name(config: &Config) -> Option<Finding> {
     let url = Url::parse(config.public.external_url.as_deref()?).ok()?;
     let host = url.host_str()?.trim_matches(['[', ']']);
@@ -59,14 +59,14 @@ fn scheme(config: &Config) -> Option<Finding> {
     let url = config.public.external_url.as_deref()?;
     url.starts_with("http://").then(|| {
         Finding::note(
-            format!("server.external_url is {url}, and docker talks to trust servers over https:// only"),
+            format!("server.external_url is {url}, and docker only connects to trust servers over https://"),
             "use TLS, or a proxy that does, and write https://",
         )
         .shown_as(format!("valid https URL required for trust server, got {url}"))
     })
 }
 
-/// Clients ask the realm for a token, so it has to be a URL.
+/// Checks that the token realm is a URL, since clients request tokens from it.
 fn realm(auth: &TokenSettings) -> Option<Finding> {
     let Realm::Url(realm) = &auth.realm else {
         return None;
@@ -75,7 +75,7 @@ fn realm(auth: &TokenSettings) -> Option<Finding> {
         Url::parse(realm).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     (!usable).then(|| {
         Finding::note(
-            format!("auth.options.realm is {realm:?}, which is no http:// or https:// URL, so no client can ask it for a token"),
+            format!("auth.options.realm is {realm:?}, which is not an http:// or https:// URL, so clients cannot get a token from it"),
             "set it to the URL of the token service",
         )
     })

@@ -1,4 +1,5 @@
-//! Who makes a request: by the connection's certificate, one that a proxy hands on, a password, or a token.
+//! Identifies the client of a request by the connection's certificate, one forwarded by a proxy, a password, or a
+//! token.
 
 use actix_web::{
     HttpRequest,
@@ -21,23 +22,23 @@ use crate::{
     telemetry::metrics,
 };
 
-/// The addresses that a request came through, nearest last.
+/// The addresses through which a request came, the nearest last.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// A verified certificate is enough. Whoever has none needs a password or a token, if these are configured; otherwise
-/// they are anonymous, and mostly not let in.
+/// Authenticates a request. A verified certificate is enough. A client without one needs a password or a token if
+/// these are configured; otherwise it is anonymous and most requests are refused.
 pub async fn authenticate(
     state: &State,
     generation: &Generation,
     request: &HttpRequest,
     target: &Target,
 ) -> Result<Principal, ApiError> {
-    // A connection without a record of its other side cannot happen; if it did, it would be nobody's.
+    // Every connection has a peer record. If it were missing, the client would count as anonymous.
     let Some(peer) = request.conn_data::<Arc<Peer>>() else {
         return Err(IdentityError::NoCertificate.into());
     };
     let identified = by_certificate(state, generation, peer, request, target).await;
-    // A certificate that was refused stays so: whoever showed one is not somebody else by a password.
+    // A refused certificate is final: its holder cannot become somebody else with a password.
     if matches!(
         identified,
         Err(ApiError::Unidentified(IdentityError::NoCertificate))
@@ -63,8 +64,10 @@ pub async fn authenticate(
     };
     let required = required_access(target);
     match tokens.check(header(AUTHORIZATION), &required, state.clock.now()) {
-        Ok(subject) => admit(state, generation, Principal::from_token(&subject, peer.address)).await,
-        // Whoever showed a certificate wants to know what is wrong with it, not be asked for a password.
+        Ok(subject) => {
+            check_not_denied(state, generation, Principal::from_token(&subject, peer.address)).await
+        }
+        // A client that presented a certificate is told what is wrong with it, not asked for a password.
         Err(TokenRefusal { error: None, .. })
             if !matches!(reason, ApiError::Unidentified(IdentityError::NoCertificate)) =>
         {
@@ -81,7 +84,7 @@ pub async fn authenticate(
     }
 }
 
-/// Whoever the certificate names, unless it, or the name, was withdrawn.
+/// The principal named by the certificate, unless the certificate is revoked or the principal denied.
 async fn by_certificate(
     state: &State,
     generation: &Generation,
@@ -114,10 +117,10 @@ async fn by_certificate(
     let principal =
         Principal::from_certificate(Arc::clone(&verified), method, peer.address, rules, registered)?
             .with_revocation(status);
-    admit(state, generation, principal).await
+    check_not_denied(state, generation, principal).await
 }
 
-/// Whoever the user name and password name; nothing if there are none, or they are not taken here.
+/// The principal named by a user name and password; `None` if the request has none, or they are not accepted here.
 async fn by_password(
     state: &State,
     generation: &Generation,
@@ -140,7 +143,7 @@ async fn by_password(
             groups.extend(account.map(|account| account.all_groups()).unwrap_or_default());
             groups.sort();
             groups.dedup();
-            admit(
+            check_not_denied(
                 state,
                 generation,
                 Principal::from_password(&user, groups, peer.address),
@@ -151,8 +154,8 @@ async fn by_password(
     )
 }
 
-/// Where somebody logs in from, as far as it is known: whose wrong passwords are counted together. Behind a reverse
-/// proxy that is what the proxy says, or one client could use up the attempts of all.
+/// Where a login comes from, as far as known; wrong passwords from one place are counted together. Behind a reverse
+/// proxy it is the address that the proxy reports: otherwise one client could use up the attempts of all.
 fn place(generation: &Generation, peer: &Peer, request: &HttpRequest) -> Place {
     let direct = Place {
         client: peer.address.map(|address| address.ip()),
@@ -167,7 +170,7 @@ fn place(generation: &Generation, peer: &Peer, request: &HttpRequest) -> Place {
     if !proxy_trust.addresses_from(peer.transport) {
         return direct;
     }
-    // Each proxy adds the address that it was asked from at the end; what stands before it is its client's word.
+    // Each proxy appends the address of its client; the entries before that are claims of the client.
     let lines = request.headers().get_all(FORWARDED_FOR);
     let addresses: Vec<&str> = lines
         .filter_map(|line| line.to_str().ok())
@@ -195,7 +198,7 @@ fn passwords_at<'a>(generation: &'a Generation, peer: &Peer) -> Option<&'a Arc<P
     generation.passwords.as_ref().filter(|_| taken)
 }
 
-/// What the database knows of the certificate.
+/// The certificate's status according to the database.
 async fn certificate_status(
     state: &State,
     verified: &VerifiedCertificate,
@@ -208,14 +211,18 @@ async fn certificate_status(
         .await?)
 }
 
-/// Refuses principals that are barred: by our list, or because their account is disabled.
-async fn admit(state: &State, generation: &Generation, principal: Principal) -> Result<Principal, ApiError> {
+/// Refuses principals that are denied: by the deny list, or because their account is disabled.
+async fn check_not_denied(
+    state: &State,
+    generation: &Generation,
+    principal: Principal,
+) -> Result<Principal, ApiError> {
     let name = principal.name().to_owned();
     let barred = generation.revocation.check_principal(&name).is_err()
         || state
             .with_store({
                 let name = name.clone();
-                move |store| store.is_barred(&name)
+                move |store| store.is_principal_denied(&name)
             })
             .await?;
     if barred {
@@ -224,9 +231,9 @@ async fn admit(state: &State, generation: &Generation, principal: Principal) -> 
     Ok(principal)
 }
 
-/// The certificate of the connection or, on connections from a proxy that hands on certificates, by
-/// that alone: the proxy's own certificate is not its clients'. Who that is, the listener says, by the address at
-/// the other end of the TCP connection: never by one that a PROXY protocol header names.
+/// The certificate of the connection. On connections from a proxy that forwards certificates, only the forwarded one:
+/// the proxy's own certificate does not identify its clients. The listener decides whether the peer is such a proxy by
+/// the TCP peer's address, never by an address in a PROXY protocol header.
 fn verified(
     state: &State,
     generation: &Generation,
@@ -255,7 +262,7 @@ fn verified(
     Ok((verified, Method::ForwardedCertificate))
 }
 
-/// Where certificates are asked for, or handed on, somebody without one hears that they need one.
+/// An anonymous client. Where certificates are asked for or forwarded, its refusal says that it needs one.
 fn anonymous(generation: &Generation, peer: &Peer) -> Principal {
     if let Some(passwords) = passwords_at(generation, peer) {
         let refusal = IdentityError::NoCredentials(passwords.realm().to_owned());
@@ -268,7 +275,7 @@ fn anonymous(generation: &Generation, peer: &Peer) -> Principal {
     Principal::anonymous(peer.address, refusal)
 }
 
-/// What a token has to grant for an operation.
+/// The access that a token must grant for an operation.
 fn required_access(target: &Target) -> Vec<Access> {
     let Some(gun) = &target.gun else {
         return vec![Access::catalog()];

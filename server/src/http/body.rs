@@ -1,4 +1,4 @@
-//! Reading a request body within limits of size and time.
+//! Reads request bodies within limits of size and time.
 
 use std::{
     pin::Pin,
@@ -18,22 +18,22 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{connections::InUse, error::ApiError};
 
-/// A body that stops arriving for this long is given up.
+/// A body is abandoned when nothing arrives for this long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// A body that has not arrived after this long is given up, however steadily it drips.
+/// A body is abandoned when it is not complete after this long, however steadily it arrives.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// An answer goes out in pieces of this size, in bytes.
+/// A response is sent in pieces of this size, in bytes.
 const PIECE: usize = 32 * 1024;
 
-/// The size that the request says its body has, in bytes.
+/// The size of the body that the request announces, in bytes.
 pub fn announced(request: &HttpRequest) -> Option<u64> {
     let length = request.headers().get(CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()
 }
 
-/// The whole body, if it is at most `limit` bytes. A larger one is refused before it is read, or at the
-/// byte too many.
+/// Reads the whole body if it is at most `limit` bytes. A larger one is refused before it is read, or as soon as it
+/// exceeds the limit.
 pub async fn read(
     request: &HttpRequest,
     payload: &mut web::Payload,
@@ -60,12 +60,13 @@ pub async fn read(
     }
 }
 
-/// An answer that may go out before the request's body was read to its end.
+/// Wraps a response that may be sent before the request's body has been read completely.
 ///
-/// A chunked body that nobody can read any more is read to its end by actix, however long that takes. One
-/// that somebody still could read is given up soon after the answer, with time for the client to see it.
+/// If nothing can read a chunked body any more, actix reads it to its end, however long that takes. If something still
+/// could, actix gives it up soon after the response, with enough time for the client to read that.
 ///
-/// It goes out in pieces, so that no second copy of it is made for a connection. `in_use` lasts until it is sent.
+/// The response is sent in pieces, so that no second copy of it is made for a connection. `in_use` is held until it is
+/// sent.
 pub fn without_rest(answer: HttpResponse, payload: web::Payload, in_use: Option<InUse>) -> HttpResponse {
     answer.map_body(|_, body| {
         BoxBody::new(Answer {

@@ -1,5 +1,5 @@
-//! Requests that a page of somebody else makes a browser send. A browser adds the client's certificate to them as to
-//! any other, so what they change would be changed in the name of the browser's owner.
+//! Refuses requests that a page of another site makes a browser send. The browser adds the client's certificate to
+//! them, so they would act in the name of the browser's user.
 
 use actix_web::{
     HttpRequest,
@@ -8,12 +8,12 @@ use actix_web::{
 
 use crate::{config::Listener, generation::LoadedListener};
 
-/// Where a request comes from, as the browser sees it (W3C Fetch Metadata, section 2.4).
+/// Where a request comes from, as reported by the browser (W3C Fetch Metadata, section 2.4).
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// The default ports, which browsers leave out of an origin (RFC 6454, section 6.2).
+/// The default ports, which browsers omit from an origin (RFC 6454, section 6.2).
 const DEFAULT_PORTS: [(&str, u16); 2] = [("https", 443), ("http", 80)];
 
-/// Why a request is refused: a browser marks it as made by a page that is not this server's.
+/// A browser marked the request as made by a page of another site.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("a browser sent this request for a page of another site ({header}: {value})")]
 pub struct CrossSite {
@@ -21,21 +21,21 @@ pub struct CrossSite {
     value: String,
 }
 
-/// What this server's own pages have as their origin.
+/// The origins of this server's own pages.
 pub struct OwnOrigins<'a> {
     /// `server.external_url`.
     pub external_url: Option<&'a str>,
-    /// The listener that the request came to, as configured.
+    /// The listener on which the request arrived, as configured.
     pub configured: Option<&'a Listener>,
-    /// The same listener with its certificate.
+    /// The same listener, with its loaded certificate.
     pub listener: Option<&'a LoadedListener>,
 }
 
-/// Lets a request through that no browser sent, or that a browser sent for this server's own pages or on the word of
-/// its user. Programs send neither header.
+/// Checks that a request does not come from another site's page. It passes if no browser sent it (other programs send
+/// neither header), or if a browser sent it for this server's own pages or because its user asked for it.
 ///
 /// # Errors
-/// When it is marked as coming from elsewhere.
+/// When it is marked as coming from another site.
 pub fn check(request: &HttpRequest, own: &OwnOrigins<'_>) -> Result<(), CrossSite> {
     let refused = |header, value: &[u8]| CrossSite {
         header,
@@ -90,7 +90,7 @@ struct Origin {
 }
 
 impl Origin {
-    /// Reads an origin, or the beginning of a URL.
+    /// Reads an origin, or the start of a URL.
     fn parse(text: &str) -> Option<Self> {
         let uri: actix_web::http::Uri = text.parse().ok()?;
         let scheme = uri.scheme_str()?.to_ascii_lowercase();
@@ -111,7 +111,7 @@ impl Origin {
     }
 }
 
-/// Whether a name of a certificate is the host's; a leading `*` stands for one label (RFC 6125, section 6.4.3).
+/// Whether a name in a certificate matches a host; a leading `*` stands for one label (RFC 6125, section 6.4.3).
 fn host_matches(name: &str, host: &str) -> bool {
     let name = name.to_ascii_lowercase();
     match name.strip_prefix("*.") {

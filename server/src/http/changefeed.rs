@@ -1,4 +1,4 @@
-//! What happened to which GUN.
+//! The changefeed: what happened to which GUN.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,13 @@ use crate::{
     store::{Change, ChangeQuery, RecordedActor},
 };
 
-/// The number of changes when a client asks for 0.
+/// The number of changes returned when a client asks for 0.
 const DEFAULT_PAGE: u32 = 100;
-/// The most changes in one answer, about 2 MB; a client that wants more asks again from the last one.
+/// The most changes in one response, about 2 MB; a client that wants more asks again, starting from the last one.
 const PAGE_LIMIT: u32 = 10_000;
 
-/// The changes of one GUN, or of every GUN, that the query asks for; with `actor=true` who made them, if the client may
-/// know.
+/// Serves the changes of one GUN, or of all, that the query asks for; with `actor=true` also who made them, if the
+/// client may know.
 pub async fn read(exchange: &mut Exchange<'_>, grant: ChangesGrant) -> Result<Outcome, ApiError> {
     let with_actors = asks_for_actors(exchange.query());
     if with_actors {
@@ -66,7 +66,7 @@ fn record(change: &Change) -> serde_json::Value {
     })
 }
 
-/// `null` stands for changes of Notary's own server, which records nobody.
+/// `null` for changes made by Notary's own server, which records no principal.
 fn actor(actor: &RecordedActor) -> Value {
     json!({
         "principal": actor.principal,
@@ -99,7 +99,7 @@ fn parse(query: &str) -> Result<(ChangeQuery, u32), ApiError> {
     let number = |name: &str, text: &str| {
         text.parse::<i32>().map_err(|_| {
             ApiError::InvalidParameter(format!(
-                "invalid {name} parameter: {text:?} is not a 32-bit whole number"
+                "invalid {name} parameter: {text:?} is not a 32-bit integer"
             ))
         })
     };

@@ -1,4 +1,4 @@
-//! One accepted connection: plain or TLS, with what its other side presented.
+//! One accepted connection: plain or TLS, with what its peer presented.
 
 use std::{
     io,
@@ -30,7 +30,7 @@ use crate::{
 
 /// How long a closed connection may go on sending before it is dropped.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
-/// How much of what it still sends is read, in bytes.
+/// How much of that is read, in bytes.
 const DRAIN_LIMIT: usize = 1024 * 1024;
 
 enum Transport {
@@ -38,7 +38,7 @@ enum Transport {
     Tls(TlsStream),
 }
 
-/// A connection that HTTP runs on.
+/// A connection on which HTTP is served.
 pub struct Connection {
     transport: Transport,
     peer: Arc<Peer>,
@@ -47,47 +47,47 @@ pub struct Connection {
     closing: Option<Closing>,
 }
 
-/// What bounds connections.
+/// The limits on connections.
 pub struct Bounds {
-    /// Those that are in their handshakes.
+    /// The handshakes in flight.
     pub handshakes: Arc<Handshakes>,
-    /// Those that are past them.
+    /// The established connections.
     pub connections: Arc<Connections>,
-    /// How long a client may leave an answer unread.
+    /// How long a client may leave a response unread.
     pub write_timeout: Duration,
 }
 
-/// Why a connection is not taken over.
+/// Why a connection is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     /// The handshake failed.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
-    /// The header of the PROXY protocol is missing or wrong.
+    /// The PROXY protocol header is missing or malformed.
     #[error(transparent)]
     Proxy(#[from] ProxyProtocolError),
-    /// Others were newer.
+    /// It was dropped in favour of newer handshakes.
     #[error(transparent)]
     Displaced(#[from] Displaced),
-    /// There are too many others.
+    /// There are too many other connections.
     #[error(transparent)]
     TooMany(#[from] TooMany),
-    /// Only proxies may connect here.
+    /// The listener accepts connections from proxies only.
     #[error(
         "this listener expects the PROXY protocol, and the address is not one that PROXY headers come from (proxies.load_balancers)"
     )]
     NoProxy,
 }
 
-/// Between the end of sending and the end of the connection.
+/// The time between the end of sending and the end of the connection.
 struct Closing {
     deadline: Pin<Box<Sleep>>,
     drained: usize,
 }
 
 impl Connection {
-    /// Takes a connection over, through the handshake if there is TLS. `behind_proxy` says that it begins
-    /// with a PROXY protocol header.
+    /// Accepts a connection and performs the TLS handshake if there is one. With `behind_proxy`, it must start with a
+    /// PROXY protocol header.
     pub async fn accept(
         mut tcp: TcpStream,
         bounds: &Bounds,
@@ -95,7 +95,7 @@ impl Connection {
         position: usize,
         behind_proxy: bool,
     ) -> Result<Self, AcceptError> {
-        // On [::] IPv4 clients have mapped addresses, which nobody would look for in a record.
+        // On [::], IPv4 clients have IPv4-mapped addresses; records use the plain IPv4 form.
         let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
         let transport_address = tcp.peer_addr().ok().map(canonical);
         let transport = transport_address.map(|address| address.ip());
@@ -111,8 +111,8 @@ impl Connection {
         }
         let address = named.or(transport_address);
         let acceptor = listener.and_then(|listener| listener.acceptor());
-        // A proxy of ours connects for many; of one behind the PROXY protocol the client counts, also one
-        // that claims the address of a proxy.
+        // A trusted proxy connects on behalf of many clients, so its own address is not counted. Behind the PROXY
+        // protocol the client's address is counted, even if it claims to be that of a proxy.
         let client = named.map(|client| client.ip());
         let from = client.or_else(|| transport.filter(|address| !is_proxy(*address)));
         let (stream, certificate, session) = match acceptor {
@@ -147,12 +147,12 @@ impl Connection {
         })
     }
 
-    /// The other side.
+    /// The peer.
     pub fn peer(&self) -> &Arc<Peer> {
         &self.peer
     }
 
-    /// Its place among the open connections.
+    /// Its entry among the open connections.
     pub fn place(&self) -> &Arc<OpenConnection> {
         &self.place
     }
@@ -217,9 +217,9 @@ impl AsyncWrite for Connection {
         }
     }
 
-    /// Ends sending, then reads what the other side still sends before the connection is closed: closing
-    /// with unread input resets the connection, and the client may lose an answer it has not read yet,
-    /// such as the refusal of a body that is too large.
+    /// Stops sending, then reads what the peer still sends before the connection is closed. Closing with unread input
+    /// would reset the connection, and the client could lose a response that it has not read yet, such as the refusal
+    /// of a body that is too large.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.closing.is_none() {
             match &mut self.transport {

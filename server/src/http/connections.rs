@@ -1,6 +1,6 @@
-//! Open connections, bounded: in all, from one address, and of those whose other side has shown no identity. When
-//! there are too many, the oldest that nobody uses makes room, so that whoever opens connections and leaves them does
-//! not shut others out.
+//! Limits open connections: in total, per address, and of clients without an identity. When there are too many, the
+//! oldest idle connection is closed, so that a client that opens connections and leaves them idle cannot shut others
+//! out.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,17 +18,17 @@ use futures_util::task::AtomicWaker;
 use super::origin::origin;
 use crate::telemetry::metrics;
 
-/// How many connections may be open, if there are descriptors enough. Each costs some 50 KB.
+/// How many connections may be open if there are enough file descriptors. Each costs about 50 KB.
 const OPEN: u64 = 16_384;
-/// Of its descriptors a process may use this share for connections: half. Handshakes have a quarter, and the rest is
-/// for files, databases and the signer.
+/// Connections may use one part in this many of the process's file descriptors: half. Handshakes may use a quarter;
+/// the rest is for files, databases and the signer.
 const SHARE_OF_DESCRIPTORS: u64 = 2;
-/// Of the connections this share may be without an identity: half.
+/// Anonymous connections may be one part in this many of all connections: half.
 const SHARE_OF_ANONYMOUS: usize = 2;
-/// Floods are warned about once in this time.
+/// A flood of connections is logged at most once in this time.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// Every open connection.
+/// All open connections.
 pub struct Connections {
     open: Mutex<Open>,
     per_address: usize,
@@ -39,9 +39,9 @@ pub struct Connections {
 #[derive(Default)]
 struct Open {
     next: u64,
-    /// Whose other side has shown no identity, oldest first.
+    /// Connections without an identity, oldest first.
     anonymous: Group,
-    /// The others, oldest first.
+    /// Connections with an identity, oldest first.
     identified: Group,
     by_origin: HashMap<IpAddr, Group>,
     warned: Option<Instant>,
@@ -54,46 +54,46 @@ type Group = BTreeMap<u64, Arc<Use>>;
 struct Use {
     origin: Option<IpAddr>,
     identified: AtomicBool,
-    /// Requests that are not answered to the end.
+    /// The number of requests that are not completely answered.
     requests: AtomicUsize,
     closing: AtomicBool,
     waker: AtomicWaker,
 }
 
-/// An open connection; its place is free again when the last of these is dropped.
+/// An open connection. Its place becomes free when the last clone is dropped.
 pub struct OpenConnection {
     connections: Arc<Connections>,
     number: u64,
     shared: Arc<Use>,
 }
 
-/// There is no room, and none that could make some.
+/// The limit is reached, and no idle connection can be closed instead.
 #[derive(Debug, thiserror::Error)]
 #[error("too many connections are open and in use (limits.connections_per_address)")]
 pub struct TooMany;
 
-/// A request on its way; while there is one, its connection does not make room.
+/// A request in progress; while it exists, its connection is not closed in favour of another.
 pub struct InUse(Arc<Use>);
 
 impl Connections {
-    /// At most `per_address` from one address; `descriptors` bound them all.
+    /// At most `per_address` connections from one address; the number of file descriptors limits all of them.
     pub fn new(per_address: usize, descriptors: u64) -> Self {
         let total = OPEN.min(descriptors / SHARE_OF_DESCRIPTORS).max(2);
         let total = usize::try_from(total).unwrap_or(usize::MAX);
         let anonymous = total / SHARE_OF_ANONYMOUS;
         Self {
             open: Mutex::default(),
-            // One address alone must not use up what all of those without an identity have.
+            // One address alone must not use up the share of all anonymous clients.
             per_address: per_address.min(anonymous.div_ceil(2)).max(1),
             anonymous,
             total,
         }
     }
 
-    /// Takes a place. Without an address, as for proxies of ours, only the number of all counts.
+    /// Takes a place. Without an address, as for trusted proxies, only the total limit applies.
     ///
     /// # Errors
-    /// When there is no room, and nobody can make some.
+    /// When the limit is reached and no idle connection can be closed.
     pub fn open(
         self: &Arc<Self>,
         address: Option<IpAddr>,
@@ -101,7 +101,7 @@ impl Connections {
     ) -> Result<OpenConnection, TooMany> {
         let origin = address.map(origin);
         let mut open = self.lock();
-        self.make_room(&mut open, origin, identified)?;
+        self.close_idle(&mut open, origin, identified)?;
         let number = open.next;
         open.next += 1;
         let shared = Arc::new(Use {
@@ -121,7 +121,7 @@ impl Connections {
         })
     }
 
-    fn make_room(
+    fn close_idle(
         &self,
         open: &mut MutexGuard<'_, Open>,
         origin: Option<IpAddr>,
@@ -173,7 +173,7 @@ impl Open {
             self.warned = Some(Instant::now());
             tracing::warn!(
                 peer.address = origin.map(tracing::field::display),
-                "too many open connections (limits.connections_per_address): the oldest that nobody uses are closed"
+                "too many open connections (limits.connections_per_address): the oldest idle ones are closed"
             );
         }
         let shared = removed.ok_or(TooMany)?;
@@ -200,7 +200,7 @@ impl Open {
 }
 
 impl OpenConnection {
-    /// Its other side has shown who it is.
+    /// Marks the connection as having an identity.
     pub fn identified(&self) {
         if self.shared.identified.swap(true, Ordering::Relaxed) {
             return;
@@ -211,13 +211,13 @@ impl OpenConnection {
         }
     }
 
-    /// A request begins on it.
+    /// Marks the start of a request.
     pub fn begin(&self) -> InUse {
         self.shared.requests.fetch_add(1, Ordering::AcqRel);
         InUse(Arc::clone(&self.shared))
     }
 
-    /// Whether it has to make room now. If not, `waker` is woken when it has to.
+    /// Whether the connection has to be closed now. If not, `waker` is woken when it has to be.
     pub fn has_to_close(&self, waker: &Waker) -> bool {
         self.shared.waker.register(waker);
         self.shared.closing.load(Ordering::Acquire) && self.shared.requests.load(Ordering::Acquire) == 0
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn whoever_has_no_identity_makes_room_for_whoever_has() {
-        // Eight in all, four without an identity, two from one address.
+        // Eight connections in total, four of them anonymous, two per address.
         let connections = connections(100, 16);
         let known: Vec<_> = (0..4).map(|n| from(&connections, n, true)).collect();
         let nobody: Vec<_> = (10..14).map(|n| from(&connections, n, false)).collect();

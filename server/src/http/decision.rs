@@ -1,4 +1,4 @@
-//! What was decided about a request, from its arrival to its answer, for the log and the audit.
+//! Records what was decided about a request, from its arrival to its response, for the log and the audit.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -28,17 +28,17 @@ use crate::{
     state::State,
 };
 
-/// The header that names a request, in its answer too.
+/// The header with the request's ID, also set in the response.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The header that says when the client's certificate ends, in RFC 3339 form.
+/// The header that says when the client's certificate expires, in RFC 3339 format.
 const CERTIFICATE_EXPIRES: HeaderName = HeaderName::from_static("x-client-cert-expires");
-/// Clients are warned when this share of their certificate's lifetime is left: a tenth.
+/// Clients are warned when one part in this many of their certificate's lifetime is left: a tenth.
 const WARNED_SHARE: i32 = 10;
-/// The longest name that is taken from a client, in characters.
+/// The longest request ID accepted from a client, in characters.
 const REQUEST_ID_LIMIT: usize = 128;
-/// How much of a name in a path is kept, in characters: no repository's name is as long.
+/// How much of a name in a path is recorded, in characters; no repository's name is as long.
 const NAME_LIMIT: usize = 300;
-/// How much of what a client calls itself is kept, in characters.
+/// How much of the User-Agent header is recorded, in characters.
 const USER_AGENT_LIMIT: usize = 256;
 
 /// What is known about a request so far.
@@ -50,14 +50,14 @@ pub struct RequestRecord {
     not_identified: Option<NotIdentified>,
 }
 
-/// Somebody who is answered without an identity, though they tried to show one.
+/// The certificate or name that a client tried to identify with, although it is answered without an identity.
 struct NotIdentified {
     who: Who,
     reason: String,
 }
 
 impl RequestRecord {
-    /// A request by the name that the client, or a proxy, gave it, if it is a harmless one; otherwise by a new one.
+    /// Starts a record, with the ID that the client or a proxy gave if it is harmless, otherwise with a new one.
     pub fn new(request: &HttpRequest) -> Self {
         let harmless = |name: &&str| {
             (1..=REQUEST_ID_LIMIT).contains(&name.len())
@@ -76,19 +76,19 @@ impl RequestRecord {
         }
     }
 
-    /// It is about to be decided, by this generation.
+    /// Notes the generation and the target that the decision is about.
     pub fn decides(&mut self, generation: &Arc<Generation>, target: &Target) {
         self.asked = Some((Arc::clone(generation), target.clone()));
     }
 
-    /// It is known who asks. Returns them, knowing what they ask with.
+    /// Notes the principal. Returns it with the request's ID added.
     pub fn identified(&mut self, principal: Principal) -> Principal {
         let principal = principal.asking_with(&self.request_id);
         self.principal = Some(principal.clone());
         principal
     }
 
-    /// Whoever asks is not known, which is no reason to refuse the request.
+    /// Notes that the client could not be identified, where the request is not refused for that.
     pub fn not_identified(&mut self, reason: &ApiError) {
         let nothing_shown = match reason {
             ApiError::Unidentified(reason) => matches!(
@@ -100,35 +100,35 @@ impl RequestRecord {
         };
         if !nothing_shown {
             self.not_identified = Some(NotIdentified {
-                who: nobody(None, Some(reason)),
+                who: refused_client(None, Some(reason)),
                 reason: reason.to_string(),
             });
         }
     }
 
-    /// They may do it, by this rule.
+    /// Notes that the request is allowed, and the rule that allowed it.
     pub fn granted(&mut self, rule: Option<&str>) {
         self.rule = rule.map(str::to_owned);
     }
 
-    /// Who asks; empty when nobody knows.
+    /// The principal's name; empty if it is not known.
     pub fn principal(&self) -> &str {
         self.principal.as_ref().map(Principal::name).unwrap_or_default()
     }
 
-    /// The request's name.
+    /// The request's ID.
     pub fn request_id(&self) -> &str {
         &self.request_id
     }
 
-    /// Names the request in its answer.
+    /// Adds the request's ID to its response.
     pub fn name(&self, response: &mut HttpResponse) {
         if let Ok(name) = HeaderValue::from_str(&self.request_id) {
             response.headers_mut().insert(REQUEST_ID, name);
         }
     }
 
-    /// Tells whoever has used up nine tenths of their certificate's lifetime when it ends.
+    /// Adds the expiry of the client's certificate to the response once nine tenths of its lifetime are over.
     pub fn warn(&self, response: &mut HttpResponse, now: DateTime<Utc>) {
         let verified = self.principal.as_ref().and_then(Principal::certificate);
         let Some(certificate) = verified.map(|verified| &verified.certificate) else {
@@ -144,7 +144,7 @@ impl RequestRecord {
         }
     }
 
-    /// Hands the decision on, if there was one and it is to be recorded.
+    /// Writes the audit record, if there was a decision and it is to be recorded.
     pub fn write(
         &self,
         state: &State,
@@ -163,7 +163,7 @@ impl RequestRecord {
                 target.operation,
                 Operation::Publish | Operation::Delete | Operation::RotateKey
             );
-        // Load balancers ask how the server is, every second and as nobody.
+        // Load balancers ask for the health every second, without an identity.
         let probe = target.operation == Operation::HealthInfo
             && self
                 .principal
@@ -179,12 +179,12 @@ impl RequestRecord {
         let principal = self.principal.as_ref();
         let user_agent = request.headers().get(USER_AGENT);
         let who = match (&self.not_identified, principal) {
-            (Some(somebody), _) => Who {
+            (Some(tried), _) => Who {
                 real_addr: address(peer),
-                ..somebody.who.clone()
+                ..tried.who.clone()
             },
             (None, Some(principal)) => principal.who(),
-            (None, None) => nobody(peer, error),
+            (None, None) => refused_client(peer, error),
         };
         let reason = error.map(ToString::to_string);
         let reason = reason.or_else(|| Some(self.not_identified.as_ref()?.reason.clone()));
@@ -220,7 +220,7 @@ impl RequestRecord {
         });
     }
 
-    /// The rule that denied it, or that allowed it.
+    /// The rule of the policy that denied or allowed the request.
     fn deciding_rule(&self, answer: &Result<Outcome, ApiError>) -> Option<String> {
         match answer {
             Err(
@@ -234,7 +234,7 @@ impl RequestRecord {
     }
 }
 
-/// Whether somebody may not, other than that it cannot be done.
+/// Whether an error means that the client is not allowed, rather than that the request failed.
 fn is_denial(error: &ApiError) -> bool {
     matches!(
         error,
@@ -252,8 +252,8 @@ fn address(peer: Option<&Arc<Peer>>) -> Option<String> {
         .map(|address| address.to_string())
 }
 
-/// Somebody who is not let in: by name, if that is known, or with the certificate they showed.
-fn nobody(peer: Option<&Arc<Peer>>, error: Option<&ApiError>) -> Who {
+/// A client that is refused: by name if that is known, otherwise with the certificate that it presented.
+fn refused_client(peer: Option<&Arc<Peer>>, error: Option<&ApiError>) -> Who {
     if let Some(ApiError::Unidentified(IdentityError::Barred(principal))) = error {
         return principal.who();
     }
@@ -302,7 +302,7 @@ fn revocation(status: &Status) -> Revocation {
             Status {
                 fail_open: Some(_), ..
             } => "unknown",
-            // Nobody was asked.
+            // No source was asked.
             Status { source: "none", .. } => "unchecked",
             _ => "good",
         },
@@ -311,28 +311,28 @@ fn revocation(status: &Status) -> Revocation {
     }
 }
 
-/// What a path named. What is longer than anything that there can be is cut.
+/// A name from a path, cut to a length that no valid name exceeds.
 fn clipped(text: &str) -> String {
     text.chars().take(NAME_LIMIT).collect()
 }
 
 fn asked(target: &Target) -> Asked {
-    let which = |operation| {
+    let selector = |operation| {
         (target.operation == operation)
-            .then(|| target.which.clone())
+            .then(|| target.selector.clone())
             .flatten()
     };
     Asked {
         action: target.operation.action(),
         gun: target.gun.as_deref().map(clipped),
         role: target.role.as_deref().map(clipped),
-        version: which(Operation::ReadByVersion).as_deref().map(clipped),
-        sha256: which(Operation::ReadByChecksum),
+        version: selector(Operation::ReadByVersion).as_deref().map(clipped),
+        sha256: selector(Operation::ReadByChecksum),
         documents: Vec::new(),
     }
 }
 
-/// Records a connection that did not get through its handshake.
+/// Records a connection whose handshake failed.
 pub fn handshake_failed(
     state: &State,
     generation: &Generation,

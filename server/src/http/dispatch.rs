@@ -1,4 +1,4 @@
-//! The way of every request: route, stages and handler, record, answer.
+//! The path of every request: route, stages and handler, record, response.
 
 use std::{sync::Arc, time::Instant};
 
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{state::State, telemetry};
 
-/// Answers any request.
+/// Answers a request.
 pub async fn dispatch(
     request: HttpRequest,
     mut payload: web::Payload,
@@ -91,7 +91,7 @@ pub async fn dispatch(
     body::without_rest(response, payload, in_use)
 }
 
-/// What the client is not told in full goes to the log.
+/// Logs the details that the client is not told.
 fn report(request: &HttpRequest, error: &ApiError, record: &RequestRecord) {
     let (method, path) = (request.method().as_str(), request.path());
     let (principal, request_id) = (record.principal(), record.request_id());

@@ -1,4 +1,4 @@
-//! The only place where refusals and failures become HTTP answers.
+//! Maps refusals and failures to HTTP responses; the only place that does.
 
 mod detail;
 
@@ -29,16 +29,16 @@ use crate::{
     store::StoreError,
 };
 
-/// The stock clients read no more than this of an error, in bytes.
+/// How much of an error response the stock clients read, in bytes.
 const BODY_LIMIT: usize = 1024;
-/// How long a message may be so that the whole stays within the limit, in characters.
+/// The longest message that keeps the response within that limit, in characters.
 const MESSAGE_LIMIT: usize = 600;
-/// Seconds after which a client may ask again when something was away.
+/// Seconds after which a client may retry when a service was unavailable.
 const RETRY_SECONDS: u16 = 5;
 /// Seconds after which wrong passwords are forgotten.
 const GUESSING_SECONDS: u16 = 60;
 
-/// Why a request is not answered with what it asked for.
+/// Why a request is refused or fails.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// No such route.
@@ -47,13 +47,13 @@ pub enum ApiError {
     /// No such document.
     #[error("no such metadata")]
     NotFound,
-    /// No such tag in a repository that is there.
+    /// No such tag in a repository that exists.
     #[error("no such tag: {0}")]
     NoSuchTag(String),
-    /// A version that no document can have.
+    /// The version is outside of the range that documents can have.
     #[error("version {0} is out of range")]
     VersionOverflow(String),
-    /// The body is no multipart form.
+    /// The body is not a multipart form.
     #[error("{0}")]
     MalformedUpload(String),
     /// A part of the body is refused.
@@ -62,10 +62,10 @@ pub enum ApiError {
     /// The publish is refused or failed.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// The GUN is outside of the configured prefixes, which are given.
+    /// The GUN has none of the configured prefixes, which are given.
     #[error("the GUN has none of the prefixes {0}")]
     GunPrefix(String),
-    /// The GUN cannot be served at all.
+    /// The GUN is not valid.
     #[error("{0}")]
     InvalidGun(String),
     /// A parameter is missing or wrong.
@@ -77,33 +77,33 @@ pub enum ApiError {
     /// The client may not do this.
     #[error(transparent)]
     Denied(#[from] Denied),
-    /// So many keys were made for the client that no root names.
+    /// The client asked for too many keys that no root names yet.
     #[error("{0} keys that were made for the client wait for a root that names them")]
     TooManyKeys(i64),
-    /// A page of another site made a browser ask.
+    /// A page of another site made a browser send the request.
     #[error(transparent)]
     CrossSite(#[from] CrossSite),
-    /// What is asked for is only read.
+    /// The resource is read-only.
     #[error("this can only be read")]
     ReadOnly,
     /// The client accepts no JSON.
     #[error("the client does not accept JSON")]
     NotAcceptable,
-    /// Nobody knows who issued the server's certificate.
+    /// The CA that issued the server's certificate is not known.
     #[error("the CA of the server's certificate is not known: set server.ca_file")]
     NoServerCa,
-    /// Nobody knows under which URL clients reach the server.
+    /// The URL under which clients reach the server is not known.
     #[error("the URL of this server is not known: set server.external_url")]
     NoExternalUrl,
     /// The client may not publish this.
     #[error(transparent)]
     PublishDenied(Denied),
-    /// The client has neither certificate nor a token that is good enough.
+    /// The client has neither a certificate nor a sufficient token.
     #[error("{refusal}")]
     Challenged {
         /// The `WWW-Authenticate` header.
         challenge: String,
-        /// What a token has to grant.
+        /// The access that a token must grant.
         required: Vec<Access>,
         /// What is wrong.
         refusal: TokenRefusal,
@@ -122,19 +122,19 @@ pub enum ApiError {
     StoredState(String),
 }
 
-/// One answer: status, code, message, and `null` for no detail.
+/// One response: status, code, message, and detail (`null` for none).
 struct Answer(StatusCode, &'static str, String, Value);
 
 const NOT_FOUND: &str = "You have requested metadata that does not exist.";
 const UNKNOWN: &str = "unknown error";
 
 impl ApiError {
-    /// The status of the answer.
+    /// The status of the response.
     pub fn status(&self) -> StatusCode {
         self.answer().0
     }
 
-    /// The answer to send; `api` in the words of Docker Trusted Registry's interface.
+    /// The response to send. With `api`, it uses the codes of Docker Trusted Registry's interface.
     pub fn to_response(&self, api: bool) -> HttpResponse {
         let Answer(status, code, message, detail) = if api { self.api_answer() } else { self.answer() };
         let mut response = HttpResponse::build(status);
@@ -163,7 +163,7 @@ impl ApiError {
         response.body(body(code, &message, detail))
     }
 
-    /// Where a password would have helped, what it is asked for as.
+    /// The realm for passwords, where a password would be accepted.
     fn password_realm(&self) -> Option<&str> {
         let reason = match self {
             Self::Unidentified(reason) => reason,
@@ -176,7 +176,7 @@ impl ApiError {
         }
     }
 
-    /// The same, with the codes that clients of Docker Trusted Registry know.
+    /// The response with the codes that clients of Docker Trusted Registry know.
     fn api_answer(&self) -> Answer {
         let Answer(status, code, message, detail) = self.answer();
         match status {
@@ -213,15 +213,15 @@ impl ApiError {
                 text("This can only be read, with GET."),
                 Value::Null,
             ),
-            // Of a 429 the stock clients show the number alone; of this, the sentence.
+            // The stock clients show only the status of a 429, but the sentence of this response.
             Self::TooManyKeys(waiting) => bad_request(
                 "INVALID_UPDATE",
                 "Update sent by the client is invalid.",
                 validation_detail(
                     "ErrValidation",
                     &format!(
-                        "{waiting} keys that you asked for are in no repository yet: publish what they are for, \
-                         or wait until the server deletes them (limits.pending_keys, limits.pending_keys_kept)"
+                        "{waiting} keys that you asked for are in no repository yet: publish the repositories that they are \
+                         for, or wait until the server deletes them (limits.pending_keys, limits.pending_keys_kept)"
                     ),
                 ),
             ),
@@ -327,7 +327,7 @@ impl ApiError {
                 shorten(&denied.to_string()),
                 denied_detail(denied),
             ),
-            // The stock clients show nothing of a 403 to a publish, but this sentence.
+            // Of a refused publish the stock clients show nothing but this sentence.
             Self::PublishDenied(denied) => bad_request(
                 "INVALID_UPDATE",
                 "Update sent by the client is invalid.",
@@ -384,7 +384,7 @@ fn unavailable(message: &str) -> Answer {
     )
 }
 
-/// What went wrong is in the log; what a client can do about it is nothing.
+/// The log says what went wrong; the client can do nothing about it.
 fn internal() -> Answer {
     Answer(
         StatusCode::INTERNAL_SERVER_ERROR,
@@ -457,7 +457,8 @@ fn publish_answer(error: &PublishError) -> Answer {
     }
 }
 
-/// The envelope, with `<`, `>` and `&` escaped as the Notary server does, and never too long to be read.
+/// The error envelope, with `<`, `>` and `&` escaped as the Notary server does, and short enough for the clients to
+/// read.
 fn body(code: &str, message: &str, detail: Value) -> String {
     let mut error = json!({"code": code, "message": message});
     if !detail.is_null() {
@@ -467,7 +468,7 @@ fn body(code: &str, message: &str, detail: Value) -> String {
     if text.len() <= BODY_LIMIT {
         return text;
     }
-    // Escapes may have made a message of the right length too long; its beginning says the most.
+    // Escapes may have made a message too long; its start is the most important part.
     let detail = error["detail"]["Error"]["Msg"].as_str().map(|message| {
         json!({"Name": error["detail"]["Name"], "Error": {"Msg": clip(message, MESSAGE_LIMIT / 6)}})
     });
@@ -478,7 +479,7 @@ fn body(code: &str, message: &str, detail: Value) -> String {
     format!("{}\n", escape_html(&json!({"errors": [error]}).to_string()))
 }
 
-/// These characters stand in JSON only inside of strings.
+/// In JSON, these characters appear only inside strings.
 fn escape_html(json: &str) -> String {
     json.replace('<', "\\u003c")
         .replace('>', "\\u003e")

@@ -7,42 +7,42 @@ use actix_web::{HttpRequest, web};
 use super::{decision::RequestRecord, operation::Operation};
 use crate::{access::Access, generation::Generation, state::State};
 
-/// A matched route with its parameters, decoded.
+/// A matched route with its decoded parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// What is asked for.
+    /// The operation that is asked for.
     pub operation: Operation,
     /// The repository, as named in the path.
     pub gun: Option<String>,
     /// The role, as named in the path.
     pub role: Option<String>,
-    /// The version or checksum, as written in the path.
-    pub which: Option<String>,
+    /// The version, the checksum, or the path below the repositories, as written in the path.
+    pub selector: Option<String>,
 }
 
-/// A request with everything that the stages and the handlers need.
+/// A request, with everything that the stages and the handlers need.
 pub struct Exchange<'a> {
-    /// The server's handles.
+    /// The server's shared state.
     pub state: &'a State,
-    /// What decides about the request, until its answer.
+    /// The generation that decides about the request until its response is complete.
     pub generation: Arc<Generation>,
     /// The request's head.
     pub request: &'a HttpRequest,
     /// The request's body.
     pub payload: &'a mut web::Payload,
-    /// What it asks for.
+    /// What the request asks for.
     pub target: &'a Target,
-    /// What was found out and decided so far, for the log and the audit.
+    /// What is known and decided so far, for the log and the audit.
     pub record: &'a mut RequestRecord,
 }
 
 impl Exchange<'_> {
-    /// The rules that decide about it.
+    /// The access rules that decide about the request.
     pub fn access(&self) -> &Access {
         &self.generation.access
     }
 
-    /// The query string; empty without one.
+    /// The query string; empty if there is none.
     pub fn query(&self) -> &str {
         self.request.query_string()
     }

@@ -1,6 +1,6 @@
-//! Handshakes in flight, bounded. Whoever opens connections and goes no further loses the oldest of them
-//! for each new one, so that a flood costs little and clients that do go on, also from the same address,
-//! are served: theirs take milliseconds.
+//! Limits handshakes in flight. When there are too many, each new one makes the oldest fail, so that a flood of
+//! connections costs little. Clients that complete their handshake are served, even from the same address, because
+//! that takes only milliseconds.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -14,14 +14,14 @@ use tokio::sync::oneshot;
 use super::origin::origin;
 use crate::telemetry::metrics;
 
-/// How many handshakes may be in flight, if there are descriptors enough.
+/// How many handshakes may be in flight if there are enough file descriptors.
 const IN_FLIGHT: u64 = 8192;
-/// Of its descriptors a process may use this share for handshakes: a quarter.
+/// Handshakes may use one part in this many of the process's file descriptors: a quarter.
 const SHARE_OF_DESCRIPTORS: u64 = 4;
-/// A flood is warned about once in this time.
+/// A flood of handshakes is logged at most once in this time.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// Every handshake in flight.
+/// All handshakes in flight.
 pub struct Handshakes {
     in_flight: Mutex<InFlight>,
     per_address: usize,
@@ -41,20 +41,20 @@ struct Entry {
     give_up: oneshot::Sender<()>,
 }
 
-/// The place of one handshake; it is free again when this is dropped.
+/// The place of one handshake; it becomes free when this is dropped.
 pub struct Place {
     handshakes: Arc<Handshakes>,
     number: u64,
     given_up: oneshot::Receiver<()>,
 }
 
-/// The handshake had to make room for newer ones.
+/// The handshake was dropped in favour of newer ones.
 #[derive(Debug, thiserror::Error)]
-#[error("too many handshakes in flight (limits.handshakes_per_address); the oldest made room")]
+#[error("too many handshakes in flight (limits.handshakes_per_address); the oldest is dropped")]
 pub struct Displaced;
 
 impl Handshakes {
-    /// At most `per_address` from one address; `descriptors` bound them all.
+    /// At most `per_address` handshakes from one address; the number of file descriptors limits all of them.
     pub fn new(per_address: usize, descriptors: u64) -> Self {
         let limit = IN_FLIGHT.min(descriptors / SHARE_OF_DESCRIPTORS).max(1);
         Self {
@@ -64,8 +64,8 @@ impl Handshakes {
         }
     }
 
-    /// Takes a place, the oldest one's if there is none left. Without an address, as for proxies of ours,
-    /// only the number of all counts.
+    /// Takes a place, that of the oldest handshake if none is free. Without an address, as for trusted proxies, only
+    /// the total limit applies.
     pub fn begin(self: &Arc<Self>, address: Option<IpAddr>) -> Place {
         let origin = address.map(origin);
         let mut in_flight = self.lock();
@@ -92,7 +92,7 @@ impl Handshakes {
 }
 
 impl InFlight {
-    /// The one that has to make room for another from `origin`.
+    /// The handshake to drop in favour of one from `origin`.
     fn too_many(&self, origin: Option<IpAddr>, per_address: usize, limit: usize) -> Option<u64> {
         let same = origin.and_then(|origin| self.by_origin.get(&origin));
         let same = same.filter(|same| same.len() >= per_address);
@@ -102,14 +102,14 @@ impl InFlight {
 
     fn give_up(&mut self, number: u64) {
         let Some(entry) = self.remove(number) else { return };
-        // It may have ended in this moment.
+        // The handshake may just have ended.
         let _ = entry.give_up.send(());
         metrics::handshake_displaced();
         if self.warned.is_none_or(|warned| warned.elapsed() >= WARN_EVERY) {
             self.warned = Some(Instant::now());
             tracing::warn!(
                 peer.address = entry.origin.map(tracing::field::display),
-                "too many handshakes in flight (limits.handshakes_per_address): the oldest are given up"
+                "too many handshakes in flight (limits.handshakes_per_address): the oldest are dropped"
             );
         }
     }
@@ -129,10 +129,10 @@ impl InFlight {
 }
 
 impl Place {
-    /// Performs the handshake, unless it has to make room.
+    /// Performs the handshake, unless it is dropped in favour of another.
     ///
     /// # Errors
-    /// When it had to.
+    /// When it was dropped.
     pub async fn hold<T>(mut self, handshake: impl Future<Output = T>) -> Result<T, Displaced> {
         tokio::select! {
             outcome = handshake => Ok(outcome),

@@ -18,7 +18,7 @@ use crate::{
     store::{Committed, KeyQuota},
 };
 
-/// The key that the GUN's root names for the role; a new one when the signer holds none of them.
+/// Serves the key that the GUN's root names for the role; a new one if the signer holds none of them.
 pub async fn read(exchange: &mut Exchange<'_>, grant: Grant<ReadKey>) -> Result<Outcome, ApiError> {
     let (state, role) = (exchange.state, role(exchange.target)?);
     let gun = grant.gun().clone();
@@ -33,7 +33,7 @@ pub async fn read(exchange: &mut Exchange<'_>, grant: Grant<ReadKey>) -> Result<
             .map_err(|cause| ApiError::StoredState(format!("root of {gun}: {cause}")))?;
         for key in listed {
             let held = state.keys.key_info(key.id()).await.map_err(ServiceError::from)?;
-            // One that was made for something else is not to be named by any further root.
+            // A key that was made for another repository or role must not be named by new roots.
             if let Some(held) = held.filter(|held| held.made_for(&gun, &role) != Some(false)) {
                 return Ok(answer(&held.public).into());
             }
@@ -41,7 +41,7 @@ pub async fn read(exchange: &mut Exchange<'_>, grant: Grant<ReadKey>) -> Result<
     }
     let key = create(state, grant.principal(), &gun, &role).await?;
     let detail = key.id().to_string();
-    // The key may have been made just now, or earlier for a publish that did not come: either way it is handed out.
+    // The key may have been made just now, or earlier for a publish that never came; either way it is recorded.
     let handed_out = Committed {
         documents: Vec::new(),
         place: None,
@@ -53,12 +53,12 @@ pub async fn read(exchange: &mut Exchange<'_>, grant: Grant<ReadKey>) -> Result<
     Ok(Outcome::changed(answer(&key), handed_out))
 }
 
-/// A key that the GUN's root does not name yet; it takes effect when a root that names it is published.
+/// Makes a key that the GUN's root does not name yet; it takes effect when a root that names it is published.
 pub async fn rotate(exchange: &mut Exchange<'_>, grant: Grant<RotateKey>) -> Result<Outcome, ApiError> {
     let (state, role) = (exchange.state, role(exchange.target)?);
     tracing::info!(
         repo.gun = %grant.gun(), role.name = %role, principal = grant.principal().name(),
-        "a key was asked for, for a rotation"
+        "made a key for a rotation"
     );
     let key = create(state, grant.principal(), grant.gun(), &role).await?;
     let change = Change {
@@ -83,20 +83,20 @@ fn role(target: &Target) -> Result<RoleName, ApiError> {
     RoleName::parse(target.role.as_deref().unwrap_or_default()).map_err(|_| ApiError::NoRoute)
 }
 
-/// Has the signer make a key, or give again the one that waits for its first use, within what one principal may have
-/// waiting.
+/// Has the signer make a key, or return the one that still waits for its first use, within the limit of unused keys
+/// for one principal.
 async fn create(
     state: &State,
     principal: &Principal,
     gun: &Gun,
     role: &RoleName,
 ) -> Result<PublicKey, ApiError> {
-    let most = state.config.pending_keys.most;
+    let limit = state.config.pending_keys.limit;
     let requester = requester(principal);
     let quota = {
         let (gun, role, requester) = (gun.clone(), role.clone(), requester.clone());
         state
-            .with_store(move |store| store.key_quota(&gun, &role, &requester, most))
+            .with_store(move |store| store.key_quota(&gun, &role, &requester, limit))
             .await?
     };
     if let KeyQuota::UsedUp(waiting) = quota {
@@ -111,10 +111,10 @@ async fn create(
             .await?
     };
     if !stays {
-        let reason = "a key that nobody used is being deleted".to_owned();
+        let reason = "an unused key is being deleted".to_owned();
         return Err(ServiceError::from(SigningError::Unavailable(reason)).into());
     }
-    // Where the signer does not say later what it made a key for, we have to know.
+    // If the signer does not record what a key was made for, this server must.
     let held = state.keys.key_info(key.id()).await.map_err(ServiceError::from)?;
     if held.is_none_or(|held| held.made_for(gun, role).is_none()) {
         let (id, gun, role, now) = (key.id().clone(), gun.clone(), role.clone(), state.clock.now());
@@ -125,7 +125,7 @@ async fn create(
     Ok(key)
 }
 
-/// Whose keys are counted together: a principal's or, of clients without an identity, an address's.
+/// Whose unused keys are counted together: those of a principal or, for anonymous clients, of an address.
 fn requester(principal: &Principal) -> String {
     match (principal.method(), principal.address()) {
         (Method::Anonymous, Some(address)) => format!("address {}", origin(address.ip())),

@@ -1,4 +1,4 @@
-//! Our own accept loop in front of actix: it sees every handshake, also those that fail.
+//! The accept loop in front of actix. It sees every handshake, including those that fail.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -18,18 +18,18 @@ use super::{
 };
 use crate::{state::State, telemetry};
 
-/// How many connections the system keeps until they are accepted, in a burst.
+/// How many connections the operating system queues until they are accepted.
 const BACKLOG: i32 = 4096;
-/// More than there can be of connections and handshakes together.
+/// More than the limits on connections and handshakes together, so that actix never reaches it.
 const CONNECTIONS_PER_WORKER: usize = 65_536;
-/// A client has this long to send the head of its request.
+/// How long a client may take to send the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// An idle connection is kept this long.
+/// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// A little longer than a connection takes to close politely.
+/// Slightly longer than closing a connection cleanly takes.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Why the server cannot listen: the address is taken, or not ours.
+/// The server cannot listen: the address is in use, or not one of this machine.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} ({key}): {}", platform::reason::of_io(cause))]
 pub struct ListenError {
@@ -47,7 +47,8 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
     let mut builder = Server::build()
         .workers(std::thread::available_parallelism().map_or(2, usize::from))
         .shutdown_timeout(config.shutdown_timeout.as_secs())
-        // Connections are bounded below; a worker that stops accepting would let nobody make room.
+        // Connections are limited below. A worker that stops accepting would prevent idle connections from being
+        // replaced.
         .max_concurrent_connections(CONNECTIONS_PER_WORKER)
         .disable_signals();
     let descriptors = descriptors::raise_limit();
@@ -56,8 +57,8 @@ pub fn listen(state: &web::Data<State>) -> Result<Server, ListenError> {
         connections: Arc::new(Connections::new(config.connections_per_address, descriptors)),
         write_timeout: config.write_timeout,
     });
-    // Hidden from actix' documentation, but what its own server uses: without it connections that nobody
-    // uses are kept open, and hold up a stop, until they time out.
+    // actix hides this from its documentation, but its own server uses it. Without it, idle connections stay open
+    // until they time out, and delay a shutdown.
     let stopping = builder.graceful_shutdown_signal();
     let places = config
         .listeners

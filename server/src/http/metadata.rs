@@ -1,4 +1,4 @@
-//! Reading metadata.
+//! Serves metadata.
 
 use actix_web::{
     HttpResponse,
@@ -19,12 +19,12 @@ use crate::{
     store::Stored,
 };
 
-/// The document of a version, which never changes.
+/// Serves the document with a version, which never changes.
 pub async fn by_version(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
-    let (role, which) = (role(exchange.target)?, which(exchange.target));
-    let number: i64 = which
+    let (role, selector) = (role(exchange.target)?, selector(exchange.target));
+    let number: i64 = selector
         .parse()
-        .map_err(|_| ApiError::VersionOverflow(which.to_owned()))?;
+        .map_err(|_| ApiError::VersionOverflow(selector.to_owned()))?;
     let version = Version::new(number).map_err(|_| ApiError::NotFound)?;
     let gun = grant.gun().clone();
     let stored = exchange
@@ -34,11 +34,11 @@ pub async fn by_version(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Resu
     lasting(exchange, &grant, stored)
 }
 
-/// The document with a checksum, which never changes.
+/// Serves the document with a checksum, which never changes.
 pub async fn by_checksum(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
-    let (role, which) = (role(exchange.target)?, which(exchange.target));
-    // Longer checksums are allowed in the path, but nothing is stored under them.
-    let checksum = Checksum::parse(which).map_err(|_| ApiError::NotFound)?;
+    let (role, selector) = (role(exchange.target)?, selector(exchange.target));
+    // Longer checksums are allowed in the path, but no document is stored under them.
+    let checksum = Checksum::parse(selector).map_err(|_| ApiError::NotFound)?;
     let gun = grant.gun().clone();
     let stored = exchange
         .state
@@ -47,14 +47,14 @@ pub async fn by_checksum(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Res
     lasting(exchange, &grant, stored)
 }
 
-/// The current document of a role.
+/// Serves the current document of a role.
 pub async fn current(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
     let (state, role) = (exchange.state, role(exchange.target)?);
     let is_timestamp = role == RoleName::Timestamp;
     let stored = refresh::current(state, grant.gun(), role)
         .await?
         .ok_or(ApiError::NotFound)?;
-    // Clients that look something up begin with the timestamp.
+    // A client's pull starts with the timestamp, so only that is counted.
     if is_timestamp {
         state.pulls.count(grant.gun().as_str());
     }
@@ -66,13 +66,13 @@ pub async fn current(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<
     Ok(answer(exchange, &stored, &caching))
 }
 
-/// A role that no document can have is a document that is not there.
+/// The role in the path. An invalid role is answered like a missing document.
 fn role(target: &Target) -> Result<RoleName, ApiError> {
     RoleName::parse(target.role.as_deref().unwrap_or_default()).map_err(|_| ApiError::NotFound)
 }
 
-fn which(target: &Target) -> &str {
-    target.which.as_deref().unwrap_or_default()
+fn selector(target: &Target) -> &str {
+    target.selector.as_deref().unwrap_or_default()
 }
 
 fn lasting(
@@ -89,18 +89,18 @@ fn lasting(
     Ok(answer(exchange, &stored, &caching))
 }
 
-/// What caches are told of a document.
+/// How caches may store a document.
 struct Caching {
-    /// How long it may be kept, in seconds.
+    /// How long it may be stored, in seconds.
     max_age: u32,
-    /// Whether another document may take its place.
+    /// Whether another document may replace it.
     current: bool,
-    /// Whether anybody may read it; otherwise only the client itself may keep it.
+    /// Whether every client may read it; otherwise only the client itself may store it.
     public: bool,
 }
 
 impl Caching {
-    /// The value of `Cache-Control` (RFC 9111, section 5.2.2); nothing if it must not be kept.
+    /// The value of `Cache-Control` (RFC 9111, section 5.2.2); `None` if it must not be stored.
     fn header(&self) -> Option<String> {
         let max_age = self.max_age;
         let revalidate = if self.current { ", must-revalidate" } else { "" };

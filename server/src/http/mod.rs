@@ -1,4 +1,5 @@
-//! HTTP: the Notary contract. One page of routes, one file a handler group, one mapping of errors.
+//! The HTTP interface, first of all the Notary contract. All routes are in one file, each group of handlers has a
+//! file, and all errors are mapped in one.
 
 mod api;
 mod authenticate;

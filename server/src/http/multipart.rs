@@ -1,4 +1,4 @@
-//! A publish's form: one part a role, named by the part's file name alone.
+//! The form of a publish: one part for each role, which is named by the part's file name only.
 
 use actix_web::{
     HttpMessage, HttpRequest,
@@ -10,10 +10,10 @@ use multer::Multipart;
 
 use super::error::ApiError;
 
-/// More parts than any repository has roles.
+/// The most parts accepted; no repository has as many roles.
 const PART_LIMIT: usize = 4096;
 
-/// The boundary that the request's content type announces.
+/// The boundary given in the request's content type.
 pub fn boundary(request: &HttpRequest) -> Result<String, ApiError> {
     let malformed = |reason: &str| ApiError::MalformedUpload(reason.to_owned());
     let kind = request
@@ -36,7 +36,7 @@ pub fn boundary(request: &HttpRequest) -> Result<String, ApiError> {
         .ok_or_else(|| malformed("the content type has no boundary"))
 }
 
-/// The parts in their order: file name, verbatim, and content.
+/// The parts in their order: file name as sent, and content.
 pub async fn parts(body: Bytes, boundary: String) -> Result<Vec<(Option<String>, Bytes)>, ApiError> {
     let malformed = |cause: multer::Error| ApiError::MalformedUpload(cause.to_string());
     let mut form = Multipart::new(stream::iter([Ok::<_, std::convert::Infallible>(body)]), boundary);
@@ -57,7 +57,7 @@ pub async fn parts(body: Bytes, boundary: String) -> Result<Vec<(Option<String>,
     Ok(parts)
 }
 
-/// The file name as sent: directories in it are part of the role's name.
+/// The file name as sent; slashes in it are part of the role's name.
 fn file_name(disposition: &[u8]) -> Option<String> {
     let value = HeaderValue::from_bytes(disposition).ok()?;
     let disposition = ContentDisposition::from_raw(&value).ok()?;

@@ -1,55 +1,55 @@
-//! What requests ask for.
+//! The operations that requests ask for.
 
 use crate::revocation::Class;
 
-/// What a request asks for.
+/// The operation that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Is this a trust server, and does it know me?
+    /// Check that this is a trust server and that the client may use it.
     Ping,
     /// Publish an update of a GUN.
     Publish,
-    /// A document by its checksum.
+    /// Read a document by its checksum.
     ReadByChecksum,
-    /// A document by its version.
+    /// Read a document by its version.
     ReadByVersion,
-    /// The current document of a role.
+    /// Read the current document of a role.
     ReadCurrent,
-    /// The server's public key for a role.
+    /// Read the server's public key for a role.
     ReadKey,
-    /// A new server key for a role.
+    /// Make a new server key for a role.
     RotateKey,
     /// Delete a GUN.
     Delete,
-    /// The changes of one GUN, or of all.
+    /// Read the changes of one GUN, or of all.
     Changefeed,
-    /// Is the server well?
+    /// Check the server's health, for Notary's clients.
     Health,
-    /// How the server is, for people.
+    /// Read the server's health in detail.
     HealthInfo,
-    /// The CA that issued the server's certificate.
+    /// Read the CA that issued the server's certificate.
     Ca,
-    /// A script that sets a client up.
+    /// Read the script that sets up a client.
     SetupScript,
-    /// The page for people with a browser.
+    /// Show the overview page in a browser.
     Overview,
-    /// Who am I?
+    /// Read who the caller is.
     BasicInfo,
-    /// The repositories that the caller may see.
+    /// List the repositories that the caller may see.
     Repositories,
-    /// One repository, or those of a namespace.
+    /// Read one repository, or list those of a namespace.
     Repository,
-    /// The signed tags of a repository.
+    /// List the signed tags of a repository.
     Tags,
-    /// The server's version.
+    /// Read the server's version.
     Version,
-    /// The server's settings.
+    /// Read the server's settings.
     Settings,
-    /// What is answered beside the Notary contract.
+    /// Read the description of the interface beyond the Notary contract.
     OpenApi,
-    /// Figures for Prometheus.
+    /// Read the metrics for Prometheus.
     Metrics,
-    /// Nothing that exists.
+    /// No route matches.
     Unknown,
 }
 
@@ -107,26 +107,26 @@ impl Operation {
         }
     }
 
-    /// Whether it is a step of a first publish, and so is refused in the words that its publisher gets to see.
+    /// Whether it is a step of a first publish. Its refusals then use the form that the publisher's client shows.
     pub fn publishes(self) -> bool {
         matches!(self, Self::Publish | Self::ReadKey)
     }
 
-    /// Whether it makes something under the name of a repository that need not be there yet.
+    /// Whether it creates something in a repository that may not exist yet.
     pub fn makes(self) -> bool {
         matches!(self, Self::Publish | Self::ReadKey | Self::RotateKey)
     }
 
-    /// Whether it changes anything.
+    /// Whether it reads or writes.
     pub fn class(self) -> Class {
         match self {
-            // Reading the key of a new repository makes it.
+            // Reading the key of a new repository creates the key.
             Self::Publish | Self::ReadKey | Self::RotateKey | Self::Delete => Class::Write,
             _ => Class::Read,
         }
     }
 
-    /// Whether the answer has the shape of Docker Trusted Registry's interface.
+    /// Whether the response has the shape of Docker Trusted Registry's interface.
     pub fn is_api(self) -> bool {
         matches!(
             self,

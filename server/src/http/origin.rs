@@ -1,11 +1,11 @@
-//! What counts as one address where clients are counted.
+//! Decides which addresses are counted as one client.
 
 use std::net::IpAddr;
 
-/// The bits of an IPv6 address that tell one subscriber from another (RFC 6177).
+/// The length of the IPv6 prefix that identifies a subscriber (RFC 6177).
 const SUBSCRIBER_PREFIX: u32 = 64;
 
-/// The address, or the network of an IPv6 address: a subscriber has 2^64 of them.
+/// The IPv4 address, or the network of an IPv6 address: a subscriber has 2^64 addresses.
 pub fn origin(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -1,4 +1,4 @@
-//! What a handler hands back: the answer, and what was changed, for the stages after it.
+//! What a handler returns: the response and what was changed, for the later stages.
 
 use actix_web::HttpResponse;
 
@@ -6,16 +6,16 @@ use crate::store::Committed;
 
 /// The outcome of a request that was not refused.
 pub struct Outcome {
-    /// The answer.
+    /// The response.
     pub response: HttpResponse,
-    /// What was changed; nothing for a read.
+    /// What was changed; `None` for a read.
     pub committed: Option<Committed>,
     /// The rule of the policy that decided, if the handler decided about more than the route does.
     pub rule: Option<String>,
 }
 
 impl Outcome {
-    /// A change, with its answer.
+    /// A change, with its response.
     pub fn changed(response: HttpResponse, committed: Committed) -> Self {
         Self {
             response,
@@ -24,7 +24,7 @@ impl Outcome {
         }
     }
 
-    /// With the rule that decided.
+    /// Sets the rule of the policy that decided.
     #[must_use]
     pub fn by_rule(mut self, rule: Option<&str>) -> Self {
         self.rule = rule.map(str::to_owned);

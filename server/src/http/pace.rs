@@ -1,5 +1,5 @@
-//! How long a client may leave an answer unread. An answer is held in memory until it is read, so whoever asks for one
-//! and does not read it would keep it there for as long as they like.
+//! Limits how long a client may leave a response unread. A response stays in memory until it is read, so a client that
+//! does not read would keep it there.
 
 use std::{
     io,
@@ -10,29 +10,29 @@ use std::{
 
 use tokio::time::Sleep;
 
-/// A client that reads this much in a second, in bytes, may go on for as long as it takes.
+/// A client that reads this many bytes per second may take as long as it needs.
 const SLOWEST: u32 = 16 * 1024;
 
-/// The patience with one connection. It is used up while a write waits, and grows with what is read.
+/// The time left for one connection. It decreases while a write waits, and grows with what the client reads.
 pub struct Pace {
-    most: Duration,
+    limit: Duration,
     left: Duration,
     waiting: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Pace {
-    /// Waits `most` at once.
-    pub fn new(most: Duration) -> Self {
+    /// Starts with `limit`, the longest time that one write may wait.
+    pub fn new(limit: Duration) -> Self {
         Self {
-            most,
-            left: most,
+            limit,
+            left: limit,
             waiting: None,
             timer: None,
         }
     }
 
-    /// Judges a write by its outcome.
+    /// Adjusts the time left by the outcome of a write.
     ///
     /// # Errors
     /// `TimedOut` when the client took too long.
@@ -49,7 +49,7 @@ impl Pace {
                 }
                 let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
                 let gained = Duration::from_secs_f64(f64::from(bytes) / f64::from(SLOWEST));
-                self.left = (self.left + gained).min(self.most);
+                self.left = (self.left + gained).min(self.limit);
                 Poll::Ready(Ok(bytes as usize))
             }
             Poll::Ready(Err(cause)) => Poll::Ready(Err(cause)),
@@ -60,7 +60,7 @@ impl Pace {
                     .timer
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(left)));
                 timer.as_mut().poll(cx).map(|()| {
-                    let reason = "the client does not read its answer (limits.write_timeout)";
+                    let reason = "the client does not read the response (limits.write_timeout)";
                     Err(io::Error::new(io::ErrorKind::TimedOut, reason))
                 })
             }
@@ -85,7 +85,7 @@ mod tests {
         let mut context = Context::from_waker(Waker::noop());
         let begin = Instant::now();
         loop {
-            // One byte now and then is no reading.
+            // Reading one byte now and then is not enough.
             let waiting = std::future::poll_fn(|cx| pace.judge(cx, Poll::Pending));
             if let Ok(refused) = tokio::time::timeout(Duration::from_millis(20), waiting).await {
                 break assert!(refused.is_err());

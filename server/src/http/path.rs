@@ -1,4 +1,4 @@
-//! From a request line to a route: paths are decoded, cleaned, and looked up.
+//! Finds the route of a request line: paths are decoded, cleaned, and looked up.
 
 use std::borrow::Cow;
 
@@ -10,8 +10,8 @@ use super::{
     routes::{self, Handler},
 };
 
-/// What has to be encoded in a path so that it means the same when it comes back. A browser reads `\` as `/`
-/// (WHATWG URL, "special" schemes), so a bare one would turn a path into the address of another host.
+/// The characters that a redirect must encode so that the path keeps its meaning. A browser reads `\` as `/` (WHATWG
+/// URL, "special" schemes), so an unencoded one would turn a path into the address of another host.
 const PATH: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -29,16 +29,16 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// Where a request line leads.
+/// The result of looking up a request line.
 #[derive(Debug)]
 pub enum Resolution {
-    /// To a handler.
+    /// A route with its handler.
     Route(Target, Handler),
-    /// To the same path, cleaned.
+    /// A redirect to the cleaned path.
     Moved(String),
-    /// Nowhere, with this method.
+    /// No route with this method.
     MethodNotAllowed,
-    /// To something of our own interface that is only read.
+    /// A read-only resource of the interface beyond the Notary contract.
     ReadOnly,
 }
 
@@ -55,11 +55,11 @@ pub fn resolve(method: &Method, raw_path: &str, query: &str) -> Resolution {
     {
         return Resolution::MethodNotAllowed;
     }
-    // Bytes that are no UTF-8 name nothing that can be stored.
+    // Bytes that are not UTF-8 cannot name anything stored.
     let Ok(path) = percent_decode_str(raw_path).decode_utf8() else {
         return unknown();
     };
-    // A server URL that ends in a slash makes the stock clients ask for "//v2/…".
+    // If the server URL ends in a slash, the stock clients ask for "//v2/…".
     let path = match path.trim_start_matches('/') {
         rest if path.starts_with("//") => Cow::Owned(format!("/{rest}")),
         _ => path,
@@ -90,7 +90,7 @@ fn unknown() -> Resolution {
     Resolution::Route(target, handler)
 }
 
-/// Resolves empty, `.` and `..` segments; a trailing slash stays.
+/// Resolves empty, `.` and `..` segments; a trailing slash is kept.
 fn clean(path: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split('/') {
@@ -111,7 +111,7 @@ mod tests {
 
     fn target(method: Method, path: &str) -> (Operation, Option<String>, Option<String>, Option<String>) {
         match resolve(&method, path, "") {
-            Resolution::Route(target, _) => (target.operation, target.gun, target.role, target.which),
+            Resolution::Route(target, _) => (target.operation, target.gun, target.role, target.selector),
             other => panic!("{path} leads to {other:?}"),
         }
     }

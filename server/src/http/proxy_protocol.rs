@@ -1,4 +1,4 @@
-//! The PROXY protocol, versions 1 and 2: the client's address in front of what the client says.
+//! The PROXY protocol, versions 1 and 2: a proxy sends the client's address before the client's data.
 //! <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>
 
 use std::{net::SocketAddr, time::Duration};
@@ -6,34 +6,34 @@ use std::{net::SocketAddr, time::Duration};
 use ppp::{HeaderResult, PartialResult, v1, v2};
 use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
 
-/// A proxy sends its header at once.
+/// How long the header may take; a proxy sends it at once.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest header of version 1, in bytes (section 2.1).
 const V1_LIMIT: usize = 107;
 /// The fixed part of a header of version 2, in bytes (section 2.2).
 const V2_FIXED: usize = 16;
-/// The longest header of version 2 that we read, in bytes: addresses, and what proxies add to them.
+/// The longest header of version 2 accepted, in bytes: addresses, and what proxies add to them.
 const V2_LIMIT: usize = 4096;
 
 /// Why a connection has no usable header.
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyProtocolError {
-    /// It did not come in time.
+    /// The header did not arrive in time.
     #[error("no PROXY protocol header within {} s", HEADER_TIMEOUT.as_secs())]
     Timeout,
     /// The connection was closed, as health checks do.
     #[error("closed before the PROXY protocol header")]
     Closed,
-    /// Something else came.
+    /// Something else arrived.
     #[error("this listener expects a PROXY protocol header (proxy_protocol), and got something else: {0}")]
     Malformed(String),
 }
 
-/// Takes the header off a connection. `None` for a connection that the proxy makes for itself (LOCAL,
-/// UNKNOWN): the peer's own address counts.
+/// Reads the header from a connection. `None` for a connection that the proxy makes for itself (LOCAL, UNKNOWN): then
+/// the peer's own address counts.
 ///
 /// # Errors
-/// When there is no header, or it is wrong.
+/// When there is no header, or it is malformed.
 pub async fn read(tcp: &mut TcpStream) -> Result<Option<SocketAddr>, ProxyProtocolError> {
     timeout(HEADER_TIMEOUT, header(tcp))
         .await
@@ -54,7 +54,7 @@ async fn header(tcp: &mut TcpStream) -> Result<Option<SocketAddr>, ProxyProtocol
         fill(tcp, &mut bytes[V2_FIXED..]).await?;
     } else {
         bytes.truncate(V2_FIXED - 1);
-        // Byte by byte: what follows the line belongs to the client's handshake.
+        // Read byte by byte, because what follows the line belongs to the client's handshake.
         while !bytes.ends_with(b"\r\n") {
             if !bytes.starts_with(b"PROXY ") || bytes.len() >= V1_LIMIT {
                 return Err(ProxyProtocolError::Malformed("no PROXY line".into()));
@@ -66,7 +66,7 @@ async fn header(tcp: &mut TcpStream) -> Result<Option<SocketAddr>, ProxyProtocol
     }
     let parsed = HeaderResult::parse(&bytes);
     if parsed.is_incomplete() {
-        return Err(ProxyProtocolError::Malformed("it is not complete".into()));
+        return Err(ProxyProtocolError::Malformed("it is incomplete".into()));
     }
     match parsed {
         HeaderResult::V1(Ok(header)) => Ok(match header.addresses {

@@ -1,4 +1,4 @@
-//! Changing a GUN as a whole: publishing an update, deleting it.
+//! Changes to a GUN as a whole: publishing an update, and deleting it.
 
 use actix_web::{HttpResponse, web};
 use tuf::Upload;
@@ -10,7 +10,7 @@ use crate::{
     state::ServiceError,
 };
 
-/// Publishes the documents of a form, or with an empty form renews snapshot and timestamp.
+/// Publishes the documents of a form. An empty form renews snapshot and timestamp.
 pub async fn publish(exchange: &mut Exchange<'_>, grant: Grant<PublishAny>) -> Result<Outcome, ApiError> {
     let limit = exchange.state.config.publish_limit;
     let boundary = multipart::boundary(exchange.request)?;
@@ -27,7 +27,7 @@ pub async fn publish(exchange: &mut Exchange<'_>, grant: Grant<PublishAny>) -> R
     Ok(Outcome::changed(HttpResponse::Ok().finish(), committed).by_rule(grant.rule()))
 }
 
-/// Deletes every document of a GUN; that there are none is no error.
+/// Deletes every document of a GUN. It is not an error if there are none.
 pub async fn delete(exchange: &mut Exchange<'_>, grant: Grant<Delete>) -> Result<Outcome, ApiError> {
     let state = exchange.state;
     let (gun, actor, now) = (grant.gun().clone(), grant.principal().actor(), state.clock.now());

@@ -1,5 +1,5 @@
-//! Every route of the server on one page: method, path, operation, handler. What a handler takes beside the request says
-//! what its caller has to be granted; the stages see to it.
+//! All routes of the server: method, path, operation, handler. The handler's grant parameter says what a caller needs;
+//! the stages enforce it.
 
 use std::sync::LazyLock;
 
@@ -57,14 +57,14 @@ macro_rules! route {
     };
 }
 
-/// The first match wins. The GUN is greedy and may hold anything but `*`, slashes too.
+/// The first match decides. The GUN is greedy and may contain anything but `*`, including slashes.
 #[rustfmt::skip]
 static ROUTES: LazyLock<[Route; 22]> = LazyLock::new(|| {
     [
         route!("GET", r"/v2/", Ping, status::ping),
         route!("POST", r"/v2/(?P<gun>[^*]+)/_trust/tuf/", Publish, repository::publish),
-        route!("GET", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>{ROLE})\.(?P<which>{CHECKSUM})\.json", ReadByChecksum, metadata::by_checksum),
-        route!("GET", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<which>[0-9]+)\.(?P<role>{ROLE})\.json", ReadByVersion, metadata::by_version),
+        route!("GET", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>{ROLE})\.(?P<selector>{CHECKSUM})\.json", ReadByChecksum, metadata::by_checksum),
+        route!("GET", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<selector>[0-9]+)\.(?P<role>{ROLE})\.json", ReadByVersion, metadata::by_version),
         route!("GET", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>{ROLE})\.json", ReadCurrent, metadata::current),
         route!("GET", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>snapshot|timestamp)\.key", ReadKey, keys::read),
         route!("POST", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>snapshot|timestamp)\.key", RotateKey, keys::rotate),
@@ -81,8 +81,8 @@ static ROUTES: LazyLock<[Route; 22]> = LazyLock::new(|| {
         route!("GET", r"/api/v0/admin/version", Version, api::version),
         route!("GET", r"/api/v0/meta/settings", Settings, api::settings),
         route!("GET", r"/api/v0/repositories/?", Repositories, api::list),
-        route!("GET", r"/api/v0/repositories/(?P<which>.+)/tags/?", Tags, api::tags),
-        route!("GET", r"/api/v0/repositories/(?P<which>.+)", Repository, api::one),
+        route!("GET", r"/api/v0/repositories/(?P<selector>.+)/tags/?", Tags, api::tags),
+        route!("GET", r"/api/v0/repositories/(?P<selector>.+)", Repository, api::one),
     ]
 });
 
@@ -94,7 +94,7 @@ fn pattern(path: &str) -> Regex {
     Regex::new(&anchored).expect("the table's patterns are constants")
 }
 
-/// The route of a method and a decoded path.
+/// The route for a method and a decoded path.
 pub fn find(method: &str, path: &str) -> Option<(Target, Handler)> {
     ROUTES
         .iter()
@@ -106,24 +106,24 @@ pub fn find(method: &str, path: &str) -> Option<(Target, Handler)> {
                 operation: route.operation,
                 gun: part("gun"),
                 role: part("role"),
-                which: part("which"),
+                selector: part("selector"),
             };
             Some((target, route.handler))
         })
 }
 
-/// Where every other request goes: only somebody with an identity hears that there is no such route.
+/// The handler for requests without a route: only a client with an identity is told that there is no such route.
 pub fn unknown() -> (Target, Handler) {
     let target = Target {
         operation: Operation::Unknown,
         gun: None,
         role: None,
-        which: None,
+        selector: None,
     };
     (target, handler!(status::no_route))
 }
 
-/// Whether a path of our own interface is there, with another method.
+/// Whether a path of the interface beyond the Notary contract exists for another method.
 pub fn is_read_only(path: &str) -> bool {
     let mut api = ROUTES.iter().filter(|route| route.operation.is_api());
     api.any(|route| route.path.is_match(path))

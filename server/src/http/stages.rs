@@ -1,5 +1,5 @@
-//! The stages between a route and its handler. A handler takes a grant, and only the authorization in here hands one to
-//! it, so that no route can leave a stage out.
+//! The stages between a route and its handler. A handler takes a grant, and only the authorization here makes one, so
+//! that no route can skip a stage.
 
 use std::sync::Arc;
 
@@ -21,29 +21,29 @@ use crate::{
     revocation::Class,
 };
 
-/// Whether a route asks its callers who they are.
+/// Whether a route identifies its clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asks {
-    /// Nobody is asked, and the request is not recorded in the audit.
-    Nobody,
-    /// Whoever says who they are is believed no more than elsewhere, and answered all the same if they are refused.
-    WhoeverSays,
-    /// Everybody, although policy and configuration may let somebody without an identity in.
-    Everybody,
+    /// Clients are not identified, and the request is not recorded in the audit.
+    Never,
+    /// A client may identify itself, by the same rules as elsewhere, but is answered even if that fails.
+    Optional,
+    /// Every client is identified, although policy and configuration may admit anonymous ones.
+    Always,
 }
 
 /// What a handler is granted.
 pub trait Granted: Sized {
-    /// Whether callers are asked who they are.
-    const ASKS: Asks = Asks::Everybody;
+    /// Whether clients are identified.
+    const ASKS: Asks = Asks::Always;
 
-    /// Grants it to a caller, who is none where nobody was asked, or where the answer was refused.
+    /// Grants it to a caller. `caller` is `None` if clients are not identified, or if that failed where it may.
     ///
     /// # Errors
     /// When the caller may not have it.
     fn authorize(access: &Access, caller: Option<Principal>, target: &Target) -> Result<Self, ApiError>;
 
-    /// The rule of the policy that gave it.
+    /// The rule of the policy that granted it.
     fn rule(&self) -> Option<&str> {
         None
     }
@@ -67,17 +67,17 @@ pub async fn run<G: Granted>(
 }
 
 async fn identify(exchange: &mut Exchange<'_>, asks: Asks) -> Result<Option<Principal>, ApiError> {
-    if asks == Asks::Nobody {
+    if asks == Asks::Never {
         return Ok(None);
     }
     let (state, request, target) = (exchange.state, exchange.request, exchange.target);
     exchange.record.decides(&exchange.generation, target);
-    // Before anybody is asked who they are, as in the Notary server.
+    // Checked before the client is identified, as in the Notary server.
     check_prefix(exchange)?;
     let identified = authenticate(state, &exchange.generation, request, target).await;
     let principal = match identified {
         Ok(principal) => exchange.record.identified(principal),
-        Err(reason) if asks == Asks::WhoeverSays => {
+        Err(reason) if asks == Asks::Optional => {
             exchange.record.not_identified(&reason);
             return Ok(None);
         }
@@ -119,7 +119,7 @@ fn own_origins<'a>(exchange: &'a Exchange<'_>) -> OwnOrigins<'a> {
     }
 }
 
-/// The answers of our own interface are JSON and nothing else.
+/// Checks that the client accepts JSON, the only format of the interface beyond the Notary contract.
 fn accepts_json(request: &HttpRequest) -> Result<(), ApiError> {
     let mut accepted = request.headers().get_all(ACCEPT).peekable();
     let fits = |range: &str| {
@@ -135,12 +135,12 @@ fn accepts_json(request: &HttpRequest) -> Result<(), ApiError> {
     }
 }
 
-/// Whoever asks.
+/// The caller, anonymous if there is none.
 fn known(caller: Option<Principal>) -> Principal {
     caller.unwrap_or_else(|| Principal::anonymous(None, None))
 }
 
-/// The repository that a path names, if it names one.
+/// The repository that a path names, if any.
 fn named(access: &Access, caller: &Principal, target: &Target) -> Result<Option<Gun>, ApiError> {
     let Some(name) = target.gun.as_deref() else {
         return Ok(None);
@@ -155,29 +155,29 @@ fn named(access: &Access, caller: &Principal, target: &Target) -> Result<Option<
     })
 }
 
-/// For what is open to everybody.
+/// The grant for what is open to every client.
 pub struct Open;
 
 impl Granted for Open {
-    const ASKS: Asks = Asks::Nobody;
+    const ASKS: Asks = Asks::Never;
 
     fn authorize(_: &Access, _: Option<Principal>, _: &Target) -> Result<Self, ApiError> {
         Ok(Self)
     }
 }
 
-/// For what is open to everybody and says more to some. Holds who asks, if that is known.
+/// The grant for what is open to every client but says more to some. Holds the caller, if identified.
 pub struct OpenTo(pub Option<Principal>);
 
 impl Granted for OpenTo {
-    const ASKS: Asks = Asks::WhoeverSays;
+    const ASKS: Asks = Asks::Optional;
 
     fn authorize(_: &Access, caller: Option<Principal>, _: &Target) -> Result<Self, ApiError> {
         Ok(Self(caller))
     }
 }
 
-/// For whoever may know that this is a trust server that will hear them.
+/// The grant for clients that may learn that this is a trust server.
 pub struct Heard;
 
 impl Granted for Heard {

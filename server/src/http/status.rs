@@ -1,4 +1,4 @@
-//! How the server is: for clients that begin, for load balancers and for Prometheus.
+//! The server's state: for clients that start, for load balancers and for Prometheus.
 
 use actix_web::{HttpResponse, http::header::ContentType};
 use serde_json::Value;
@@ -11,18 +11,18 @@ use super::{
 };
 use crate::{access::Identified, telemetry::metrics};
 
-/// Answers `{}` to whoever is let in: the beginning of every client's conversation.
+/// Answers `{}` to clients that are let in; every client starts with this request.
 pub async fn ping(_: &mut Exchange<'_>, _: Heard) -> Result<Outcome, ApiError> {
     let answer = HttpResponse::Ok().content_type(ContentType::json()).body("{}");
     Ok(answer.into())
 }
 
-/// Answers whoever is let in that there is no such route.
+/// Answers clients that are let in that there is no such route.
 pub async fn no_route(_: &mut Exchange<'_>, _: Identified) -> Result<Outcome, ApiError> {
     Err(ApiError::NoRoute)
 }
 
-/// 200 and `{}` when all is well, otherwise 503 and what fails.
+/// 200 and `{}` if everything works, otherwise 503 and what fails.
 pub async fn health(exchange: &mut Exchange<'_>, _: Open) -> Result<Outcome, ApiError> {
     let failing: serde_json::Map<String, Value> = exchange
         .state
@@ -42,7 +42,7 @@ pub async fn health(exchange: &mut Exchange<'_>, _: Open) -> Result<Outcome, Api
     Ok(answer.into())
 }
 
-/// The figures in Prometheus' text format.
+/// The metrics in Prometheus' text format.
 pub async fn metrics(exchange: &mut Exchange<'_>, _: Open) -> Result<Outcome, ApiError> {
     metrics::collect_process_figures();
     let answer = HttpResponse::Ok()

@@ -1,5 +1,5 @@
-//! Client certificates in the headers of a reverse proxy. The proxy's word is taken for which certificate
-//! its client proved to have; what the certificate is worth, we find out ourselves.
+//! Client certificates in the headers of a reverse proxy. The proxy is trusted to say which certificate its client
+//! proved to own; this server verifies that certificate itself.
 
 mod xfcc;
 
@@ -18,32 +18,32 @@ const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
 const ALL: [HeaderName; 5] = [XFCC, NGINX, NGINX_VERIFY, CLIENT_CERT, CLIENT_CERT_CHAIN];
 
-/// Why a proxy's header gives no certificate.
+/// Why a proxy's header yields no certificate.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ForwardedError {
-    /// The header is there more than once: somebody else's may be among them.
-    #[error("the header {0} is there more than once")]
+    /// The header appears more than once, so one of them may not be the proxy's.
+    #[error("the header {0} appears more than once")]
     Repeated(HeaderName),
-    /// Its form is wrong.
+    /// It is malformed.
     #[error("the header {0} is malformed: {1}")]
     Malformed(HeaderName, &'static str),
     /// It names a certificate without containing it, so nothing can be verified.
-    #[error("the header {0} holds no certificate; have the proxy send it whole")]
+    #[error("the header {0} contains no certificate; configure the proxy to send the whole certificate")]
     NoCertificate(HeaderName),
-    /// The proxy itself refused it.
+    /// The proxy itself did not accept the certificate.
     #[error("the proxy did not verify the client's certificate: {0}")]
     Unverified(String),
 }
 
-/// Whether a request carries any such header.
+/// Whether a request carries any of these headers.
 pub fn is_present(headers: &HeaderMap) -> bool {
     ALL.iter().any(|name| headers.contains_key(name))
 }
 
-/// The certificate that a proxy of ours hands on; nothing if its client had none.
+/// The certificate that a trusted proxy passes on; `None` if its client had none.
 ///
 /// # Errors
-/// When the header is there and cannot be read.
+/// When the header is present and cannot be read.
 pub fn read(
     format: ForwardedCertificate,
     headers: &HeaderMap,
@@ -98,7 +98,7 @@ fn nginx(headers: &HeaderMap) -> Result<Found, ForwardedError> {
     };
     match verified.as_deref() {
         Some("SUCCESS") => Ok(Some((NGINX, url_encoded_pem(&NGINX, &text)?))),
-        // An old header of the client's own, which the proxy did not take away.
+        // The client sent this header itself, and the proxy did not remove it.
         Some("NONE") | None => Err(ForwardedError::Unverified(
             "ssl-client-verify is not SUCCESS".to_owned(),
         )),
@@ -117,11 +117,11 @@ fn rfc9440(headers: &HeaderMap) -> Result<Found, ForwardedError> {
             .trim()
             .strip_prefix(':')
             .and_then(|rest| rest.strip_suffix(':'))
-            .ok_or_else(|| malformed("it is no byte sequence (:base64:)"))?;
+            .ok_or_else(|| malformed("it is not a byte sequence (:base64:)"))?;
         let der = STANDARD
             .decode(inner)
             .map_err(|_| malformed("it is not base64"))?;
-        X509::from_der(&der).map_err(|_| malformed("it holds no DER certificate"))
+        X509::from_der(&der).map_err(|_| malformed("it is not a DER certificate"))
     };
     let mut certificates = vec![sequence(&CLIENT_CERT, &leaf)?];
     if let Some(chain) = single(headers, &CLIENT_CERT_CHAIN)? {
@@ -146,20 +146,20 @@ fn xfcc(headers: &HeaderMap) -> Result<Found, ForwardedError> {
     let leaf = match certificates.as_slice() {
         [leaf] => leaf.clone(),
         [] => return Ok(Some((XFCC, Vec::new()))),
-        _ => return Err(malformed("Cert holds more than one certificate")),
+        _ => return Err(malformed("Cert contains more than one certificate")),
     };
     if let Some(hash) = element.hash
         && leaf.to_der().ok().map(|der| sha256(&der)) != Some(hash)
     {
-        return Err(malformed("Hash is that of another certificate than Cert"));
+        return Err(malformed("Hash does not match the certificate in Cert"));
     }
     if let Some(text) = element.chain {
         let mut chain = url_encoded_pem(&XFCC, text)?;
-        // The chain that Envoy sends begins with the certificate itself.
+        // The chain that Envoy sends starts with the client's certificate.
         match chain.iter().position(|issuer| *issuer == leaf) {
             Some(0) => drop(chain.remove(0)),
             None => {}
-            Some(_) => return Err(malformed("Chain begins with another certificate than Cert")),
+            Some(_) => return Err(malformed("Chain does not start with the certificate in Cert")),
         }
         certificates.extend(chain);
     }

@@ -1,4 +1,4 @@
-//! From what a client presented to who it is.
+//! Determines who a client is from what it presented.
 
 pub mod facts;
 pub mod forwarded;
@@ -23,17 +23,17 @@ use forwarded::ForwardedError;
 use password::PasswordRefusal;
 use rules::{IdentityRules, NotIdentified, Registered};
 
-/// The name that stands in records for clients without an identity.
+/// The name in records of clients without an identity.
 pub const ANONYMOUS: &str = "anonymous";
 
 /// How a client showed who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// It did not.
+    /// It did not show an identity.
     Anonymous,
     /// A client certificate in the handshake.
     Certificate,
-    /// A client certificate in the handshake with a proxy of ours.
+    /// A client certificate in the handshake with a trusted proxy.
     ForwardedCertificate,
     /// A user name and a password.
     Password,
@@ -54,7 +54,7 @@ impl Method {
     }
 }
 
-/// Who makes a request.
+/// The client that makes a request.
 #[derive(Debug, Clone)]
 pub struct Principal {
     name: String,
@@ -68,43 +68,44 @@ pub struct Principal {
     request_id: Option<String>,
 }
 
-/// Why a request has no principal.
+/// Why a client has no identity.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum IdentityError {
     /// No certificate was presented.
     #[error("no client certificate was presented")]
     NoCertificate,
-    /// Neither a certificate nor a password was presented, where either would do. Holds the realm of passwords.
+    /// Neither a certificate nor a password was presented, and either would be accepted. Holds the realm for
+    /// passwords.
     #[error("neither a client certificate nor a user name and a password was presented")]
     NoCredentials(String),
-    /// The password does not tell who it is. Holds the realm too.
+    /// The password was refused. Holds the realm as well.
     #[error("{0}")]
     Password(PasswordRefusal, String),
-    /// Nobody vouches for the certificate.
+    /// No configured CA verifies the certificate.
     #[error("client certificate rejected: {}", .1.explanation)]
     Rejected(Box<ClientCertificate>, CertificateFault),
-    /// The certificate cannot be read to its last byte.
+    /// The certificate cannot be parsed completely.
     #[error("client certificate rejected: {1}")]
     Unreadable(Box<ClientCertificate>, String),
-    /// The identity rules do not say who this is.
+    /// The identity rules do not map the certificate to a principal.
     #[error("client certificate rejected: {1}")]
     Unidentified(Box<ClientCertificate>, NotIdentified),
-    /// The certificate was withdrawn, or that cannot be found out.
+    /// The certificate is revoked, or its status cannot be determined.
     #[error("client certificate rejected: {1}")]
     Revoked(Box<ClientCertificate>, RevocationError),
-    /// The principal is on our own list of who must not get in.
+    /// The principal is on the deny list.
     #[error("{} is barred from this server", .0.name())]
     Barred(Box<Principal>),
-    /// A proxy of ours sent a header that cannot be used.
+    /// A trusted proxy sent a header that cannot be used.
     #[error("forwarded client certificate rejected: {0}")]
     Forwarded(#[from] ForwardedError),
 }
 
 impl Principal {
-    /// Whoever a verified certificate names by the rules; `registered` is the account of its key.
+    /// The principal to which the rules map a verified certificate; `registered` is the account of its key.
     ///
     /// # Errors
-    /// When it names nobody, or not clearly.
+    /// When the rules map it to no principal, or the name is ambiguous.
     pub fn from_certificate(
         verified: Arc<VerifiedCertificate>,
         method: Method,
@@ -128,7 +129,7 @@ impl Principal {
         })
     }
 
-    /// Somebody without an identity; `refusal` says what they hear where they need one.
+    /// A client without an identity; `refusal` is the error that it receives where an identity is required.
     pub fn anonymous(address: Option<SocketAddr>, refusal: Option<IdentityError>) -> Self {
         Self {
             name: ANONYMOUS.to_owned(),
@@ -143,8 +144,8 @@ impl Principal {
         }
     }
 
-    /// Whoever a token names. Tokens and certificates are not issued by the same people, so a name from one
-    /// is not a name from the other.
+    /// The principal named by a token. Tokens and certificates have different issuers, so the name of a token is kept
+    /// apart from the same name in a certificate.
     pub fn from_token(subject: &str, address: Option<SocketAddr>) -> Self {
         Self {
             name: format!("token:{subject}"),
@@ -153,7 +154,8 @@ impl Principal {
         }
     }
 
-    /// Whoever a password names, in these groups. The file's names are checked like those of certificates.
+    /// The principal named by a password login, with these groups. Names in the file are checked like those of
+    /// certificates.
     pub fn from_password(user: &str, groups: Vec<String>, address: Option<SocketAddr>) -> Self {
         Self {
             name: user.to_owned(),
@@ -163,21 +165,21 @@ impl Principal {
         }
     }
 
-    /// With what was found out about its certificate.
+    /// Adds the revocation status of its certificate.
     #[must_use]
     pub fn with_revocation(mut self, status: Status) -> Self {
         self.revocation = Some(status);
         self
     }
 
-    /// With the name of the request that it makes, for the record of what it changes.
+    /// Adds the ID of its request, for the record of what it changes.
     #[must_use]
     pub fn asking_with(mut self, request_id: &str) -> Self {
         self.request_id = Some(request_id.to_owned());
         self
     }
 
-    /// What was found out about its certificate.
+    /// The revocation status of its certificate.
     pub fn revocation(&self) -> Option<&Status> {
         self.revocation.as_ref()
     }
@@ -187,7 +189,7 @@ impl Principal {
         &self.name
     }
 
-    /// The groups it is in.
+    /// The groups that it belongs to.
     pub fn groups(&self) -> &[String] {
         &self.groups
     }
@@ -202,12 +204,12 @@ impl Principal {
         self.method
     }
 
-    /// The certificate it was known by.
+    /// The certificate that identified it.
     pub fn certificate(&self) -> Option<&VerifiedCertificate> {
         self.certificate.as_deref()
     }
 
-    /// Where it is.
+    /// The client's address.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
@@ -217,7 +219,7 @@ impl Principal {
         self.refusal.as_ref()
     }
 
-    /// For the record of a change.
+    /// The principal as the record of a change names it.
     pub fn actor(&self) -> Actor {
         let certificate = self.certificate.as_ref().map(|verified| &verified.certificate);
         Actor {
@@ -231,7 +233,7 @@ impl Principal {
         }
     }
 
-    /// For the records of the audit.
+    /// The principal as audit records name it.
     pub fn who(&self) -> Who {
         Who {
             principal: self.name.clone(),

@@ -1,4 +1,4 @@
-//! A connection's other side, and its certificate as the CAs of the day see it.
+//! The peer of a connection, and its certificate as verified by the current client CAs.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -12,28 +12,28 @@ use platform::tls::{CertificateFault, ClientCertificate, ClientTrust, PeerCertif
 use super::{IdentityError, facts::CertificateFacts};
 use crate::revocation::{RevocationError, Subject, subjects};
 
-/// A connection's other side, as the listener left it.
+/// The peer of a connection, as the listener recorded it.
 #[derive(Debug)]
 pub struct Peer {
-    /// The client's address; that of the PROXY protocol, if a proxy of ours said it.
+    /// The client's address; the one from the PROXY protocol if a trusted proxy sent it.
     pub address: Option<SocketAddr>,
-    /// The address at the other end of the TCP connection: the client's, or a proxy's.
+    /// The address of the TCP peer: the client's, or a proxy's.
     pub transport: Option<IpAddr>,
-    /// The position of the listener.
+    /// The index of the listener.
     pub listener: usize,
-    /// What it presented.
+    /// The certificate that the peer presented.
     pub certificate: PeerCertificate,
-    /// The generation that the handshake verified it with.
+    /// The generation with which the handshake verified it.
     pub generation: u64,
-    /// What the handshake agreed on.
+    /// What the handshake negotiated.
     pub session: Option<Session>,
     verified: Mutex<Option<(u64, Outcome)>>,
 }
 
-/// What a handshake agreed on, for the record.
+/// What a handshake negotiated, for audit records.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// Such as `TLSv1.3`.
+    /// The TLS version, such as `TLSv1.3`.
     pub version: &'static str,
     /// The cipher suite's name.
     pub cipher: String,
@@ -43,28 +43,28 @@ pub struct Session {
 
 type Outcome = Result<Arc<VerifiedCertificate>, IdentityError>;
 
-/// A certificate that a configured CA vouches for.
+/// A certificate that a configured CA verifies.
 #[derive(Debug)]
 pub struct VerifiedCertificate {
     /// The certificate.
     pub certificate: ClientCertificate,
-    /// From the certificate to the configured one that vouches for it.
+    /// The chain from the certificate to the configured CA that verifies it.
     pub chain: Vec<X509>,
-    /// The names of the CA sets that vouch for it.
+    /// The names of the CA sets that verify it.
     pub sets: Vec<String>,
-    /// What it says.
+    /// The certificate's contents.
     pub facts: CertificateFacts,
-    /// What the chain can be denied as, or why that cannot be told.
+    /// The deny list subjects that match the chain, or why they cannot be determined.
     pub denied_as: Result<Vec<Subject>, RevocationError>,
     /// When the first certificate of the chain expires.
     until: DateTime<Utc>,
 }
 
 impl VerifiedCertificate {
-    /// From a verification just made.
+    /// Takes the result of a verification.
     ///
     /// # Errors
-    /// When the certificate cannot be read to its last byte.
+    /// When the certificate cannot be parsed completely.
     pub fn new(certificate: ClientCertificate, verified: Verified) -> Result<Self, IdentityError> {
         let issuers = verified.chain.get(1..).unwrap_or_default();
         let facts = CertificateFacts::new(certificate.x509(), issuers, verified.sets.clone())
@@ -87,7 +87,7 @@ impl VerifiedCertificate {
 }
 
 impl Peer {
-    /// A peer whose handshake, if there was one, was made with `generation`.
+    /// A peer whose handshake, if there was one, used `generation`.
     pub fn new(
         address: Option<SocketAddr>,
         transport: Option<IpAddr>,
@@ -107,11 +107,11 @@ impl Peer {
         }
     }
 
-    /// The connection's certificate, verified by the CAs of the generation with this number. It was verified in the
-    /// handshake, and is again for every newer generation and when a certificate of the chain expires.
+    /// The connection's certificate, verified by the CAs of the generation with this number. The handshake verified
+    /// it; it is verified again for every newer generation and when a certificate of the chain expires.
     ///
     /// # Errors
-    /// When there is none, or no CA verifies it.
+    /// When there is no certificate, or no CA verifies it.
     pub fn verified(&self, trust: Option<&ClientTrust>, generation: u64, now: DateTime<Utc>) -> Outcome {
         if let Ok(known) = self.verified.lock()
             && let Some((number, outcome)) = known.as_ref()
@@ -151,10 +151,10 @@ impl Peer {
     }
 }
 
-/// Asks the CAs as they are now.
+/// Verifies a certificate with the current CAs.
 ///
 /// # Errors
-/// When none vouches for the certificate.
+/// When no CA verifies it.
 pub fn verify(trust: Option<&ClientTrust>, certificate: &ClientCertificate) -> Outcome {
     let rejected = |fault: CertificateFault| IdentityError::Rejected(Box::new(certificate.clone()), fault);
     let trust = trust.ok_or(IdentityError::NoCertificate)?;

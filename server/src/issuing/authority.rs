@@ -1,4 +1,4 @@
-//! The CA: a directory with its certificate, its key, and the index of what it issued.
+//! The CA: a directory with its certificate, its key, and the index of the certificates it issued.
 
 use std::{fs, path::Path};
 
@@ -16,12 +16,12 @@ use super::{
 const CERTIFICATE: &str = "ca.pem";
 const KEY: &str = "ca-key.pem";
 
-/// Makes a CA in a directory, or finds the one of the same name that is there.
+/// Creates a CA in a directory, or opens the one of the same name that is there.
 ///
-/// The key is encrypted if there is a passphrase.
+/// The key is encrypted if a passphrase is given.
 ///
 /// # Errors
-/// When there is another CA, or half of one, or a file cannot be made.
+/// When the directory holds another CA or only a part of one, or a file cannot be written.
 pub fn init(
     directory: &Directory,
     name: &str,
@@ -60,13 +60,12 @@ pub fn init(
 fn lost(directory: &Directory, name: &str) -> IssuingError {
     IssuingError::Damaged {
         path: directory.path().join(name),
-        reason:
-            "it is gone, but the other half of the CA is there; bring it back, or choose another directory"
-                .to_owned(),
+        reason: "it is missing, but the CA's other file is there; restore it, or choose another directory"
+            .to_owned(),
     }
 }
 
-/// The CA of a directory.
+/// Opens the CA of a directory.
 ///
 /// # Errors
 /// When there is none, its files are damaged, or its key needs another passphrase.
@@ -87,20 +86,20 @@ pub fn open(directory: &Directory, passphrase: Option<&[u8]>) -> Result<Issued, 
     let pem = directory.read(KEY)?;
     let encrypted = String::from_utf8_lossy(&pem).contains("ENCRYPTED");
     let key = match (encrypted, passphrase) {
-        (true, None) => return Err(refused("it is encrypted: say --passphrase-file FILE")),
+        (true, None) => return Err(refused("it is encrypted: use --passphrase-file FILE")),
         (true, Some(passphrase)) => PKey::private_key_from_pem_passphrase(&pem, passphrase)
-            .map_err(|_| refused("the passphrase does not open it"))?,
+            .map_err(|_| refused("the passphrase is wrong"))?,
         (false, _) => PKey::private_key_from_pem(&pem)
             .map_err(|_| damaged(KEY, "it is not the PEM file that was written here"))?,
     };
     let own = certificate.public_key()?;
     if !own.public_eq(&key) {
-        return Err(damaged(KEY, "it is not the key of ca.pem beside it"));
+        return Err(damaged(KEY, "it does not belong to the certificate in ca.pem"));
     }
     Ok(Issued { certificate, key })
 }
 
-/// Reads a passphrase from a file; the line's end is not part of it.
+/// Reads a passphrase from a file, without the line break at its end.
 ///
 /// # Errors
 /// When the file cannot be read, or is empty.
@@ -111,13 +110,13 @@ pub fn passphrase(file: Option<&Path>) -> Result<Option<Vec<u8>>, IssuingError> 
     if line.is_empty() {
         return Err(IssuingError::Passphrase {
             path: path.to_path_buf(),
-            reason: "it holds no passphrase",
+            reason: "it is empty; write the passphrase into it",
         });
     }
     Ok(Some(line.as_bytes().to_vec()))
 }
 
-/// The name by which records and lists call a CA (RFC 4514).
+/// The CA's name as records and lists write it (RFC 4514).
 pub fn subject(authority: &Issued) -> String {
     ClientCertificate::new(authority.certificate.clone()).map_or_else(String::new, |ca| ca.subject())
 }
@@ -128,7 +127,7 @@ fn common_name(certificate: &X509) -> String {
         .unwrap_or_default()
 }
 
-/// Says that a directory of keys is open to others, if it is.
+/// Warns if other users can read a directory of keys.
 pub fn warn_if_open(directory: &Directory) {
     use std::os::unix::fs::PermissionsExt;
     let path = directory.path().join(KEY);

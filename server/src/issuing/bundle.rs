@@ -1,4 +1,4 @@
-//! A client bundle: everything one user's programs need to be that user.
+//! A client bundle: everything that one user's programs need to authenticate as that user.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::{pkcs12::Pkcs12, pkey::PKey, x509::X509};
@@ -12,32 +12,32 @@ use super::{
 };
 use crate::clients::setup_script::server_directory;
 
-/// What a bundle is made for.
+/// What a bundle contains.
 #[derive(Debug, Clone)]
 pub struct Bundle<'a> {
-    /// Whose it is.
+    /// The user to whom it belongs.
     pub user: &'a UserName,
-    /// The groups that its certificate names, as its organisations.
+    /// The groups that its certificate names, as organisations.
     pub groups: &'a [String],
-    /// For how many days.
+    /// How many days its certificate is valid.
     pub days: u32,
-    /// The trust server, as clients write it.
+    /// The URL of the trust server, as clients write it.
     pub url: Option<&'a str>,
-    /// The registry, as image names begin.
+    /// The registry, written as in image names.
     pub registry: Option<&'a str>,
-    /// The CA that issued the certificates of trust server and registry, in PEM.
+    /// The CA that issued the certificates of the trust server and the registry, as PEM.
     pub server_ca: &'a [u8],
 }
 
-/// A name that a user can have: that of a directory, a certificate, a signer in docker and a principal at once.
+/// A name that a user can have. It is used as the name of a directory, a certificate, a docker signer and a principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserName(String);
 
 impl UserName {
-    /// Takes a name.
+    /// Checks a name.
     ///
     /// # Errors
-    /// When it has other characters than those that are safe everywhere, or is kept for something else.
+    /// When it contains characters that are not safe in all of these places, or is reserved.
     pub fn parse(text: &str) -> Result<Self, IssuingError> {
         if text == "anonymous" {
             return Err(IssuingError::Reserved(text.to_owned()));
@@ -55,7 +55,7 @@ impl UserName {
     }
 }
 
-/// Checks that a name can be a group's.
+/// Checks that a name can be used for a group.
 ///
 /// # Errors
 /// When it cannot.
@@ -66,7 +66,7 @@ pub fn check_group(text: &str) -> Result<(), IssuingError> {
         .ok_or_else(|| IssuingError::GroupName(text.to_owned()))
 }
 
-/// Checks that a URL is one that docker and notary can use: a path, or a slash at its end, would break them.
+/// Checks that a URL is one that docker and notary can use: they fail with a path or a slash at its end.
 ///
 /// # Errors
 /// When it is not.
@@ -88,7 +88,7 @@ pub fn check_url(text: &str) -> Result<(), IssuingError> {
     .ok_or_else(|| IssuingError::Url(text.to_owned()))
 }
 
-/// Checks that a registry is written as image names begin.
+/// Checks that a registry is written as in image names.
 ///
 /// # Errors
 /// When it is not.
@@ -99,12 +99,12 @@ pub fn check_registry(text: &str) -> Result<(), IssuingError> {
         .ok_or_else(|| IssuingError::Registry(text.to_owned()))
 }
 
-/// Makes a bundle in `base` below `directory`, or completes the one that is there; says what it makes.
+/// Creates a bundle in `base` below `directory`, or completes the one that is there; prints what it creates.
 ///
-/// Returns the certificate if it is a new one.
+/// Returns the certificate if it is new.
 ///
 /// # Errors
-/// When a file cannot be made, or one that is there is damaged.
+/// When a file cannot be written, or an existing one is damaged.
 pub fn make(
     directory: &Directory,
     base: &str,
@@ -116,7 +116,7 @@ pub fn make(
     let (certificate, key) = (own.certificate_pem()?, own.key_pem()?);
     files.public("ca.pem", bundle.server_ca)?;
     pkcs12(&files, authority, &own, bundle.user)?;
-    // The docker programs take *.crt for CAs and X.cert with X.key for a client's pair, by these names alone.
+    // The docker programs recognise files by their names only: *.crt for CAs, X.cert and X.key for a client.
     let docker = |place: &str| {
         files.public(&format!("{place}/ca.crt"), bundle.server_ca)?;
         files.public(&format!("{place}/client.cert"), &certificate)?;
@@ -137,7 +137,7 @@ pub fn make(
     }
     if let Some(registry) = bundle.registry {
         docker(&format!("certs.d/{registry}"))?;
-        // "docker trust sign" names the signer of a new repository after the user it finds here.
+        // "docker trust sign" names the signer of a new repository after the user that it finds here.
         let login = STANDARD.encode(format!("{}:unused", bundle.user.as_str()));
         let config = json!({"auths": {registry: {"auth": login}}});
         files.public("docker/config.json", format!("{config:#}\n").as_bytes())?;
@@ -172,7 +172,8 @@ impl Files<'_> {
         let name = self.name(name);
         parse(&self.directory.read(&name)?).ok_or_else(|| IssuingError::Damaged {
             path: self.directory.path().join(&name),
-            reason: "it is not the PEM file that was written here; remove it to have it made anew".to_owned(),
+            reason: "it is not the PEM file that was written here; remove it to have it created again"
+                .to_owned(),
         })
     }
 }
@@ -197,7 +198,8 @@ fn identity(
     Ok((own, new))
 }
 
-/// For browsers, and for curl on macOS. Its password is beside it: browsers refuse an empty one.
+/// A PKCS#12 file for browsers, and for curl on macOS. Its password is in a file next to it, because browsers refuse
+/// an empty one.
 fn pkcs12(files: &Files<'_>, authority: &Issued, own: &Issued, user: &UserName) -> Result<(), IssuingError> {
     if files.has("cert.p12") {
         return Ok(());
@@ -215,11 +217,12 @@ fn pkcs12(files: &Files<'_>, authority: &Issued, own: &Issued, user: &UserName) 
     files.secret("cert.p12", &file.to_der()?)
 }
 
-/// Works wherever the bundle is put: bash and zsh know the file they read, other shells have to stand beside it.
+/// A script to be sourced. It works wherever the bundle is put: bash and zsh know the path of the file they read;
+/// other shells must be in its directory.
 fn environment(user: &UserName, url: &str) -> String {
     let (user, address) = (user.as_str(), server_directory(url));
     format!(
-        "# Makes this shell {user}'s: source it, in shells other than bash and zsh from its own directory.\n\
+        "# Makes this shell act as {user}. Source it; in shells other than bash and zsh, from its own directory.\n\
          # docker finds certificate and key in $DOCKER_CONFIG/tls/{address}; to keep your own\n\
          # configuration instead, copy that directory to ~/.docker/tls/ and leave DOCKER_CONFIG alone.\n\
          bundle=$(cd \"$(dirname \"${{BASH_SOURCE:-$0}}\")\" >/dev/null 2>&1 && pwd)\n\

@@ -1,4 +1,4 @@
-//! Files that are made once and then left alone.
+//! Files that are created once and then left alone.
 
 use std::{
     fs::{self, OpenOptions},
@@ -9,12 +9,12 @@ use std::{
 
 use super::IssuingError;
 
-/// Everyone may read it.
+/// The mode of files that every user may read.
 pub(crate) const PUBLIC: u32 = 0o644;
-/// Only its owner may.
+/// The mode of files that only their owner may read.
 pub(crate) const SECRET: u32 = 0o600;
 
-/// The directory that everything is made in, as an absolute path.
+/// The directory in which all files are created, as an absolute path.
 pub(crate) struct Directory {
     path: PathBuf,
 }
@@ -43,25 +43,25 @@ impl Directory {
         platform::files::read(&path).map_err(|cause| file_error(&path, cause))
     }
 
-    /// Writes a file that everyone may read, unless it is there.
+    /// Writes a file that every user may read, unless it exists.
     pub(crate) fn write_new(&self, name: &str, content: &[u8]) -> Result<(), IssuingError> {
         self.write(name, content, PUBLIC)
     }
 
-    /// Writes a file that only its owner may read, unless it is there.
+    /// Writes a file that only its owner may read, unless it exists.
     pub(crate) fn write_secret(&self, name: &str, content: &[u8]) -> Result<(), IssuingError> {
         self.write(name, content, SECRET)
     }
 
-    /// Writes a file anew, whatever is there: it is complete or as it was.
+    /// Replaces a file atomically: it is either complete or unchanged.
     pub(crate) fn replace(&self, name: &str, content: &[u8], mode: u32) -> Result<(), IssuingError> {
         let path = self.path.join(name);
         let parent = path.parent().unwrap_or(&self.path);
         fs::create_dir_all(parent).map_err(|cause| file_error(parent, cause))?;
-        // Under another name first: a run that is cut off leaves no half of a file.
+        // Written under another name first, so that an interrupted run leaves no partial file.
         let unfinished =
             path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().display()));
-        // A leftover would keep its own mode.
+        // A leftover file would keep its own mode.
         let _ = fs::remove_file(&unfinished);
         let written = OpenOptions::new()
             .write(true)
@@ -92,7 +92,7 @@ pub(crate) fn file_error(path: &Path, cause: std::io::Error) -> IssuingError {
     }
 }
 
-/// Random text of twice as many hex digits as bytes.
+/// Random hex digits, two for each of `bytes`.
 pub(crate) fn random_hex(bytes: usize) -> Result<String, IssuingError> {
     let mut random = vec![0; bytes];
     openssl::rand::rand_bytes(&mut random)?;

@@ -1,4 +1,4 @@
-//! What a CA issued and revoked, in `issued.json` beside it.
+//! The index of the certificates that a CA issued and revoked, in `issued.json` next to it.
 
 use std::fs::File;
 
@@ -19,7 +19,7 @@ const LOCK: &str = ".issued.lock";
 /// One certificate.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// Upper-case hex without leading zeros.
+    /// The serial number in upper-case hex without leading zeros.
     pub serial: String,
     pub name: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -29,7 +29,7 @@ pub(crate) struct Record {
     pub revoked: Option<Revoked>,
 }
 
-/// When and why one was revoked.
+/// When and why a certificate was revoked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Revoked {
     pub at: DateTime<Utc>,
@@ -52,7 +52,7 @@ impl Record {
         }
     }
 
-    /// One word on whether it can be used.
+    /// One word that says whether it can be used.
     pub(crate) fn status(&self, now: DateTime<Utc>) -> &'static str {
         match &self.revoked {
             Some(_) => "revoked",
@@ -64,13 +64,13 @@ impl Record {
 
 #[derive(Serialize, Deserialize, Default)]
 struct Content {
-    /// The number of the last revocation list.
+    /// The number of the latest revocation list.
     #[serde(default)]
     lists: u64,
     issued: Vec<Record>,
 }
 
-/// The index, held so that no other command writes it meanwhile.
+/// The index, locked so that no other command writes to it meanwhile.
 pub(crate) struct Index<'a> {
     directory: &'a Directory,
     content: Content,
@@ -86,7 +86,7 @@ impl<'a> Index<'a> {
             serde_json::from_slice(&directory.read(INDEX)?).map_err(|cause| IssuingError::Damaged {
                 path: directory.path().join(INDEX),
                 reason: format!(
-                    "it cannot be read ({cause}); without it nothing can be revoked, so bring it back"
+                    "it cannot be read ({cause}); without it no certificate can be revoked, so restore it"
                 ),
             })?
         } else {
@@ -111,7 +111,7 @@ impl<'a> Index<'a> {
         self.content.issued.push(record);
     }
 
-    /// A number for the next list: higher than those before (RFC 5280 section 5.2.3).
+    /// The number of the next list: higher than all before (RFC 5280 section 5.2.3).
     pub(crate) fn next_list(&mut self) -> u64 {
         self.content.lists += 1;
         self.content.lists

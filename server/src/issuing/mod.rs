@@ -1,5 +1,5 @@
-//! Certificates for those who have no PKI: a client CA of one's own, and a bundle for each user with everything
-//! their programs need.
+//! Certificates for installations without a PKI: a client CA, and for each user a bundle with everything that the
+//! user's programs need.
 
 pub(crate) mod authority;
 pub(crate) mod bundle;
@@ -11,9 +11,9 @@ use std::path::PathBuf;
 
 pub use bundle::{check_registry, check_url};
 
-/// A little over a year, in days: the longest that common clients accept.
+/// The lifetime of a certificate in days: a little over a year, the longest that common clients accept.
 pub const CERTIFICATE_DAYS: u32 = 397;
-/// Ten years for a CA, in days.
+/// The lifetime of a CA in days: ten years.
 pub const AUTHORITY_DAYS: u32 = 3650;
 
 /// Why nothing was issued or revoked.
@@ -27,7 +27,7 @@ pub enum IssuingError {
         /// What the operating system said.
         cause: std::io::Error,
     },
-    /// A file of an earlier run is not what it should be.
+    /// A file of an earlier run is damaged.
     #[error("{}: {reason}", path.display())]
     Damaged {
         /// The file.
@@ -35,23 +35,23 @@ pub enum IssuingError {
         /// What is wrong with it, and what to do.
         reason: String,
     },
-    /// OpenSSL refuses.
+    /// OpenSSL reports an error.
     #[error("OpenSSL refuses: {}", platform::reason::of_openssl(.0))]
     OpenSsl(#[from] openssl::error::ErrorStack),
-    /// A name cannot be a user's.
+    /// A name cannot be used for a user.
     #[error("\"{0}\" cannot be a user's name: use letters, digits, dots, dashes, underscores and @")]
     UserName(String),
-    /// A name is kept for something else.
-    #[error("\"{0}\" cannot be a user's name: it stands for clients without one")]
+    /// A name is reserved.
+    #[error("\"{0}\" cannot be a user's name: it is the name of clients without an identity")]
     Reserved(String),
-    /// A name cannot be a group's.
+    /// A name cannot be used for a group.
     #[error("\"{0}\" cannot be a group's name: use letters, digits, dots, dashes, underscores and colons")]
     GroupName(String),
-    /// There is no CA where it should be.
+    /// The directory holds no CA.
     #[error("{path} holds no CA: make one with \"countersign-server ca init --dir {path}\"", path = .0.display())]
     NoAuthority(PathBuf),
     /// There is another CA already.
-    #[error("{} holds the CA \"{found}\" already: choose another directory", path.display())]
+    #[error("{} already holds the CA \"{found}\": choose another directory", path.display())]
     OtherAuthority {
         /// The directory.
         path: PathBuf,
@@ -66,22 +66,22 @@ pub enum IssuingError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// There is a bundle already.
-    #[error("{} holds a bundle already: choose another directory for the new one", .0.display())]
+    /// There already is a bundle.
+    #[error("{} already holds a bundle: choose another directory for the new one", .0.display())]
     BundleExists(PathBuf),
     /// A certificate would outlive its CA.
-    #[error("the CA ends on {0}: use --days for less, or make another CA")]
+    #[error("the CA expires on {0}: use a smaller --days, or create another CA")]
     OutlivesAuthority(String),
     /// The URL is not one that clients can use.
     #[error("--url {0}: https://host or https://host:port, as clients write it")]
     Url(String),
-    /// The registry is not as image names begin.
+    /// The registry is not written as in image names.
     #[error("--registry {0}: a host, with its port if it has one, as image names begin")]
     Registry(String),
-    /// There is nothing to revoke.
+    /// There is no such certificate to revoke.
     #[error("{0}; \"countersign-server bundle list\" shows what was issued")]
     NotIssued(String),
-    /// It is not said whose certificate to revoke.
-    #[error("say whose: a user's name, or --serial HEX")]
-    Nobody,
+    /// The command line does not say whose certificate to revoke.
+    #[error("say whose certificate: a user's name, or --serial HEX")]
+    NoSelection,
 }

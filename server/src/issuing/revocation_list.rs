@@ -18,7 +18,7 @@ use crate::clock::Clock;
 
 const CRL_NUMBER: &str = "2.5.29.20";
 
-/// A list of every revoked certificate among `records`, good until `next_update`.
+/// Creates a list of every revoked certificate among `records`, valid until `next_update`.
 ///
 /// # Errors
 /// When OpenSSL refuses.
@@ -54,7 +54,7 @@ pub(crate) fn make(
     list.build()
 }
 
-/// The DER of a number: no more bytes than it needs, and positive.
+/// The DER encoding of a positive integer, as short as possible.
 fn integer(number: u64) -> Vec<u8> {
     let bytes = number.to_be_bytes();
     let used = bytes.iter().skip_while(|byte| **byte == 0).copied();

@@ -1,12 +1,12 @@
-//! What a publisher can do about keys that the server does not hold.
+//! Explains what a publisher can do about keys that the server does not hold.
 
 use tuf::{Gun, Rejection, RoleName};
 
 use super::{PublishError, SignError, server_keys};
 use crate::state::{ServiceError, State};
 
-/// Tells the command that helps. Which one does not depend on the refused update alone: a new root counts only with
-/// a snapshot and a timestamp, so a key can be replaced only while somebody holds the other one.
+/// Adds the command that helps. Which one that is does not depend on the refused update alone: a new root takes effect
+/// only with a snapshot and a timestamp, so one of these keys can be replaced only if the other is held.
 pub(super) async fn explain(state: &State, gun: &Gun, error: SignError) -> PublishError {
     let role = match error {
         SignError::KeyNotHeld(role) => role,
@@ -32,13 +32,13 @@ pub(super) async fn explain(state: &State, gun: &Gun, error: SignError) -> Publi
     }
 }
 
-/// Whether there is a root already, and none of its timestamp keys is held here.
+/// Whether there already is a root, and the server holds none of its timestamp keys.
 async fn timestamp_key_is_elsewhere(state: &State, gun: &Gun) -> Result<bool, ServiceError> {
     let of = gun.clone();
     let Some(root) = state.with_store(move |store| store.highest_root(&of)).await? else {
         return Ok(false);
     };
-    // A stored root that cannot be read was refused before anything was signed.
+    // An unreadable stored root was refused before anything was signed.
     for key in tuf::role_keys(&root.bytes, &RoleName::Timestamp).unwrap_or_default() {
         if state.keys.key_info(key.id()).await?.is_some() {
             return Ok(false);
@@ -49,11 +49,11 @@ async fn timestamp_key_is_elsewhere(state: &State, gun: &Gun) -> Result<bool, Se
 
 fn snapshot(gun: &Gun) -> String {
     format!(
-        "whoever holds the root key can hand it to the server: run \"notary key rotate {gun} snapshot -r\""
+        "the owner of the root key can hand it over to the server: run \"notary key rotate {gun} snapshot -r\""
     )
 }
 
-/// Short, and the rarer ways last: clients are told 600 characters.
+/// Short, with the rarer remedies last: clients show 600 characters.
 fn both(gun: &Gun) -> String {
     format!(
         "nor the timestamp key, and one cannot be replaced without the other. If the owner has the snapshot key: \

@@ -1,4 +1,5 @@
-//! Publishing: check the upload against the trusted state, sign what the server signs, store it whole.
+//! Publishing: checks the upload against the trusted state, signs what the server signs, and stores everything
+//! atomically.
 
 mod explain;
 mod server_keys;
@@ -10,7 +11,7 @@ use std::collections::BTreeSet;
 use actix_web::web;
 use tuf::{CheckedUpdate, Document, Gun, PublicKey, Rejection, RoleName, SignedUpdate, Upload};
 
-pub use server_keys::{KeysInForce, SERVED};
+pub use server_keys::{KeysInForce, SERVER_SIGNED_ROLES};
 pub use sign::{SignError, Signatory};
 
 use crate::{
@@ -19,30 +20,30 @@ use crate::{
     store::{Actor, Base, CommitError, Committed, TrustedState},
 };
 
-/// How often an update is checked and signed anew because the GUN moved on meanwhile without touching
-/// what was uploaded (another role was published, or the timestamp was renewed).
+/// How often an update is checked and signed again because the GUN changed meanwhile without conflicting with the
+/// upload (another role was published, or the timestamp was renewed).
 const ATTEMPTS: usize = 8;
 
-/// Why a publish did not happen. Nothing was stored.
+/// Why a publish failed. Nothing was stored.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The update breaks a rule.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// A version of an uploaded role, or a newer one, is already there.
+    /// This version of an uploaded role, or a newer one, is already stored.
     #[error("somebody else published first")]
     Conflict,
-    /// A document has to be signed by whoever publishes it, and is not.
+    /// The policy requires the publisher's own signature on a document, and it is missing.
     #[error(
         "{principal} may publish {role} only if it is signed with a key of their own: one registered to their account, or that of their certificate"
     )]
     NotOwnKey {
-        /// Who publishes.
+        /// The principal that publishes.
         principal: String,
-        /// What.
+        /// The role of the document.
         role: RoleName,
     },
-    /// The GUN is not there, or not any more, and the publisher may not make it.
+    /// The GUN does not exist (any more), and the publisher may not create it.
     #[error(transparent)]
     Denied(#[from] Denied),
     /// The database or the signing service failed.
@@ -50,7 +51,7 @@ pub enum PublishError {
     Service(#[from] ServiceError),
 }
 
-/// Publishes an upload, or leaves everything as it was.
+/// Publishes an upload, or leaves everything unchanged.
 ///
 /// # Errors
 /// When the upload is refused, comes too late, or cannot be signed or stored.
@@ -64,7 +65,8 @@ pub async fn publish(
     let roles = upload.roles();
     for _ in 0..ATTEMPTS {
         let found = check(state, gun, upload.clone()).await?;
-        // Of the moment that the commit builds on: a GUN that was deleted since is made anew, which is another right.
+        // Checked against the state that the commit builds on: if the GUN was deleted since, this publish would create
+        // it, which is a different right.
         if found.makes_the_gun {
             access.check_init(grant)?;
         }
@@ -102,18 +104,18 @@ pub async fn publish(
     Err(PublishError::Conflict)
 }
 
-/// What one look at the trusted state says about an upload.
+/// The result of checking an upload against the trusted state.
 struct Found {
     /// The update, if it may be stored.
     checked: Result<CheckedUpdate, PublishError>,
-    /// Whether no root is stored, and the upload brings the first one.
+    /// Whether no root is stored yet, and the upload contains the first one.
     makes_the_gun: bool,
     /// The stored root.
     root: Option<Document>,
-    /// The state that the update builds on.
+    /// The state on which the update is based.
     base: Option<Base>,
-    /// Roles whose stored documents of the same or a higher version are no bar, for the keys in force do not verify
-    /// them.
+    /// Roles whose stored documents of the same or a higher version are set aside, because the current keys do not
+    /// verify them.
     replaced: BTreeSet<RoleName>,
 }
 
@@ -147,8 +149,8 @@ async fn check(state: &State, gun: &Gun, upload: Upload) -> Result<Found, Publis
     .map_err(|_| ServiceError::Stopping)?
 }
 
-/// Who is connected must be who signed, where the policy says so. A key is recognised by its bare public
-/// half, however metadata lists it.
+/// Where the policy requires it, checks that the principal itself signed. Keys are compared by their bare public key,
+/// in whatever form the metadata lists them.
 async fn check_own_keys(
     state: &State,
     grant: &Grant<Publish>,
@@ -180,7 +182,7 @@ async fn check_own_keys(
     Ok(())
 }
 
-/// The keys with a good signature on an uploaded document, among those that the document above it lists.
+/// The keys with a valid signature on an uploaded document, among those that its parent document lists.
 fn signers(checked: &CheckedUpdate, stored_root: Option<&Document>, role: &RoleName) -> Vec<PublicKey> {
     if matches!(role, RoleName::Delegation(_)) {
         return checked.signers(role).to_vec();
@@ -189,7 +191,7 @@ fn signers(checked: &CheckedUpdate, stored_root: Option<&Document>, role: &RoleN
     let (Some(root), Some(document)) = (uploaded(&RoleName::Root).or(stored_root), uploaded(role)) else {
         return Vec::new();
     };
-    // Both were read a moment ago; what cannot be read is signed by nobody.
+    // Both documents were parsed before; an unreadable one would have no signers.
     tuf::signers(&RoleName::Root, &root.bytes, role, &document.bytes).unwrap_or_default()
 }
 

@@ -1,8 +1,8 @@
-//! A root names snapshot and timestamp keys that are its publisher's, or that the signer made for this repository and
-//! this role.
+//! Checks the snapshot and timestamp keys that a root names: they must be the publisher's own, or made by the signer
+//! for this repository and role.
 //!
-//! With a key of somebody else's repository, whoever publishes here could push the versions that it has signed to the
-//! end, so that its owner could never publish again.
+//! If a root could name a key of another repository, its publisher could have that key sign very high versions, and
+//! the other repository's owner could never publish again.
 
 use signing::HeldKey;
 use tuf::{CheckedUpdate, Document, Gun, KeyId, PublicKey, Rejection, RoleName};
@@ -14,19 +14,19 @@ use crate::{
 };
 
 /// The roles whose keys a signer may hold.
-pub const SERVED: [RoleName; 2] = [RoleName::Snapshot, RoleName::Timestamp];
+pub const SERVER_SIGNED_ROLES: [RoleName; 2] = [RoleName::Snapshot, RoleName::Timestamp];
 
-/// The keys that the stored root names for what the server signs. They go on, whatever they were made for: `check`
-/// reports those that are another's.
+/// The keys that the stored root names for the roles which the server signs. They stay in use whatever they were made
+/// for; `check` reports those of another repository or role.
 #[derive(Debug, Default)]
 pub struct KeysInForce(Vec<(RoleName, KeyId)>);
 
 impl KeysInForce {
-    /// Those of a root; none if there is no root.
+    /// The keys of a root; empty if there is no root.
     pub fn of(root: Option<&Document>) -> Self {
         let mut keys = Vec::new();
-        for role in SERVED {
-            // A stored root that cannot be read was refused before.
+        for role in SERVER_SIGNED_ROLES {
+            // An unreadable stored root was refused before.
             let listed = root.map(|root| tuf::role_keys(&root.bytes, &role).unwrap_or_default());
             keys.extend(
                 listed
@@ -44,8 +44,8 @@ impl KeysInForce {
     }
 }
 
-/// Checks the keys that an uploaded root names, as far as the stored one does not name them. `publisher` is the name of
-/// the principal.
+/// Checks the keys that an uploaded root names in addition to those of the stored one. `publisher` is the name of the
+/// principal.
 pub(super) async fn check(
     state: &State,
     gun: &Gun,
@@ -60,8 +60,8 @@ pub(super) async fn check(
     else {
         return Ok(());
     };
-    for role in SERVED {
-        // It was read a moment ago.
+    for role in SERVER_SIGNED_ROLES {
+        // The root was parsed before.
         for key in tuf::role_keys(&root.bytes, &role).unwrap_or_default() {
             if !keys_in_force.names(&role, key.id()) && !may_name(state, gun, &role, &key, publisher).await? {
                 return Err(refusal(gun, &role, key.id(), is_first).into());
@@ -71,7 +71,8 @@ pub(super) async fn check(
     Ok(())
 }
 
-/// Whether the signer does not have the key, so that it is the publisher's, or made it for this.
+/// Whether the root may name the key: either the signer does not have it, so that it is the publisher's, or the signer
+/// made it for this repository and role.
 async fn may_name(
     state: &State,
     gun: &Gun,
@@ -88,8 +89,9 @@ async fn may_name(
     }
 }
 
-/// What a Notary signer does not say: we remember what we handed out; and a key that has not signed yet is the one
-/// that the signer gives again when it is asked for a key for this.
+/// Decides for a Notary signer, which does not report what a key was made for. This server recorded the keys that it
+/// handed out; and a key that has not signed yet is the one that the signer returns again when asked for a key for
+/// this repository and role.
 async fn was_handed_out(
     state: &State,
     gun: &Gun,
@@ -102,13 +104,13 @@ async fn was_handed_out(
     if let Some((for_gun, for_role)) = known {
         return Ok(for_gun == gun.as_str() && for_role == role.as_str());
     }
-    // The signer may make one now, so it counts like any other that is asked for.
-    let most = state.config.pending_keys.most;
+    // The signer may make a key now, so it counts like any other key that is asked for.
+    let limit = state.config.pending_keys.limit;
     let requester = format!("principal {publisher}");
     let quota = {
         let (gun, role, requester) = (gun.clone(), role.clone(), requester.clone());
         state
-            .with_store(move |store| store.key_quota(&gun, &role, &requester, most))
+            .with_store(move |store| store.key_quota(&gun, &role, &requester, limit))
             .await?
     };
     if matches!(quota, KeyQuota::UsedUp(_)) {
@@ -122,17 +124,17 @@ async fn was_handed_out(
     Ok(stays && waiting.id() == held.public.id())
 }
 
-/// Why a root is refused that names a key which the signer made for something else.
+/// The refusal of a root that names a key which the signer made for another repository or role.
 pub(super) fn refusal(gun: &Gun, role: &RoleName, id: &KeyId, is_first: bool) -> Rejection {
     let short: String = id.as_str().chars().take(12).collect();
     let cure = if is_first {
         format!(
-            "begin anew, with \"notary delete {gun}\" and \"notary init {gun}\", which asks for the right one"
+            "start over with \"notary delete {gun}\" and \"notary init {gun}\", which asks for the right key"
         )
     } else {
         format!("run \"notary key rotate {gun} {role} -r\" to get the right one")
     };
     Rejection::BadRoot(format!(
-        "the {role} key {short} is the server's, but was made for another repository or another role; {cure}"
+        "the {role} key {short} belongs to the server, but was made for another repository or another role; {cure}"
     ))
 }

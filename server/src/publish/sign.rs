@@ -1,4 +1,4 @@
-//! Having the signer sign what the server makes.
+//! Has the signer sign the documents that the server makes.
 
 use signing::{KeyService, SigningError};
 use tuf::{
@@ -11,7 +11,7 @@ use super::server_keys::KeysInForce;
 /// Why an update cannot be signed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
-    /// The signer holds too few of the role's keys: somebody else does.
+    /// The signer holds too few of the role's keys; the publisher holds the others.
     #[error("the server does not hold the {0} key")]
     KeyNotHeld(RoleName),
     /// The root names a key that the signer made for another repository or role.
@@ -22,7 +22,7 @@ pub enum SignError {
     Service(SigningError),
 }
 
-/// Has updates of one repository signed.
+/// Has the updates of one repository signed.
 pub struct Signatory<'a> {
     keys: &'a KeyService,
     gun: &'a Gun,
@@ -30,7 +30,7 @@ pub struct Signatory<'a> {
 }
 
 impl<'a> Signatory<'a> {
-    /// For the repository `gun`, whose stored root names the keys in `keys_in_force`.
+    /// Creates a signatory for the repository `gun`, whose stored root names `keys_in_force`.
     pub fn new(keys: &'a KeyService, gun: &'a Gun, keys_in_force: KeysInForce) -> Self {
         Self {
             keys,
@@ -39,7 +39,7 @@ impl<'a> Signatory<'a> {
         }
     }
 
-    /// Signs the snapshot, if the update came without one, and the timestamp.
+    /// Signs the snapshot, if the update does not contain one, and the timestamp.
     ///
     /// # Errors
     /// When a key is not held here or the signer fails.
@@ -65,7 +65,7 @@ impl<'a> Signatory<'a> {
             .map_err(|e| unsealed(RoleName::Timestamp, &e))
     }
 
-    /// One signature of each of the role's keys that the signer holds.
+    /// One signature by each of the role's keys that the signer holds.
     async fn signatures(&self, request: &SigningRequest) -> Result<Vec<Signature>, SignError> {
         let mut signatures = Vec::new();
         for key in &request.keys {
@@ -84,8 +84,8 @@ impl<'a> Signatory<'a> {
         Ok(signatures)
     }
 
-    /// The signer signs with keys that it made for this repository. One that was made for another, and that the
-    /// stored root names all the same, was named before that was refused: its repository goes on.
+    /// Signs with a key that the signer made for this repository. A key made for another one is still used if the
+    /// stored root names it: it was named before such roots were refused.
     async fn signature(&self, request: &SigningRequest, key: &PublicKey) -> Result<Signature, SigningError> {
         match self.keys.sign(Some(self.gun), key, &request.message).await {
             Err(SigningError::OtherPurpose(reason)) if self.keys_in_force.names(&request.role, key.id()) => {
@@ -100,7 +100,7 @@ impl<'a> Signatory<'a> {
     }
 }
 
-/// Too few signatures mean that somebody else holds the keys; wrong ones, that the signer is at fault.
+/// Too few signatures mean that the signer does not hold the keys; invalid ones are the signer's fault.
 fn unsealed(role: RoleName, error: &SealError) -> SignError {
     match error {
         SealError::TooFew { .. } => SignError::KeyNotHeld(role),

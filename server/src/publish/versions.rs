@@ -1,8 +1,9 @@
-//! Whether the versions of an update are new.
+//! Checks that the versions of an update are new.
 //!
-//! Root, targets and snapshot go on from the highest stored version. A delegation goes on from its current document, if
-//! the keys in force verify it; else its signer was replaced, and the successor's client begins anew. What was
-//! published before does not come back either way. `docs/decisions/0002-replaced-signers.md` has the reasons.
+//! The versions of root, targets and snapshot must be higher than the highest stored one. The version of a delegation
+//! must be higher than that of its current document if the current keys verify that document. Otherwise its signer was
+//! replaced, and the new signer's client starts again at version 1. In either case, documents published before cannot
+//! be published again. `docs/decisions/0002-replaced-signers.md` has the reasons.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +15,8 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Judges every uploaded version. Returns the delegations whose stored documents of the same or a higher version make
-/// room.
+/// Checks every uploaded version. Returns the delegations whose stored documents of the same or a higher version must
+/// be set aside.
 pub(super) fn judge(
     store: &Store,
     gun: &Gun,
@@ -31,7 +32,7 @@ pub(super) fn judge(
             let current = current.targets.get(role);
             current.is_some_and(|current| checked.trusts(role, &current.bytes))
         };
-        // The snapshot names an older document than the newest: it was uploaded before that was refused.
+        // The snapshot names a document older than the newest: it was uploaded before such snapshots were refused.
         let is_behind = || {
             let current = current.targets.get(role);
             current.is_some_and(|current| i64::from(current.version.get()) < *version)
@@ -62,9 +63,9 @@ pub(super) fn judge(
     Ok(replaced)
 }
 
-/// Judges the version of a delegation: whatever is stored of it with this version or a higher one has to make room.
-/// `goes_on` is nothing if there was no such document a moment ago, or else whether the keys in force verify the current
-/// one.
+/// Checks the version of a delegation. Stored documents with this or a higher version must be set aside. `goes_on` is
+/// `None` if there was no such document when the state was read; otherwise it says whether the current keys verify the
+/// current document.
 fn delegation(
     store: &Store,
     gun: &Gun,
@@ -80,7 +81,7 @@ fn delegation(
     if goes_on == Some(true) && any(false, &|stored| checked.trusts(role, stored))? {
         return Err(PublishError::Conflict);
     }
-    // Somebody published the very same at this moment.
+    // The same document was published meanwhile.
     if goes_on.is_none() && any(false, &|stored| checked.repeats(role, stored))? {
         return Err(PublishError::Conflict);
     }
@@ -90,14 +91,15 @@ fn delegation(
     Ok(())
 }
 
-/// Somebody took a document that was published before, which needs no key, to take readers back to it.
+/// The refusal of a document that was published before. Uploading it again needs no key, and would take clients back
+/// to it.
 fn repeated(role: &RoleName, version: i64) -> Rejection {
     Rejection::BadTargets(format!(
-        "this {role} version {version} was published before, and replaced since; sign and publish anew"
+        "this {role} version {version} was published before, and replaced since; sign and publish a new version"
     ))
 }
 
-/// Running the same command again would not help.
+/// The refusal of a version that is too low. Running the same command again would not help.
 fn behind(role: &RoleName, version: i64, last: Version) -> Rejection {
     Rejection::BadTargets(format!(
         "{role} version {version} is not newer than version {last}, which is stored although the snapshot names an older \
@@ -105,10 +107,11 @@ fn behind(role: &RoleName, version: i64, last: Version) -> Rejection {
     ))
 }
 
-/// Unlike those of delegations, clients load the targets that they begin from, and readers do not go back.
+/// The refusal of targets that start again at a low version. Unlike with delegations, clients load the targets on
+/// which they base a new version, and they do not accept an older version.
 fn continued(version: i64, last: Version) -> Rejection {
     Rejection::BadTargets(format!(
-        "targets version {version} is not newer than version {last}: the keys in force did not sign that, but readers have \
+        "targets version {version} is not newer than version {last}: the current keys did not sign that version, but readers have \
          seen it and refuse to go back; publish a version above {last}"
     ))
 }

@@ -5,22 +5,22 @@ use tuf::{EndOf, Gun, RoleName};
 
 use crate::store::{Store, StoreError};
 
-/// GUNs read at a time.
+/// How many GUNs are read at a time.
 const PAGE: u32 = 500;
 
-/// One current document and its end.
+/// One current document and when it expires.
 pub struct Expiring {
     /// The repository.
     pub gun: Gun,
     /// The document's role.
     pub role: RoleName,
-    /// Until when readers take it.
+    /// When clients stop accepting it.
     pub expires: DateTime<Utc>,
-    /// What ends then.
+    /// What kind of end this is.
     pub end_of: EndOf,
 }
 
-/// Hands every current document of every GUN to `visit`.
+/// Calls `visit` for every current document of every GUN.
 ///
 /// # Errors
 /// When the database fails.
@@ -47,7 +47,7 @@ pub fn each(store: &Store, mut visit: impl FnMut(Expiring)) -> Result<(), StoreE
     }
 }
 
-/// The role as figures name it: all delegations count as one.
+/// The role as metrics name it: all delegations count as one.
 pub fn kind(role: &RoleName) -> &'static str {
     match role {
         RoleName::Root => "root",

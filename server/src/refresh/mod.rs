@@ -1,4 +1,4 @@
-//! Current metadata, with server-made documents renewed when they have expired.
+//! Serves current metadata, renewing documents made by the server when they have expired.
 
 pub mod expiry;
 
@@ -14,9 +14,9 @@ use crate::{
     store::{Actor, Base, Chain, CommitError, Stored},
 };
 
-/// Who is recorded for changes that the server makes by itself.
+/// The principal recorded for changes that the server makes by itself.
 const SERVER: &str = "(server)";
-/// How often a renewal is tried anew because somebody else changed the GUN meanwhile.
+/// How often a renewal is retried because the GUN was changed meanwhile.
 const ATTEMPTS: usize = 8;
 
 /// The current document of a role. An expired timestamp or snapshot is renewed first if it is asked for and
@@ -53,18 +53,18 @@ fn is_fresh(stored: &Stored, now: DateTime<Utc>) -> bool {
     tuf::expires(&stored.document.bytes).is_ok_and(|expires| expires >= now)
 }
 
-/// What became of a GUN that was to be renewed.
+/// The outcome of a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewal {
     /// A new timestamp was made.
     Renewed,
     /// There was nothing to do.
     NotNeeded,
-    /// The server cannot: a key is somebody else's, or a document is broken.
+    /// The server cannot renew it: it does not hold a key, or a document is broken.
     NotPossible,
 }
 
-/// Renews the timestamp, and the snapshot if its key is the server's, if they expire within `before`.
+/// Renews the timestamp, and the snapshot if the server holds its key, if they expire within `before`.
 ///
 /// # Errors
 /// When the database or the signer fails.
@@ -131,14 +131,15 @@ pub async fn renew(state: &State, gun: &Gun, before: TimeDelta) -> Result<Renewa
     Ok(Renewal::NotNeeded)
 }
 
-/// Expired metadata says more to a client than a failure: its own message then names what has expired.
+/// Logs why a renewal is not possible. The expired document is served all the same: the client's own message about it
+/// says more than a server error.
 fn not_possible(gun: &Gun, reason: &dyn std::fmt::Display) -> Renewal {
     tracing::warn!(repo.gun = %gun, %reason, "a timestamp cannot be renewed and is served as it is");
     Renewal::NotPossible
 }
 
-/// Snapshot and timestamp, or the timestamp alone where the snapshot is still good and its key is the
-/// publisher's.
+/// Signs snapshot and timestamp, or the timestamp alone if the snapshot is still valid and the publisher holds its
+/// key.
 async fn renew_both(signatory: &Signatory<'_>, update: CheckedUpdate) -> Result<SignedUpdate, SignError> {
     match signatory.complete(update.clone()).await {
         Err(SignError::KeyNotHeld(RoleName::Snapshot)) => match update.keep_snapshot() {

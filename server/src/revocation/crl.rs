@@ -1,4 +1,4 @@
-//! A revocation list of a CA: read, and checked (RFC 5280 section 5).
+//! One revocation list of a CA, parsed and checked (RFC 5280 section 5).
 
 use std::{collections::BTreeSet, sync::Mutex};
 
@@ -17,43 +17,44 @@ use x509_parser::{
 };
 
 const DELTA_INDICATOR: &str = "2.5.29.27";
-/// Critical extensions that we know what to do with: CRL number, authority key ID, distribution point.
+/// Critical extensions that are handled: CRL number, authority key ID, distribution point.
 const KNOWN: [&str; 3] = ["2.5.29.20", "2.5.29.35", DISTRIBUTION_POINT];
 const DISTRIBUTION_POINT: &str = "2.5.29.28";
-/// Critical extensions of entries that change nothing about what is revoked: reason code, invalidity date.
+/// Critical extensions of entries that do not change which certificates are revoked: reason code, invalidity date.
 const KNOWN_OF_ENTRIES: [&str; 2] = ["2.5.29.21", "2.5.29.24"];
-/// The extension of an entry that names whose certificate it is, in indirect lists alone (RFC 5280 section 5.3.3).
+/// The extension that names the issuer of an entry's certificate. It appears in indirect lists only (RFC 5280 section
+/// 5.3.3).
 const CERTIFICATE_ISSUER: &str = "2.5.29.29";
 
-/// One list.
+/// One revocation list.
 pub(super) struct Crl {
     crl: X509Crl,
     pub(super) this_update: DateTime<Utc>,
     pub(super) next_update: DateTime<Utc>,
     /// The CRL number (RFC 5280 section 5.2.3), big-endian without leading zeros; empty if it has none.
     number: Vec<u8>,
-    /// Where the CA publishes it; a CA with several lists has a certificate in one of them only.
+    /// Where the CA publishes it. If a CA has several lists, each of its certificates is covered by one of them only.
     points: Vec<String>,
     users: bool,
     authorities: bool,
-    /// Whether a configured CA has its issuer's name.
+    /// Whether a configured CA has the name of its issuer.
     pub(super) expected: bool,
-    /// The hashes of the keys that were found to have signed it.
+    /// The hashes of keys whose signature on it has been verified.
     signers: Mutex<BTreeSet<String>>,
 }
 
 impl Crl {
-    /// Reads a list in DER.
+    /// Parses a list in DER.
     ///
     /// # Errors
-    /// When it is none, or of a kind that would be misunderstood.
+    /// When it is not a list, or of a kind that this server would misinterpret.
     pub(super) fn parse(der: &[u8]) -> Result<Self, String> {
         let crl = X509Crl::from_der(der)
             .map_err(|cause| format!("it cannot be read: {}", platform::reason::of_openssl(&cause)))?;
         let (rest, parsed) = CertificateRevocationList::from_der(der)
             .map_err(|cause| format!("it cannot be read: {cause}"))?;
         if !rest.is_empty() {
-            return Err("something follows it that is no part of it".into());
+            return Err("there is data after its end".into());
         }
         check_entries(&parsed)?;
         let mut seen = BTreeSet::new();
@@ -106,7 +107,7 @@ impl Crl {
         let next_update = crl
             .next_update()
             .and_then(utc)
-            .ok_or("it does not say when it runs out (nextUpdate, RFC 5280 section 5.1.2.5)")?;
+            .ok_or("it does not say when it expires (nextUpdate, RFC 5280 section 5.1.2.5)")?;
         Ok(Self {
             crl,
             this_update,
@@ -124,7 +125,7 @@ impl Crl {
         self.crl.issuer_name()
     }
 
-    /// Whether a CA of this name signed it; remembered.
+    /// Whether a CA with this name signed it; the result is cached.
     pub(super) fn is_signed_by(&self, issuer: &X509Ref) -> bool {
         let Some(key) = hashes_of_key(issuer).and_then(|hashes| hashes.into_iter().next()) else {
             return false;
@@ -137,7 +138,7 @@ impl Crl {
         }
         let verifies = |key: PKey<Public>| self.crl.verify(&key).unwrap_or(false);
         let signed = may_sign_lists(issuer) && issuer.public_key().is_ok_and(verifies);
-        // A wrong signature leaves errors that are not the next operation's.
+        // A failed verification leaves errors in OpenSSL's queue, which a later operation would report as its own.
         forget_errors();
         if signed {
             signers.insert(key);
@@ -145,7 +146,7 @@ impl Crl {
         signed
     }
 
-    /// Whether it says that a certificate of its issuer is revoked.
+    /// Whether it lists a certificate of its issuer as revoked.
     pub(super) fn revokes(&self, certificate: &X509Ref) -> bool {
         !matches!(
             self.crl.get_by_serial(certificate.serial_number()),
@@ -153,8 +154,7 @@ impl Crl {
         )
     }
 
-    /// Whether it is another edition of the same list: of the same issuer, by the same key as far as that is known,
-    /// about the same certificates.
+    /// Whether it is another edition of the same list: same issuer, same key as far as known, same scope.
     pub(super) fn is_edition_of(&self, other: &Self) -> bool {
         let by_same_key = match (self.signers.lock(), other.signers.lock()) {
             (Ok(mine), Ok(theirs)) => mine.is_empty() || theirs.is_empty() || !mine.is_disjoint(&theirs),
@@ -164,7 +164,7 @@ impl Crl {
         by_same_key && same_name(self.issuer(), other.issuer()) && scope(self) == scope(other)
     }
 
-    /// Whether it was made before another edition: by its date and, of the same date, by its number.
+    /// Whether it is older than another edition: by its date or, if that is the same, by its number.
     pub(super) fn is_older_than(&self, other: &Self) -> bool {
         let number = |list: &Self| (list.number.len(), list.number.clone());
         let numbered = !self.number.is_empty() && !other.number.is_empty();
@@ -172,7 +172,7 @@ impl Crl {
             || (self.this_update == other.this_update && numbered && number(self) < number(other))
     }
 
-    /// Its date and number, for people.
+    /// Its date and number, for display.
     pub(super) fn edition(&self) -> String {
         match self.number.as_slice() {
             [] => self.this_update.to_string(),
@@ -180,10 +180,10 @@ impl Crl {
         }
     }
 
-    /// Refuses a list that a CA we know did not sign.
+    /// Refuses a list that a known CA should have signed but did not.
     ///
     /// # Errors
-    /// When CAs of its issuer's name are known and none of them signed it.
+    /// When there are known CAs with its issuer's name, and none of them signed it.
     pub(super) fn check_signature(&self, issuers: &[X509]) -> Result<(), String> {
         let mut named = issuers
             .iter()
@@ -195,7 +195,7 @@ impl Crl {
         Err("its signature is not that of the CA it names, or that CA may not sign lists (cRLSign)".into())
     }
 
-    /// Whether it is about certificates of this kind.
+    /// Whether its scope includes certificates of this kind.
     pub(super) fn covers(&self, facts: &Scope) -> bool {
         if facts.authority {
             self.authorities
@@ -204,13 +204,13 @@ impl Crl {
         }
     }
 
-    /// Whether it is that of a distribution point of the certificate.
+    /// Whether it is the list of one of the certificate's distribution points.
     pub(super) fn is_of(&self, facts: &Scope) -> bool {
         self.points.is_empty() || self.points.iter().any(|point| facts.points.contains(point))
     }
 }
 
-/// Refuses a list whose entries say more than that certificates of its issuer are revoked (RFC 5280 section 5.3).
+/// Refuses a list whose entries mean more than that a certificate of its issuer is revoked (RFC 5280 section 5.3).
 fn check_entries(list: &CertificateRevocationList<'_>) -> Result<(), String> {
     for entry in list.iter_revoked_certificates() {
         for extension in entry.extensions() {
@@ -233,7 +233,7 @@ fn check_entries(list: &CertificateRevocationList<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// What decides which list a certificate is in.
+/// The properties of a certificate that decide which list covers it.
 pub(super) struct Scope {
     authority: bool,
     points: Vec<String>,
@@ -268,12 +268,12 @@ fn point_names(name: &x509_parser::extensions::DistributionPointName<'_>) -> Vec
                 other => format!("{other:?}"),
             })
             .collect(),
-        // A name of its own: never that of a certificate's distribution point.
+        // A unique name, which never equals that of a certificate's distribution point.
         DistributionPointName::NameRelativeToCRLIssuer(_) => vec!["relative".into()],
     }
 }
 
-/// A CA with a key usage needs cRLSign in it (RFC 5280 section 4.2.1.3).
+/// Whether a CA may sign lists: if it has a key usage, that must include cRLSign (RFC 5280 section 4.2.1.3).
 fn may_sign_lists(issuer: &X509Ref) -> bool {
     let Ok(der) = issuer.to_der() else { return false };
     X509Certificate::from_der(&der).is_ok_and(|(_, parsed)| {
@@ -287,11 +287,11 @@ pub(super) fn same_name(one: &X509NameRef, other: &X509NameRef) -> bool {
     one.try_cmp(other).is_ok_and(std::cmp::Ordering::is_eq)
 }
 
-/// The lists of a file or an answer, each signed by its CA if we know that.
+/// The lists in a file or response, each with a verified signature if its CA is known.
 pub(super) fn checked(bytes: &[u8], issuers: &[X509]) -> Result<Vec<Crl>, String> {
     let lists = ders(bytes)?;
     if lists.is_empty() {
-        return Err("it holds no list".into());
+        return Err("it contains no revocation list".into());
     }
     let checked = lists.iter().map(|der| {
         let mut list = Crl::parse(der)?;
@@ -304,7 +304,7 @@ pub(super) fn checked(bytes: &[u8], issuers: &[X509]) -> Result<Vec<Crl>, String
     checked.collect()
 }
 
-/// The lists of a file: any number in PEM, or one in DER.
+/// The lists in a file: any number in PEM, or one in DER.
 fn ders(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     const BEGIN: &[u8] = b"-----BEGIN";
     if !bytes.windows(BEGIN.len()).any(|window| window == BEGIN) {
@@ -314,7 +314,7 @@ fn ders(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     for block in x509_parser::pem::Pem::iter_from_buffer(bytes) {
         let block = block.map_err(|cause| format!("its PEM cannot be read: {cause}"))?;
         if block.label != "X509 CRL" {
-            return Err(format!("it holds a PEM block {}, not X509 CRL", block.label));
+            return Err(format!("it contains a PEM block {}, not X509 CRL", block.label));
         }
         found.push(block.contents);
     }

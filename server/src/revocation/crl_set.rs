@@ -1,4 +1,5 @@
-//! The revocation lists at hand: where they are from, what they say of a certificate, and what may take their place.
+//! The loaded revocation lists: where they come from, what they say about a certificate, and which lists may replace
+//! them.
 
 use std::{
     fs,
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::config::CrlSettings;
 
-/// How far the CA's clock may be ahead of ours.
+/// How far the CA's clock may be ahead of this server's.
 const SKEW: TimeDelta = TimeDelta::minutes(5);
 
 /// Why a list cannot be used.
@@ -30,7 +31,8 @@ pub enum CrlError {
         /// Why.
         reason: String,
     },
-    /// A list in use has no successor: whoever it revokes would be let in again.
+    /// A list in use would be replaced by an older one or by none, so that certificates which it revokes would be
+    /// accepted again.
     #[error(
         "{} has {found} of {issuer}, and the one in use is of {edition}: put a current list there; only a restart, or \
          taking it out of the configuration, goes back", place.display()
@@ -38,21 +40,21 @@ pub enum CrlError {
     GoesBack {
         /// The configured file or directory.
         place: PathBuf,
-        /// What is there.
+        /// What was found there.
         found: String,
-        /// Whose list it is.
+        /// The issuer of the list.
         issuer: String,
-        /// Which one is in use.
+        /// The edition in use.
         edition: String,
     },
 }
 
-/// Where a list is from.
+/// Where a list comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Origin {
-    /// A file, or a directory of files, of the configuration.
+    /// A configured file, or a directory of files.
     Configured(PathBuf),
-    /// An address that it was fetched from.
+    /// The URL from which it was fetched.
     Fetched(String),
 }
 
@@ -62,7 +64,7 @@ struct Held {
     list: Arc<Crl>,
 }
 
-/// Every list at hand.
+/// All loaded lists.
 #[derive(Clone, Default)]
 pub(super) struct CrlSet {
     lists: Vec<Held>,
@@ -70,10 +72,10 @@ pub(super) struct CrlSet {
 }
 
 impl CrlSet {
-    /// Reads every configured list, and those that were fetched before.
+    /// Reads every configured list, and the stored copies of fetched lists.
     ///
     /// # Errors
-    /// When one cannot be read, or its signature is wrong.
+    /// When a configured list cannot be read, or its signature is wrong.
     pub(super) fn load(settings: &CrlSettings, issuers: &[X509]) -> Result<Self, CrlError> {
         let mut lists = Vec::new();
         let mut hold = |place: &PathBuf, found: Vec<Crl>| {
@@ -98,7 +100,7 @@ impl CrlSet {
         Ok(set)
     }
 
-    /// The same configured lists, with those that are kept of fetched ones read again.
+    /// The same configured lists, with the stored copies of fetched lists read again.
     pub(super) fn with_fetched(&self, settings: &CrlSettings, issuers: &[X509]) -> Self {
         let mut set = self.clone();
         set.lists
@@ -108,7 +110,7 @@ impl CrlSet {
         set
     }
 
-    /// What was fetched is a cache: a file in it that is damaged is fetched again.
+    /// Stored copies of fetched lists are a cache: a damaged one is fetched again.
     fn read_fetched(&mut self, settings: &CrlSettings, issuers: &[X509]) {
         for url in &settings.urls {
             let Some(directory) = &settings.kept else { continue };
@@ -119,16 +121,16 @@ impl CrlSet {
                     list: Arc::new(list),
                 })),
                 Err(reason) => {
-                    tracing::warn!(url, %reason, "a revocation list kept from before cannot be used")
+                    tracing::warn!(url, %reason, "a stored revocation list cannot be used")
                 }
             }
         }
     }
 
-    /// Takes the place of the lists in use: what was fetched goes on where it is newer than what is kept on disk.
+    /// Prepares to replace the lists in use. A fetched list stays in use if it is newer than its stored copy.
     ///
     /// # Errors
-    /// When a configured list would go back to an older edition, or to none, and is still configured.
+    /// When a configured list would be replaced by an older edition, or by none although it is still configured.
     pub(super) fn succeed(
         &mut self,
         before: &Self,
@@ -142,7 +144,7 @@ impl CrlSet {
             };
             let old = &held.list;
             let configured = settings.files.contains(place) || settings.directories.contains(place);
-            // A CA that is trusted no longer has nobody to let in again.
+            // If a CA is no longer trusted, none of its certificates can be accepted again.
             let trusted = |issuer: &X509| same_name(issuer.subject_name(), old.issuer());
             if !configured || (old.expected && !issuers.iter().any(trusted)) {
                 continue;
@@ -180,10 +182,10 @@ impl CrlSet {
         }
     }
 
-    /// Until when it is known that a certificate is not revoked.
+    /// Returns until when it is known that a certificate is not revoked.
     ///
     /// # Errors
-    /// When it is revoked, or no list says.
+    /// When it is revoked, or no list covers it.
     pub(super) fn check(
         &self,
         certificate: &X509Ref,
@@ -203,7 +205,7 @@ impl CrlSet {
                 elsewhere = true;
                 continue;
             }
-            // Also a list that ran out, or one of another distribution point, is believed when it says no.
+            // An expired list, or one of another distribution point, still counts if it revokes the certificate.
             if list.revokes(certificate) {
                 return Err(RevocationError::Revoked { source_name: "CRL" });
             }
@@ -233,7 +235,7 @@ impl CrlSet {
             let issuer = name_text(list.issuer());
             if list.next_update < now {
                 found.push(format!(
-                    "the revocation list of {issuer} ran out at {}",
+                    "the revocation list of {issuer} expired at {}",
                     list.next_update
                 ));
             }
@@ -254,18 +256,19 @@ impl CrlSet {
     }
 }
 
-/// Whoever can change what an unprotected URL answers must not bring back an old list, which does not name
-/// those who were revoked since, or have another CA's list in the place of one that is still in force.
+/// Checks that fetched lists do not go back. An attacker who can change the response of an unprotected URL must not be
+/// able to bring back an old list, which lacks later revocations, or to replace a list that is still valid by another
+/// CA's.
 ///
 /// # Errors
-/// When a list that is in force has no successor among `lists`.
+/// When a valid list in `kept` has no successor in `lists`.
 pub(super) fn check_succession(lists: &[Crl], kept: &[Crl], now: DateTime<Utc>) -> Result<(), String> {
     let in_force = kept.iter().filter(|old| old.next_update > now);
     for old in in_force {
         let succeeds = |new: &Crl| new.is_edition_of(old) && !new.is_older_than(old);
         if !lists.iter().any(succeeds) {
             return Err(format!(
-                "it has no list of {} as new as the one at hand, of {}",
+                "its list of {} is missing, or older than the one in use, of {}",
                 name_text(old.issuer()),
                 old.edition()
             ));

@@ -1,4 +1,4 @@
-//! Our own list of who must not get in, whatever their CA says.
+//! The deny list: who is refused, whatever the CA says.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::RevocationError;
 use crate::store::DeniedSubject as Subject;
 
-/// Why a list cannot be used.
+/// Why a deny list cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DenyError {
     /// The file cannot be read or parsed, or an entry is wrong.
@@ -25,11 +25,11 @@ pub enum DenyError {
     },
 }
 
-/// The entries of the file.
+/// The entries of a deny list file.
 #[derive(Debug, Default)]
 pub struct DenyList {
     entries: Vec<Subject>,
-    /// The issuers of entries as they were written, where that is not how names are written: older versions compared
+    /// Entries with the issuer exactly as written, where that differs from the normal form; older versions stored
     /// these.
     as_written: Vec<Subject>,
 }
@@ -49,11 +49,16 @@ impl DenyList {
     /// Reads a list: JSON, TOML or YAML with the key `denied`.
     ///
     /// # Errors
-    /// When the file cannot be read, or an entry names nothing, or more than one thing.
+    /// When the file cannot be read, or an entry does not name exactly one subject.
     pub fn read(path: &Path) -> Result<Self, DenyError> {
         let refuse = |cause: ConfigError| DenyError::File {
             path: path.to_path_buf(),
-            reason: cause.to_string(),
+            // The message names the file already.
+            reason: match cause {
+                ConfigError::Read { cause, .. } => cause.to_string(),
+                ConfigError::Format { reason, .. } => reason,
+                other => other.to_string(),
+            },
         };
         let settings = Settings::load(path, "COUNTERSIGN_DENY_LIST").map_err(refuse)?;
         let entries: Vec<Entry> = settings.typed("denied").map_err(refuse)?.unwrap_or_default();
@@ -63,10 +68,10 @@ impl DenyList {
             other_variables: true,
         };
         if let Some(unknown) = settings.unknown_keys(&sections).first() {
-            // A misspelt key would leave somebody in.
+            // An entry under a misspelt key would be ignored, and its subject let in.
             return Err(DenyError::File {
                 path: path.to_path_buf(),
-                reason: format!("unknown key {}; entries stand under \"denied\"", unknown.key),
+                reason: format!("unknown key {}; entries belong under \"denied\"", unknown.key),
             });
         }
         let as_written = entries.iter().filter_map(Entry::as_written).collect();
@@ -82,18 +87,18 @@ impl DenyList {
         })
     }
 
-    /// Whether the list names any of what a chain can be denied as ([`subjects`]).
+    /// Whether the list contains any of the subjects of a chain ([`subjects`]).
     pub fn has_any(&self, subjects: &[Subject]) -> bool {
         let named = |subject| self.entries.contains(subject) || self.as_written.contains(subject);
         subjects.iter().any(named)
     }
 
-    /// Whether nobody is on the list.
+    /// Whether the list has no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The issuers that entries name and that no certificate of `issuers` is called.
+    /// The issuers named by entries that are the name of no certificate in `issuers`.
     pub fn unknown_issuers(&self, issuers: &[X509]) -> Vec<&str> {
         let known: Vec<String> = issuers
             .iter()
@@ -117,12 +122,13 @@ impl DenyList {
     }
 }
 
-/// What entries could name a verified chain by: each certificate by its issuer and serial number, and by its key, also
-/// in the forms that older versions wrote. The last of several is trusted by configuration, so it is no matter if its
+/// The subjects by which entries could name a verified chain: each certificate by issuer and serial number, and by its
+/// key, also in the forms that older versions wrote. The last certificate of several is trusted by configuration, so
+/// an invalid serial number does not matter there.
 /// serial number names nothing.
 ///
 /// # Errors
-/// When a certificate has no serial number that an entry, or a revocation list, could name.
+/// When a certificate has a serial number that no entry or revocation list could contain.
 pub fn subjects(chain: &[X509]) -> Result<Vec<Subject>, RevocationError> {
     let mut found = Vec::new();
     for (place, certificate) in chain.iter().enumerate() {
@@ -139,8 +145,8 @@ pub fn subjects(chain: &[X509]) -> Result<Vec<Subject>, RevocationError> {
         found.extend(keys.into_iter().map(Subject::Key));
         match serial(certificate) {
             Some(serial) => {
-                // Names are compared without regard to case and blanks when a chain is verified, so a certificate may
-                // write its issuer otherwise than the issuer does itself.
+                // Chain verification compares names without regard to case and spaces, so a certificate may write its
+                // issuer differently from the issuer's own certificate.
                 let names = chain.get(place + 1).map(|issuer| issuer.subject_name());
                 let names = names.into_iter().chain([certificate.issuer_name()]);
                 for subject in names.flat_map(|name| by_serial(name, &serial)) {
@@ -161,7 +167,7 @@ pub fn subjects(chain: &[X509]) -> Result<Vec<Subject>, RevocationError> {
     Ok(found)
 }
 
-/// An entry for a certificate alone, and the forms of it that older versions wrote.
+/// The subjects of a certificate without its chain, also in the forms that older versions wrote.
 ///
 /// # Errors
 /// As for [`subjects`].
@@ -180,7 +186,7 @@ fn by_serial(name: &X509NameRef, serial: &str) -> Vec<Subject> {
     issuers.into_iter().map(subject).collect()
 }
 
-/// The serial number as entries have it; nothing if it is not above zero.
+/// The serial number as entries write it; `None` if it is not positive.
 fn serial(certificate: &X509Ref) -> Option<String> {
     let number = certificate.serial_number().to_bn().ok()?;
     let above_zero = !number.is_negative() && number.num_bits() > 0;
@@ -189,8 +195,8 @@ fn serial(certificate: &X509Ref) -> Option<String> {
         .flatten()
 }
 
-/// Upper-case hex without leading zeros; colons between bytes are allowed, as `openssl x509` writes them. Nothing if it is
-/// not above zero.
+/// Upper-case hex without leading zeros; colons between bytes are allowed, as `openssl x509` writes them. `None` if it
+/// is not positive.
 pub fn normal_serial(text: &str) -> Option<String> {
     let digits: String = text.chars().filter(|c| *c != ':').collect();
     let digits = digits
@@ -201,7 +207,7 @@ pub fn normal_serial(text: &str) -> Option<String> {
     above_zero.then_some(digits)
 }
 
-/// An issuer as somebody wrote it, in the one form of names if it is a name.
+/// An issuer in the normal form of names, or as written if it is not a name.
 pub fn normal_issuer(text: &str) -> String {
     read_name(text).unwrap_or_else(|| text.to_owned())
 }
@@ -217,19 +223,19 @@ impl Entry {
         match (self.serial, self.issuer, self.spki_sha256, self.principal) {
             (Some(serial), Some(issuer), None, None) => Ok(Subject::Certificate {
                 issuer: normal_issuer(&issuer),
-                serial: normal_serial(&serial).ok_or("serial is a number above zero, in hex")?,
+                serial: normal_serial(&serial).ok_or("serial must be a positive number in hex")?,
             }),
             (None, None, Some(key), None)
                 if key.len() == 64 && key.chars().all(|c| c.is_ascii_hexdigit()) =>
             {
                 Ok(Subject::Key(key.to_lowercase()))
             }
-            (None, None, Some(_), None) => Err("spki_sha256 is 64 hex digits"),
+            (None, None, Some(_), None) => Err("spki_sha256 must be 64 hex digits"),
             (None, None, None, Some(principal)) => Ok(Subject::Principal(principal)),
             (Some(_), None, ..) | (None, Some(_), ..) => {
                 Err("serial and issuer go together: other CAs use the same serial numbers")
             }
-            _ => Err("one of: serial with issuer, spki_sha256, principal"),
+            _ => Err("an entry needs exactly one of: serial with issuer, spki_sha256, principal"),
         }
     }
 }

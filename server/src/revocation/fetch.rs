@@ -1,4 +1,4 @@
-//! Fetching the list of a CA, and keeping it.
+//! Fetches and stores the revocation list of a CA.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,30 +13,30 @@ use super::{Revocation, crl::checked, crl_set::check_succession};
 
 /// How long one fetch may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// The largest list that is taken, in bytes: those of large public CAs have about 10 MB.
+/// The largest list accepted, in bytes; those of large public CAs have about 10 MB.
 const SIZE_LIMIT: usize = 64 * 1024 * 1024;
 
-/// The file that the list of a URL is kept in.
+/// The file in which the list from a URL is stored.
 pub(super) fn kept_as(directory: &Path, url: &str) -> PathBuf {
     directory.join(format!("{}.crl", hex::encode(sha256(url.as_bytes()))))
 }
 
-/// A list at a URL, as it was last fetched.
+/// The source of one fetched list.
 #[derive(Debug, Default)]
 pub struct ListSource {
     etag: Option<String>,
 }
 
-/// What a fetch brought.
+/// The outcome of a fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FetchedList {
-    /// Another list than before, now in use.
+    /// A new list, which is now in use.
     New,
-    /// The list that is in use already.
+    /// The same list as before.
     Same,
 }
 
-/// The HTTP client that lists are fetched with.
+/// The HTTP client for fetching lists.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -48,10 +48,10 @@ pub fn client() -> Result<reqwest::Client, reqwest::Error> {
 }
 
 impl Revocation {
-    /// Fetches a list, checks it, keeps it in its directory and uses it from now on.
+    /// Fetches a list, checks it, stores it in its directory and puts it to use.
     ///
     /// # Errors
-    /// Why it could not be fetched or is not taken, in words; the list that is in use stays.
+    /// Why it could not be fetched or was refused, in words; the previous list stays in use.
     pub async fn fetch(
         &self,
         client: &reqwest::Client,
@@ -74,7 +74,7 @@ impl Revocation {
             return Ok(FetchedList::Same);
         }
         if response.status() != StatusCode::OK {
-            return Err(format!("the answer is {}", response.status()));
+            return Err(format!("the server answered {}", response.status()));
         }
         let etag = response
             .headers()
@@ -89,16 +89,16 @@ impl Revocation {
         }
         let lists = checked(&body, &self.issuers)?;
         let kept = std::fs::read(&path).ok();
-        // One that is damaged, or not of the CAs of the day, protects nothing.
+        // A stored list that is damaged, or not signed by a current CA, need not be preserved.
         let kept = kept.and_then(|kept| checked(&kept, &self.issuers).ok());
         check_succession(&lists, &kept.unwrap_or_default(), self.clock.now())?;
-        keep(&path, &body).map_err(|cause| format!("it cannot be kept as {}: {cause}", path.display()))?;
+        keep(&path, &body).map_err(|cause| format!("it cannot be stored as {}: {cause}", path.display()))?;
         self.read_lists_again();
         source.etag = etag;
         Ok(FetchedList::New)
     }
 
-    /// Reads the fetched lists again, which another generation may have replaced meanwhile.
+    /// Reads the stored lists again, because another generation may have replaced them meanwhile.
     pub fn read_lists_again(&self) {
         if let Some(settings) = &self.settings.crl {
             let set = self.crls.load().with_fetched(settings, &self.issuers);
@@ -107,7 +107,7 @@ impl Revocation {
     }
 }
 
-/// Whole or not at all, also when the power fails.
+/// Writes the file atomically and durably, so that a power failure leaves no partial file.
 fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory)?;
@@ -119,7 +119,7 @@ fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::File::open(directory)?.sync_all()
 }
 
-/// An error with its causes, which say what really happened.
+/// The text of an error and all its causes; the cause usually says what really happened.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,5 +1,5 @@
-//! Whether a certificate that a CA vouches for has been withdrawn: by a list of our own, by the CA's list
-//! (CRL, RFC 5280 section 5), or by the CA's answer (OCSP, RFC 6960).
+//! Determines whether a valid certificate has been revoked: by this server's deny list, by the CA's list (CRL, RFC
+//! 5280 section 5), or by the CA's responder (OCSP, RFC 6960).
 
 mod crl;
 mod crl_set;
@@ -26,66 +26,66 @@ use crate::{
 use crl_set::CrlSet;
 use ocsp::Responders;
 
-/// What a request does, for the choice between failing open and failing closed.
+/// Whether a request reads or writes, for the choice between failing open and failing closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// It changes nothing.
+    /// It changes no state.
     Read,
-    /// It changes something.
+    /// It changes state.
     Write,
 }
 
-/// What is known about a certificate that is not revoked.
+/// The revocation status of a certificate that is not revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// Where the knowledge is from: `none` when nothing is configured.
+    /// Where the status comes from: `none` if nothing is configured.
     pub source: &'static str,
-    /// When the source says anew.
+    /// When the source will have newer information.
     pub next_update: Option<DateTime<Utc>>,
-    /// Why nothing is known, where that is forgiven.
+    /// Why the status is unknown, where the configuration tolerates that.
     pub fail_open: Option<String>,
 }
 
 /// Why a certificate must not be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RevocationError {
-    /// It was withdrawn.
+    /// It was revoked.
     #[error("certificate revoked ({source_name})")]
     Revoked {
-        /// By what: `deny list`, `CRL`, `OCSP`.
+        /// The source that revoked it: `deny list`, `CRL` or `OCSP`.
         source_name: &'static str,
     },
-    /// Nothing that withdraws certificates could name it.
-    #[error("whether it was revoked cannot be told: {0}")]
+    /// No revocation list or deny list entry could name it.
+    #[error("whether it was revoked cannot be determined: {0}")]
     CannotBeTold(String),
-    /// No list of its issuer is there.
-    #[error("no certificate revocation list of {0} is at hand")]
+    /// There is no list of its issuer.
+    #[error("no certificate revocation list of {0} is loaded")]
     CrlMissing(String),
-    /// Lists of its issuer are there, none of them about it.
-    #[error("the certificate revocation lists of {0} at hand are about other certificates (another scope)")]
+    /// There are lists of its issuer, but none of them covers it.
+    #[error("the loaded certificate revocation lists of {0} cover other certificates (another scope)")]
     CrlOfOthers(String),
-    /// The list of its issuer is out of date.
+    /// The list of its issuer has expired.
     #[error("the certificate revocation list of {0} is out of date")]
     CrlExpired(String),
-    /// The responder gave no answer that can be used.
+    /// The responder gave no usable response.
     #[error("no revocation status from the OCSP responder: {0}")]
     OcspUnavailable(String),
 }
 
 impl RevocationError {
-    /// For what is on a list of our own.
+    /// The error for a subject on the deny list.
     pub fn denied() -> Self {
         Self::Revoked {
             source_name: "deny list",
         }
     }
 
-    /// For a certificate whose serial number no entry or list may hold.
+    /// The error for a certificate whose serial number no entry or list can contain.
     pub(crate) fn unnamed_serial() -> Self {
         Self::CannotBeTold("its serial number is negative or zero (RFC 5280 section 4.1.2.2)".into())
     }
 
-    /// The reason as answers and logs carry it.
+    /// The code that responses and logs contain.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Revoked { .. } => "certificate_revoked",
@@ -97,14 +97,14 @@ impl RevocationError {
         }
     }
 
-    /// What can be done about it.
+    /// What the client can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Revoked { .. } => "ask for a new certificate",
             Self::CannotBeTold(_) => "ask for a certificate with a positive serial number",
             Self::CrlOfOthers(_) => {
-                "tell whoever runs this server to fetch the CA's other lists too: those at hand are about other sorts of \
-                 certificates, or of other distribution points"
+                "tell whoever runs this server to load the CA's other lists too: those loaded cover other kinds of \
+                 certificates, or are of other distribution points"
             }
             Self::CrlMissing(_) | Self::CrlExpired(_) => {
                 "tell whoever runs this server to fetch the CA's current revocation list"
@@ -114,36 +114,36 @@ impl RevocationError {
     }
 }
 
-/// Why revocation cannot be set up.
+/// Why revocation checks cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetUpError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A list of ours.
+    /// The deny list.
     #[error(transparent)]
     Deny(#[from] DenyError),
-    /// A list of a CA.
+    /// A CA's revocation list.
     #[error(transparent)]
     Crl(#[from] CrlError),
-    /// The client for OCSP.
+    /// The OCSP client.
     #[error("revocation.ocsp: {0}")]
     Ocsp(String),
 }
 
-/// Everything that is configured about revocation, its lists read.
+/// The configured sources of revocation information, with all lists loaded.
 pub struct Revocation {
     settings: RevocationSettings,
     clock: Clock,
     deny: DenyList,
     crls: ArcSwap<CrlSet>,
     responders: Option<Responders>,
-    /// The certificates that may have signed lists.
+    /// The certificates whose keys may sign lists.
     issuers: Vec<X509>,
 }
 
 impl Revocation {
-    /// Reads the lists. `issuers` are the configured client CAs.
+    /// Loads the lists. `issuers` are the configured client CAs.
     ///
     /// # Errors
     /// When a list cannot be read, or is not signed by the CA that it names.
@@ -167,10 +167,10 @@ impl Revocation {
         })
     }
 
-    /// Takes the place of what is in use: no list of a CA goes back to an older one.
+    /// Prepares to replace `before`: no CA's list may be replaced by an older one.
     ///
     /// # Errors
-    /// When a list would.
+    /// When one would be.
     pub fn succeed(&self, before: &Self, now: DateTime<Utc>) -> Result<(), CrlError> {
         let Some(settings) = &self.settings.crl else {
             return Ok(());
@@ -181,37 +181,37 @@ impl Revocation {
         Ok(())
     }
 
-    /// The files that it was made of.
+    /// The files from which it is built.
     pub fn files(settings: &RevocationSettings) -> Vec<PathBuf> {
         let crl = settings.crl.iter();
         let lists = crl.flat_map(|crl| crl.files.iter().chain(&crl.directories).cloned());
         settings.deny_list.iter().cloned().chain(lists).collect()
     }
 
-    /// What an operator should know, in sentences.
+    /// What an operator should know, as sentences.
     pub fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
         let mut warnings = self.crls.load().warnings(now);
         let unknown = self.deny.unknown_issuers(&self.issuers).into_iter();
         warnings.extend(unknown.map(|issuer| {
             format!(
-                "the deny list names certificates of {issuer}, which no configured client CA is called: unless an \
-                 intermediate is, it denies nobody; write the issuer as \"whoami\" prints it"
+                "the deny list names certificates of {issuer}, but no configured client CA has this name: unless an \
+                 intermediate CA has it, these entries have no effect; write the issuer as \"whoami\" prints it"
             )
         }));
         warnings
     }
 
-    /// How the lists of CAs are found, if any are configured.
+    /// The settings for CA lists, if any are configured.
     pub fn crl_settings(&self) -> Option<&CrlSettings> {
         self.settings.crl.as_ref()
     }
 
-    /// When the first of the CAs' lists runs out.
+    /// When the first of the CAs' lists expires.
     pub fn nearest_next_update(&self) -> Option<DateTime<Utc>> {
         self.crls.load().nearest_next_update()
     }
 
-    /// Whether our own list names a principal.
+    /// Checks that the deny list does not name a principal.
     ///
     /// # Errors
     /// When it does.
@@ -222,16 +222,16 @@ impl Revocation {
         Ok(())
     }
 
-    /// For the handshake: refuses what the lists at hand say is revoked. What they do not say is for
-    /// [`check`](Self::check).
+    /// For the handshake: whether the loaded lists say that a certificate of the chain is revoked. An unknown status
+    /// is left to [`check`](Self::check).
     pub fn is_revoked_by_lists(&self, chain: &[X509]) -> bool {
         let now = self.clock.now();
         let crls = self.crls.load();
-        // What cannot be told is said with each request, where the reason can be read.
+        // An undeterminable status is reported with each request instead, where the client can read the reason.
         let denied =
             !self.deny.is_empty() && subjects(chain).is_ok_and(|subjects| self.deny.has_any(&subjects));
         let revoked = || {
-            self.pairs(chain, self.settings.crl.as_ref().map(|crl| crl.depth))
+            self.with_issuers(chain, self.settings.crl.as_ref().map(|crl| crl.depth))
                 .any(|(certificate, issuer)| {
                     matches!(
                         crls.check(certificate, issuer, now),
@@ -242,11 +242,11 @@ impl Revocation {
         denied || revoked()
     }
 
-    /// What the lists in files say about a verified chain, without asking anybody; nothing if no CA's list is
+    /// What the loaded lists say about a verified chain, without asking a responder; `None` if no CA list is
     /// configured.
     ///
     /// # Errors
-    /// When a certificate is revoked, or the lists at hand do not say.
+    /// When a certificate is revoked, or its status cannot be determined from the lists.
     pub fn check_lists(
         &self,
         chain: &[X509],
@@ -259,10 +259,10 @@ impl Revocation {
         self.check_crls(chain, now)
     }
 
-    /// Whether any certificate of a verified chain is revoked; `denied_as` is what it can be denied as ([`subjects`]).
+    /// Whether any certificate of a verified chain is revoked; `denied_as` are its deny list subjects ([`subjects`]).
     ///
     /// # Errors
-    /// When one is, or when that cannot be found out and `class` is configured to fail closed.
+    /// When one is, or when the status is unknown and `class` is configured to fail closed.
     pub async fn check(
         self: &Arc<Self>,
         chain: &[X509],
@@ -281,7 +281,7 @@ impl Revocation {
         if let Err(revoked @ RevocationError::Revoked { .. }) = from_responders {
             return Err(revoked);
         }
-        // One source that knows is enough; where none does, the class decides.
+        // One source that knows the status is enough; if none does, the class decides.
         let unknown = match (from_crls, from_responders) {
             (Ok(Some(known)), _) | (Ok(None) | Err(_), Ok(Some(known))) => return Ok(known),
             (Ok(None), Ok(None)) => {
@@ -314,7 +314,7 @@ impl Revocation {
         let crls = self.crls.load();
         let mut next_update = None;
         let mut unknown = None;
-        for (certificate, issuer) in self.pairs(chain, Some(settings.depth)) {
+        for (certificate, issuer) in self.with_issuers(chain, Some(settings.depth)) {
             match crls.check(certificate, issuer, now) {
                 Ok(until) => {
                     next_update = Some(next_update.map_or(until, |known: DateTime<Utc>| known.min(until)))
@@ -343,7 +343,7 @@ impl Revocation {
         };
         let mut next_update = None;
         let mut unknown = None;
-        for (certificate, issuer) in self.pairs(chain, Some(responders.depth())) {
+        for (certificate, issuer) in self.with_issuers(chain, Some(responders.depth())) {
             match responders.ask(certificate, issuer, now).await {
                 Ok(until) => {
                     next_update = Some(next_update.map_or(until, |known: DateTime<Utc>| known.min(until)))
@@ -362,9 +362,9 @@ impl Revocation {
         )
     }
 
-    /// The certificates to ask about, each with its issuer. The last of a chain is trusted by
-    /// configuration: taking it away is the way to withdraw it.
-    fn pairs<'a>(
+    /// The certificates to check, each with its issuer. The last certificate of a chain is trusted by configuration,
+    /// so it is revoked by removing it there.
+    fn with_issuers<'a>(
         &self,
         chain: &'a [X509],
         depth: Option<Depth>,

@@ -1,4 +1,4 @@
-//! Asking CAs' responders about single certificates (RFC 6960).
+//! Asks the CAs' OCSP responders about single certificates (RFC 6960).
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -27,19 +27,19 @@ use reqwest::{
 use super::{RevocationError, fetch::chain};
 use crate::config::{Depth, Nonce, OcspSettings};
 
-/// How long a client waits for a responder, all in all.
+/// The total time that a client waits for a responder.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a good answer without an end is used.
+/// How long a good response without `nextUpdate` is used.
 const WITHOUT_NEXT_UPDATE: Duration = Duration::from_secs(60);
-/// How long an answer is used at the most, whatever it says.
+/// The longest time that a response is used, whatever it says.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long it is remembered that there was no answer.
+/// How long a failure to get a response is remembered.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// How far clocks may differ, in seconds.
 const SKEW: u32 = 300;
-/// The largest answer that is read, in bytes.
+/// The largest response that is read, in bytes.
 const SIZE_LIMIT: usize = 64 * 1024;
-/// How many answers are kept.
+/// How many responses are cached.
 const KEPT: u64 = 100_000;
 
 #[derive(Debug, Clone)]
@@ -63,14 +63,14 @@ impl Expiry<[u8; 32], Known> for Lifetime {
     }
 }
 
-/// The responders of every CA, and what they said.
+/// Clients for the responders of all CAs, and their cached responses.
 pub(super) struct Responders {
     settings: OcspSettings,
     client: reqwest::Client,
     answers: Cache<[u8; 32], Known>,
 }
 
-/// Finds addresses, but none outside of the configured networks.
+/// A resolver that returns only addresses within the configured networks.
 struct Within(Arc<[IpNet]>);
 
 impl Resolve for Within {
@@ -113,10 +113,11 @@ impl Responders {
         self.settings.depth
     }
 
-    /// Until when a certificate is known to be good. However many ask at once, the responder is asked once.
+    /// Returns until when a certificate is known to be good. Concurrent requests for the same certificate cause one
+    /// query.
     ///
     /// # Errors
-    /// When it is revoked, or the responder gives no answer that can be used.
+    /// When it is revoked, or the responder gives no usable response.
     pub(super) async fn ask(
         &self,
         certificate: &X509Ref,
@@ -132,9 +133,9 @@ impl Responders {
             .get_with(sha256(&encoded), self.fetch(certificate, issuer, now))
             .await;
         match known.answer {
-            // One that ran out is asked for anew at the next request; until then nothing is known.
+            // After an expired response, the next request asks again; until then the status is unknown.
             Answer::Good(until) if now > until + Duration::from_secs(u64::from(SKEW)) => {
-                Err(unavailable("its last answer ran out".into()))
+                Err(unavailable("its last answer has expired".into()))
             }
             Answer::Good(until) => Ok(until),
             Answer::Revoked => Err(RevocationError::Revoked { source_name: "OCSP" }),
@@ -143,7 +144,7 @@ impl Responders {
     }
 
     async fn fetch(&self, certificate: &X509Ref, issuer: &X509Ref, now: DateTime<Utc>) -> Known {
-        // The whole of it, connecting to several addresses included.
+        // The timeout covers everything, including connecting to several addresses.
         let outcome = tokio::time::timeout(TIMEOUT, self.exchange(certificate, issuer, now)).await;
         let outcome = outcome.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())));
         let answer = outcome.unwrap_or_else(Answer::None);
@@ -189,7 +190,7 @@ impl Responders {
         understand(&body, &self.settings, &request, certificate, issuer, now)
     }
 
-    /// Where to ask: the configured responder, or the one that the certificate names.
+    /// The URL to ask: the configured responder, or the one named in the certificate.
     fn responder(&self, certificate: &X509Ref) -> Result<Url, String> {
         let text = match &self.settings.responder {
             Some(url) => url.clone(),
@@ -203,7 +204,7 @@ impl Responders {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!("the responder {text} is neither http nor https"));
         }
-        // Addresses are not resolved, so nothing else would look at them.
+        // The resolver is not used for literal addresses, so they are checked here.
         let literal = url
             .host_str()
             .and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
@@ -216,7 +217,8 @@ impl Responders {
     }
 }
 
-/// SHA-1 names the certificate here, as every responder expects (RFC 5019 section 2.1.1); it secures nothing.
+/// SHA-1 identifies the certificate here, as every responder expects (RFC 5019 section 2.1.1); security does not
+/// depend on it.
 fn identifier(certificate: &X509Ref, issuer: &X509Ref) -> Result<OcspCertId, openssl::error::ErrorStack> {
     OcspCertId::from_cert(MessageDigest::sha1(), certificate, issuer)
 }
@@ -256,7 +258,7 @@ fn understand(
         ));
     }
     let basic = response.basic().map_err(malformed)?;
-    // Only the issuer itself, or whom it appointed (id-kp-OCSPSigning), may answer: RFC 6960 section 4.2.2.2.
+    // Only the issuer itself, or a responder it appointed (id-kp-OCSPSigning), may answer: RFC 6960 section 4.2.2.2.
     let issuer_owned: X509 = issuer.to_owned();
     let mut store = X509StoreBuilder::new().map_err(malformed)?;
     store.add_cert(issuer_owned.clone()).map_err(malformed)?;
@@ -281,13 +283,13 @@ fn understand(
             return Err("the answer does not have the nonce that was sent (revocation.ocsp.nonce)".into());
         }
     }
-    // Without an end of its own an answer ends some time after it began, or it could be played back for ever.
+    // A response without nextUpdate must still expire, or it could be replayed for ever.
     let unbounded = status.next_update().is_none();
     let max_age = u32::try_from(settings.max_age.as_secs()).unwrap_or(u32::MAX);
     status
         .check_validity(SKEW, unbounded.then_some(max_age))
         .map_err(|_| match unbounded {
-            true => "the answer does not say when it runs out, and is older than revocation.ocsp.max_age",
+            true => "the answer does not say when it expires, and is older than revocation.ocsp.max_age",
             false => "the answer is out of date",
         })?;
     if status.status == OcspCertStatus::REVOKED {
@@ -306,7 +308,7 @@ fn understand(
     Ok(Answer::Good(until))
 }
 
-/// OpenSSL gives of a GeneralizedTime only its text, such as `Nov 22 04:00:00 2026 GMT`.
+/// Parses a time such as `Nov 22 04:00:00 2026 GMT`: OpenSSL gives GeneralizedTime values only as text.
 fn moment(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim_end_matches(" GMT");
     NaiveDateTime::parse_from_str(text, "%b %e %H:%M:%S %Y")

@@ -11,35 +11,35 @@ use super::{
     schema::account_keys,
 };
 
-/// A public key of an account, under each of its three names.
+/// A public key of an account, with its three names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountKey {
     /// The SHA-256 of its SubjectPublicKeyInfo, in lower-case hexadecimal digits.
     pub spki_sha256: String,
-    /// What it is for, for people.
+    /// What the key is for, as a text for users.
     pub label: Option<String>,
     /// The key in PEM.
     pub public_key: String,
     /// A certificate of the key, in PEM.
     pub certificate: Option<String>,
-    /// Its ID in metadata as a bare key: the canonical one, under which clients keep the private key.
+    /// The key ID in metadata for the bare key: the canonical one, under which clients store the private key.
     pub key_id: String,
-    /// Its ID in metadata as the certificate; another certificate of the same key has another.
+    /// The key ID in metadata for the certificate; another certificate of the same key has another ID.
     pub certificate_key_id: Option<String>,
     /// When it was registered.
     pub created_at: DateTime<Utc>,
 }
 
-/// What became of a key that was to be registered.
+/// The outcome of registering a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyAdded {
     /// It is new.
     New,
-    /// It was there.
+    /// It was registered before.
     Same,
-    /// It was there with another label or certificate, and has these now.
+    /// It was registered before with another label or certificate, which was updated.
     Changed,
-    /// It belongs to this other account, and nothing was changed.
+    /// It belongs to this other account; nothing was changed.
     OfOther(String),
     /// There is no such account.
     NoAccount,
@@ -86,8 +86,8 @@ impl Store {
         Ok(rows.into_iter().map(AccountKey::from).collect())
     }
 
-    /// Makes a key be registered to an account, unless it belongs to another. A label or certificate that is not given
-    /// leaves the one that is there.
+    /// Registers a key for an account, unless it belongs to another. If no label or certificate is given, an existing
+    /// one stays.
     ///
     /// # Errors
     /// When the database fails.
@@ -99,13 +99,13 @@ impl Store {
     ) -> Result<KeyAdded, StoreError> {
         let mut connection = self.database.writer()?;
         match self.put_key(&mut connection, account, key, actor) {
-            // Somebody else was faster with the same key: now it is there.
+            // Another client registered the same key at the same moment: now it exists.
             Err(cause) if is_conflict(&cause) => Ok(self.put_key(&mut connection, account, key, actor)?),
             outcome => Ok(outcome?),
         }
     }
 
-    /// Takes a key from an account; `id` is any of its three names. False if the account has no such key.
+    /// Removes a key from an account; `id` is any of its three names. Returns false if the account has no such key.
     ///
     /// # Errors
     /// When the database fails.

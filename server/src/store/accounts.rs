@@ -12,27 +12,27 @@ use super::{
 use crate::audit::{chain::Chain, record::Change};
 use crate::clock::Clock;
 
-/// The group that every account with administrator rights belongs to.
+/// The group to which every account with administrator rights belongs.
 pub const ADMINS: &str = "admins";
 
-/// The name under which changes of accounts exclude each other.
+/// The name of the lock for changes to accounts.
 pub(super) const ACCOUNTS: &str = "accounts";
 
-/// The account that a key is registered to.
+/// The account to which a key is registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {
     /// Its name.
     pub name: String,
-    /// The groups it was put in.
+    /// The groups assigned to it.
     pub groups: Vec<String>,
-    /// Whether it must not be used.
+    /// Whether it is disabled.
     pub disabled: bool,
     /// Whether it has administrator rights.
     pub is_admin: bool,
 }
 
 impl Registered {
-    /// The groups it was put in, and [`ADMINS`] for an administrator.
+    /// The groups assigned to it, and [`ADMINS`] for an administrator.
     pub fn all_groups(&self) -> Vec<String> {
         all_groups(&self.groups, self.is_admin)
     }
@@ -49,35 +49,35 @@ fn all_groups(put_in: &[String], is_admin: bool) -> Vec<String> {
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Its name, which is that of its principal.
+    /// The account's name, which is also the principal's.
     pub name: String,
-    /// Whose it is, for people.
+    /// The full name of its owner, as a text for users.
     pub full_name: Option<String>,
     /// Whether it has administrator rights.
     pub is_admin: bool,
-    /// The groups it was put in.
+    /// The groups assigned to it.
     pub groups: Vec<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// Since when it must not be used, if so.
+    /// When it was disabled; `None` if it is not.
     pub disabled_at: Option<DateTime<Utc>>,
 }
 
 impl Account {
-    /// The groups it was put in, and [`ADMINS`] for an administrator.
+    /// The groups assigned to it, and [`ADMINS`] for an administrator.
     pub fn all_groups(&self) -> Vec<String> {
         all_groups(&self.groups, self.is_admin)
     }
 }
 
-/// What became of an account that was to be there.
+/// The outcome of adding an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountAdded {
     /// It is new.
     New,
-    /// It was there in exactly this form; it may be disabled.
+    /// It existed in exactly this form; it may be disabled.
     Same(Account),
-    /// It was there in another form, and has this one now.
+    /// It existed in this other form, and was changed.
     Changed(Account),
 }
 
@@ -126,8 +126,8 @@ pub(super) fn names(connection: &mut DbConnection) -> QueryResult<Vec<String>> {
 }
 
 impl Store {
-    /// The account that a key is registered to. `key_hashes`: the hashes of the key in lower-case hexadecimal digits, that
-    /// of today first; older entries may stand under another.
+    /// The account to which a key is registered. `key_hashes` are the hashes of the key in lower-case hexadecimal
+    /// digits, the current form first; older entries may be stored under another.
     ///
     /// # Errors
     /// When the database fails.
@@ -174,21 +174,21 @@ impl Store {
         Ok(find_account(&mut *self.database.reader()?, name)?)
     }
 
-    /// Makes an account be there in this form; whether it is disabled stays as it is.
+    /// Creates an account, or changes it to this form; whether it is disabled stays as it is.
     ///
     /// # Errors
     /// When the database fails.
     pub fn add_account(&self, wanted: &Account, actor: &Actor) -> Result<AccountAdded, StoreError> {
         let mut connection = self.database.writer()?;
         match self.add(&mut connection, wanted, actor) {
-            // Somebody else was faster with the same name: now it is there.
+            // Another client added the same name at the same moment: now it exists.
             Err(cause) if is_conflict(&cause) => Ok(self.add(&mut connection, wanted, actor)?),
             outcome => Ok(outcome?),
         }
     }
 
-    /// Disables an account at a time, or enables it. True if that changed anything; nothing if there is no such
-    /// account. What is disabled stays so since the first time.
+    /// Disables an account at a time, or enables it. Returns true if that changed anything, `None` if there is no such
+    /// account. An account that is already disabled keeps the time of the first call.
     ///
     /// # Errors
     /// When the database fails.
@@ -220,7 +220,7 @@ impl Store {
         })
     }
 
-    /// Removes an account and its keys; false if there is none.
+    /// Removes an account and its keys; returns false if there is none.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,4 +1,4 @@
-//! The table of changes: rows are added in the transaction of the change they record, and never changed.
+//! The table of changes. A row is added in the transaction of the change that it records, and never modified.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -15,55 +15,55 @@ use crate::audit::{
     record::{Change, ChangeRecord, Place, StoredDocument},
 };
 
-/// Writers of a chain that is not a repository's exclude each other under this name.
+/// The name of the lock for writers of chains that do not belong to a repository.
 pub(super) const AUDIT_LOCK: &str = "audit";
 
 /// A row of the table.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = audit_log)]
 pub struct AuditRow {
-    /// Its place in the table.
+    /// The row's ID in the table.
     pub id: i32,
     /// Its chain.
     pub chain: String,
-    /// Its place in the chain, from 1.
+    /// Its number in the chain, from 1.
     pub sequence: i32,
     /// The record, as it was hashed.
     pub record: String,
-    /// SHA-256, in hex.
+    /// The row's hash: SHA-256, in hex.
     pub hash: String,
 }
 
 /// An entry of the changefeed.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 pub struct MadeChange {
-    /// Its place in the feed.
+    /// The ID in the changefeed.
     pub id: i32,
     /// The repository.
     pub gun: String,
-    /// Who is named as its maker; nobody for changes that other programs made.
+    /// The principal named as its author; `None` for changes that other programs made.
     pub principal: Option<String>,
 }
 
-/// What there is of one repository, and its records, of one moment.
+/// The documents and records of one repository at one moment.
 #[derive(Debug)]
 pub struct Accounted {
     /// The records, in their order.
     pub records: Vec<String>,
-    /// What is stored.
+    /// The documents that are stored.
     pub documents: Vec<StoredDocument>,
-    /// Whether the changefeed has entries that name nobody.
+    /// Whether the changefeed has entries that name no principal.
     pub changed_by_others: bool,
     /// Whether one of them is a deletion.
     pub deleted_by_others: bool,
 }
 
-/// The entries of a list, and the records of its chain, of one moment.
+/// The entries of a list and the records of its chain at one moment.
 #[derive(Debug)]
 pub struct Listed {
     /// The records, in their order.
     pub records: Vec<String>,
-    /// Whom the entries are about, as records name them.
+    /// The subjects of the entries, as records name them.
     pub subjects: Vec<String>,
 }
 
@@ -76,7 +76,7 @@ struct NewRow<'a> {
     hash: &'a str,
 }
 
-/// The last place of a chain, and its hash.
+/// The number and hash of the last row of a chain.
 fn end(connection: &mut DbConnection, chain: &str) -> QueryResult<Option<(i32, String)>> {
     audit_log::table
         .filter(audit_log::chain.eq(chain))
@@ -86,7 +86,7 @@ fn end(connection: &mut DbConnection, chain: &str) -> QueryResult<Option<(i32, S
         .optional()
 }
 
-/// Adds a record to its chain. To be called while nobody else can add to it: see [`Chain`].
+/// Adds a record to its chain. The caller must hold the chain's lock: see [`Chain`].
 pub(super) fn append(
     connection: &mut DbConnection,
     chain: &Chain,
@@ -133,7 +133,7 @@ fn records(connection: &mut DbConnection, chain: &Chain) -> QueryResult<Vec<Stri
 }
 
 impl Store {
-    /// Adds a record, if the table is kept.
+    /// Adds a record, if the table is enabled.
     pub(super) fn note(
         &self,
         connection: &mut DbConnection,
@@ -148,7 +148,7 @@ impl Store {
         append(connection, chain, actor, change, now).map(Some)
     }
 
-    /// Records what was done to a repository outside of this database, such as a new key at the signer.
+    /// Records a change to a repository outside of this database, such as a new key at the signer.
     ///
     /// # Errors
     /// When the database fails.
@@ -168,7 +168,7 @@ impl Store {
         )
     }
 
-    /// The ends of those of the chains that have one.
+    /// The ends of the given chains, without those that are empty.
     ///
     /// # Errors
     /// When the database fails.
@@ -187,7 +187,7 @@ impl Store {
         Ok(ends)
     }
 
-    /// At most `count` rows after `after`, as they were added; of one chain, or of all.
+    /// At most `count` rows after ID `after`, in the order in which they were added; of one chain, or of all.
     ///
     /// # Errors
     /// When the database fails.
@@ -209,7 +209,7 @@ impl Store {
         Ok(rows.load(&mut *self.database.reader()?)?)
     }
 
-    /// At most `count` rows after the place `after`, chain by chain.
+    /// At most `count` rows after the place `after`, ordered by chain.
     ///
     /// # Errors
     /// When the database fails.
@@ -230,7 +230,7 @@ impl Store {
         Ok(rows.load(&mut *self.database.reader()?)?)
     }
 
-    /// The row at a place.
+    /// The row with this number in a chain.
     ///
     /// # Errors
     /// When the database fails.
@@ -242,7 +242,7 @@ impl Store {
         Ok(row.first(&mut *self.database.reader()?).optional()?)
     }
 
-    /// Whether there is a row at a place in the table.
+    /// Whether the table has a row with this ID.
     ///
     /// # Errors
     /// When the database fails.
@@ -255,7 +255,7 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// The last row's place in the table; nothing if there is none.
+    /// The ID of the table's last row; `None` if the table is empty.
     ///
     /// # Errors
     /// When the database fails.
@@ -264,7 +264,7 @@ impl Store {
         Ok(last.first(&mut *self.database.reader()?)?)
     }
 
-    /// What there is of a repository, and what its records say.
+    /// The documents of a repository, and its records.
     ///
     /// # Errors
     /// When the database fails.
@@ -284,7 +284,7 @@ impl Store {
             let documents = stored.into_iter().map(|(role, version, sha256)| StoredDocument {
                 role,
                 version,
-                // Columns of other engines are padded with blanks.
+                // Other database engines pad these columns with spaces.
                 sha256: sha256.unwrap_or_default().trim_end().to_owned(),
             });
             Ok(Accounted {
@@ -296,7 +296,7 @@ impl Store {
         })
     }
 
-    /// The accounts or the denials, and what their chain says of them; nothing of a repository's chain.
+    /// The accounts or the deny list, with the records of its chain; empty for a repository's chain.
     ///
     /// # Errors
     /// When the database fails.
@@ -314,7 +314,7 @@ impl Store {
         })
     }
 
-    /// At most `count` entries after `after` of the changefeed, with who made them.
+    /// At most `count` entries of the changefeed after ID `after`, with the principals that made them.
     ///
     /// # Errors
     /// When the database fails.

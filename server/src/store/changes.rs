@@ -13,7 +13,7 @@ use super::{
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Its place in the feed.
+    /// The ID in the changefeed.
     pub id: i32,
     /// When it happened.
     pub created_at: DateTime<Utc>,
@@ -27,32 +27,32 @@ pub struct Change {
     pub category: String,
 }
 
-/// Who made a change, as far as it is recorded.
+/// Who made a change, as far as recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = change_actors)]
 pub struct RecordedActor {
-    /// The change's place in the feed.
+    /// The ID of the change in the changefeed.
     pub change_id: i32,
     /// The principal's name.
     pub principal: String,
     /// The subject of its certificate.
     pub certificate_subject: Option<String>,
-    /// The issuer.
+    /// The issuer of the certificate.
     pub certificate_issuer: Option<String>,
-    /// The serial number, in hex.
+    /// Its serial number, in hex.
     pub certificate_serial: Option<String>,
 }
 
-/// Which changes are asked for.
+/// Which changes a client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeQuery {
     /// The oldest ones.
     Oldest,
     /// The newest ones.
     Newest,
-    /// Those after this place.
+    /// Those after this ID.
     After(i32),
-    /// Those right before this place.
+    /// Those right before this ID.
     Before(i32),
 }
 
@@ -74,7 +74,7 @@ impl From<Row> for Change {
             created_at: row.created_at.unwrap_or_default().and_utc(),
             gun: row.gun,
             version: row.version,
-            // Blank-padded columns of other engines.
+            // Other database engines pad these columns with spaces.
             sha256: row.sha256.unwrap_or_default().trim_end().to_owned(),
             category: row.category,
         }
@@ -82,7 +82,7 @@ impl From<Row> for Change {
 }
 
 impl Store {
-    /// How often a GUN was published to.
+    /// How often updates of a GUN were published.
     ///
     /// # Errors
     /// When the database fails.
@@ -134,7 +134,7 @@ impl Store {
         Ok(changes)
     }
 
-    /// Who made the changes from place `first` to place `last`, of one GUN or of all.
+    /// Who made the changes from ID `first` to ID `last`, of one GUN or of all.
     ///
     /// # Errors
     /// When the database fails.

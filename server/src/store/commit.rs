@@ -1,4 +1,4 @@
-//! Changing what is stored: all of it or nothing.
+//! Changes what is stored, atomically.
 
 use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt};
 
@@ -17,7 +17,7 @@ use crate::audit::{
     record::{Change, Place, StoredDocument, Who},
 };
 
-/// Publishing to a GUN and deleting it exclude each other under this name.
+/// The name of the lock for publishing to a GUN and deleting it.
 pub(super) const GUN_LOCK: &str = "gun";
 
 /// Who makes a change, for the record.
@@ -33,16 +33,16 @@ pub struct Actor {
     pub certificate_serial: Option<String>,
     /// The client's address.
     pub peer_address: Option<String>,
-    /// The request it asks with.
+    /// The ID of the request that makes the change.
     pub request_id: Option<String>,
-    /// Everything known of it, if there is more than its name.
+    /// All that is known about it, if that is more than its name.
     pub who: Option<Box<Who>>,
 }
 
 impl Actor {
-    /// Whoever runs a command of this program; `command` is its name in parentheses.
+    /// The operator who runs a command of this program; `command` is its name in parentheses.
     pub fn command(command: &str) -> Self {
-        // The owner of the process, as the kernel sees it: names in the environment are anybody's to set.
+        // The owner of the process according to the kernel; environment variables can be set by anyone.
         let os_uid = fs::metadata("/proc/self").ok().map(|process| process.uid());
         Self {
             principal: command.to_owned(),
@@ -63,17 +63,17 @@ impl Actor {
     }
 }
 
-/// What was stored by a publish.
+/// What a publish stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     /// The documents.
     pub documents: Vec<StoredDocument>,
-    /// Where the table of changes holds the record, if it is kept.
+    /// Where the table of changes holds the record, if the table is enabled.
     pub place: Option<Place>,
 }
 
-/// The state of a GUN that an update was made from: its newest timestamp, which names everything else. The checksum is
-/// part of it because a GUN that was deleted and made anew has the same versions again.
+/// The state of a GUN on which an update is based: its newest timestamp, which names everything else. It includes the
+/// checksum, because a GUN that was deleted and created again has the same versions again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
     version: Version,
@@ -93,7 +93,7 @@ impl Base {
 /// Why nothing was stored.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// Somebody else changed the GUN since its state was read.
+    /// The GUN was changed since its state was read.
     #[error("somebody else published first")]
     Conflict,
     /// The database failed.
@@ -144,7 +144,7 @@ struct NewActor<'a> {
     peer_address: Option<&'a str>,
 }
 
-/// The highest version of a role, as it is now: nobody changes it until the transaction ends.
+/// The highest version of a role. It cannot change until the transaction ends.
 pub(super) fn highest_version(
     connection: &mut DbConnection,
     gun: &Gun,
@@ -160,7 +160,7 @@ pub(super) fn highest_version(
     locked(newest).get_result(connection).optional()
 }
 
-/// Whether the newest timestamp is still that of `base`. Nobody changes it until the transaction ends.
+/// Whether the newest timestamp is still that of `base`. It cannot change until the transaction ends.
 fn is_newest(connection: &mut DbConnection, gun: &Gun, base: Option<&Base>) -> QueryResult<bool> {
     let newest = tuf_files::table
         .filter(exact(tuf_files::gun, gun.as_str()))
@@ -179,8 +179,8 @@ fn is_newest(connection: &mut DbConnection, gun: &Gun, base: Option<&Base>) -> Q
     })
 }
 
-/// On MySQL, keeps a server of Notary's from deleting or replacing what the update was made from. Updating a
-/// row to what it is locks it there; see [`locked`] for why it is not read with a lock.
+/// On MySQL, prevents a Notary server from deleting or replacing the state on which the update is based. Updating a
+/// row to its own values locks it there; [`locked`] says why it is not read with a lock.
 fn hold_base(connection: &mut DbConnection, gun: &Gun, base: Option<&Base>) -> QueryResult<()> {
     let Some(base) = base.filter(|_| matches!(connection, DbConnection::Mysql(_))) else {
         return Ok(());
@@ -195,7 +195,7 @@ fn hold_base(connection: &mut DbConnection, gun: &Gun, base: Option<&Base>) -> Q
         .map(drop)
 }
 
-/// Adds to the changefeed; returns the place in it.
+/// Adds an entry to the changefeed; returns its ID.
 fn append(connection: &mut DbConnection, change: &NewChange<'_>) -> QueryResult<i32> {
     let insert = diesel::insert_into(changefeed::table).values(change);
     match connection {
@@ -210,7 +210,7 @@ fn append(connection: &mut DbConnection, change: &NewChange<'_>) -> QueryResult<
     }
 }
 
-/// Adds to the changefeed, with who made the change; returns the place in it.
+/// Adds an entry with its author to the changefeed; returns its ID.
 fn record(connection: &mut DbConnection, change: &NewChange<'_>, actor: &Actor) -> QueryResult<i32> {
     let change_id = append(connection, change)?;
     diesel::insert_into(change_actors::table)
@@ -226,7 +226,7 @@ fn record(connection: &mut DbConnection, change: &NewChange<'_>, actor: &Actor) 
     Ok(change_id)
 }
 
-/// Puts a new timestamp that was stored in another way than by a publish into the changefeed.
+/// Adds a changefeed entry for a new timestamp that was not stored by a publish.
 pub(super) fn record_timestamp(
     connection: &mut DbConnection,
     gun: &Gun,
@@ -247,12 +247,12 @@ pub(super) fn record_timestamp(
 impl Store {
     /// Stores the documents of one update together.
     ///
-    /// `base` is the state that the update was made from, `None` for a new GUN. If the
-    /// GUN has moved on since (also if it was deleted), or a role already has such a version, nothing is
-    /// stored. In the roles of `replaced`, documents that have such a version are no bar: they are set aside.
+    /// `base` is the state on which the update is based, `None` for a new GUN. Nothing is stored if the GUN has
+    /// changed since (or was deleted), or if a role already has such a version. In the roles of `replaced`, stored
+    /// documents with such a version are set aside instead.
     ///
     /// # Errors
-    /// [`CommitError::Conflict`] when the update comes too late, or when the database fails.
+    /// [`CommitError::Conflict`] when the GUN has changed meanwhile, or when the database fails.
     pub fn commit(
         &self,
         gun: &Gun,
@@ -275,7 +275,7 @@ impl Store {
             for document in documents {
                 let version = document.version.get();
                 if replaced.contains(&document.role) {
-                    aside.extend(set_aside::make_room(
+                    aside.extend(set_aside::set_aside(
                         connection,
                         gun,
                         &document.role,
@@ -333,7 +333,7 @@ impl Store {
         })
     }
 
-    /// Removes every document of exactly this GUN; nothing if there was none.
+    /// Removes every document of exactly this GUN; returns `None` if there was none.
     ///
     /// # Errors
     /// When the database fails.

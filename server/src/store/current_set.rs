@@ -1,15 +1,15 @@
-//! Every document that a reader of a GUN gets to see now.
+//! Every document that clients currently read of a GUN.
 
 use tuf::{Document, Gun, RoleName};
 
 use super::{Store, StoreError};
 
-/// More roles than this are not followed: delegations can name each other without end.
+/// The most roles that are followed: delegations can refer to each other in circles.
 const ROLE_LIMIT: usize = 10_000;
 
 impl Store {
-    /// Root, timestamp, snapshot, targets, and every delegation that can be reached from targets and is in
-    /// the snapshot. Nothing of a GUN that is not there.
+    /// Root, timestamp, snapshot, targets, and every delegation that can be reached from targets and is in the
+    /// snapshot. Empty if the GUN does not exist.
     ///
     /// # Errors
     /// When the database fails.

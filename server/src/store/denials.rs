@@ -1,4 +1,4 @@
-//! Who must not get in, for every server on the database from the next request on.
+//! The deny list in the database, which every server on it applies from the next request on.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::audit::{chain::Chain, record::Change};
 
-/// The name under which changes of the list exclude each other.
+/// The name of the lock for changes to the deny list.
 const DENIALS: &str = "denials";
 
 /// One entry.
@@ -20,15 +20,15 @@ const DENIALS: &str = "denials";
 pub struct Denial {
     /// `certificate`, `key` or `principal`.
     pub kind: String,
-    /// Who, for people.
+    /// What is denied, as a text for users.
     pub shown: String,
-    /// Why.
+    /// Why it is denied.
     pub reason: Option<String>,
-    /// Since when.
+    /// When it was denied.
     pub since: DateTime<Utc>,
 }
 
-/// What the database says about somebody who comes with a certificate.
+/// What the database says about a client's certificate.
 #[derive(Debug, Default)]
 pub struct CertificateStatus {
     /// The account of the certificate's key.
@@ -56,14 +56,14 @@ struct NewRow<'a> {
     created_at: NaiveDateTime,
 }
 
-/// Whom every denial is about, as its record names them.
+/// The subjects of all entries, as records name them.
 pub(super) fn subjects(connection: &mut DbConnection) -> QueryResult<Vec<String>> {
     denials::table.select(denials::shown).load(connection)
 }
 
 impl Store {
-    /// What there is to know of a certificate: `key_hashes` are the hashes of its key, that of today first,
-    /// `subjects` what it can be denied as.
+    /// The status of a certificate. `key_hashes` are the hashes of its key, the current form first; `subjects` are its
+    /// deny list subjects.
     ///
     /// # Errors
     /// When the database fails.
@@ -78,25 +78,25 @@ impl Store {
         })
     }
 
-    /// Whether a principal is denied, or has an account that is disabled.
+    /// Whether a principal is on the deny list, or has a disabled account.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn is_barred(&self, principal: &str) -> Result<bool, StoreError> {
+    pub fn is_principal_denied(&self, principal: &str) -> Result<bool, StoreError> {
         let disabled = self
             .account(principal)?
             .is_some_and(|account| account.disabled_at.is_some());
         Ok(disabled || self.is_denied(&[Subject::Principal(principal.to_owned())])?)
     }
 
-    /// One question for all of them: it is asked for every request.
+    /// Checks all subjects with one query, because it runs for every request.
     fn is_denied(&self, subjects: &[Subject]) -> Result<bool, StoreError> {
         let keys: Vec<String> = subjects.iter().map(Subject::key).collect();
         let found: Vec<(String, String)> = denials::table
             .filter(denials::subject.eq_any(&keys))
             .select((denials::kind, denials::subject))
             .load(&mut *self.database.reader()?)?;
-        // Not every engine compares exactly.
+        // Not every database engine compares text exactly.
         let denied = |subject: &Subject, key: &String| {
             let mut entries = found.iter();
             entries.any(|(kind, entry)| kind == subject.kind() && entry == key)
@@ -107,7 +107,7 @@ impl Store {
             .any(|(subject, key)| denied(subject, key)))
     }
 
-    /// Denies somebody; false if they were denied before.
+    /// Adds a subject to the deny list; returns false if it was on it.
     ///
     /// # Errors
     /// When the database fails.
@@ -149,11 +149,12 @@ impl Store {
         )
     }
 
-    /// Ends a denial; false if there was none. `older` are other forms that it may stand in.
+    /// Removes a subject from the deny list; returns false if it was not on it. `older` are other forms under which it
+    /// may be stored.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn admit(
+    pub fn remove_denial(
         &self,
         subject: &Subject,
         older: &[Subject],
@@ -183,7 +184,7 @@ impl Store {
         )
     }
 
-    /// Whether anybody is called so: an account, or whoever changed something.
+    /// Whether an account has this name, or a principal with it has changed anything.
     ///
     /// # Errors
     /// When the database fails.
@@ -196,7 +197,7 @@ impl Store {
         Ok(made > 0 || self.is_recorded("principal", name)?)
     }
 
-    /// Whether anybody has a key: an account, or whoever changed something.
+    /// Whether a key is registered to an account, or a principal with it has changed anything.
     ///
     /// # Errors
     /// When the database fails.
@@ -205,7 +206,7 @@ impl Store {
         Ok(account.is_some() || self.is_recorded("spki_sha256", spki_sha256)?)
     }
 
-    /// Whether anybody with a certificate of an issuer changed something.
+    /// Whether a principal with a certificate of this issuer has changed anything.
     ///
     /// # Errors
     /// When the database fails.
@@ -215,19 +216,19 @@ impl Store {
         Ok(made > 0 || self.is_recorded("issuer", issuer)?)
     }
 
-    /// Whether a record of a change says so of whoever made it.
+    /// Whether any record of a change has this value for its author.
     fn is_recorded(&self, key: &str, value: &str) -> Result<bool, StoreError> {
         let value = serde_json::Value::from(value).to_string();
         let escaped = value.replace('!', "!!").replace('%', "!%").replace('_', "!_");
-        let said = format!("%\"{}\":{escaped}%", key.replace('_', "!_"));
+        let pattern = format!("%\"{}\":{escaped}%", key.replace('_', "!_"));
         let found = audit_log::table
-            .filter(audit_log::record.like(said).escape('!'))
+            .filter(audit_log::record.like(pattern).escape('!'))
             .count()
             .get_result::<i64>(&mut *self.database.reader()?)?;
         Ok(found > 0)
     }
 
-    /// Every denial, oldest first.
+    /// All entries, oldest first.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,10 +1,10 @@
-//! What a denial can name, and what it is stored under.
+//! What the deny list can name, and the keys under which its entries are stored.
 
 use std::fmt;
 
 use openssl::sha::sha256;
 
-/// What a denial names: a certificate, a key, or a principal.
+/// The subject of an entry: a certificate, a key, or a principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeniedSubject {
     /// A certificate, by its issuer (`platform::x509::name_text`) and serial number (upper-case hex).
@@ -14,9 +14,9 @@ pub enum DeniedSubject {
         /// The serial number.
         serial: String,
     },
-    /// Every certificate of a key, by the SHA-256 of its public half (lower-case hex).
+    /// Every certificate of a key, by the SHA-256 of the public key (lower-case hex).
     Key(String),
-    /// A principal, however it shows who it is.
+    /// A principal, however it authenticates.
     Principal(String),
 }
 
@@ -30,7 +30,8 @@ impl DeniedSubject {
         }
     }
 
-    /// What it is found by. Issuers can be longer than a column of a key.
+    /// The key under which the entry is stored. It has a fixed length, because issuers can be longer than a key
+    /// column.
     pub fn key(&self) -> String {
         match self {
             Self::Certificate { issuer, serial } => {

@@ -1,4 +1,4 @@
-//! Taking over a repository from elsewhere, with its history: all of it or nothing.
+//! Imports a repository with its history, atomically.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -11,12 +11,12 @@ use crate::audit::{
     record::{Change, StoredDocument},
 };
 
-/// What became of an import.
+/// The outcome of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Imported {
-    /// Documents that are new here.
+    /// How many documents are new.
     pub added: usize,
-    /// Documents that were here already.
+    /// How many documents were stored before.
     pub known: usize,
 }
 
@@ -33,29 +33,29 @@ pub enum ImportError {
         /// The version.
         version: Version,
     },
-    /// The imported history does not know the state that the repository has here.
+    /// The imported history does not contain the state that is stored here.
     #[error(
-        "what is stored here is not an earlier state of it (timestamp version {0} is not known there): both were \
-         published to, or the other is older"
+        "what is stored here is not an earlier state of the import (which does not contain timestamp version {0}): both \
+         were published to, or the import is older"
     )]
     Diverged(Version),
-    /// A document, current or not, that two readers may read differently.
+    /// A document, current or not, that two programs may read differently.
     #[error("{role} version {version} can be read in more than one way: {reason}")]
     Ambiguous {
         /// The role.
         role: RoleName,
         /// The version.
         version: Version,
-        /// Where.
+        /// Where it is ambiguous.
         reason: MetadataError,
     },
-    /// Documents without a timestamp are stored, and the import does not hold all of them.
-    #[error("what is stored here is damaged and not part of it; delete the repository here first")]
+    /// Documents are stored without a timestamp, and the import does not contain all of them.
+    #[error("what is stored here is damaged and not part of the import; delete the repository here first")]
     Remains,
     /// The history or the current state cannot be trusted.
     #[error("it is broken: {}", .0.iter().map(describe).collect::<Vec<_>>().join("; "))]
     Broken(Vec<Finding>),
-    /// The newest root names a key that is another repository's, or another role's.
+    /// The newest root names a key that the signer made for another repository or role.
     #[error(
         "its root names the {role} key {id}, which the signer made for another repository or another role"
     )]
@@ -65,8 +65,8 @@ pub enum ImportError {
         /// The key.
         id: KeyId,
     },
-    /// Nobody knows whose the keys are.
-    #[error("the signer has to say whose the keys are that its root names, and does not answer: {0}")]
+    /// It cannot be determined for which repository the keys were made.
+    #[error("the signer did not answer for which repository it made the keys that the root names: {0}")]
     Signer(String),
     /// The import cannot be read.
     #[error("{0}")]
@@ -85,11 +85,9 @@ fn describe(finding: &Finding) -> String {
 
 impl From<diesel::result::Error> for ImportError {
     fn from(cause: diesel::result::Error) -> Self {
-        // Somebody else stores the same at this moment, or a row that was marked as deleted is in the way.
+        // Another program is storing the same at this moment, or a row that is marked as deleted has the same version.
         if is_conflict(&cause) {
-            return Self::Unreadable(
-                "somebody else changed the repository meanwhile; import it again".into(),
-            );
+            return Self::Unreadable("the repository was changed meanwhile; import it again".into());
         }
         Self::Store(cause.into())
     }
@@ -108,16 +106,17 @@ struct NewRow<'a> {
 }
 
 impl Store {
-    /// Stores those of a repository's documents that are not stored yet, with the times at which they were stored
-    /// elsewhere.
+    /// Stores those documents of a repository that are not stored yet, with the times at which they were stored
+    /// originally.
     ///
-    /// What is stored already must be an earlier state of the same history, and all of it together must pass the
-    /// audit: every root since the first signed by the one before, everything current signed and named as it is.
+    /// What is stored already must be an earlier state of the same history. All documents together must pass the
+    /// audit: every root after the first is signed by the one before, and everything current is signed and named
+    /// correctly.
     ///
-    /// `judge` has the last word about the newest root.
+    /// `judge` has the final decision about the newest root.
     ///
     /// # Errors
-    /// When it is not, when an item of `documents` is an error, or when the database fails. Nothing is stored then.
+    /// When they do not, when an item of `documents` is an error, or when the database fails. Then nothing is stored.
     pub fn import(
         &self,
         gun: &Gun,
@@ -128,7 +127,7 @@ impl Store {
     ) -> Result<Imported, ImportError> {
         let mut connection = self.database.writer().map_err(StoreError::from)?;
         connection.write_transaction_for(commit::GUN_LOCK, gun.as_str(), |connection| {
-            // Locks it, so that nobody publishes meanwhile.
+            // Locks the GUN, so that no publish happens meanwhile.
             commit::highest_version(connection, gun, &RoleName::Timestamp)?;
             let stored: i64 = inventory::rows_of(gun).count().get_result(connection)?;
             let before = inventory::newest_timestamp(connection, gun)?;
@@ -195,7 +194,7 @@ impl Store {
     }
 }
 
-/// Stores a document; false if it was there.
+/// Stores a document; returns false if it was stored before.
 fn insert(connection: &mut DbConnection, gun: &Gun, item: &Stored) -> Result<bool, ImportError> {
     let Document {
         role,

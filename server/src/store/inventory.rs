@@ -1,4 +1,4 @@
-//! Looking at everything that is stored, GUN by GUN, without changing any of it.
+//! Inspects everything that is stored, GUN by GUN, without changing it.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::{dsl::count, helper_types::IntoBoxed, prelude::*};
@@ -7,16 +7,16 @@ use tuf::{Checksum, Document, Finding, Gun, RoleName, Severity, Version};
 
 use super::{Store, StoreError, Stored, schema::tuf_files};
 
-/// What was found out about one GUN.
+/// The result of auditing one GUN.
 #[derive(Debug)]
 pub struct Audited {
-    /// Everything that is worth knowing, in the order of trust.
+    /// The findings, in the order of the chain of trust.
     pub findings: Vec<Finding>,
     /// The highest root.
     pub root: Option<Document>,
 }
 
-/// One row, as it is.
+/// One row as it is stored.
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = tuf_files)]
 pub(super) struct Row {
@@ -56,7 +56,7 @@ pub(super) fn rows_of(gun: &Gun) -> IntoBoxed<'static, tuf_files::table, MultiBa
 }
 
 impl Store {
-    /// Opens a database that is there, for looking only: it is neither made nor migrated.
+    /// Opens an existing database for reading only: it is neither created nor migrated.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -75,8 +75,8 @@ impl Store {
             .first(&mut *self.database.reader()?)?)
     }
 
-    /// At most `count` GUNs after `after`, in order, that have any document. They are as stored, and may be names
-    /// that this server does not serve.
+    /// At most `count` GUNs after `after`, in order, that have any document. The names are as stored, so this server
+    /// may not serve them.
     ///
     /// # Errors
     /// When the database fails.
@@ -91,7 +91,7 @@ impl Store {
         Ok(guns.load(&mut *self.database.reader()?)?)
     }
 
-    /// Whether there is any document of a GUN.
+    /// Whether any document of a GUN is stored.
     ///
     /// # Errors
     /// When the database fails.
@@ -103,8 +103,8 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// How many documents lack the checksum by which they are asked for: rows of old databases that were never
-    /// migrated to have it.
+    /// How many documents lack the checksum by which clients ask for them. Such rows come from old databases whose
+    /// column was never filled in.
     ///
     /// # Errors
     /// When the database fails.
@@ -116,21 +116,21 @@ impl Store {
             .get_result(&mut *self.database.reader()?)?)
     }
 
-    /// Verifies every root and all current documents of a GUN at one moment of the database; what expires within
-    /// `soon` is told too.
+    /// Verifies every root and all current documents of a GUN at one moment of the database. Also reports what expires
+    /// within `soon`.
     ///
     /// # Errors
-    /// When the database fails, or a row holds what is no document.
+    /// When the database fails, or a row does not hold a document.
     pub fn audit(&self, gun: &Gun, now: DateTime<Utc>, soon: TimeDelta) -> Result<Audited, StoreError> {
         let mut connection = self.database.reader()?;
         connection.transaction(|connection| audit(connection, gun, now, soon))
     }
 
-    /// Gives every document of a GUN, of one moment and in the order in which they were stored, to `take`, after
-    /// their number to `begin`.
+    /// Passes the number of documents of a GUN to `begin`, then each document to `take`, all at one moment of the
+    /// database and in the order in which they were stored.
     ///
     /// # Errors
-    /// When the database fails, a row holds what is no document, or `begin` or `take` fail.
+    /// When the database fails, a row does not hold a document, or `begin` or `take` fail.
     pub fn each_document<E: From<StoreError> + From<diesel::result::Error>>(
         &self,
         gun: &Gun,
@@ -156,10 +156,10 @@ impl Store {
         })
     }
 
-    /// Every document of a GUN, current or not, that two readers may read differently, and where.
+    /// Every document of a GUN, current or not, that two programs may read differently, and where.
     ///
     /// # Errors
-    /// When the database fails, or a row holds what is no document.
+    /// When the database fails, or a row does not hold a document.
     pub fn ambiguous(&self, gun: &Gun) -> Result<Vec<Finding>, StoreError> {
         let mut found = Vec::new();
         self.each_document(
@@ -183,7 +183,7 @@ impl Store {
     /// The timestamp with the highest version.
     ///
     /// # Errors
-    /// When the database fails, or the row holds what is no document.
+    /// When the database fails, or the row does not hold a document.
     pub fn newest_timestamp(&self, gun: &Gun) -> Result<Option<Document>, StoreError> {
         newest_timestamp(&mut *self.database.reader()?, gun)
     }
@@ -214,7 +214,7 @@ pub(super) fn highest_root(connection: &mut DbConnection, gun: &Gun) -> Result<O
     row.map(|row| row.document(gun)).transpose()
 }
 
-/// Verifies every root and all current documents of a GUN. To be called within a transaction.
+/// Verifies every root and all current documents of a GUN. Must be called within a transaction.
 pub(super) fn audit(
     connection: &mut DbConnection,
     gun: &Gun,

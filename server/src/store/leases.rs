@@ -1,4 +1,4 @@
-//! Several servers on one database share the work of renewing: each GUN has one of them at a time.
+//! Leases, by which several servers on one database share the renewals: at any time, only one of them works on a GUN.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
@@ -35,7 +35,7 @@ impl Store {
         Ok(guns.load(&mut *self.database.reader()?)?)
     }
 
-    /// At most `count` GUNs after `after`, in order, none of whose timestamps was made after `made_before`.
+    /// At most `count` GUNs after `after`, in order, that have no timestamp made after `made_before`.
     ///
     /// # Errors
     /// When the database fails.
@@ -56,7 +56,7 @@ impl Store {
             .filter(tuf_files::role.eq(RoleName::Timestamp.as_str()))
             .filter(tuf_files::deleted_at.is_null())
             .filter(tuf_files::gun.gt(after))
-            // Rows of old databases may not say when they were made.
+            // Rows of old databases may lack the time at which they were made.
             .filter(
                 tuf_files::created_at
                     .lt(made_before)
@@ -70,7 +70,7 @@ impl Store {
         Ok(guns.load(&mut *self.database.reader()?)?)
     }
 
-    /// Takes the lease of a GUN until `until`; false if somebody else holds it.
+    /// Takes the lease of a GUN until `until`; returns false if another server holds it.
     ///
     /// # Errors
     /// When the database fails.

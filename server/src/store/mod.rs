@@ -1,4 +1,5 @@
-//! All SQL. Documents are stored and served byte for byte; every multi-document read sees one moment.
+//! All SQL. Documents are stored and served byte for byte. Every read of several documents sees the database at one
+//! moment.
 
 mod account_keys;
 mod accounts;
@@ -35,7 +36,7 @@ pub use inventory::Audited;
 pub use pending_keys::{KeyQuota, PendingKey};
 pub use read::{Chain, Stored, TrustedState};
 
-/// The tables of this program.
+/// The migrations of this program's tables.
 pub static MIGRATIONS: Migrations = Migrations {
     program: Program::Server,
     tables: &schema::WRITTEN,
@@ -44,16 +45,16 @@ pub static MIGRATIONS: Migrations = Migrations {
     mysql: embed_migrations!("../migrations/server/mysql"),
 };
 
-/// Why the database gave no answer.
+/// Why the database did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No connection could be had.
+    /// No connection could be established.
     #[error(transparent)]
     Connection(#[from] DatabaseError),
     /// A statement failed.
     #[error("the database failed: {0}")]
     Query(#[from] diesel::result::Error),
-    /// A stored row is not what this program, or Notary, writes.
+    /// A stored row is not what this program or Notary writes.
     #[error("the database holds a damaged row: {role} version {version} of {gun}: {reason}")]
     Damaged {
         /// The repository.
@@ -67,7 +68,7 @@ pub enum StoreError {
     },
 }
 
-/// The metadata of every GUN, and the record of changes.
+/// The metadata of all GUNs, and the records of changes.
 #[derive(Clone)]
 pub struct Store {
     database: Database,
@@ -82,15 +83,15 @@ impl Store {
         }
     }
 
-    /// Says whether every change is recorded in the table as well, which it is unless told otherwise.
+    /// Sets whether every change is also recorded in the table, which is the default.
     #[must_use]
     pub fn with_audit_table(mut self, kept: bool) -> Self {
         self.audit_table = kept;
         self
     }
 
-    /// Opens the database and brings its schema up to date. One that does not answer is tried again until it
-    /// does; meanwhile everything asked of the store fails with [`StoreError::Connection`].
+    /// Opens the database and brings its schema up to date. If it does not answer, opening is retried in the
+    /// background; until it succeeds every operation fails with [`StoreError::Connection`].
     ///
     /// # Errors
     /// When the database cannot be used as it is.
@@ -99,7 +100,7 @@ impl Store {
         Ok(Self::over(database))
     }
 
-    /// Opens the database for a command that ends soon; see [`Database::open_for_command`].
+    /// Opens the database for a short-lived command; see [`Database::open_for_command`].
     ///
     /// # Errors
     /// When the database does not answer, or cannot be used.
@@ -116,7 +117,7 @@ impl Store {
         Ok(self.database.missing_migrations(&MIGRATIONS)?)
     }
 
-    /// What keeps the server from writing to this database, looked for without writing.
+    /// Finds out, without writing, what would prevent the server from writing to this database.
     ///
     /// # Errors
     /// When the database does not answer, or was used by a newer version.

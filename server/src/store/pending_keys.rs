@@ -1,4 +1,5 @@
-//! Keys that were made at somebody's request and that no root names yet: counted for each requester, and swept.
+//! Keys that were made on request and that no root names yet. They are counted per requester, and deleted after some
+//! time.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
@@ -14,18 +15,18 @@ use super::{
 };
 
 /// The roles whose keys the signer makes.
-const SERVED: [RoleName; 2] = [RoleName::Snapshot, RoleName::Timestamp];
+const SERVER_SIGNED_ROLES: [RoleName; 2] = [RoleName::Snapshot, RoleName::Timestamp];
 
-/// The signer gives a key again until it has signed. So many for one repository and role are no new ones; more are made
-/// only by who has publishes signed that are never stored.
+/// The signer returns the same key until it has been used for a signature. So up to this many keys for one repository
+/// and role are not counted as new; only a client whose publishes are signed but never stored causes more.
 const REPEATS: i64 = 8;
 
-/// Whether somebody may have another key made.
+/// Whether a requester may have another key made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyQuota {
-    /// They may, or the key is there already.
+    /// It may, or the key exists already.
     Free,
-    /// So many of theirs wait for a root that names them.
+    /// This many of its keys wait for a root that names them.
     UsedUp(i64),
 }
 
@@ -34,9 +35,9 @@ pub enum KeyQuota {
 pub struct PendingKey {
     /// The key.
     pub id: KeyId,
-    /// For which repository.
+    /// The repository for which it was made.
     pub gun: Gun,
-    /// When it was given up; nothing if it was not.
+    /// When it was given up; `None` if it was not.
     pub swept_at: Option<DateTime<Utc>>,
 }
 
@@ -54,11 +55,11 @@ fn digest(requester: &str) -> String {
     hex::encode(sha256(requester.as_bytes()))
 }
 
-/// The keys that a root names for what the server signs.
+/// The keys that a root names for the roles which the server may sign.
 fn named(root: &Document) -> impl Iterator<Item = KeyId> {
     // A root that cannot be read is refused elsewhere.
     let listed = |role| tuf::role_keys(&root.bytes, role).unwrap_or_default();
-    SERVED
+    SERVER_SIGNED_ROLES
         .iter()
         .flat_map(listed)
         .map(|key| key.id().clone())
@@ -66,7 +67,7 @@ fn named(root: &Document) -> impl Iterator<Item = KeyId> {
         .into_iter()
 }
 
-/// A root is stored, so the keys that it names wait no longer. False if one of them is being given up.
+/// Marks the keys that a stored root names as used. Returns false if one of them is being deleted.
 pub(super) fn take(connection: &mut DbConnection, root: &Document) -> QueryResult<bool> {
     for id in named(root) {
         let swept: Option<Option<NaiveDateTime>> = pending_keys::table
@@ -86,7 +87,7 @@ pub(super) fn take(connection: &mut DbConnection, root: &Document) -> QueryResul
 }
 
 impl Store {
-    /// Whether `requester` may have a key made, of whose keys at most `most` may wait.
+    /// Checks whether `requester` may have another key made; at most `limit` of its keys may wait.
     ///
     /// # Errors
     /// When the database fails.
@@ -95,7 +96,7 @@ impl Store {
         gun: &Gun,
         role: &RoleName,
         requester: &str,
-        most: i64,
+        limit: i64,
     ) -> Result<KeyQuota, StoreError> {
         self.at_one_moment(|connection| {
             let waiting = pending_keys::table.filter(pending_keys::swept_at.is_null());
@@ -108,7 +109,7 @@ impl Store {
                 .filter(pending_keys::requester.eq(digest(requester)))
                 .count()
                 .get_result(connection)?;
-            Ok(if (1..REPEATS).contains(&there) || theirs < most {
+            Ok(if (1..REPEATS).contains(&there) || theirs < limit {
                 KeyQuota::Free
             } else {
                 KeyQuota::UsedUp(theirs)
@@ -116,7 +117,7 @@ impl Store {
         })
     }
 
-    /// Remembers that a key was made for somebody. False if it is being given up.
+    /// Records that a key was made for a requester. Returns false if the key is being deleted.
     ///
     /// # Errors
     /// When the database fails.
@@ -148,13 +149,13 @@ impl Store {
             .values(&row)
             .execute(&mut *connection)
         {
-            // Somebody else asked for it at the same moment.
+            // Another client asked for it at the same moment.
             Err(cause) if is_conflict(&cause) => Ok(true),
             outcome => Ok(outcome.map(|_| true)?),
         }
     }
 
-    /// At most `count` keys that have waited since before `made_before`, or that are being given up.
+    /// At most `count` keys that have waited since before `made_before`, or that are being deleted.
     ///
     /// # Errors
     /// When the database fails.
@@ -185,7 +186,7 @@ impl Store {
         Ok(keys.collect())
     }
 
-    /// Gives a key up, unless a root names it meanwhile. No publish can name it any more once this is true.
+    /// Gives a key up, unless a root names it meanwhile. Once this returns true, no publish can name it any more.
     ///
     /// # Errors
     /// When the database fails.
@@ -194,7 +195,7 @@ impl Store {
         let now = connection.storable(now);
         connection.write_transaction_for(GUN_LOCK, key.gun.as_str(), |connection| {
             let row = pending_keys::table.find(key.id.as_str());
-            // A server of Notary's, which knows nothing of this table, may have published it.
+            // A Notary server, which does not use this table, may have published it.
             let root = inventory::highest_root(connection, &key.gun)?;
             if root.is_some_and(|root| named(&root).any(|id| id == key.id)) {
                 diesel::delete(row).execute(connection)?;
@@ -207,7 +208,7 @@ impl Store {
         })
     }
 
-    /// Forgets a key that was given up.
+    /// Removes the record of a key that was given up.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,4 +1,4 @@
-//! Reading documents.
+//! Reads documents.
 
 use std::collections::BTreeMap;
 
@@ -15,11 +15,11 @@ use super::{MIGRATIONS, Store, StoreError, schema::tuf_files};
 pub struct Stored {
     /// The document.
     pub document: Document,
-    /// When it was stored; unknown for rows of old databases that do not say.
+    /// When it was stored; `None` for rows of old databases that lack the time.
     pub stored_at: Option<DateTime<Utc>>,
 }
 
-/// The documents that decide whether a timestamp is still good.
+/// The documents that decide whether a timestamp is still valid.
 pub struct Chain {
     /// The highest root.
     pub root: Document,
@@ -29,7 +29,7 @@ pub struct Chain {
     pub timestamp: Document,
 }
 
-/// What decides whether a timestamp can be served as it is.
+/// The documents that decide whether a timestamp can be served as it is.
 pub struct TimestampAndSnapshot {
     /// The newest timestamp.
     pub timestamp: Stored,
@@ -37,7 +37,7 @@ pub struct TimestampAndSnapshot {
     pub snapshot: Stored,
 }
 
-/// What a publish is checked against, all of one moment.
+/// The state against which a publish is checked, all at one moment of the database.
 pub struct TrustedState {
     /// The documents.
     pub current: Current,
@@ -64,7 +64,7 @@ impl Row {
         };
         let role = RoleName::parse(&self.role).map_err(|cause| damaged(cause.to_string()))?;
         let version = Version::new(i64::from(self.version)).map_err(|cause| damaged(cause.to_string()))?;
-        // The checksum is computed, not read: a document is never served under a wrong name.
+        // The checksum is computed, not read, so that a document is never served under a wrong checksum.
         let sha256 = Checksum::of(&self.data);
         Ok(Stored {
             document: Document {
@@ -78,8 +78,8 @@ impl Row {
     }
 }
 
-/// The newest version, or one of them.
-enum Which<'a> {
+/// Selects the newest version, or a certain one.
+enum Selector<'a> {
     Highest,
     Version(Version),
     Checksum(&'a Checksum),
@@ -89,7 +89,7 @@ fn find(
     connection: &mut DbConnection,
     gun: &Gun,
     role: &RoleName,
-    which: &Which<'_>,
+    selector: &Selector<'_>,
 ) -> Result<Option<Stored>, StoreError> {
     let mut query = tuf_files::table
         .filter(exact(tuf_files::gun, gun.as_str()))
@@ -98,10 +98,10 @@ fn find(
         .select(Row::as_select())
         .order(tuf_files::version.desc())
         .into_boxed();
-    match which {
-        Which::Highest => {}
-        Which::Version(version) => query = query.filter(tuf_files::version.eq(version.get())),
-        Which::Checksum(checksum) => query = query.filter(padded(tuf_files::sha256, checksum.as_hex())),
+    match selector {
+        Selector::Highest => {}
+        Selector::Version(version) => query = query.filter(tuf_files::version.eq(version.get())),
+        Selector::Checksum(checksum) => query = query.filter(padded(tuf_files::sha256, checksum.as_hex())),
     }
     query
         .first(connection)
@@ -110,13 +110,18 @@ fn find(
         .transpose()
 }
 
-/// What the newest timestamp says the snapshot is. A chain that leads nowhere is no snapshot.
+/// The snapshot that the newest timestamp names; `None` if there is no such document.
 fn current_snapshot(connection: &mut DbConnection, gun: &Gun) -> Result<Option<Stored>, StoreError> {
-    let Some(timestamp) = find(connection, gun, &RoleName::Timestamp, &Which::Highest)? else {
+    let Some(timestamp) = find(connection, gun, &RoleName::Timestamp, &Selector::Highest)? else {
         return Ok(None);
     };
     match tuf::named_snapshot(&timestamp.document.bytes) {
-        Ok(checksum) => find(connection, gun, &RoleName::Snapshot, &Which::Checksum(&checksum)),
+        Ok(checksum) => find(
+            connection,
+            gun,
+            &RoleName::Snapshot,
+            &Selector::Checksum(&checksum),
+        ),
         Err(_) => Ok(None),
     }
 }
@@ -128,14 +133,14 @@ fn current(
     snapshot: Option<&Stored>,
 ) -> Result<Option<Stored>, StoreError> {
     match role {
-        // The trust in a GUN must not hang on what its snapshot key signs: see the fix list of the
-        // contract, "trust reset through a broken link".
-        RoleName::Root | RoleName::Timestamp => find(connection, gun, role, &Which::Highest),
+        // The trust in a GUN must not depend on what its snapshot key signs: see the fix list of the contract, "trust
+        // reset through a broken link".
+        RoleName::Root | RoleName::Timestamp => find(connection, gun, role, &Selector::Highest),
         RoleName::Snapshot => Ok(snapshot.cloned()),
         RoleName::Targets | RoleName::Delegation(_) => {
             let Some(snapshot) = snapshot else { return Ok(None) };
             match tuf::named_in_snapshot(&snapshot.document.bytes, role) {
-                Ok(Some(checksum)) => find(connection, gun, role, &Which::Checksum(&checksum)),
+                Ok(Some(checksum)) => find(connection, gun, role, &Selector::Checksum(&checksum)),
                 Ok(None) | Err(_) => Ok(None),
             }
         }
@@ -143,7 +148,7 @@ fn current(
 }
 
 impl Store {
-    /// Runs reads that belong together at one moment of the database.
+    /// Runs several reads at one moment of the database.
     pub(super) fn at_one_moment<T>(
         &self,
         read: impl FnOnce(&mut DbConnection) -> Result<T, StoreError>,
@@ -175,7 +180,12 @@ impl Store {
         role: &RoleName,
         version: Version,
     ) -> Result<Option<Stored>, StoreError> {
-        find(&mut *self.database.reader()?, gun, role, &Which::Version(version))
+        find(
+            &mut *self.database.reader()?,
+            gun,
+            role,
+            &Selector::Version(version),
+        )
     }
 
     /// The document of this GUN and role with this SHA-256.
@@ -192,7 +202,7 @@ impl Store {
             &mut *self.database.reader()?,
             gun,
             role,
-            &Which::Checksum(checksum),
+            &Selector::Checksum(checksum),
         )
     }
 
@@ -202,25 +212,30 @@ impl Store {
     /// When the database fails.
     pub fn timestamp_and_snapshot(&self, gun: &Gun) -> Result<Option<TimestampAndSnapshot>, StoreError> {
         self.at_one_moment(|connection| {
-            let Some(timestamp) = find(connection, gun, &RoleName::Timestamp, &Which::Highest)? else {
+            let Some(timestamp) = find(connection, gun, &RoleName::Timestamp, &Selector::Highest)? else {
                 return Ok(None);
             };
             let Ok(checksum) = tuf::named_snapshot(&timestamp.document.bytes) else {
                 return Ok(None);
             };
-            let snapshot = find(connection, gun, &RoleName::Snapshot, &Which::Checksum(&checksum))?;
+            let snapshot = find(
+                connection,
+                gun,
+                &RoleName::Snapshot,
+                &Selector::Checksum(&checksum),
+            )?;
             Ok(snapshot.map(|snapshot| TimestampAndSnapshot { timestamp, snapshot }))
         })
     }
 
-    /// The documents that decide about the freshness of a GUN; none if it was never published.
+    /// The documents that decide about the freshness of a GUN; `None` if it was never published.
     ///
     /// # Errors
     /// When the database fails.
     pub fn chain(&self, gun: &Gun) -> Result<Option<Chain>, StoreError> {
         self.at_one_moment(|connection| {
-            let root = find(connection, gun, &RoleName::Root, &Which::Highest)?;
-            let timestamp = find(connection, gun, &RoleName::Timestamp, &Which::Highest)?;
+            let root = find(connection, gun, &RoleName::Root, &Selector::Highest)?;
+            let timestamp = find(connection, gun, &RoleName::Timestamp, &Selector::Highest)?;
             let snapshot = current_snapshot(connection, gun)?;
             Ok(match (root, snapshot, timestamp) {
                 (Some(root), Some(snapshot), Some(timestamp)) => Some(Chain {
@@ -233,7 +248,7 @@ impl Store {
         })
     }
 
-    /// Everything that a publish of `upload` is checked against.
+    /// The state against which a publish of `upload` is checked.
     ///
     /// # Errors
     /// When the database fails.
@@ -248,13 +263,13 @@ impl Store {
             }
             let mut highest = BTreeMap::new();
             for role in upload.roles() {
-                if let Some(found) = find(connection, gun, &role, &Which::Highest)? {
+                if let Some(found) = find(connection, gun, &role, &Selector::Highest)? {
                     highest.insert(role, found.document.version);
                 }
             }
             let highest_of = |connection: &mut DbConnection, role| {
                 Ok::<_, StoreError>(
-                    find(connection, gun, &role, &Which::Highest)?.map(|found| found.document),
+                    find(connection, gun, &role, &Selector::Highest)?.map(|found| found.document),
                 )
             };
             let current = Current {
@@ -267,7 +282,7 @@ impl Store {
         })
     }
 
-    /// The highest stored root, if the GUN has one.
+    /// The highest stored root; `None` if the GUN has none.
     ///
     /// # Errors
     /// When the database fails.
@@ -276,7 +291,7 @@ impl Store {
             .map(|found| found.map(|stored| stored.document))
     }
 
-    /// Whether the tables can be read.
+    /// Checks that the tables can be read.
     ///
     /// # Errors
     /// When they cannot.

@@ -1,9 +1,9 @@
-//! The tables, as diesel sees them. Names and types are those of the Notary server.
+//! The tables in diesel's notation. Names and types are those of the Notary server.
 
 use platform::database::TableUse;
 
-/// What the server writes. Of the changefeed and of the record of changes rows are only added; repositories are deleted
-/// at request alone, so a user without that right is no fault.
+/// The tables to which the server writes. It only adds rows to the changefeed and to the record of changes.
+/// Repositories are deleted only on request, so a missing right to delete is not reported as a fault.
 pub(super) static WRITTEN: [TableUse; 10] = [
     TableUse {
         table: "tuf_files",

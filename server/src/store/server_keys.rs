@@ -1,4 +1,4 @@
-//! For which repository and role keys of the server's were handed out, where the signer does not say.
+//! Records for which repository and role the server handed out a key, for signers that do not report it.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
@@ -17,7 +17,7 @@ struct NewRow<'a> {
 }
 
 impl Store {
-    /// Remembers for what a key was handed out. What was remembered first stays.
+    /// Records for what a key was handed out. An existing record is not changed.
     ///
     /// # Errors
     /// When the database fails.
@@ -42,13 +42,13 @@ impl Store {
             .values(&row)
             .execute(&mut *connection)
         {
-            // Somebody else asked for it at the same moment.
+            // Another client asked for it at the same moment.
             Err(cause) if is_conflict(&cause) => Ok(()),
             outcome => Ok(outcome.map(drop)?),
         }
     }
 
-    /// The GUN and role that a key was handed out for, if that is known.
+    /// The GUN and role for which a key was handed out, if recorded.
     ///
     /// # Errors
     /// When the database fails.

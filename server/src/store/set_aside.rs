@@ -1,9 +1,10 @@
-//! Documents of delegations that are in the way of a new one, and how they make room.
+//! Sets aside documents of a delegation that conflict with a new one.
 //!
-//! A document that the keys in force do not verify is no bar to one that they do: whoever had those keys was replaced,
-//! and the successor's client, which cannot read the document, begins at version 1. Its row makes room: it is
-//! marked as deleted, as Notary marks rows, and gets a negative version, the stated one or the next that is free, for
-//! role and version are unique. The rules are in `docs/decisions/0002-replaced-signers.md`.
+//! If the current keys do not verify a stored document, it does not prevent a new one that they do verify: the signer
+//! was replaced, and the new signer's client, which cannot read the document, starts at version 1. The conflicting row
+//! is set aside. It is marked as deleted, as Notary marks rows, and gets a negative version, because role and version
+//! are unique: the negated version, or the next one that is free. The rules are in
+//! `docs/decisions/0002-replaced-signers.md`.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +17,8 @@ use super::{Store, StoreError, schema::tuf_files};
 use crate::audit::record::StoredDocument;
 
 impl Store {
-    /// Whether any document of a role that states at least this version is as `wanted`: of those stored, and, with
-    /// `set_aside`, of those that made room.
+    /// Whether any document of a role with at least this stated version satisfies `wanted`. Considers the stored
+    /// documents and, with `set_aside`, those set aside.
     ///
     /// # Errors
     /// When the database fails.
@@ -53,7 +54,7 @@ impl Store {
                 ids.extend(more);
             }
             for id in ids {
-                // One at a time: there may be many.
+                // Loaded one at a time, because there may be many.
                 let data: Vec<u8> = tuf_files::table
                     .find(id)
                     .select(tuf_files::data)
@@ -67,8 +68,8 @@ impl Store {
     }
 }
 
-/// Sets every document of a role with at least this version aside; returns them. To be called within a transaction.
-pub(super) fn make_room(
+/// Sets aside every document of a role with at least this version; returns them. Must be called within a transaction.
+pub(super) fn set_aside(
     connection: &mut DbConnection,
     gun: &Gun,
     role: &RoleName,
@@ -93,7 +94,7 @@ pub(super) fn make_room(
         .load(connection)?;
     let mut documents = Vec::with_capacity(rows.len());
     for (id, version, sha256) in rows {
-        // A version is positive, and far fewer than all numbers are taken.
+        // A version is positive, and far fewer rows exist than numbers, so one is free.
         let free = (i32::MIN..=version.saturating_neg())
             .rev()
             .find(|free| !taken.contains(free))
@@ -109,7 +110,7 @@ pub(super) fn make_room(
         documents.push(StoredDocument {
             role: role.to_string(),
             version,
-            // Columns of other engines are padded with blanks.
+            // Other database engines pad these columns with spaces.
             sha256: sha256.unwrap_or_default().trim_end().to_owned(),
         });
     }

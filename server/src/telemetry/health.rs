@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::RwLock};
 
-/// The checks that fail, with their reasons; healthy until the first check has run.
+/// The failing checks with their reasons; empty until the first check has run.
 #[derive(Debug, Default)]
 pub struct Health {
     failing: RwLock<BTreeMap<&'static str, String>>,
@@ -27,7 +27,7 @@ impl Health {
         }
     }
 
-    /// The checks that fail, with their reasons.
+    /// The failing checks with their reasons.
     pub fn failing(&self) -> BTreeMap<String, String> {
         let Ok(failing) = self.failing.read() else {
             return BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Figures for Prometheus; the names are those of the Notary server.
+//! Metrics for Prometheus, with the names that the Notary server uses.
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -7,10 +7,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 
-/// Starts recording; further calls in one process return the same figures.
+/// Starts recording; further calls in one process return the same handle.
 ///
 /// # Errors
-/// When something else records already.
+/// When another metrics recorder is already installed.
 pub fn install() -> Result<PrometheusHandle, String> {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     if let Some(handle) = HANDLE.get() {
@@ -23,14 +23,14 @@ pub fn install() -> Result<PrometheusHandle, String> {
     Ok(HANDLE.get_or_init(|| handle).clone())
 }
 
-/// What one answered request took.
+/// The time and sizes of one answered request.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
-    /// From the head of the request to the head of the answer.
+    /// From the head of the request to the head of the response.
     pub duration: Duration,
-    /// The announced size of the request's body, in bytes; 0 if there is none, or none is announced.
+    /// The announced size of the request's body, in bytes; 0 if there is none or its size is not announced.
     pub request_bytes: u64,
-    /// The size of the answer's body, in bytes.
+    /// The size of the response's body, in bytes.
     pub response_bytes: u64,
 }
 
@@ -73,44 +73,44 @@ pub fn record(operation: &'static str, method: &Method, status: StatusCode, cost
     }
 }
 
-/// Records a connection that did not get through its handshake.
+/// Counts a connection whose handshake failed.
 pub fn handshake_refused() {
     metrics::counter!("countersign_tls_handshakes_refused_total").increment(1);
 }
 
-/// Records a handshake that had to make room for newer ones.
+/// Counts a handshake that was dropped in favour of newer ones.
 pub fn handshake_displaced() {
     metrics::counter!("countersign_tls_handshakes_displaced_total").increment(1);
 }
 
-/// Records a connection that had to make room for newer ones, or found none.
+/// Counts a connection that was dropped in favour of newer ones, or that found no free place.
 pub fn connection_displaced() {
     metrics::counter!("countersign_connections_displaced_total").increment(1);
 }
 
-/// Records a key that was deleted because no root came to name it.
+/// Counts a key that was deleted because no root names it.
 pub fn key_swept() {
     metrics::counter!("countersign_keys_swept_total").increment(1);
 }
 
-/// Records a header with a client certificate from somebody who is no proxy of ours.
+/// Counts a header with a client certificate from a peer that is not a trusted proxy.
 pub fn forwarded_header_ignored() {
     metrics::counter!("countersign_forwarded_headers_ignored_total").increment(1);
 }
 
-/// Records that a CA's revocation list was asked for.
+/// Counts a fetch of a CA's revocation list.
 pub fn crl_fetched(good: bool) {
     let outcome = if good { "good" } else { "failed" };
     metrics::counter!("countersign_crl_fetches_total", "outcome" => outcome).increment(1);
 }
 
-/// Records that the TLS files were read again.
+/// Counts a reload.
 pub fn reloaded(good: bool) {
     let outcome = if good { "taken" } else { "refused" };
     metrics::counter!("countersign_reloads_total", "outcome" => outcome).increment(1);
 }
 
-/// Records when the first current document of a kind of role expires.
+/// Records when the first current document of a role kind expires.
 pub fn nearest_expiry(role: &'static str, moment: chrono::DateTime<chrono::Utc>) {
     #[expect(
         clippy::cast_precision_loss,
@@ -120,7 +120,7 @@ pub fn nearest_expiry(role: &'static str, moment: chrono::DateTime<chrono::Utc>)
     metrics::gauge!("countersign_nearest_expiry_timestamp_seconds", "role" => role).set(seconds);
 }
 
-/// Records when the first certificate, or revocation list, of a kind ends.
+/// Records when the first certificate, or revocation list, of a kind expires.
 pub fn certificate_end(kind: &'static str, moment: chrono::DateTime<chrono::Utc>) {
     #[expect(
         clippy::cast_precision_loss,
@@ -130,18 +130,18 @@ pub fn certificate_end(kind: &'static str, moment: chrono::DateTime<chrono::Utc>
     metrics::gauge!("countersign_certificate_not_after_timestamp_seconds", "role" => kind).set(seconds);
 }
 
-/// Records what became of GUNs whose timestamps were due.
+/// Counts the outcomes of renewals.
 pub fn renewed(outcome: &'static str, count: u32) {
     metrics::counter!("countersign_refresh_total", "outcome" => outcome).increment(u64::from(count));
 }
 
-/// Takes the process's own figures (`process_…`) as they are now.
+/// Updates the process's own metrics (`process_…`).
 pub fn collect_process_figures() {
     metrics_process::Collector::default().collect();
     metrics::counter!("countersign_log_lines_lost_total").absolute(platform::logging::lost_lines());
 }
 
-/// Records that audit records did not get into a sink.
+/// Counts audit records that were not written to a sink.
 pub fn audit_records_lost(count: u64) {
     metrics::counter!("countersign_audit_records_lost_total").increment(count);
 }

@@ -1,4 +1,4 @@
-//! What the server tells about itself.
+//! What the server reports about itself.
 
 pub mod health;
 pub mod metrics;

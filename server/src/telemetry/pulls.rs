@@ -1,4 +1,4 @@
-//! How often current metadata was handed out, by GUN.
+//! Counts how often current metadata was pulled, by GUN.
 
 use std::sync::{
     Arc,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use moka::sync::Cache;
 
-/// GUNs that are counted at a time; those least read are forgotten first.
+/// How many GUNs are counted at a time; the least read are dropped first.
 const COUNTED: u64 = 100_000;
 
 /// The counts since the server's start.
@@ -20,7 +20,7 @@ impl Default for Pulls {
 }
 
 impl Pulls {
-    /// Counts one more.
+    /// Counts one more pull.
     pub fn count(&self, gun: &str) {
         let counter = self.0.get_with_by_ref(gun, Arc::default);
         counter.fetch_add(1, Ordering::Relaxed);

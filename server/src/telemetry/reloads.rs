@@ -13,12 +13,12 @@ pub struct Reloaded {
     pub refused: Option<String>,
 }
 
-/// The last reload of a server.
+/// The server's last reload.
 #[derive(Debug, Default)]
 pub struct LastReload(Mutex<Option<Reloaded>>);
 
 impl LastReload {
-    /// The last reload; none before the first.
+    /// The last reload; `None` before the first.
     pub fn get(&self) -> Option<Reloaded> {
         self.0.lock().ok()?.clone()
     }

@@ -1,8 +1,8 @@
-//! Whether a database that answers lets a program do its work: the right to write, and tables that take its rows. Judged
-//! by looking alone: by the engine's catalogue, and by statements that are planned and not run.
+//! Checks whether a program can write to its database: privileges, and tables in which its INSERTs would fail. Uses only
+//! the engine's catalogue and EXPLAIN, so nothing is written.
 //!
-//! Tables that other programs made (Notary's migrations, or a migrator between engines) may lack the default of a column
-//! which those programs, or an older version, filled in; the first publish would find out.
+//! Tables that other programs created (Notary's migrations, or a migrator between engines) may lack the default value of
+//! a column that those programs set themselves. Without this check the first publish would fail.
 
 mod rights;
 mod tables;
@@ -16,29 +16,29 @@ use super::{DatabaseError, DbConnection, Options, schema, schema::Migrations};
 use rights::{Refused, no_migration, read_only};
 use tables::{columns, missing_values, sequences, unfilled};
 
-/// A table, and what a program does with it beside reading.
+/// A table and how a program writes to it.
 #[derive(Debug, Clone, Copy)]
 pub struct TableUse {
     /// Its name.
     pub table: &'static str,
-    /// The columns that every new row is given; the others are left to the database.
+    /// The columns that every INSERT of the program sets; the database fills the others.
     pub filled: &'static [&'static str],
-    /// Whether rows are changed in the course of normal work.
+    /// Whether the program updates rows in normal operation.
     pub updates: bool,
-    /// Whether rows are deleted in the course of normal work.
+    /// Whether the program deletes rows in normal operation.
     pub deletes: bool,
-    /// A table, its column, and the values that foreign keys of this table need there.
+    /// Another table, its column, and the values there that a foreign key of this table refers to.
     pub needs: Option<(&'static str, &'static str, &'static [&'static str])>,
 }
 
-/// What keeps a program from its work.
+/// A reason why a program cannot write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obstacle {
-    /// What is so.
+    /// The problem.
     pub what: String,
-    /// What to do about it, with the statement where there is one.
+    /// What to do about it; the SQL statement where there is one.
     pub fix: String,
-    /// Whether a program does not even start with such a database.
+    /// Whether it prevents a start.
     pub refuses_start: bool,
 }
 
@@ -56,10 +56,10 @@ impl Obstacle {
 struct Column {
     #[diesel(sql_type = Text)]
     name: String,
-    /// As the database writes its type.
+    /// Its type, as the database names it.
     #[diesel(sql_type = Text)]
     kind: String,
-    /// Whether a row must say its value.
+    /// Whether an INSERT must set it: it is NOT NULL and has no default value.
     #[diesel(sql_type = Bool)]
     demanded: bool,
 }
@@ -76,7 +76,7 @@ struct Named {
     name: String,
 }
 
-/// What the database refuses of what `migrations`' program does, as far as it can be known without writing.
+/// The reasons why the program of `migrations` cannot write to the database, as far as they can be found without writing.
 ///
 /// # Errors
 /// When the database fails, or was changed by a newer version.

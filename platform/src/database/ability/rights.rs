@@ -1,11 +1,11 @@
-//! What the user of a connection may do.
+//! Privileges of the connection's database user.
 
 use diesel::RunQueryDsl;
 
 use super::{Column, Found, Named, Obstacle, TableUse};
 use crate::database::{DbConnection, Options, schema, schema::Migrations};
 
-/// Tables whose rows may not be added, changed or deleted.
+/// For each of [`RIGHTS`], the tables on which the user does not have it.
 #[derive(Default)]
 pub(super) struct Refused([Vec<&'static str>; 4]);
 
@@ -27,7 +27,7 @@ impl Refused {
         Ok(())
     }
 
-    /// One obstacle for each right.
+    /// One obstacle for each missing privilege.
     pub(super) fn told(self, connection: &mut DbConnection) -> diesel::QueryResult<Vec<Obstacle>> {
         let mut found = Vec::new();
         for (right, tables) in RIGHTS.iter().zip(self.0) {
@@ -43,7 +43,7 @@ impl Refused {
                 _ => vec![format!("GRANT {right} ON {tables_named} TO {user}")],
             };
             found.push(Obstacle::new(
-                format!("the database's user {user} may not {right} in {tables_named}"),
+                format!("the database user {user} has no {right} privilege on {tables_named}"),
                 grants.join("; "),
             ));
         }
@@ -51,7 +51,7 @@ impl Refused {
     }
 }
 
-/// Whether the connection's user has a right to a table.
+/// Whether the user has a privilege on a table.
 fn may(
     connection: &mut DbConnection,
     right: &str,
@@ -96,7 +96,7 @@ fn may(
     }
 }
 
-/// The user that the database takes this connection for.
+/// The name of the user, quoted for use in statements.
 pub(super) fn user(connection: &mut DbConnection) -> diesel::QueryResult<String> {
     let question = match connection {
         DbConnection::Sqlite(_) => "SELECT 'of the file' AS name",
@@ -107,7 +107,7 @@ pub(super) fn user(connection: &mut DbConnection) -> diesel::QueryResult<String>
     Ok(user.name)
 }
 
-/// A database server, or a user, that only reads.
+/// Finds out whether the database server, or the user's sessions, are read-only.
 pub(super) fn read_only(connection: &mut DbConnection) -> diesel::QueryResult<Option<Obstacle>> {
     match connection {
         DbConnection::Sqlite(_) => Ok(None),
@@ -116,7 +116,7 @@ pub(super) fn read_only(connection: &mut DbConnection) -> diesel::QueryResult<Op
     }
 }
 
-/// Administrators write to a server that is read-only for others.
+/// Users with an administrative privilege can write even if `read_only` is on.
 fn read_only_mysql(connection: &mut DbConnection) -> diesel::QueryResult<Option<Obstacle>> {
     let read_only: Found =
         diesel::sql_query("SELECT CAST(@@GLOBAL.read_only AS SIGNED) AS found").get_result(connection)?;
@@ -157,16 +157,14 @@ fn read_only_postgres(connection: &mut DbConnection) -> diesel::QueryResult<Opti
     if usual.found > 0 {
         let user = user(connection)?;
         return Ok(Some(Obstacle::new(
-            format!(
-                "default_transaction_read_only is on for the user {user}, so the database refuses every write"
-            ),
+            format!("default_transaction_read_only is on for the database user {user}, so every write fails"),
             "switch it off for this user (ALTER ROLE), the database or the server".to_owned(),
         )));
     }
     Ok(None)
 }
 
-/// Why migrations that are missing will not be applied at a start.
+/// The reason why a start would not apply the missing migrations, if there is one.
 pub(super) fn no_migration(
     connection: &mut DbConnection,
     migrations: &Migrations,
@@ -207,7 +205,7 @@ pub(super) fn no_migration(
     }
     let user = user(connection)?;
     Ok(outdated(
-        &format!("; the user {user} may not create tables"),
+        &format!("; the database user {user} has no CREATE privilege"),
         "or let this user create them".to_owned(),
     ))
 }

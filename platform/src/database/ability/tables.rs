@@ -1,4 +1,4 @@
-//! Whether tables take the rows of a program.
+//! Finds tables in which a program's INSERTs would fail.
 
 use diesel::{
     QueryableByName, RunQueryDsl,
@@ -20,7 +20,7 @@ struct Sequence {
     readable: bool,
 }
 
-/// The columns of a table; none if there is no such table, or nobody may see it.
+/// The columns of a table; empty if there is no such table, or the user cannot see it.
 pub(super) fn columns(connection: &mut DbConnection, table: &str) -> diesel::QueryResult<Vec<Column>> {
     let question = match connection {
         DbConnection::Postgres(_) => format!(
@@ -48,7 +48,7 @@ pub(super) fn columns(connection: &mut DbConnection, table: &str) -> diesel::Que
     diesel::sql_query(question).load(connection)
 }
 
-/// Columns that a row must say and that the program does not.
+/// Columns that an INSERT must set and that the program does not set.
 pub(super) fn unfilled(connection: &DbConnection, used: &TableUse, columns: &[Column]) -> Vec<Obstacle> {
     let table = used.table;
     let demanded = columns
@@ -79,14 +79,14 @@ pub(super) fn unfilled(connection: &DbConnection, used: &TableUse, columns: &[Co
                 (DbConnection::Sqlite(_), false) => "make the table anew with a default for it, and copy the rows".to_owned(),
             };
             Obstacle::new(
-                format!("{table} takes no new rows: its column {name} has no default, and the server leaves it to the database"),
+                format!("INSERT into {table} will fail: the column {name} has no default value, and the program does not set it"),
                 fix,
             )
         })
         .collect()
 }
 
-/// Values that a foreign key needs in another table, which a migration puts there.
+/// Rows that a foreign key needs in another table and that are missing there. A migration inserts them.
 pub(super) fn missing_values(
     connection: &mut DbConnection,
     used: &TableUse,
@@ -125,12 +125,12 @@ pub(super) fn missing_values(
     }
     let missing = missing.join(", ");
     Ok(Some(Obstacle::new(
-        format!("{table} takes no new rows: its foreign key needs {missing} in {other}"),
+        format!("INSERT into {table} will fail: its foreign key needs {missing} in {other}"),
         format!("INSERT INTO {other} ({column}) VALUES {missing}"),
     )))
 }
 
-/// Sequences that number the rows of a table: the right to them, and whether they are behind the rows.
+/// Checks the sequences of a table's columns: the privilege to use them, and that they are not behind the existing rows.
 pub(super) fn sequences(connection: &mut DbConnection, table: &str) -> diesel::QueryResult<Vec<Obstacle>> {
     let question = format!(
         "SELECT DISTINCT s.oid::regclass::text AS name, a.attname::text AS column,
@@ -155,7 +155,7 @@ pub(super) fn sequences(connection: &mut DbConnection, table: &str) -> diesel::Q
         if !usable {
             let user = user(connection)?;
             found.push(Obstacle::new(
-                format!("{table} takes no new rows: the user {user} may not use the sequence {name} of its column {column}"),
+                format!("INSERT into {table} will fail: the database user {user} has no USAGE privilege on the sequence {name} of the column {column}"),
                 format!("GRANT USAGE ON SEQUENCE {name} TO {user}"),
             ));
             continue;
@@ -171,7 +171,7 @@ pub(super) fn sequences(connection: &mut DbConnection, table: &str) -> diesel::Q
         let behind: Found = diesel::sql_query(question).get_result(connection)?;
         if behind.found > 0 {
             found.push(Obstacle::new(
-                format!("{table} takes no new rows: the sequence {name} gives numbers that rows already have in {column}"),
+                format!("INSERT into {table} will fail: the sequence {name} is behind the largest {column} in the table"),
                 format!("SELECT setval('{name}', (SELECT MAX({column}) FROM {table}))"),
             ));
         }

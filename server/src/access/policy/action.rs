@@ -1,4 +1,4 @@
-//! What can be asked for, and which of it a rule is about.
+//! The actions that a request can ask for, and the actions that a rule covers.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use tuf::RoleName;
 
 use super::glob::Glob;
 
-/// What somebody wants to do.
+/// An action that a principal asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Reading metadata.
     Pull,
-    /// Publishing a role; without one, publishing whatever there is.
+    /// Publishing a role; `None` means publishing anything.
     Push(Option<RoleName>),
     /// The first publish of a repository.
     Init,
@@ -19,11 +19,11 @@ pub enum Action {
     Delete,
     /// Having a new server key made for a repository.
     RotateKey,
-    /// Learning that a repository is there; without a repository, asking for the list of them.
+    /// Learning that a repository exists; without a repository, asking for the list of them.
     List,
     /// Reading the changes of a repository; without one, of all.
     Changefeed,
-    /// What only administrators do.
+    /// What only administrators may do.
     Admin,
 }
 
@@ -45,7 +45,7 @@ impl Action {
     /// Reads an action, such as `pull` or `push:targets/releases`.
     ///
     /// # Errors
-    /// What would be one.
+    /// A list of the actions that exist.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(role) = text.strip_prefix("push:") {
             let role = RoleName::parse(role).map_err(|cause| cause.to_string())?;
@@ -61,7 +61,7 @@ fn allowed() -> String {
     format!("allowed: {}, push:<role>", names.join(", "))
 }
 
-/// As configurations write it.
+/// Writes the action as configurations do.
 impl fmt::Display for Action {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Self::Push(Some(role)) = self {
@@ -72,19 +72,19 @@ impl fmt::Display for Action {
     }
 }
 
-/// What a rule is about.
+/// Which actions a rule covers.
 #[derive(Debug, Clone)]
 pub(super) enum Covered {
     /// Everything.
     Every,
-    /// This; `push` covers every role.
+    /// This action; `push` covers every role.
     One(Action),
-    /// Publishing roles with such names.
+    /// Publishing roles whose names match.
     PushOf(Glob),
 }
 
 impl Covered {
-    /// Reads an action of a rule; the role of a push may have stars.
+    /// Reads an action of a rule; the role of a push may contain stars.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if text == EVERY {
             return Ok(Self::Every);
@@ -96,7 +96,7 @@ impl Covered {
                     .bytes()
                     .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'/'));
                 if !known {
-                    return Err("a role is written like targets/releases, with * for a part of it".into());
+                    return Err("a role is written like targets/releases, with * as a wildcard".into());
                 }
                 Glob::parse(role).map(Self::PushOf)
             }
@@ -119,7 +119,7 @@ impl Covered {
         }
     }
 
-    /// Whether it is about publishing some role.
+    /// Whether it covers publishing a role.
     pub(super) fn is_push(&self) -> bool {
         matches!(self, Self::Every | Self::One(Action::Push(_)) | Self::PushOf(_))
     }

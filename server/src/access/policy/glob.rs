@@ -1,7 +1,7 @@
-//! Patterns for names with slashes: `*` stands for anything without a slash, `**` for anything at all, `${principal}`
-//! for the name of who asks. Everything else stands for itself.
+//! Patterns for names with slashes: `*` matches anything without a slash, `**` matches anything at all, `${principal}`
+//! stands for the name of the principal that asks. Every other character stands for itself.
 
-/// The reference to who asks.
+/// The reference to the principal that asks.
 const PRINCIPAL: &str = "${principal}";
 
 /// A pattern. It matches names as a whole, byte by byte.
@@ -19,7 +19,7 @@ enum Part {
     Principal,
 }
 
-/// One step of a pattern whose principal is known.
+/// One step of a pattern after the principal's name has been filled in.
 #[derive(Clone, Copy)]
 enum Step {
     Byte(u8),
@@ -54,13 +54,13 @@ impl Glob {
         &self.written
     }
 
-    /// Whether it refers to who asks.
+    /// Whether it refers to the principal.
     pub(super) fn names_principal(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Principal))
     }
 
-    /// Whether it matches `name`. The principal's name stands for itself, stars and all; without one, a pattern that
-    /// refers to it matches nothing. Takes time in proportion to the length of both.
+    /// Whether it matches `name`. Stars in the principal's name are literal; without a principal, a pattern that
+    /// refers to it matches nothing. Takes time in proportion to the product of both lengths.
     pub(super) fn matches(&self, name: &str, principal: Option<&str>) -> bool {
         let Some(steps) = self.steps(principal) else {
             return false;
@@ -150,16 +150,16 @@ fn enter(steps: &[Step], places: &mut [bool], mut place: usize) {
     }
 }
 
-/// The first part of a pattern, and what is left.
+/// The first part of a pattern, and the rest of the text.
 fn next(rest: &str) -> Result<(Part, &str), String> {
     if let Some(after) = rest.strip_prefix(PRINCIPAL) {
         return Ok((Part::Principal, after));
     }
     if rest.starts_with("${") {
-        return Err("a pattern knows only ${principal}".into());
+        return Err("the only reference that a pattern may contain is ${principal}".into());
     }
     if rest.starts_with("***") {
-        return Err("* stops at a slash and ** does not; three stars mean nothing".into());
+        return Err("use * (stops at a slash) or ** (does not); three stars are not allowed".into());
     }
     if let Some(after) = rest.strip_prefix("**") {
         return Ok((Part::AcrossSegments, after));
@@ -206,7 +206,7 @@ mod tests {
         }
     }
 
-    /// The same by trying everything.
+    /// The same result by trying every possibility.
     fn naive(pattern: &[u8], name: &[u8]) -> bool {
         match pattern {
             [] => name.is_empty(),

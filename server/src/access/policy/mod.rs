@@ -1,4 +1,4 @@
-//! Who may do what with which repository: deny before allow, and what no rule allows is denied.
+//! Who may do what with which repository. Deny rules come before allow rules, and what no rule allows is denied.
 
 mod action;
 mod glob;
@@ -21,16 +21,16 @@ pub use action::Action;
 pub use reach::Met;
 pub use verdict::{PolicyTrace, Verdict};
 
-/// A question to a policy.
+/// A question to the policy.
 #[derive(Debug, Clone, Copy)]
 pub struct Asking<'a> {
-    /// Who asks; nothing for who has no identity.
+    /// The principal that asks; `None` for an anonymous client.
     pub principal: Option<&'a str>,
-    /// The groups of who asks.
+    /// The principal's groups.
     pub groups: &'a [String],
-    /// What it is about.
+    /// The action that it asks for.
     pub action: &'a Action,
-    /// The repository, exactly as it is stored; nothing for all of them.
+    /// The repository, exactly as it is stored; `None` for all repositories.
     pub gun: Option<&'a str>,
 }
 
@@ -63,7 +63,8 @@ impl Policy {
         read::policy(settings)
     }
 
-    /// The policy of a configuration file; without one, whoever is let in may do everything.
+    /// Reads the policy of a configuration file; `None` without one: then every client that is let in may do
+    /// everything.
     ///
     /// # Errors
     /// As [`Policy::new`].
@@ -71,7 +72,7 @@ impl Policy {
         PolicySettings::read(settings)?.map(Self::new).transpose()
     }
 
-    /// The answer to a question.
+    /// Answers a question.
     pub fn decide(&self, asking: &Asking<'_>) -> Verdict {
         let applying: Vec<&Rule> = self
             .rules
@@ -105,7 +106,7 @@ impl Policy {
         if on_trial.is_some() && !enforced {
             return denied(on_trial, false);
         }
-        // Of rules that allow the same, one that asks for less says why it is enough.
+        // Of the rules that allow it, one that does not ask for an own key decides.
         let free = allowing.iter().find(|rule| !rule.requires_own_key(asking.action));
         match free.or(allowing.first()) {
             None => denied(None, enforced),
@@ -119,8 +120,8 @@ impl Policy {
         }
     }
 
-    /// Whether the rules let somebody publish anything to a repository, or make it: whoever may, needs the
-    /// server's keys.
+    /// Whether the rules let a principal publish anything to a repository, or create it: such a principal needs the
+    /// server's public keys.
     pub fn may_push_something(&self, principal: Option<&str>, groups: &[String], gun: &str) -> bool {
         let asking = |action| Asking {
             principal,
@@ -129,7 +130,7 @@ impl Policy {
             gun: Some(gun),
         };
         let push = self.decide(&asking(&Action::Push(None)));
-        // A rule that denies every push has decided already; one that denies some roles leaves others.
+        // A rule that denies every push has decided; a rule that denies some roles leaves the others allowed.
         if push.allowed || push.rule.is_some() {
             return push.allowed;
         }
@@ -137,8 +138,8 @@ impl Policy {
             || self.pushing_rules(&asking(&Action::Push(None))).next().is_some()
     }
 
-    /// Whether every rule that lets somebody publish anything to a repository asks for keys of their own for `role`.
-    /// Decides about a snapshot, which whoever publishes anything may send along.
+    /// Whether every rule that lets a principal publish anything to a repository requires its own key for `role`.
+    /// Decides about snapshots, which a principal may send along with anything else it publishes.
     pub fn always_requires_own_key(
         &self,
         principal: Option<&str>,
@@ -158,7 +159,7 @@ impl Policy {
         rules.peek().is_some() && rules.all(|rule| rule.requires_own_key(&of_role))
     }
 
-    /// The rules that allow somebody to publish some role to a repository.
+    /// The rules that allow a principal to publish some role of a repository.
     fn pushing_rules(&self, asking: &Asking<'_>) -> impl Iterator<Item = &Rule> {
         self.rules.iter().filter(|rule| {
             rule.effect == Effect::Allow
@@ -167,14 +168,14 @@ impl Policy {
         })
     }
 
-    /// Whether any rule allows something to somebody without an identity.
+    /// Whether any rule allows an anonymous client something.
     pub fn admits_anonymous(&self) -> bool {
         self.rules
             .iter()
             .any(|rule| rule.effect == Effect::Allow && rule.principals.contains(&Subject::Anonymous))
     }
 
-    /// What every rule has to do with a question, in their order.
+    /// Says for each rule, in their order, whether it applies to a question.
     pub fn explain(&self, asking: &Asking<'_>) -> Vec<PolicyTrace> {
         let traces = self.rules.iter().map(|rule| PolicyTrace {
             rule: rule.name.clone(),

@@ -1,21 +1,21 @@
-//! What of a policy can never apply, where that can be proven: it was meant to, and somebody relies on it.
+//! Finds parts of a policy that provably never apply. Somebody who wrote them relies on them.
 
 use tuf::Gun;
 
 use super::{Policy, action::Covered, glob::Glob, rule::OwnKey, subject::Subject};
 
-/// Who may be met, by the rest of the configuration.
+/// Which repositories and clients the rest of the configuration allows for.
 pub struct Met<'a> {
-    /// Whether a GUN with such a beginning is served; no prefixes serve all.
+    /// The prefixes of the GUNs that are served; empty if all are.
     pub prefixes: &'a [String],
-    /// Whether somebody may bear a name.
+    /// Whether a client can have this principal name.
     pub name: &'a dyn Fn(&str) -> bool,
-    /// Whether somebody may be in a group.
+    /// Whether a client can be in this group.
     pub group: &'a dyn Fn(&str) -> bool,
 }
 
 impl Policy {
-    /// What can never apply, a sentence each.
+    /// One sentence for each pattern, subject or rule that never applies.
     pub fn unreachable(&self, met: &Met<'_>) -> Vec<String> {
         let mut found = Vec::new();
         for rule in &self.rules {
@@ -34,7 +34,7 @@ impl Policy {
             };
             if rule.principals.iter().all(excepted) {
                 found.push(format!(
-                    "policy rule {name}: it never applies: unless excepts everybody that it is about"
+                    "policy rule {name}: it never applies, because unless excludes every principal it names"
                 ));
             }
             let of_actions = rule.actions.iter().filter_map(|action| match action {
@@ -48,20 +48,20 @@ impl Policy {
             let roles = of_actions.chain(of_keys.iter().map(|roles| ("require_own_key: ", roles)));
             for (place, roles) in roles.filter(|(_, roles)| !is_published(roles)) {
                 found.push(format!(
-                    "policy rule {name}: {place}{}: nobody publishes such a role: publishers sign root, targets, snapshot \
-                     and what is below targets/",
+                    "policy rule {name}: {place}{}: it matches no role that clients publish: they publish root, targets, \
+                     snapshot and roles below targets/",
                     roles.as_str()
                 ));
             }
             for subject in rule.principals.iter().chain(&rule.unless) {
                 match subject {
                     Subject::Name(who) if !(met.name)(who) => found.push(format!(
-                        "policy rule {name}: nobody is called {who:?}: neither the identity rules nor another way to log \
-                         in give such a name"
+                        "policy rule {name}: no client can have the name {who:?}: neither the identity rules nor any \
+                         other configured login method produces it"
                     )),
                     Subject::Group(group) if !(met.group)(group) => found.push(format!(
-                        "policy rule {name}: nobody is in the group {group:?}: neither the identity rules nor another \
-                         way to log in give such a group"
+                        "policy rule {name}: no client can be in the group {group:?}: neither the identity rules nor \
+                         any other configured login method produces it"
                     )),
                     _ => {}
                 }
@@ -90,20 +90,20 @@ fn never(glob: &Glob, prefixes: &[String]) -> Option<String> {
         && ["http", "https"].contains(&scheme.to_ascii_lowercase().as_str())
     {
         return Some(format!(
-            "names of repositories begin with the host, without {scheme}://; write {rest}..."
+            "repository names begin with the host, without {scheme}://; write {rest}..."
         ));
     }
     if beginning.starts_with('/') {
-        return Some("names of repositories do not begin with a slash".to_owned());
+        return Some("repository names do not begin with a slash".to_owned());
     }
     if glob.as_str().ends_with('/') {
         return Some(
-            "names of repositories do not end in a slash; for all below it write ** after it".to_owned(),
+            "repository names do not end with a slash; append ** to match everything below it".to_owned(),
         );
     }
     if !prefixes.is_empty() && !prefixes.iter().any(|prefix| glob.may_begin_with(prefix)) {
         return Some(format!(
-            "repositories.gun_prefixes serves none that it matches ({})",
+            "it matches none of the repositories that repositories.gun_prefixes allows ({})",
             prefixes.join(", ")
         ));
     }

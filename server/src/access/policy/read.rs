@@ -1,4 +1,4 @@
-//! A policy from its configuration.
+//! Reads a policy from its configuration.
 
 use platform::config::{ConfigError, Texts};
 
@@ -18,7 +18,7 @@ pub(super) fn policy(settings: PolicySettings) -> Result<Policy, ConfigError> {
     for (place, written) in settings.rules {
         let rule = rule(&place, written, mode)?;
         if rules.iter().any(|earlier| earlier.name == rule.name) {
-            let allowed = "the names of rules stand in records, so each must be its own";
+            let allowed = "audit records name the rule that decided, so every rule needs a different name";
             return Err(ConfigError::invalid(
                 &format!("{place}.name"),
                 &rule.name,
@@ -45,7 +45,7 @@ fn rule(place: &str, written: PolicyRule, default_mode: PolicyMode) -> Result<Ru
     if let Some(glob) = named
         && principals.contains(&Subject::Anonymous)
     {
-        let why = "anonymous has no name: make a rule of its own for it";
+        let why = "anonymous has no name that could stand for ${principal}; write a separate rule for it";
         return Err(ConfigError::invalid(&key("guns"), glob.as_str(), why));
     }
     let unless = parsed(&key("unless"), written.unless, Subject::parse)?.unwrap_or_default();
@@ -57,7 +57,7 @@ fn rule(place: &str, written: PolicyRule, default_mode: PolicyMode) -> Result<Ru
         return Err(ConfigError::invalid(&key("require_own_key"), "true", why));
     }
     if effect == Effect::Allow && written.mode == Some(PolicyMode::Audit) {
-        let why = "only a rule that denies can be tried so; for a whole policy set access.mode";
+        let why = "only a deny rule can be in audit mode; for the whole policy set access.mode";
         return Err(ConfigError::invalid(&key("mode"), "audit", why));
     }
     Ok(Rule {
@@ -72,7 +72,7 @@ fn rule(place: &str, written: PolicyRule, default_mode: PolicyMode) -> Result<Ru
     })
 }
 
-/// `true` for every role, or the names of roles, with stars as in `push:<role>`.
+/// `true` for every role, or a list of role names, with stars as in `push:<role>`.
 fn own_key(key: &str, written: Option<config::OwnKey>) -> Result<OwnKey, ConfigError> {
     let roles = match written {
         None | Some(config::OwnKey::EveryRole(false)) => return Ok(OwnKey::NotRequired),
@@ -86,7 +86,7 @@ fn own_key(key: &str, written: Option<config::OwnKey>) -> Result<OwnKey, ConfigE
         }
     })?;
     let roles = roles.unwrap_or_default();
-    // Nobody uploads a timestamp: the server makes each of them, so this would never be asked for.
+    // The server makes every timestamp, so no upload contains one and the requirement would never apply.
     if let Some(timestamp) = roles.iter().find(|glob| glob.as_str() == "timestamp") {
         let why = "publishers sign root, targets, snapshot and delegations; the server signs timestamps";
         return Err(ConfigError::invalid(key, timestamp.as_str(), why));
@@ -94,7 +94,8 @@ fn own_key(key: &str, written: Option<config::OwnKey>) -> Result<OwnKey, ConfigE
     Ok(OwnKey::Roles(roles))
 }
 
-/// The entries of a list, if it is there. An empty one is refused: it looks like all, and is none.
+/// The parsed entries of a list, if it is there. An empty list is refused: it looks as if it meant all, but matches
+/// nothing.
 fn parsed<T>(
     key: &str,
     texts: Option<Texts>,

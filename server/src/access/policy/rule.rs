@@ -1,4 +1,4 @@
-//! One rule, and whether it applies.
+//! One rule of the policy, and whether it applies to a question.
 
 use crate::config::{Effect, PolicyMode as Mode};
 
@@ -9,7 +9,7 @@ use super::{
     subject::Subject,
 };
 
-/// A rule as the configuration has it.
+/// A rule as written in the configuration.
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub(super) name: String,
@@ -18,24 +18,24 @@ pub(super) struct Rule {
     pub(super) principals: Vec<Subject>,
     pub(super) unless: Vec<Subject>,
     pub(super) actions: Vec<Covered>,
-    /// The repositories it is about; nothing for all.
+    /// The repositories that it covers; `None` for all.
     pub(super) guns: Option<Vec<Glob>>,
     pub(super) own_key: OwnKey,
 }
 
-/// Which of the published roles have to be signed with a key of their publisher.
+/// Which of the published roles must be signed with the publisher's own key.
 #[derive(Debug, Clone)]
 pub(super) enum OwnKey {
     /// None.
     NotRequired,
     /// All of them.
     EveryRole,
-    /// Those with such names.
+    /// Those whose names match.
     Roles(Vec<Glob>),
 }
 
 impl OwnKey {
-    /// Whether it is required for an action; for a push of nobody knows what, whether it may be.
+    /// Whether an own key is required for an action. For a push whose roles are not known yet: whether one may be.
     fn required_for(&self, action: &Action) -> bool {
         match (self, action) {
             (Self::NotRequired, _) => false,
@@ -49,20 +49,20 @@ impl OwnKey {
 }
 
 impl Rule {
-    /// Whether it allows an action only for what its publisher signed with a key of their own.
+    /// Whether it allows an action only for documents that the publisher signed with its own key.
     pub(super) fn requires_own_key(&self, action: &Action) -> bool {
         self.own_key.required_for(action)
     }
 
-    /// Why it does not apply, if it does not.
+    /// Checks that the rule applies; the error says why it does not.
     pub(super) fn applies(&self, asking: &Asking<'_>) -> Result<(), String> {
         if !self.actions.iter().any(|action| action.covers(asking.action)) {
-            return Err(format!("it is not about {}", asking.action));
+            return Err(format!("it does not cover {}", asking.action));
         }
         self.concerns(asking)
     }
 
-    /// Like [`Rule::applies`], whatever the action is.
+    /// Like [`Rule::applies`], but ignores the action.
     pub(super) fn concerns(&self, asking: &Asking<'_>) -> Result<(), String> {
         let among = |subjects: &[Subject]| {
             subjects
@@ -70,7 +70,7 @@ impl Rule {
                 .any(|subject| subject.is(asking.principal, asking.groups))
         };
         if !among(&self.principals) {
-            return Err(format!("it is not about {}", asking.who()));
+            return Err(format!("it does not cover {}", asking.who()));
         }
         if among(&self.unless) {
             return Err(format!("it excepts {}", asking.who()));
@@ -83,7 +83,8 @@ impl Rule {
     }
 
     fn about(&self, globs: &[Glob], gun: &str, principal: Option<&str>) -> Result<(), String> {
-        // A name with slashes would reach into the repositories of the names that are parts of it.
+        // `${principal}` with a slash in it would match repositories that belong to another principal, whose name is
+        // its first part.
         let reaches_out =
             self.effect == Effect::Allow && principal.is_some_and(|principal| principal.contains('/'));
         let found = globs
@@ -94,21 +95,24 @@ impl Rule {
         }
         if reaches_out && globs.iter().any(Glob::names_principal) {
             return Err(format!(
-                "{gun} is none of its guns; ${{principal}} does not allow names with a slash"
+                "{gun} is not one of its guns; ${{principal}} does not allow names with a slash"
             ));
         }
         let written: Vec<&str> = globs.iter().map(Glob::as_str).collect();
-        Err(format!("{gun} is none of its guns: {}", written.join(", ")))
+        Err(format!("{gun} is not one of its guns: {}", written.join(", ")))
     }
 
-    /// A rule for some repositories, and a question about all of them. The list of repositories is filtered, so any of
-    /// them is enough to ask for it, and none is a reason to refuse it. Nothing else is filtered.
+    /// Checks a rule for some repositories against a question about all. The list of repositories is filtered by these
+    /// rules, so a rule that allows any of them allows asking for the list, and a rule that denies some does not deny
+    /// it. Nothing else is filtered.
     fn about_all(&self, action: &Action) -> Result<(), String> {
         match (self.effect, action) {
             (Effect::Allow, Action::List) => Ok(()),
             (Effect::Deny, Action::List) => Err("the list is filtered".to_owned()),
             (Effect::Deny, _) => Ok(()),
-            (Effect::Allow, _) => Err("it is about some repositories, and this about all".to_owned()),
+            (Effect::Allow, _) => {
+                Err("it covers some repositories, and the question is about all".to_owned())
+            }
         }
     }
 }

@@ -68,7 +68,7 @@ fn path_tricks_reach_nothing() {
         {"effect": "deny", "principals": ["*"], "actions": ["pull"], "guns": ["reg/secret/**"]}
     ]));
     assert!(!may(&policy, "alice", "pull", "reg/secret/a"));
-    // Each is a repository of its own, not another name for the secret one.
+    // Each is a repository of its own, not another spelling of the secret one.
     for other in [
         "reg/x/../secret/a",
         "reg//secret/a",
@@ -107,7 +107,7 @@ fn a_rule_for_some_repositories_says_nothing_of_all_of_them() {
     assert!(!all("alice", "changefeed") && !all("alice", "admin") && all("alice", "list"));
     assert!(may(&policy, "alice", "changefeed", "reg/a"));
     assert!(all("bob", "changefeed") && all("bob", "list") && all("bob", "admin"));
-    // All changes would tell of the secret ones too; a list leaves them out.
+    // All changes would reveal the secret repositories too; the list leaves them out.
     assert!(!all("carol", "changefeed") && all("carol", "list"));
     assert!(!may(&policy, "carol", "list", "reg/secret"));
 }
@@ -192,7 +192,7 @@ fn an_own_key_can_be_asked_for_by_role() {
     assert!(own_key("push:root") && own_key("push:targets/a"));
     assert!(!own_key("push:targets") && !own_key("push:snapshot") && !own_key("push:targets/a/b"));
     assert!(own_key("push"), "what is pushed is not known yet");
-    // Whoever publishes something may send the snapshot along, under the same condition.
+    // A principal that publishes something may send the snapshot along, under the same condition.
     let snapshot = |who| policy.always_requires_own_key(Some(who), &[], "a", &RoleName::Snapshot);
     assert!(snapshot("bob") && !snapshot("alice") && !snapshot("carol"));
     for (wrong, reason) in [
@@ -238,7 +238,7 @@ fn wrong_rules_are_refused_with_their_place() {
         (rule(json!({"actions": ["write"]})), "allowed: pull, push, init"),
         (rule(json!({"actions": []})), "policy[0].actions: \"[]\""),
         (rule(json!({"guns": ["a/***"]})), "policy[0].guns: \"a/***\""),
-        (rule(json!({"guns": ["${group}"]})), "knows only ${principal}"),
+        (rule(json!({"guns": ["${group}"]})), "may contain is ${principal}"),
         (
             rule(json!({"guns": ["${principal}"], "principals": ["anonymous"]})),
             "anonymous has no name",
@@ -299,7 +299,7 @@ proptest! {
     fn deny_wins_and_nothing_is_allowed_without_a_rule((who, action, gun) in question(), rules in rules()) {
         let whole = policy(json!(rules));
         let verdict = ask(&whole, who, action, Some(gun));
-        // Each rule by itself says whether it applies: as the only one, turned into one that allows.
+        // Each rule says by itself whether it applies: here alone in a policy, turned into a rule that allows.
         let applies = |rule: &Value| {
             let mut alone = rule.clone();
             alone["effect"] = json!("allow");

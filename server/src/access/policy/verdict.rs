@@ -1,4 +1,4 @@
-//! What a policy says, and why.
+//! What the policy decides, and why.
 
 use std::fmt;
 
@@ -6,29 +6,29 @@ use crate::config::PolicyMode as Mode;
 
 use super::Asking;
 
-/// What a policy says to a question.
+/// The policy's answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether it is allowed.
     pub allowed: bool,
-    /// Whether a refusal is to be one; otherwise it is only recorded.
+    /// Whether a refusal is enforced; otherwise it is only recorded.
     pub enforced: bool,
-    /// The rule that decides; nothing when no rule allows it.
+    /// The rule that decides; `None` if no rule allows it.
     pub rule: Option<String>,
-    /// Whether what is published has to be signed with a key of its publisher: an allowing rule asks for it, and no
-    /// other allowing rule does without.
+    /// Whether the published documents must be signed with the publisher's own key: a rule that allows the action
+    /// requires it, and no other rule allows the action without.
     pub own_key: bool,
-    /// A rule on trial that would have denied what is allowed.
+    /// An audit-mode rule that would have denied what is allowed.
     pub would_deny: Option<String>,
 }
 
 impl Verdict {
-    /// Whether it may happen.
+    /// Whether the action may be carried out.
     pub fn permits(&self) -> bool {
         self.allowed || !self.enforced
     }
 
-    /// The verdict for people. Of other people and other rules it tells nothing.
+    /// The verdict as a sentence for users. It reveals nothing about other principals or other rules.
     pub fn sentence(&self, asking: &Asking<'_>) -> String {
         let (who, what) = (asking.who(), asking.what());
         match (&self.rule, self.allowed) {
@@ -42,16 +42,16 @@ impl Verdict {
     }
 }
 
-/// One rule's part in an explanation.
+/// What one rule contributes to an explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyTrace {
     /// The rule's name.
     pub rule: String,
-    /// Whether it allows where it applies; otherwise it denies.
+    /// Whether the rule allows; otherwise it denies.
     pub allows: bool,
-    /// Whether it is enforced or on trial.
+    /// Whether the rule is enforced or in audit mode.
     pub mode: Mode,
-    /// Why it does not apply; nothing if it does.
+    /// Why it does not apply; `None` if it does.
     pub why_not: Option<String>,
 }
 
@@ -60,7 +60,7 @@ impl fmt::Display for PolicyTrace {
         let effect = match (self.allows, self.mode) {
             (true, _) => "allow",
             (false, Mode::Enforce) => "deny",
-            (false, Mode::Audit) => "deny, on trial",
+            (false, Mode::Audit) => "deny, audit mode",
         };
         write!(formatter, "rule {} ({effect}): ", self.rule)?;
         match &self.why_not {

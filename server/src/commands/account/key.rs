@@ -1,4 +1,4 @@
-//! A public key from a file, under each of its names.
+//! Reads a public key from a file and determines its names.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use tuf::{KeyType, PublicKey};
 
 use crate::store::AccountKey;
 
-/// The fewest bits of an RSA key: clients refuse shorter ones.
+/// The minimum size of an RSA key in bits: clients refuse shorter ones.
 const MIN_RSA_BITS: u32 = 2048;
 
 /// Why a key cannot be registered.
@@ -27,26 +27,26 @@ pub enum KeyFileError {
         /// What the operating system said.
         cause: std::io::Error,
     },
-    /// The file holds something else.
+    /// The file does not contain what it should.
     #[error("{} holds no {expected} in PEM", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What it should hold.
+        /// What it should contain.
         expected: &'static str,
     },
-    /// The key is of no use.
-    #[error("the key is of a kind or size that is not taken: ECDSA, Ed25519, or RSA of at least 2048 bits")]
+    /// The key cannot be used.
+    #[error("the type or size of the key is not supported: use ECDSA, Ed25519, or RSA of at least 2048 bits")]
     Kind,
-    /// OpenSSL refuses.
+    /// OpenSSL reports an error.
     #[error("OpenSSL refuses the key: {}", platform::reason::of_openssl(.0))]
     OpenSsl(#[from] ErrorStack),
 }
 
-/// The file that a key comes from.
+/// The file that contains a key.
 #[derive(Debug, Clone)]
 pub enum KeyFile {
-    /// A certificate; what follows it in the file does not matter.
+    /// A certificate; the file may contain more after it.
     Certificate(PathBuf),
     /// A bare public key.
     PublicKey(PathBuf),
@@ -56,7 +56,7 @@ impl KeyFile {
     /// Reads the key.
     ///
     /// # Errors
-    /// When the file holds no key that can be registered.
+    /// When the file does not contain a key that can be registered.
     pub fn read(&self, label: Option<&str>, now: DateTime<Utc>) -> Result<AccountKey, KeyFileError> {
         let (key, certificate) = match self {
             Self::Certificate(path) => {
@@ -102,7 +102,7 @@ fn account_key(
         Id::RSA if key.bits() >= MIN_RSA_BITS => {
             (PublicKey::new(KeyType::Rsa, spki.clone()), Some(KeyType::RsaX509))
         }
-        // Clients know no certificates of Ed25519 keys.
+        // Clients do not support certificates of Ed25519 keys.
         Id::ED25519 => (PublicKey::new(KeyType::Ed25519, key.raw_public_key()?), None),
         _ => return Err(KeyFileError::Kind),
     };

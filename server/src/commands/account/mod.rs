@@ -1,4 +1,4 @@
-//! `account`: who logs in with which key, for organisations whose certificates do not say it.
+//! `account`: manages which key logs in as which account, for organisations whose certificates do not say it.
 
 mod key;
 mod options;
@@ -20,10 +20,10 @@ use crate::{
 pub use key::{KeyFile, KeyFileError};
 pub use options::{AccountCommand, KeyCommand, Named, Place};
 
-/// The longest label or full name, in characters: the width of the columns.
+/// The longest label or full name, in characters: the width of the database columns.
 const MAX_TEXT: usize = 255;
 
-/// Why nothing was done.
+/// Why the command did nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
     /// The configuration is refused.
@@ -32,13 +32,13 @@ pub enum AccountError {
     /// The database does not answer.
     #[error("storage: {0}")]
     Store(#[from] StoreError),
-    /// Storage in memory ends with the command.
-    #[error("storage.backend is memory: a running server has its accounts to itself")]
+    /// With storage in memory, each process has its own database.
+    #[error("storage.backend is memory: the accounts of a running server are out of reach of this command")]
     Memory,
     /// The key's file cannot be used.
     #[error(transparent)]
     Key(#[from] KeyFileError),
-    /// A name cannot be that of an account or a group.
+    /// A name cannot be used for an account or a group.
     #[error("{0}")]
     Name(String),
     /// A text is too long.
@@ -49,7 +49,7 @@ pub enum AccountError {
     Unknown(String),
     /// The key belongs to another account.
     #[error(
-        "the key {key} is registered to the account {other}: one key is one account's; \"account key remove {other} {key}\" frees it"
+        "the key {key} is registered to the account {other}, and a key can have only one; \"account key remove {other} {key}\" frees it"
     )]
     OfOther {
         /// The SHA-256 of the key.
@@ -59,10 +59,10 @@ pub enum AccountError {
     },
 }
 
-/// Does what the command line says, and tells it.
+/// Runs the command and prints the result.
 ///
 /// # Errors
-/// When nothing was done.
+/// When the command did nothing.
 pub fn run(command: &AccountCommand) -> Result<(), AccountError> {
     match command {
         AccountCommand::Add {
@@ -80,12 +80,12 @@ pub fn run(command: &AccountCommand) -> Result<(), AccountError> {
         AccountCommand::Remove(named) => {
             let name = &named.name;
             let removed = open(&named.place.config)?.remove_account(name, &actor())?;
-            let told = if removed {
+            let outcome = if removed {
                 "removed, with its keys"
             } else {
-                "is not there: nothing to remove"
+                "does not exist: nothing to remove"
             };
-            platform::say!("account {name} {told}");
+            platform::say!("account {name} {outcome}");
             Ok(())
         }
         AccountCommand::Key { command } => run_key(command),
@@ -123,12 +123,12 @@ fn run_key(command: &KeyCommand) -> Result<(), AccountError> {
         KeyCommand::Remove { named, key } => {
             let store = open(&named.place.config)?;
             let removed = store.remove_account_key(&named.name, &key.to_lowercase(), &actor())?;
-            let told = if removed {
+            let outcome = if removed {
                 "removed from"
             } else {
-                "is not there: nothing to remove from"
+                "is not registered: nothing to remove from"
             };
-            platform::say!("key {key} {told} account {}", named.name);
+            platform::say!("key {key} {outcome} account {}", named.name);
             Ok(())
         }
     }
@@ -182,12 +182,12 @@ fn check_length(what: &'static str, text: Option<&str>) -> Result<(), AccountErr
 }
 
 fn add(store: &Store, wanted: &Account) -> Result<(), AccountError> {
-    let (told, before) = match store.add_account(wanted, &actor())? {
+    let (outcome, before) = match store.add_account(wanted, &actor())? {
         AccountAdded::New => ("added".to_owned(), None),
-        AccountAdded::Same(before) => ("is there already".to_owned(), Some(before)),
+        AccountAdded::Same(before) => ("exists already".to_owned(), Some(before)),
         AccountAdded::Changed(before) => (format!("changed from: {}", show::form(&before)), Some(before)),
     };
-    platform::say!("account {} {told}", wanted.name);
+    platform::say!("account {} {outcome}", wanted.name);
     platform::say!("  {}", show::form(wanted));
     if before.is_some_and(|before| before.disabled_at.is_some()) {
         platform::say!("  it stays disabled: \"account enable {}\"", wanted.name);
@@ -236,7 +236,7 @@ fn set_disabled(named: &Named, disabled: bool) -> Result<(), AccountError> {
 
 fn add_key(named: &Named, key: &AccountKey) -> Result<(), AccountError> {
     let store = open(&named.place.config)?;
-    let told = match store.add_account_key(&named.name, key, &actor())? {
+    let outcome = match store.add_account_key(&named.name, key, &actor())? {
         KeyAdded::New => "registered to",
         KeyAdded::Same => "is already registered to",
         KeyAdded::Changed => "has a new label or certificate at",
@@ -246,12 +246,12 @@ fn add_key(named: &Named, key: &AccountKey) -> Result<(), AccountError> {
             return Err(AccountError::OfOther { key, other });
         }
     };
-    platform::say!("key {told} account {}", named.name);
+    platform::say!("key {outcome} account {}", named.name);
     platform::say!("{}", show::key(key, "  "));
     let settings = crate::config::settings(&named.place.config)?;
     if !IdentityRules::read(&settings)?.needs_accounts() {
         platform::say!(
-            "note: no identity rule of the configuration looks at registered keys; add one with the preset \
+            "note: no identity rule of the configuration uses registered keys; add one with the preset \
              registered-key"
         );
     }

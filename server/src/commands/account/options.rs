@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-/// The configuration file that says where accounts are kept.
+/// The configuration file that says where accounts are stored.
 #[derive(Debug, Clone, Args)]
 pub struct Place {
     /// The configuration file.
@@ -12,7 +12,7 @@ pub struct Place {
     pub config: PathBuf,
 }
 
-/// An account on the command line.
+/// One account, as named on the command line.
 #[derive(Debug, Clone, Args)]
 pub struct Named {
     /// The account's name.
@@ -21,20 +21,20 @@ pub struct Named {
     pub place: Place,
 }
 
-/// What to do with accounts.
+/// The subcommands of `account`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum AccountCommand {
-    /// Make an account, or give it these groups and rights if it is there.
+    /// Create an account, or change the groups and rights of an existing one.
     Add {
         #[command(flatten)]
         named: Named,
         /// A group that it belongs to; repeat for more.
         #[arg(long = "group", value_name = "GROUP")]
         groups: Vec<String>,
-        /// Give it administrator rights: it then belongs to the group admins.
+        /// Give it administrator rights; it then belongs to the group admins.
         #[arg(long)]
         admin: bool,
-        /// Whose it is, for people.
+        /// The full name of its owner, for display.
         #[arg(long, value_name = "NAME")]
         full_name: Option<String>,
     },
@@ -46,27 +46,27 @@ pub enum AccountCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Refuse whoever logs in with its keys, from the next request on.
+    /// Refuse clients that log in with its keys, from the next request on.
     Disable(Named),
-    /// Take it back.
+    /// Enable it again.
     Enable(Named),
     /// Remove an account and its keys.
     Remove(Named),
-    /// The keys of accounts.
+    /// Manage the keys of accounts.
     Key {
         #[command(subcommand)]
         command: KeyCommand,
     },
 }
 
-/// What to do with the keys of an account.
+/// The subcommands of `account key`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum KeyCommand {
-    /// Register a key: its certificates, renewed ones too, then log in as this account.
+    /// Register a key: clients with certificates of it, including renewed ones, then log in as this account.
     Add {
         #[command(flatten)]
         named: Named,
-        /// A certificate of the key, in PEM.
+        /// A certificate for the key, in PEM.
         #[arg(
             long = "cert",
             value_name = "FILE",
@@ -77,17 +77,17 @@ pub enum KeyCommand {
         /// The public key, in PEM.
         #[arg(long, value_name = "FILE")]
         public_key: Option<PathBuf>,
-        /// What it is for, for people.
+        /// What the key is for, for display.
         #[arg(long)]
         label: Option<String>,
     },
     /// List the keys of an account.
     List(Named),
-    /// Take a key from an account.
+    /// Remove a key from an account.
     Remove {
         #[command(flatten)]
         named: Named,
-        /// Any of the three names that list shows.
+        /// Any of the three names that "account key list" shows.
         #[arg(value_name = "KEYID")]
         key: String,
     },

@@ -1,10 +1,10 @@
-//! Accounts and keys for people and programs.
+//! Formats accounts and keys as text and as JSON.
 
 use serde_json::{Value, json};
 
 use crate::store::{Account, AccountKey};
 
-/// Rights and groups in one line.
+/// Rights and groups on one line.
 pub(super) fn form(account: &Account) -> String {
     let admin = if account.is_admin { "administrator" } else { "user" };
     let groups = match account.groups.as_slice() {
@@ -16,7 +16,7 @@ pub(super) fn form(account: &Account) -> String {
     format!("{admin}, {groups}{full_name}")
 }
 
-/// A key under its names.
+/// A key with its names.
 pub(super) fn key(key: &AccountKey, indent: &str) -> String {
     let label = key.label.as_deref().unwrap_or("(no label)");
     let certificate = key.certificate_key_id.as_deref().unwrap_or("(no certificate)");

@@ -1,4 +1,4 @@
-//! `audit`: what was changed and by whom, and whether the table of changes is whole.
+//! `audit`: shows what was changed and by whom, and verifies that the table of changes is complete.
 
 mod verify;
 
@@ -23,10 +23,10 @@ use crate::{
 
 use verify::Findings;
 
-/// Rows read at a time.
+/// How many rows are read at a time.
 const PAGE: u32 = 1000;
 
-/// Why nothing, or not everything, was told.
+/// Why the command failed, or did not do everything.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The configuration is refused.
@@ -35,10 +35,10 @@ pub enum AuditError {
     /// The database does not answer.
     #[error("storage: {0}")]
     Store(#[from] StoreError),
-    /// Storage in memory ends with the command.
-    #[error("storage.backend is memory: a running server has its records to itself")]
+    /// With storage in memory, each process has its own database.
+    #[error("storage.backend is memory: the records of a running server are out of reach of this command")]
     Memory,
-    /// A GUN is not one.
+    /// The argument is not a GUN.
     #[error("--gun {0:?} is not a repository: {1}")]
     Gun(String, tuf::GunError),
     /// A file cannot be read.
@@ -51,7 +51,7 @@ pub enum AuditError {
     },
 }
 
-/// What to do.
+/// The subcommands of `audit`.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum AuditCommand {
     /// Show what was changed and by whom, oldest first.
@@ -59,25 +59,25 @@ pub enum AuditCommand {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
-        /// Changes of this repository only.
+        /// Show changes of this repository only.
         #[arg(long)]
         gun: Option<String>,
-        /// Changes by this principal only.
+        /// Show changes by this principal only.
         #[arg(long, value_name = "NAME")]
         principal: Option<String>,
-        /// Changes since then only: a day, or a moment such as 2026-01-31T12:00:00Z.
+        /// Show changes since then only: a day, or a time such as 2026-01-31T12:00:00Z.
         #[arg(long, value_name = "TIME", value_parser = moment)]
         since: Option<DateTime<Utc>>,
-        /// The records themselves, one JSON object a line.
+        /// Print the records themselves, one JSON object per line.
         #[arg(long)]
         json: bool,
     },
-    /// Say whether a record was altered, removed or moved; status 1 if one was.
+    /// Verify that no record was altered, removed or moved; status 1 if one was.
     Verify {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
-        /// Ask of each record that this file of a "file:" sink names whether it is there; repeat for more.
+        /// Also check that each record named in this file of a "file:" sink exists; repeat for more files.
         #[arg(long = "against", value_name = "FILE")]
         against: Vec<PathBuf>,
     },
@@ -93,11 +93,11 @@ fn moment(text: &str) -> Result<DateTime<Utc>, String> {
         Ok(time) => Ok(time.to_utc()),
         Err(_) => day()
             .map(|time| time.and_utc())
-            .ok_or_else(|| "a day such as 2026-01-31, or a moment such as 2026-01-31T12:00:00Z".to_owned()),
+            .ok_or_else(|| "a day such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z".to_owned()),
     }
 }
 
-/// Does it; false if something is broken, which has been told.
+/// Runs the command. Returns false if verification failed, which has been printed.
 ///
 /// # Errors
 /// When the configuration, the database or a file cannot be used.
@@ -163,7 +163,7 @@ fn list(
     }
 }
 
-/// A record for people.
+/// A record as a line of text.
 fn line(record: &ChangeRecord) -> String {
     let (who, change) = (&record.who, &record.change);
     let mut line = format!(
@@ -189,7 +189,7 @@ fn line(record: &ChangeRecord) -> String {
     ];
     for detail in details.into_iter().flatten().filter(|detail| !detail.is_empty()) {
         line.push_str("  ");
-        // Names and labels of others stand here: they must not be able to write lines of their own.
+        // Names and labels come from other users, who must not be able to print lines of their own.
         line.extend(detail.chars().map(|c| if c.is_control() { ' ' } else { c }));
     }
     line
@@ -200,7 +200,7 @@ fn check(config: &Path, against: &[PathBuf]) -> Result<bool, AuditError> {
     let audit = AuditSettings::read(&settings)?;
     let store = open_as(&settings)?;
     let mut findings: Findings = verify::table(&store, audit.table)?;
-    // The server's own sinks are asked too, as far as they are files that this user can read.
+    // Also compares with the server's own sinks, as far as they are files that this user can read.
     let own = audit.sinks.iter().filter_map(|sink| match sink {
         Sink::File(path) if !against.contains(path) => Some(path),
         _ => None,

@@ -1,4 +1,4 @@
-//! Whether the signer is there and has the keys that the stored repositories need.
+//! Checks that the signer answers and has the keys that the stored repositories need.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::{
 
 use super::report::repositories;
 
-/// The signer, until it fails to answer.
+/// The signer; dropped when it fails to answer.
 pub(super) struct Signer {
     keys: KeyService,
     address: String,
@@ -21,33 +21,33 @@ pub(super) struct Signer {
 
 /// Which keys of one repository the signer has.
 pub(super) struct Held {
-    /// A key of the timestamp.
+    /// Whether it has a key of the timestamp.
     pub(super) timestamp: bool,
-    /// A key of the snapshot; if not, it is the publisher's.
+    /// Whether it has a key of the snapshot; if not, the publisher has it.
     pub(super) snapshot: bool,
-    /// Keys that the signer made for another repository or another role.
+    /// Keys that the signer made for another repository or role.
     others: Vec<(RoleName, KeyId)>,
-    /// Keys of which it does not say for which repository it made them.
+    /// Keys for which it does not report what they were made for.
     unsaid: Vec<KeyId>,
-    /// Why it could not be found out.
+    /// Why the signer could not be asked.
     failure: Option<SigningError>,
     missing: Vec<String>,
 }
 
-/// What was found out about the keys of all repositories.
+/// The result for the keys of all repositories.
 #[derive(Default)]
 pub(super) struct ServerKeys {
     asked: u64,
     snapshots: u64,
     without_timestamp: u64,
     expired: u64,
-    /// Which repository was seen to name a key, where the signer does not say whose it is.
+    /// The repository that was found to name a key, if the signer does not report what it was made for.
     named: BTreeMap<KeyId, Gun>,
     unanswered: bool,
 }
 
 impl Signer {
-    /// The remote signer of the configuration; none if the server signs by itself. To be called within a runtime.
+    /// The signer of the configuration; `None` if the server signs by itself. Must be called within a runtime.
     pub(super) fn of(trust_service: &TrustService) -> Result<Option<Self>, OpenError> {
         let TrustService::Remote { host, port, .. } = trust_service else {
             return Ok(None);
@@ -57,7 +57,7 @@ impl Signer {
         Ok(Some(Self { keys, address }))
     }
 
-    /// Asks for the keys that a root lists for the roles which a server may sign.
+    /// Asks for the keys that a root lists for the roles which the server may sign.
     pub(super) async fn held(&self, gun: &Gun, root: &[u8]) -> Held {
         let mut held = Held {
             timestamp: false,
@@ -68,7 +68,7 @@ impl Signer {
             missing: Vec::new(),
         };
         for role in [RoleName::Timestamp, RoleName::Snapshot] {
-            // A root that cannot be read is a finding already.
+            // An unreadable root has already been reported.
             for key in tuf::role_keys(root, &role).unwrap_or_default() {
                 match self.keys.key_info(key.id()).await {
                     Ok(Some(found)) => {
@@ -95,7 +95,7 @@ impl Signer {
     }
 }
 
-/// The signer if it answers; otherwise why not is reported.
+/// The signer if it answers; otherwise reports why it does not.
 pub(super) async fn healthy(signer: Option<Signer>, report: &mut Report) -> Option<Signer> {
     let signer = signer?;
     match signer.keys.health().await {
@@ -108,9 +108,9 @@ pub(super) async fn healthy(signer: Option<Signer>, report: &mut Report) -> Opti
         }
         Err(reason) => {
             report.broken(format_args!(
-                "the signer at {}: {reason}; without it nobody can publish and no timestamp is renewed. Its keys \
-                 were not checked: start it, see that trust_service.tls_ca_file is the CA of its certificate and \
-                 that its client_ca_file is that of trust_service.tls_client_cert, and check again",
+                "the signer at {}: {reason}; without it nobody can publish, and timestamps are not renewed. Its keys \
+                 were not checked: start it, make sure that trust_service.tls_ca_file is the CA of its certificate \
+                 and that its client_ca_file is that of trust_service.tls_client_cert, and check again",
                 signer.address
             ));
             None
@@ -119,12 +119,12 @@ pub(super) async fn healthy(signer: Option<Signer>, report: &mut Report) -> Opti
 }
 
 impl ServerKeys {
-    /// A document that the server renews by itself has expired, or will.
+    /// Counts a document that has expired or will, and that the server renews by itself.
     pub(super) fn renewable(&mut self, severity: Severity) {
         self.expired += u64::from(severity == Severity::Expired);
     }
 
-    /// Takes note of one repository's keys and reports what is missing.
+    /// Counts one repository's keys and reports what is missing.
     pub(super) fn count(&mut self, gun: &Gun, held: &Held, report: &mut Report) {
         if let Some(failure) = &held.failure {
             if !self.unanswered {
@@ -138,15 +138,17 @@ impl ServerKeys {
         self.asked += 1;
         for (role, id) in &held.others {
             report.broken(format_args!(
-                "{gun}: its root names a {role} key that was made for another repository or another role ({id}). It goes \
-                 on, but can keep the other's owner from publishing: its owner runs \"notary key rotate {gun} {role} -r\""
+                "{gun}: its root names a {role} key that was made for another repository or another role ({id}). It \
+                 still works, but can prevent the other's owner from publishing; its owner has to run \
+                 \"notary key rotate {gun} {role} -r\""
             ));
         }
         for id in &held.unsaid {
             match self.named.get(id) {
                 Some(other) => report.broken(format_args!(
-                    "{gun}: its root names a key of the signer's that {other} names too ({id}), so that either can keep \
-                     the other's owner from publishing; whose it is not runs \"notary key rotate\""
+                    "{gun}: its root names a key of the signer that {other} names too ({id}), so that either owner can \
+                     prevent the other from publishing; the one whose key it is not has to run \
+                     \"notary key rotate\""
                 )),
                 None => drop(self.named.insert(id.clone(), gun.clone())),
             }
@@ -156,14 +158,14 @@ impl ServerKeys {
             self.without_timestamp += 1;
             report.broken(format_args!(
                 "{gun}: the signer does not have its timestamp key ({}), so its timestamp cannot be renewed and \
-                 publishes are refused; if the key is another signer's, move that signer's database here, else run \
-                 \"notary key rotate {gun} timestamp -r\" as its owner",
+                 publishes are refused; if another signer has the key, move that signer's database here; otherwise \
+                 run \"notary key rotate {gun} timestamp -r\" as its owner",
                 held.missing.join(", ")
             ));
         }
     }
 
-    /// Says what was found out, of `checked` repositories.
+    /// Reports the result for `checked` repositories.
     pub(super) fn tell(&self, checked: u64, report: &mut Report) {
         if self.expired > 0 {
             report.note(format_args!(
@@ -181,7 +183,7 @@ impl ServerKeys {
             ));
         }
         report.note(format_args!(
-            "the signer has the snapshot keys of {} of them; the others' must be with their publishers",
+            "the signer has the snapshot keys of {} of them; the publishers of the others must have theirs",
             self.snapshots
         ));
         if self.asked < checked {

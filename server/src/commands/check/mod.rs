@@ -1,4 +1,4 @@
-//! `check`: what would fail with this configuration, database and signer, told before anybody notices.
+//! `check`: reports what would fail with this configuration, database and signer before users notice.
 
 mod keys;
 mod report;
@@ -15,37 +15,37 @@ use crate::{
 };
 use keys::{Held, ServerKeys, Signer};
 
-/// How many repositories' keys the signer is asked for unless `--all` is given.
+/// For how many repositories the signer is asked for the keys unless `--all` is given.
 const SAMPLE: u64 = 20;
-/// How many names of repositories are read at once.
+/// How many repository names are read at a time.
 const PAGE: u32 = 500;
 
-/// Why the check could not be made at all.
+/// Why nothing could be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// The database does not answer.
     #[error("the database of storage.db_url cannot be checked: {0}")]
     Store(#[from] StoreError),
-    /// A GUN on the command line is not one.
+    /// The argument is not a GUN.
     #[error("{0:?} is not a repository: {1}")]
     Gun(String, tuf::GunError),
-    /// The operating system refuses.
+    /// The operating system reports an error.
     #[error("cannot start the runtime: {0}")]
     Runtime(#[from] std::io::Error),
 }
 
-/// What to check.
+/// The options of `check`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     #[command(flatten)]
     file: ConfigFile,
-    /// Take no unknown key in the configuration.
+    /// Refuse unknown keys in the configuration.
     #[arg(long)]
     strict: bool,
-    /// Ask the signer for the keys of every repository and not only of a sample.
+    /// Ask the signer for the keys of every repository, not only of a sample.
     #[arg(long)]
     all: bool,
-    /// Tell what expires within so many days.
+    /// Report what expires within this many days.
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     days: u16,
     /// Check these repositories only, and all of their keys.
@@ -53,7 +53,8 @@ pub struct Options {
     guns: Vec<String>,
 }
 
-/// Checks configuration, database and signer and prints what is found; true if nothing is broken. Changes nothing.
+/// Checks configuration, database and signer and prints the findings; returns true if nothing is broken. Changes
+/// nothing.
 ///
 /// # Errors
 /// When the configuration is refused or the database does not answer.
@@ -62,7 +63,7 @@ pub fn run(options: &Options) -> Result<bool, CheckError> {
     let mut report = Report::default();
     judged.findings.iter().for_each(|found| tell(found, &mut report));
     let Some(config) = judged.config else {
-        report.note("without a configuration that is right nothing else can be checked");
+        report.note("nothing else can be checked until the configuration is correct");
         return Ok(report.end(report::repositories(0)));
     };
     let broken = judged.findings.iter().any(|found| found.level == Level::Broken);
@@ -74,12 +75,21 @@ pub fn run(options: &Options) -> Result<bool, CheckError> {
         .build()?;
     let signer = {
         let _entered = runtime.enter();
-        // What is wrong with its files has been told.
+        // Errors in its files have already been reported.
         Signer::of(&config.trust_service).ok().flatten()
     };
     let signer = runtime.block_on(keys::healthy(signer, &mut report));
     if config.storage == Location::Memory {
         report.note("storage.backend is memory: there is nothing to check");
+        return Ok(report.end(report::repositories(0)));
+    }
+    if let Location::Sqlite(path) = &config.storage
+        && !path.exists()
+    {
+        let path = path.display();
+        report.broken(format_args!(
+            "there is no database at {path}: correct storage.db_url, or start the server, which makes a new one"
+        ));
         return Ok(report.end(report::repositories(0)));
     }
     let store = open(&config, &mut report)?;
@@ -114,14 +124,14 @@ pub fn run(options: &Options) -> Result<bool, CheckError> {
     check.keys.tell(checked, &mut check.report);
     if check.broken_history {
         check.report.note(
-            "documents that are missing or wrong come back from a backup; else the owner deletes the repository \
-             (notary delete --remote) and signs anew",
+            "restore documents that are missing or wrong from a backup; without one, the owner has to delete the \
+             repository (notary delete --remote) and sign again",
         );
     }
     Ok(check.report.end(report::repositories(checked)))
 }
 
-/// The repositories of the command line that are there; nothing if none was named.
+/// The repositories of the command line that exist; `None` if none was named.
 fn named(guns: &[String], store: &Store, report: &mut Report) -> Result<Option<Vec<String>>, CheckError> {
     if guns.is_empty() {
         return Ok(None);
@@ -132,13 +142,13 @@ fn named(guns: &[String], store: &Store, report: &mut Report) -> Result<Option<V
         if store.has(&gun)? {
             found.push(text.clone());
         } else {
-            report.broken(format_args!("{gun}: nothing is stored of it"));
+            report.broken(format_args!("{gun}: nothing is stored of this repository"));
         }
     }
     Ok(Some(found))
 }
 
-/// A finding that every command has.
+/// Reports a finding that other commands report as well.
 fn tell(found: &findings::Finding, report: &mut Report) {
     match (found.level, found.refuses_start) {
         (Level::Fine, _) => report.fine(found.sentence()),
@@ -163,13 +173,13 @@ fn open(config: &Config, report: &mut Report) -> Result<Store, CheckError> {
     let without = store.count_without_checksum()?;
     if without > 0 {
         report.broken(format_args!(
-            "{without} rows of tuf_files have no sha256, so nobody finds them by it; fill the column in with the \
-             hexadecimal SHA-256 of data"
+            "{without} rows of tuf_files have no sha256, so clients cannot find them by it; fill the column \
+             in with the hexadecimal SHA-256 of data"
         ));
     }
     if guns > 0 && matches!(config.trust_service, TrustService::Local) {
         report.broken(
-            "trust_service.type is local, so this server begins without keys: it can renew no timestamp, and it \
+            "trust_service.type is local, so this server starts without keys: it can renew no timestamp, and it \
              refuses publishes to the repositories that are there; run a signer with the keys they were made with",
         );
     }
@@ -181,7 +191,7 @@ struct Check {
     store: Store,
     signer: Option<Signer>,
     runtime: tokio::runtime::Runtime,
-    /// The signer is asked for the keys of one repository in so many.
+    /// The signer is asked for the keys of one repository in this many.
     asked_every: u64,
     report: Report,
     now: DateTime<Utc>,
@@ -253,8 +263,8 @@ impl Check {
     fn tell(&mut self, gun: &Gun, audited: &Audited, held: Option<Held>) {
         for finding in &audited.findings {
             let dates = matches!(finding.severity, Severity::Expired | Severity::Expiring);
-            // The server renews what it has the key of. Timestamps live two weeks and are renewed when asked for,
-            // so that an expired one says nothing unless its key is missing.
+            // The server renews the documents whose key it has. Timestamps are valid for two weeks and renewed on
+            // request, so an expired one is a problem only if its key is missing.
             let renewed = match finding.role {
                 RoleName::Timestamp => held.as_ref().is_none_or(|held| held.timestamp),
                 RoleName::Snapshot => held.as_ref().is_some_and(|held| held.snapshot),

@@ -1,9 +1,9 @@
-//! How findings about repositories are printed.
+//! Prints findings about repositories.
 
 use platform::report::Report;
 use tuf::{Finding, Gun, Severity};
 
-/// Prints a finding; one that is broken counts as such.
+/// Prints a finding and counts it if something is broken.
 pub(super) fn finding(report: &mut Report, gun: &Gun, finding: &Finding) {
     let version = finding.version.map(|version| format!(" version {version}"));
     let what = format!(

@@ -1,4 +1,4 @@
-//! Putting files where programs look for them: what is the same is left, what is replaced is kept.
+//! Puts files where programs look for them. Identical files are left alone, and a copy of each replaced file is kept.
 
 use std::{
     fs,
@@ -12,21 +12,21 @@ use serde_json::Value;
 
 use super::SetUpError;
 
-/// Whose values stay when a configuration has one already.
+/// Which values are kept if a configuration already has some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wins {
+pub(super) enum Prefer {
     New,
-    Present,
+    Existing,
 }
 
-/// What writes, or only says what it would write.
+/// Writes files or, in a dry run, only says what it would write.
 pub(super) struct Installer {
     pub dry_run: bool,
     pub now: DateTime<Utc>,
 }
 
 impl Installer {
-    /// Puts a file in place with these permissions.
+    /// Writes a file with these permissions, unless it is identical.
     pub(super) fn put(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), SetUpError> {
         if fs::read(path).is_ok_and(|present| present == content) {
             if !self.dry_run {
@@ -50,12 +50,12 @@ impl Installer {
                 .and_then(|()| fs::rename(&unfinished, path))
                 .map_err(|cause| failed(path, cause))?;
         }
-        self.told(path);
+        self.report_written(path);
         Ok(())
     }
 
-    /// Adds to the JSON object in a file, and leaves its other keys alone.
-    pub(super) fn merge(&self, path: &Path, new: &Value, wins: Wins) -> Result<(), SetUpError> {
+    /// Adds values to the JSON object in a file, and leaves its other keys alone.
+    pub(super) fn merge(&self, path: &Path, new: &Value, prefer: Prefer) -> Result<(), SetUpError> {
         let present = match fs::read(path) {
             Ok(text) => Some(text),
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
@@ -72,16 +72,16 @@ impl Installer {
                     .and_then(|mut file| writeln!(file, "{new:#}"))
                     .map_err(|cause| failed(path, cause))?;
             }
-            self.told(path);
+            self.report_written(path);
             return Ok(());
         };
         let present: Value = serde_json::from_slice(&text).map_err(|cause| SetUpError::Json {
             path: path.to_path_buf(),
             cause,
         })?;
-        let result = match wins {
-            Wins::New => merged(present.clone(), new.clone()),
-            Wins::Present => merged(new.clone(), present.clone()),
+        let result = match prefer {
+            Prefer::New => merged(present.clone(), new.clone()),
+            Prefer::Existing => merged(new.clone(), present.clone()),
         };
         if result == present {
             platform::say!("same     {}", path.display());
@@ -89,10 +89,10 @@ impl Installer {
         }
         self.back_up(path)?;
         if !self.dry_run {
-            // Into the file that is there: it may be a link, and its owner chose its mode.
+            // Writes into the existing file: it may be a link, and its owner chose its mode.
             fs::write(path, format!("{result:#}\n")).map_err(|cause| failed(path, cause))?;
         }
-        self.told(path);
+        self.report_written(path);
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl Installer {
         Ok(())
     }
 
-    fn told(&self, path: &Path) {
+    fn report_written(&self, path: &Path) {
         if self.dry_run {
             platform::say!("would write {}", path.display());
         } else {
@@ -117,7 +117,7 @@ impl Installer {
     }
 }
 
-/// `over`'s values in `base`, object by object.
+/// Merges `over` into `base`, object by object.
 fn merged(base: Value, over: Value) -> Value {
     match (base, over) {
         (Value::Object(mut base), Value::Object(over)) => {

@@ -1,4 +1,4 @@
-//! `client-dirs`: a user's certificate, key and CA, put where notary, docker and dockerd look for them.
+//! `client-dirs`: puts a user's certificate, key and CA where notary, docker and dockerd look for them.
 
 mod install;
 
@@ -20,35 +20,35 @@ use crate::{
     clock::Clock,
     issuing::{IssuingError, check_registry, check_url},
 };
-use install::{Installer, Wins};
+use install::{Installer, Prefer};
 
 /// Why nothing, or not everything, was written.
 #[derive(Debug, thiserror::Error)]
 pub enum SetUpError {
-    /// Certificate and key are not good.
+    /// The certificate or the key is not usable.
     #[error(transparent)]
     Pair(#[from] PairError),
-    /// The URL or the registry is written wrongly.
+    /// The URL or the registry is malformed.
     #[error(transparent)]
     Name(#[from] IssuingError),
-    /// The CA's file holds no certificate.
-    #[error("{} is no certificate in PEM: the server's CA is at its URL with /ca", .0.display())]
+    /// The CA file contains no certificate.
+    #[error("{} is not a certificate in PEM: the server's CA is at its URL with /ca", .0.display())]
     Ca(PathBuf),
-    /// The server's certificate is not the CA's, or not for the URL.
+    /// The CA did not issue the server's certificate, or that is not valid for the URL.
     #[error("{ca} does not make {url} trusted: {reason}; docker and notary would say \"x509: ...\" and give up", ca = ca.display())]
     Distrusted {
         /// The URL.
         url: String,
         /// The CA's file.
         ca: PathBuf,
-        /// OpenSSL's words.
+        /// OpenSSL's reason.
         reason: String,
     },
-    /// Somebody's key is there.
-    #[error("{} is another key: say --force to replace it (a copy of it is kept)", .0.display())]
+    /// Another key is already there.
+    #[error("{} is another key: use --force to replace it (a copy of it is kept)", .0.display())]
     OtherKey(PathBuf),
-    /// A configuration cannot be added to.
-    #[error("{} is not JSON ({cause}): mend it, then run this again", path.display())]
+    /// A configuration file is not JSON, so values cannot be added.
+    #[error("{} is not JSON ({cause}): correct it, then run this again", path.display())]
     Json {
         /// The file.
         path: PathBuf,
@@ -63,12 +63,12 @@ pub enum SetUpError {
         /// What the operating system said.
         cause: std::io::Error,
     },
-    /// There is nowhere to write to.
-    #[error("HOME is not set: say --home DIR")]
+    /// The home directory is not known.
+    #[error("HOME is not set: use --home DIR")]
     NoHome,
 }
 
-/// What to set up.
+/// The options of `client-dirs`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// The certificate, with its intermediates after it, in PEM.
@@ -83,30 +83,30 @@ pub struct Options {
     /// The trust server, as clients write it: https://host:port.
     #[arg(long)]
     url: String,
-    /// Also set up dockerd and "docker trust sign" for this registry, as image names begin.
+    /// Also set up dockerd and "docker trust sign" for this registry, as written in image names.
     #[arg(long, value_name = "HOST:PORT")]
     registry: Option<String>,
     /// The signer's name in new repositories [default: the certificate's common name]
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// Where .docker and .notary are [default: the home directory]
+    /// The directory that contains .docker and .notary [default: the home directory]
     #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
-    /// Where dockerd looks.
+    /// The directory in which dockerd looks.
     #[arg(long, value_name = "DIR", default_value = "/etc/docker")]
     etc: PathBuf,
-    /// Replace a key that is another one.
+    /// Replace another key that is already there.
     #[arg(long)]
     force: bool,
-    /// Only say what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Checks everything, then writes what is missing and says so.
+/// Checks everything, then writes what is missing and prints that.
 ///
 /// # Errors
-/// When something is wrong with what was given, or would be overwritten, or cannot be written.
+/// When an argument is wrong, another key would be overwritten, or a file cannot be written.
 pub fn run(options: &Options) -> Result<(), SetUpError> {
     check_url(&options.url)?;
     options.registry.as_deref().map(check_registry).transpose()?;
@@ -139,7 +139,7 @@ pub fn run(options: &Options) -> Result<(), SetUpError> {
         .registry
         .as_ref()
         .map(|registry| options.etc.join("certs.d").join(registry));
-    // Nothing is written before it is clear that everything may be.
+    // Checks everything that could prevent writing before the first file is written.
     for directory in [Some(&tls), daemon.as_ref()].into_iter().flatten() {
         let key = directory.join("client.key");
         if !options.force && fs::read(&key).is_ok_and(|present| present != pair.key_pem) {
@@ -153,21 +153,21 @@ pub fn run(options: &Options) -> Result<(), SetUpError> {
     installer.put(&tls.join("ca.crt"), &ca_pem, 0o644)?;
     installer.put(&tls.join("client.cert"), &pair.certificate_pem, 0o644)?;
     installer.put(&tls.join("client.key"), &pair.key_pem, 0o600)?;
-    // notary takes a relative path for one from its configuration file on, and expands no "~" in it.
+    // notary resolves a relative path from the directory of its configuration file, and does not expand "~" in it.
     let notary = json!({"remote_server": {
         "url": options.url,
         "root_ca": tls.join("ca.crt"),
         "tls_client_cert": tls.join("client.cert"),
         "tls_client_key": tls.join("client.key"),
     }});
-    installer.merge(&home.join(".notary/config.json"), &notary, Wins::New)?;
+    installer.merge(&home.join(".notary/config.json"), &notary, Prefer::New)?;
     match (&options.registry, &daemon) {
         (Some(registry), Some(daemon)) => {
             set_up_daemon(&installer, daemon, &tls, &ca_pem, &pair)?;
             set_up_signer(&installer, &home, registry, user.as_deref())?;
         }
         _ => platform::say!(
-            "left out dockerd and the name that \"docker trust sign\" needs: say --registry HOST:PORT for them"
+            "left out dockerd and the name that \"docker trust sign\" needs: use --registry HOST:PORT for them"
         ),
     }
     platform::say!("now      export DOCKER_CONTENT_TRUST_SERVER='{}'", options.url);
@@ -191,7 +191,7 @@ fn ask_server(options: &Options, authorities: &[X509], pair: &Pair) -> Result<()
         });
     }
     match seen.answer {
-        Ok(answer) if answer.status == 200 => platform::say!("checked  {url} takes this certificate"),
+        Ok(answer) if answer.status == 200 => platform::say!("checked  {url} accepts this certificate"),
         Ok(answer) => platform::say!("warning: {url} answers {}: {}", answer.status, answer.body),
         Err(cause) => platform::say!("warning: {url} refuses this certificate: {cause}"),
     }
@@ -241,7 +241,8 @@ fn set_up_daemon(
     }
 }
 
-/// "docker trust sign" names the signer of a new repository after the user it finds here; no password is used.
+/// "docker trust sign" names the signer of a new repository after the user that it finds here; it does not use a
+/// password.
 fn set_up_signer(
     installer: &Installer,
     home: &Path,
@@ -249,12 +250,12 @@ fn set_up_signer(
     user: Option<&str>,
 ) -> Result<(), SetUpError> {
     let Some(user) = user else {
-        platform::say!("to do    say --user NAME to have the name written that \"docker trust sign\" needs");
+        platform::say!("to do    use --user NAME to write the name that \"docker trust sign\" needs");
         return Ok(());
     };
     let login = STANDARD.encode(format!("{user}:unused"));
     let config = json!({"auths": {registry: {"auth": login}}});
-    installer.merge(&home.join(".docker/config.json"), &config, Wins::Present)
+    installer.merge(&home.join(".docker/config.json"), &config, Prefer::Existing)
 }
 
 fn failed(path: &Path, cause: std::io::Error) -> SetUpError {

@@ -1,4 +1,4 @@
-//! Whether what a denial names is known to anybody: a misspelt one denies nobody, in silence.
+//! Warns if the subject of a new entry is unknown: a misspelt one would deny no client, and that would go unnoticed.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use platform::{
 use super::{DenyCommandError, Named};
 use crate::{config::client_cas, revocation::Subject, store::Store};
 
-/// What to tell whoever denied somebody that nothing known is called. Nothing if somebody is.
+/// The warning that no known account, key or CA matches a subject; `None` if one does.
 pub(super) fn warning(
     config: &Path,
     store: &Store,
@@ -21,21 +21,21 @@ pub(super) fn warning(
     Ok(match &named.subject {
         Subject::Principal(name) => (!store.knows_principal(name)?).then(|| {
             format!(
-                "no account is called {name}, and nobody of this name has changed anything yet; if it is not misspelt, \
-                 it holds from the moment that somebody comes as {name}"
+                "no account is called {name}, and no principal with this name has changed anything yet; if the \
+                 name is not misspelt, the entry takes effect as soon as a client authenticates as {name}"
             )
         }),
         Subject::Key(hash) if named.certificates.is_empty() => (!store.knows_key(hash)?).then(|| {
-            "no account has this key, and nobody with it has changed anything yet; \"whoami\" prints a \
-             certificate's as spki_sha256"
+            "no account has this key, and no client with it has changed anything yet; \"whoami\" prints the hash of \
+             a certificate's key as spki_sha256"
                 .to_owned()
         }),
         Subject::Certificate { issuer, .. } if named.certificates.is_empty() => {
             let known = anchors(config)?.is_none_or(|anchors| anchors.iter().any(|ca| is_called(ca, issuer)));
             (!known && !store.knows_issuer(issuer)?).then(|| {
                 format!(
-                    "no client CA of the configuration is called {issuer}, and nobody with a certificate of theirs has \
-                     changed anything yet; write the issuer as \"whoami\" prints it"
+                    "no client CA of the configuration is called {issuer}, and no client with a certificate of \
+                     this issuer has changed anything yet; write the issuer as \"whoami\" prints it"
                 )
             })
         }
@@ -48,7 +48,7 @@ fn is_called(certificate: &X509, name: &str) -> bool {
     name_text(subject) == name || older_name_text(subject) == name
 }
 
-/// The client CAs; nothing if their files cannot be read, which is another matter.
+/// The client CAs; `None` if their files cannot be read, which other commands report.
 fn trust(config: &Path) -> Result<Option<ClientTrust>, ConfigError> {
     let sets = client_cas(&crate::config::settings(config)?)?;
     Ok(ClientTrust::load(&sets).ok().filter(|_| !sets.is_empty()))
@@ -58,14 +58,14 @@ fn anchors(config: &Path) -> Result<Option<Vec<X509>>, ConfigError> {
     Ok(trust(config)?.map(|trust| trust.certificates().cloned().collect()))
 }
 
-/// Of a certificate that was given in a file: whether it could get in at all.
+/// Says if a certificate given in a file would be refused anyway.
 fn unverified(config: &Path, certificates: &[X509]) -> Result<Option<String>, ConfigError> {
     let (Some(trust), Some((leaf, issuers))) = (trust(config)?, certificates.split_first()) else {
         return Ok(None);
     };
     Ok(trust.verify(leaf, issuers).err().map(|fault| {
         format!(
-            "no client CA of the configuration vouches for this certificate now: {} ({})",
+            "no client CA of the configuration verifies this certificate now: {} ({})",
             fault.explanation,
             fault.reason.code()
         )

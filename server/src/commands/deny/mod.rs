@@ -1,4 +1,4 @@
-//! `deny`: who must not get in, for every server on the database, from the next request on.
+//! `deny`: manages the deny list, which every server on the database applies from the next request on.
 
 mod known;
 
@@ -18,7 +18,7 @@ use crate::{
     store::{Actor, Store, StoreError},
 };
 
-/// Why nothing was done.
+/// Why the command did nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum DenyCommandError {
     /// The configuration is refused.
@@ -35,35 +35,35 @@ pub enum DenyCommandError {
         /// Why.
         reason: String,
     },
-    /// It is not said who.
+    /// The command line does not say whom to deny.
     #[error(
-        "say who: --principal NAME, --cert FILE (with --key for every certificate of its key), --spki-sha256 HEX, or --serial HEX with --issuer NAME"
+        "say whom: --principal NAME, --cert FILE (with --key for every certificate of its key), --spki-sha256 HEX, or --serial HEX with --issuer NAME"
     )]
-    Nobody,
-    /// Nothing could be compared with such an entry.
+    NoSubject,
+    /// No certificate could match such an entry.
     #[error("{0}; deny its key instead: --cert FILE with --key, or --spki-sha256 HEX")]
     CannotBeTold(RevocationError),
-    /// A number is none.
-    #[error("--serial {0}: a number above zero in hex, as \"openssl x509 -serial\" prints it")]
+    /// The serial number is malformed.
+    #[error("--serial {0}: write a positive number in hex, as \"openssl x509 -serial\" prints it")]
     Serial(String),
-    /// A hash is none.
-    #[error("--spki-sha256 {0}: 64 hex digits")]
+    /// The hash is malformed.
+    #[error("--spki-sha256 {0}: write 64 hex digits")]
     Hash(String),
 }
 
-/// Who is meant.
+/// Whom to deny.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Who {
-    /// A principal, however it shows who it is.
+    /// A principal, however it authenticates.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["cert", "spki_sha256", "serial"])]
     principal: Option<String>,
     /// A certificate, in PEM.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["spki_sha256", "serial"])]
     cert: Option<PathBuf>,
-    /// With --cert: every certificate of its key.
+    /// With --cert: deny every certificate of its key.
     #[arg(long, requires = "cert")]
     key: bool,
-    /// Every certificate of a key: the SHA-256 of the key, in hex.
+    /// Every certificate of a key, by the SHA-256 of the key in hex.
     #[arg(long, value_name = "HEX", conflicts_with = "serial")]
     spki_sha256: Option<String>,
     /// The serial number of a certificate, in hex.
@@ -74,21 +74,21 @@ pub struct Who {
     issuer: Option<String>,
 }
 
-/// What to do.
+/// The subcommands of `deny`.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum DenyCommand {
-    /// Refuse somebody from the next request on, on open connections too.
+    /// Deny a principal or certificate from the next request on, on open connections too.
     Add {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
         #[command(flatten)]
         who: Who,
-        /// Why, for the list.
+        /// The reason, for the list.
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
     },
-    /// Let somebody in again.
+    /// Remove an entry from the deny list.
     Remove {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
@@ -96,7 +96,7 @@ pub enum DenyCommand {
         #[command(flatten)]
         who: Who,
     },
-    /// Show who is refused.
+    /// Show the deny list.
     List {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
@@ -104,10 +104,10 @@ pub enum DenyCommand {
     },
 }
 
-/// Does it, and says so.
+/// Runs the command and prints the result.
 ///
 /// # Errors
-/// When it is not done.
+/// When it failed.
 pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
     match command {
         DenyCommand::Add { config, who, reason } => {
@@ -116,14 +116,14 @@ pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
             let subject = &named.subject;
             let new = store.deny(subject, reason.as_deref(), &actor(), Clock::System.now())?;
             let already = if new { "" } else { " already" };
-            platform::say!("{subject} is{already} refused, by every server on this database");
+            platform::say!("{subject} is{already} refused by every server on this database");
             if let Some(warning) = known::warning(config, &store, &named)? {
                 platform::say!("warning: {warning}");
             }
         }
         DenyCommand::Remove { config, who } => {
             let Named { subject, older, .. } = who.named()?;
-            if open(config)?.admit(&subject, &older, &actor(), Clock::System.now())? {
+            if open(config)?.remove_denial(&subject, &older, &actor(), Clock::System.now())? {
                 platform::say!("{subject} is no longer refused by this list");
             } else {
                 platform::say!("{subject} is not on the list; nothing to do");
@@ -132,7 +132,7 @@ pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
         DenyCommand::List { config } => {
             let denials = open(config)?.denials()?;
             if denials.is_empty() {
-                platform::say!("nobody is on the list");
+                platform::say!("the deny list is empty");
             }
             for denial in denials {
                 let reason = denial.reason.unwrap_or_default();
@@ -143,10 +143,10 @@ pub fn run(command: &DenyCommand) -> Result<(), DenyCommandError> {
     Ok(())
 }
 
-/// Denies certificates by the serial numbers that a CA gave them, and says so.
+/// Denies certificates by the serial numbers that a CA gave them, and prints that.
 ///
 /// # Errors
-/// When the database that the configuration names does not take them.
+/// When the database of the configuration cannot be used.
 pub fn deny_certificates(
     config: &Path,
     issuer: &str,
@@ -160,7 +160,7 @@ pub fn deny_certificates(
             serial: normal_serial(serial).ok_or_else(|| DenyCommandError::Serial(serial.clone()))?,
         };
         store.deny(&subject, reason, &actor(), Clock::System.now())?;
-        platform::say!("{subject} is refused, by every server on this database");
+        platform::say!("{subject} is refused by every server on this database");
     }
     Ok(())
 }
@@ -176,12 +176,12 @@ fn actor() -> Actor {
     Actor::command("(deny)")
 }
 
-/// Whom a command line means.
+/// The subject that a command line names.
 pub(super) struct Named {
     pub(super) subject: Subject,
-    /// Other forms in which older versions wrote the same.
+    /// Other forms of the same subject, as older versions stored it.
     older: Vec<Subject>,
-    /// The certificate that was given, and what followed it.
+    /// The given certificate, and those that followed it in its file.
     pub(super) certificates: Vec<X509>,
 }
 
@@ -214,7 +214,7 @@ impl Who {
                 let Some(serial) = normal_serial(text) else {
                     return Err(cannot_be_named(text));
                 };
-                // An older version took the issuer as it was written.
+                // An older version stored the issuer as it was written.
                 let subject = |issuer: String| Subject::Certificate {
                     issuer,
                     serial: serial.clone(),
@@ -224,7 +224,7 @@ impl Who {
                     ..alone(subject(normal_issuer(issuer)))
                 })
             }
-            _ => Err(DenyCommandError::Nobody),
+            _ => Err(DenyCommandError::NoSubject),
         }
     }
 
@@ -255,7 +255,7 @@ impl Who {
     }
 }
 
-/// A serial number that is zero or negative, or no number at all.
+/// The error for a serial number that is zero, negative, or malformed.
 fn cannot_be_named(text: &str) -> DenyCommandError {
     let digits: String = text.chars().filter(|c| *c != ':').collect();
     let digits = digits.trim_start_matches('-').trim_start_matches("0x");

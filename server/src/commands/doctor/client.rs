@@ -1,4 +1,5 @@
-//! A client's machine: files that are named wrongly, keys that are open, programs that do something else.
+//! Examines a client's machine: files with wrong names, keys that others can read, and programs that behave
+//! unexpectedly.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +15,7 @@ use crate::findings::Finding;
 
 /// The first version of the docker CLI without content trust.
 const WITHOUT_CONTENT_TRUST: u64 = 29;
-/// From this one on "docker trust signer remove" removes nothing.
+/// The first version in which "docker trust signer remove" removes nothing.
 const BROKEN_REMOVAL: u64 = 26;
 
 /// The certificates of a CA file.
@@ -32,7 +33,7 @@ pub(super) fn authorities(path: &Path) -> Result<Vec<X509>, Finding> {
     Ok(found)
 }
 
-/// Whether others may read a key.
+/// Checks whether others may read a key.
 pub(super) fn key_mode(path: &Path) -> Option<Finding> {
     let mode = match fs::metadata(path) {
         Ok(about) => about.permissions().mode() & 0o777,
@@ -62,7 +63,7 @@ pub(super) fn key_mode(path: &Path) -> Option<Finding> {
     })
 }
 
-/// Looks into each directory below `~/.docker/tls` or `/etc/docker/certs.d`.
+/// Examines each directory below `~/.docker/tls` or `/etc/docker/certs.d`.
 pub(super) fn directories(above: &Path, findings: &mut Vec<Finding>) {
     let mut hosts: Vec<_> = fs::read_dir(above)
         .into_iter()
@@ -86,7 +87,7 @@ pub(super) fn directories(above: &Path, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Names decide what a file is: X.crt is a CA, X.cert with X.key is a client's pair.
+/// Docker recognises files by their names: X.crt is a CA, X.cert with X.key is a client's certificate and key.
 fn file(directory: &Path, name: &str, names: &BTreeSet<String>) -> Option<Finding> {
     let path = directory.join(name);
     let shown = path.display();
@@ -125,7 +126,7 @@ fn file(directory: &Path, name: &str, names: &BTreeSet<String>) -> Option<Findin
     }
 }
 
-/// What the docker CLI of this machine does not do.
+/// What the docker CLI of this machine does not do as expected.
 pub(super) fn docker_version() -> Vec<Finding> {
     let output = Command::new("docker")
         .args(["version", "--format", "{{.Client.Version}}"])

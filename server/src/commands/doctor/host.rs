@@ -1,4 +1,4 @@
-//! The server as a client sees it.
+//! Examines the server as a client sees it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use openssl::x509::{X509, X509VerifyResult};
@@ -13,7 +13,7 @@ use crate::{
     findings::{Finding, certificates},
 };
 
-/// Clocks that differ by more make certificates and timestamps look expired, or not yet valid.
+/// How much clocks may differ before certificates and timestamps look expired, or not yet valid.
 const SKEW: TimeDelta = TimeDelta::minutes(1);
 
 pub(super) fn examine(
@@ -25,7 +25,7 @@ pub(super) fn examine(
 ) {
     if url.ends_with('/') {
         findings.push(
-            Finding::broken(format!("the URL {url} ends in a slash"), "leave the slash out")
+            Finding::broken(format!("the URL {url} ends in a slash"), "remove the slash")
                 .shown_as("unable to reach trust server at this time: 301."),
         );
     }
@@ -46,8 +46,8 @@ pub(super) fn examine(
     if seen.addresses.iter().any(std::net::IpAddr::is_loopback) {
         findings.push(
             Finding::note(
-                format!("{url} leads to a loopback address: docker takes a registry there for insecure and uses no client certificate"),
-                "give the server a name with an address of another kind",
+                format!("{url} leads to a loopback address: docker treats a registry there as insecure and sends no client certificate"),
+                "use a server name whose address is not a loopback address",
             )
             .shown_as("Client sent an HTTP request to an HTTPS server."),
         );
@@ -66,7 +66,7 @@ pub(super) fn examine(
                     "this machine does not trust {url}: {}",
                     seen.verdict.error_string()
                 ),
-                "say --ca FILE with the server's CA: curl -k URL/ca -o ca.crt",
+                "use --ca FILE with the server's CA: curl -k URL/ca -o ca.crt",
             )
             .shown_as("x509: certificate signed by unknown authority"),
         );
@@ -77,9 +77,9 @@ pub(super) fn examine(
 fn unreachable(url: &str, cause: &ProbeError) -> Finding {
     let fix = match cause {
         ProbeError::Url(_) => "write the URL as clients do: https://host:port",
-        ProbeError::Name { .. } => "enter the name into DNS or /etc/hosts",
-        ProbeError::Unreachable { .. } => "start the server, or let the network lead to it",
-        ProbeError::Handshake(..) | ProbeError::OpenSsl(_) => "see that TLS is spoken at this port",
+        ProbeError::Name { .. } => "add the name to DNS or /etc/hosts",
+        ProbeError::Unreachable { .. } => "start the server, or make its address reachable",
+        ProbeError::Handshake(..) | ProbeError::OpenSsl(_) => "make sure that this port uses TLS",
     };
     Finding::broken(cause.to_string(), fix)
         .shown_as(format!("could not reach {url}, then: client is offline"))
@@ -96,28 +96,28 @@ fn answer(url: &str, seen: Observed, pair: Option<&Pair>, findings: &mut Vec<Fin
             let finding = match pair {
                 Some(_) => Finding::broken(
                     what,
-                    "see the server's log, or try with tls.client_auth request, which says why",
+                    "see the server's log, or set tls.client_auth to request, so that the server answers why",
                 ),
-                None => Finding::note(what, "say --cert and --key to see what a client sees"),
+                None => Finding::note(what, "use --cert and --key to see what a client sees"),
             };
             findings.push(finding.shown_as("remote error: tls: ..., then: client is offline"));
             return;
         }
     };
     match (answer.status, pair) {
-        (200, Some(_)) => findings.push(Finding::fine(format!("{url} takes the certificate"))),
+        (200, Some(_)) => findings.push(Finding::fine(format!("{url} accepts the certificate"))),
         (200 | 401, None) => findings.push(Finding::fine(format!("{url} answers"))),
         (status, Some(_)) => findings.push(
             Finding::broken(
                 format!("{url} answers {status}: {}", answer.body),
-                "do what the answer says",
+                "follow the hint in the answer",
             )
             .shown_as("you are not authorized to perform this operation: server returned 401."),
         ),
         (status, None) => findings.push(
             Finding::broken(
                 format!("{url} answers {status}: {}", answer.body),
-                "see that it is a trust server",
+                "make sure that this is a trust server",
             )
             .shown_as(format!("unable to reach trust server at this time: {status}.")),
         ),
@@ -131,7 +131,7 @@ fn answer(url: &str, seen: Observed, pair: Option<&Pair>, findings: &mut Vec<Fin
                     "this machine's clock and that of {url} differ by {} seconds",
                     difference.num_seconds().abs()
                 ),
-                "set both by NTP",
+                "synchronise both with NTP",
             )
             .shown_as("x509: certificate has expired or is not yet valid"),
         );

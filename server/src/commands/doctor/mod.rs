@@ -1,4 +1,4 @@
-//! `doctor`: what users get stuck on, found before they do, each with the sentence a client would show and the fix.
+//! `doctor`: finds what often goes wrong for users, each with the message that a client would show and the fix.
 
 mod client;
 mod host;
@@ -14,7 +14,7 @@ use crate::{
     findings::{Finding, Level, certificates},
 };
 
-/// What to look at.
+/// The options of `doctor`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// The server's configuration file.
@@ -32,18 +32,19 @@ pub struct Options {
     /// Its key.
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
-    /// The CA that the client trusts.
+    /// The CA file that the client trusts.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Where the client's .docker is [default: the home directory]
+    /// The directory that contains the client's .docker [default: the home directory]
     #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
-    /// Where dockerd looks.
+    /// The directory in which dockerd looks.
     #[arg(long, value_name = "DIR", default_value = "/etc/docker")]
     etc: PathBuf,
 }
 
-/// Looks at everything that the options name, and prints what it finds; true if nothing is broken. Changes nothing.
+/// Examines everything that the options name, and prints the findings; returns true if nothing is broken. Changes
+/// nothing.
 pub fn run(options: &Options) -> bool {
     let now = Clock::System.now();
     let mut findings = Vec::new();
@@ -72,7 +73,10 @@ pub fn run(options: &Options) -> bool {
                 Some(pair)
             }
             Err(cause) => {
-                findings.push(Finding::broken(cause.to_string(), "give the client another pair"));
+                findings.push(Finding::broken(
+                    cause.to_string(),
+                    "give the client another certificate and key",
+                ));
                 None
             }
         },

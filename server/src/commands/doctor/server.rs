@@ -1,4 +1,4 @@
-//! The server's own machine: configuration, files, ports, database and signer.
+//! Examines the server's own machine: configuration, files, ports, database and signer.
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
@@ -87,7 +87,7 @@ pub(super) fn examine(
         {
             findings.push(Finding::note(
                 format!(
-                    "{} listens without TLS on an address that others reach",
+                    "{} listens without TLS on an address that other machines can reach",
                     listener.key
                 ),
                 "configure a certificate, or listen on a loopback address behind a proxy",
@@ -117,7 +117,7 @@ fn port(address: SocketAddr) -> Finding {
             .shown_as("dial tcp ...: connect: connection refused, then: client is offline"),
         Err(cause) => Finding::broken(
             format!("the server could not listen on {address}: {cause}"),
-            "end the program that has it, choose another address, or let the server's user take it",
+            "stop the program that uses it, choose another address, or allow the server's user to use it",
         ),
     }
 }
@@ -125,7 +125,7 @@ fn port(address: SocketAddr) -> Finding {
 fn database(config: &Config, findings: &mut Vec<Finding>) -> Option<Finding> {
     if config.storage == Location::Memory {
         return Some(Finding::note(
-            "storage.backend is memory: everything is gone when the server ends",
+            "storage.backend is memory: all metadata is lost when the server ends",
             "use sqlite3, postgres or mysql",
         ));
     }
@@ -151,7 +151,7 @@ fn database(config: &Config, findings: &mut Vec<Finding>) -> Option<Finding> {
         ),
         Err(cause) => Finding::broken(
             format!("the database cannot be used: {cause}"),
-            "start it, or correct storage.db_url; a new one is made at the server's first start",
+            "start it, or correct storage.db_url; a new one is created at the server's first start",
         )
         .shown_as("unable to reach trust server at this time: 503."),
     })

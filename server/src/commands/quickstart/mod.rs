@@ -1,4 +1,4 @@
-//! `quickstart`: a development PKI, both configurations and client bundles, ready to start.
+//! `quickstart`: creates a development PKI, both configurations and client bundles, ready to use.
 
 mod pki;
 
@@ -23,21 +23,21 @@ const AUTHORITY: &str = "Countersign development CA";
 /// The alias that Notary's own examples use for the signer's passphrase.
 const PASSPHRASE_ALIAS: &str = "timestamp_1";
 
-/// Why the quickstart gave up.
+/// Why the quickstart failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QuickstartError {
-    /// A file cannot be made, or a certificate not issued.
+    /// A file cannot be written, or a certificate cannot be issued.
     #[error(transparent)]
     Issuing(#[from] IssuingError),
-    /// There is no port to listen on.
+    /// There is no free port.
     #[error("no free port from {0} upwards")]
     NoPort(u16),
 }
 
-/// What to make.
+/// The options of `quickstart`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// The directory to make everything in.
+    /// The directory in which everything is created.
     #[arg(long, default_value = "countersign")]
     dir: PathBuf,
     /// The name under which clients reach the server; its certificate also covers localhost.
@@ -52,15 +52,15 @@ pub struct Options {
     /// The signer's port [default: 7899, or the next free one]
     #[arg(long)]
     signer_port: Option<u16>,
-    /// A user to make a client bundle for; may be given several times.
+    /// A user for whom a client bundle is created; may be given several times.
     #[arg(long = "user", default_values = ["alice", "bob"])]
     users: Vec<String>,
 }
 
-/// Makes what is not there yet and says so; what is there is left alone.
+/// Creates what does not exist yet and prints that; existing files are left alone.
 ///
 /// # Errors
-/// When a file cannot be made, or one of an earlier run is damaged.
+/// When a file cannot be written, or one of an earlier run is damaged.
 pub fn run(options: &Options) -> Result<(), QuickstartError> {
     let users: Vec<UserName> = options
         .users
@@ -68,7 +68,7 @@ pub fn run(options: &Options) -> Result<(), QuickstartError> {
         .map(|user| UserName::parse(user))
         .collect::<Result<_, _>>()?;
     let directory = Directory::make(&options.dir)?;
-    // Beside the daemons' certificates: one CA is enough to begin with.
+    // Next to the daemons' certificates: one CA is enough for a start.
     let authorities = Directory::make(&directory.path().join("pki"))?;
     let authority = authority::init(&authorities, AUTHORITY, AUTHORITY_DAYS, None)?;
     pki::daemons(&directory, &authority, &options.host, options.listen)?;
@@ -103,7 +103,7 @@ struct Ports {
     signer: u16,
 }
 
-/// The ports of an earlier run, or those asked for, or the first free ones.
+/// The ports of an earlier run, or those on the command line, or the first free ones.
 fn ports(directory: &Directory, options: &Options) -> Result<Ports, QuickstartError> {
     let written = |file: &str, key: &str| -> Option<u16> {
         let config: Value = serde_json::from_slice(&directory.read(file).ok()?).ok()?;
@@ -144,7 +144,7 @@ fn configure(directory: &Directory, options: &Options, ports: Ports) -> Result<(
                 "tls_key_file": "../pki/server-key.pem",
                 "client_ca_file": "../pki/ca.pem",
             },
-            // "request" answers a client without a good certificate with a reason instead of a TLS alert.
+            // "request" answers a client without a valid certificate with a reason instead of a TLS alert.
             "tls": {"client_auth": "request"},
             "trust_service": {
                 "type": "remote",
@@ -176,7 +176,7 @@ fn configure(directory: &Directory, options: &Options, ports: Ports) -> Result<(
     let variable = format!("NOTARY_SIGNER_{}", PASSPHRASE_ALIAS.to_uppercase());
     let passphrase = files::random_hex(32)?;
     let environment = format!(
-        "# The passphrase that the signer's private keys are sealed with. Without it they are lost.\n\
+        "# The passphrase that encrypts the signer's private keys. Without it they are lost.\n\
          export {variable}={passphrase}\n"
     );
     directory.write_secret("signer/env.sh", environment.as_bytes())?;
@@ -194,7 +194,7 @@ fn print_next_steps(directory: &Path, address: &str, users: &[String]) {
         "\nStart the signer, then the server:\n\
          \n  . {directory}/signer/env.sh && countersign-signer --config {directory}/signer/config.json &\
          \n  countersign-server --config {directory}/server/config.json &\n\
-         \nBe {user}, and sign something:\n\
+         \nAct as {user}, and sign something:\n\
          \n  . {directory}/users/{user}/env.sh\
          \n  notary init example.com/{user}/app --publish\
          \n  curl --cacert {directory}/users/{user}/ca.pem --cert {directory}/users/{user}/cert.pem \

@@ -1,4 +1,4 @@
-//! The certificates of both daemons.
+//! Creates the certificates of both daemons.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,9 +6,9 @@ use platform::pki::{Issued, Template, Usage};
 
 use crate::issuing::{CERTIFICATE_DAYS, IssuingError, files::Directory};
 
-/// The name by which the signer knows the server.
+/// The name in the certificate by which the signer recognises the server.
 pub(super) const SERVER_TO_SIGNER: &str = "countersign-server";
-/// The certificates of the server, the signer, and of the server towards the signer.
+/// Creates the certificates of the server and the signer, and the server's client certificate for the signer.
 pub(super) fn daemons(
     directory: &Directory,
     authority: &Issued,

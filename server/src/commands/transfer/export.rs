@@ -1,4 +1,4 @@
-//! `export`: writing repositories to a file, every version of every document.
+//! `export`: writes repositories with every version of every document to a file.
 
 use std::{
     fs::{self, OpenOptions},
@@ -13,19 +13,19 @@ use tuf::Gun;
 use super::{MoveError, configuration, file::Writer, gun};
 use crate::store::Store;
 
-/// How many names of repositories are read at once.
+/// How many repository names are read at a time.
 const PAGE: u32 = 500;
 
-/// What to export, and where to.
+/// The options of `export`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// The configuration file of the server that has the repositories.
+    /// The configuration file of the server that holds the repositories.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The file to write; it is there only when it is complete.
+    /// The file to write; it appears only when it is complete.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Every repository.
+    /// Export every repository.
     #[arg(long, conflicts_with = "guns", required_unless_present = "guns")]
     all: bool,
     /// The repositories.
@@ -33,10 +33,10 @@ pub struct Options {
     guns: Vec<String>,
 }
 
-/// Writes the file. The database is only read, one repository at one moment.
+/// Writes the file. The database is only read, each repository at one moment.
 ///
 /// # Errors
-/// When a repository is not there, or the database or the file cannot be used.
+/// When a repository does not exist, or the database or the file cannot be used.
 pub fn run(options: &Options) -> Result<(), MoveError> {
     let config = configuration(&options.config)?;
     let store = Store::open_read_only(&config.storage)?;
@@ -48,7 +48,7 @@ pub fn run(options: &Options) -> Result<(), MoveError> {
         Ok(count)
     });
     if written.is_err() {
-        // What is incomplete is of use to nobody; that it cannot be removed is no news beside the failure.
+        // An incomplete file is useless. An error while removing it adds nothing to the one reported.
         let _ = fs::remove_file(&part);
     }
     platform::say!("{} repositories are in {}", written?, options.out.display());
@@ -106,7 +106,7 @@ fn repository<W: Write>(
     writer: &mut Writer<W>,
     path: &Path,
 ) -> Result<(), MoveError> {
-    // Both closures write; the store calls them one after the other.
+    // Both closures write, but the store never calls them at the same time.
     let writer = std::cell::RefCell::new(writer);
     store.each_document(
         gun,

@@ -9,14 +9,14 @@ use tuf::{Checksum, Document, Gun, RoleName, Version};
 
 use crate::store::Stored;
 
-/// What the first line says it is.
+/// The name of the format, in the first line.
 const FORMAT: &str = "countersign-repositories";
-/// The version of the format that is written, and the only one that is read.
+/// The version of the format that is written, and the only one that is accepted.
 const VERSION: u32 = 1;
-/// Longest line, in bytes: a document of 100 MiB in base64, and its names.
+/// The longest line, in bytes: a document of 100 MiB in base64, with its names.
 const LINE_LIMIT: u64 = 140 << 20;
 
-/// Every line is one of these.
+/// One line of an export.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum Line {
@@ -90,7 +90,7 @@ impl<W: Write> Writer<W> {
 pub(super) struct Reader<R: BufRead> {
     input: R,
     number: u64,
-    /// Documents of the current repository that were not read yet.
+    /// How many documents of the current repository have not been read yet.
     left: u64,
     repositories: u64,
 }
@@ -116,7 +116,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// A byte order mark, which an editor may have put there.
+    /// Skips a byte order mark, which an editor may have added.
     fn skip_mark(&mut self) -> Result<(), String> {
         const MARK: &[u8] = "\u{feff}".as_bytes();
         let begin = self.input.fill_buf().map_err(|cause| cause.to_string())?;
@@ -126,7 +126,7 @@ impl<R: BufRead> Reader<R> {
         Ok(())
     }
 
-    /// The next repository, whatever is left of the one before; nothing at the end.
+    /// The next repository, skipping what is left of the previous one; `None` at the end.
     pub(super) fn repository(&mut self) -> Result<Option<Gun>, String> {
         while self.left > 0 {
             self.left -= 1;
@@ -147,16 +147,16 @@ impl<R: BufRead> Reader<R> {
                 "the file ends after {} of its {repositories} repositories",
                 self.repositories
             ))),
-            _ => Err(self.wrong("here a repository should begin, or the file end")),
+            _ => Err(self.wrong("a repository, or the end of the file, is expected here")),
         }
     }
 
-    /// The next document of this repository; nothing after the last.
+    /// The next document of this repository; `None` after the last.
     pub(super) fn document(&mut self) -> Option<Result<Stored, String>> {
         self.left = self.left.checked_sub(1)?;
         Some(self.line().and_then(|line| match line {
             Line::Document(line) => read(line).map_err(|reason| self.wrong(reason)),
-            _ => Err(self.wrong("here a document should be")),
+            _ => Err(self.wrong("a document is expected here")),
         }))
     }
 
@@ -185,7 +185,7 @@ fn read(line: DocumentLine) -> Result<Stored, String> {
         .map_err(|cause| format!("data: {cause}"))?;
     let document = Document::new(role, version, bytes);
     if Checksum::parse(&line.sha256) != Ok(document.sha256) {
-        return Err("the SHA-256 is not that of the data".to_owned());
+        return Err("the SHA-256 does not match the data".to_owned());
     }
     Ok(Stored {
         document,
@@ -265,7 +265,9 @@ mod tests {
         assert!(refused("\"version\":1", "\"version\":2").contains("version 2 of the format"));
         assert!(refused("\"data\":\"/wo=\"", "\"data\":\"/w==\"").contains("line 3: the SHA-256"));
         assert!(refused("\"root\"", "\"Root\"").contains("line 3: \"Root\" is not a role name"));
-        assert!(refused("\"documents\":2", "\"documents\":3").contains("line 5: here a document should be"));
+        assert!(
+            refused("\"documents\":2", "\"documents\":3").contains("line 5: a document is expected here")
+        );
         assert!(refused("\"repositories\":2", "\"repositories\":3").contains("after 2 of its 3"));
     }
 }

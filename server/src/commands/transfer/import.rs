@@ -1,4 +1,4 @@
-//! `import`: taking repositories from a file that `export` wrote.
+//! `import`: reads repositories from a file that `export` wrote.
 
 use std::{fs::File, io::BufReader, path::PathBuf};
 
@@ -8,10 +8,10 @@ use super::{Destination, MoveError, configuration, file::Reader};
 use crate::clock::Clock;
 use crate::store::ImportError;
 
-/// What to import, and where to.
+/// The options of `import`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// The configuration file of the server that gets the repositories.
+    /// The configuration file of the server that receives the repositories.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// The file that was exported.
@@ -19,7 +19,7 @@ pub struct Options {
     file: PathBuf,
 }
 
-/// Imports the file, each repository whole or not at all, and says what became of each.
+/// Imports the file, each repository completely or not at all, and prints the outcome for each.
 ///
 /// # Errors
 /// When a repository was refused, or the file or the database cannot be used. Repositories before that are stored.

@@ -1,7 +1,7 @@
-//! Whether what is imported names keys that the signer made for somebody else.
+//! Checks whether an import names keys that the signer made for another repository.
 //!
-//! The server signs with whatever keys a stored root names. A repository from elsewhere must not smuggle in those of
-//! another one.
+//! The server signs with whatever keys a stored root names, so an imported repository must not name those of another
+//! one.
 
 use tokio::runtime::Runtime;
 use tuf::{Document, Gun};
@@ -9,12 +9,12 @@ use tuf::{Document, Gun};
 use super::MoveError;
 use crate::{
     config::{Config, TrustService},
-    publish::SERVED,
+    publish::SERVER_SIGNED_ROLES,
     state,
     store::ImportError,
 };
 
-/// Asks the signer of the configuration, if there is one.
+/// Asks the configured signer, if there is one.
 pub(super) struct KeyCheck {
     runtime: Runtime,
     keys: Option<signing::KeyService>,
@@ -27,7 +27,7 @@ impl KeyCheck {
             .build()
             .map_err(MoveError::Runtime)?;
         let keys = match &config.trust_service {
-            // Its keys are in the server's own process, and gone with it.
+            // Its keys are in the server's process and lost when that ends.
             TrustService::Local => None,
             remote @ TrustService::Remote { .. } => {
                 let _entered = runtime.enter();
@@ -38,11 +38,11 @@ impl KeyCheck {
         Ok(Self { runtime, keys })
     }
 
-    /// Judges the newest root of what is imported.
+    /// Checks the newest root of an import.
     pub(super) fn judge(&self, gun: &Gun, root: &Document) -> Result<(), ImportError> {
         let Some(keys) = &self.keys else { return Ok(()) };
-        for role in SERVED {
-            // The audit has read it.
+        for role in SERVER_SIGNED_ROLES {
+            // The audit has already parsed it.
             for key in tuf::role_keys(&root.bytes, &role).unwrap_or_default() {
                 let held = self.runtime.block_on(keys.key_info(key.id()));
                 let held = held.map_err(|reason| ImportError::Signer(reason.to_string()))?;

@@ -1,5 +1,5 @@
-//! Getting a token from the token service that another server names (the token authentication of the Docker
-//! registry, distribution specification).
+//! Gets a token from the token service that another server names (the token authentication of the Docker registry,
+//! distribution specification).
 
 use std::env;
 
@@ -8,13 +8,13 @@ use serde::Deserialize;
 
 use super::remote::describe;
 
-/// Longest answer of a token service, in bytes.
+/// The largest response of a token service, in bytes.
 const TOKEN_LIMIT: u64 = 1 << 20;
 
-/// What is shown to another server or to its token service.
+/// The credentials for another server or its token service.
 #[derive(Clone)]
 pub(super) enum Credentials {
-    /// Nothing, or what anybody gets.
+    /// None; a token service may still give an anonymous token.
     None,
     /// A bearer token.
     Token(String),
@@ -29,7 +29,7 @@ struct Answer {
 }
 
 impl Credentials {
-    /// Takes them from environment variables, whose names are given: command lines are seen by everybody.
+    /// Reads them from environment variables with these names, because other users can see command lines.
     pub(super) fn from_environment(token: Option<&str>, user: Option<&str>) -> Result<Self, String> {
         let value = |name: &str| {
             let found = env::var(name).ok().filter(|value| !value.is_empty());
@@ -49,7 +49,7 @@ impl Credentials {
     }
 }
 
-/// A token for what the challenge of a 401 asks for.
+/// Gets the token that the challenge of a 401 response asks for.
 pub(super) fn login(
     client: &Client,
     challenge: &str,
@@ -73,15 +73,15 @@ pub(super) fn login(
     let failed = |reason: String| format!("logging in at {url}: {reason}");
     let answer = request.send().map_err(|cause| failed(describe(&cause)))?;
     if !answer.status().is_success() {
-        return Err(failed(format!("it answers {}", answer.status())));
+        return Err(failed(format!("it answered {}", answer.status())));
     }
     let answer: Answer = serde_json::from_reader(std::io::Read::take(answer, TOKEN_LIMIT))
-        .map_err(|_| failed("its answer holds no token".to_owned()))?;
+        .map_err(|_| failed("its answer contains no token".to_owned()))?;
     let token = answer.token.or(answer.access_token);
-    token.ok_or_else(|| failed("its answer holds no token".to_owned()))
+    token.ok_or_else(|| failed("its answer contains no token".to_owned()))
 }
 
-/// Where to log in, and what to ask for there.
+/// Where to log in, and which access to ask for.
 struct Realm {
     address: String,
     parameters: Vec<(String, String)>,
@@ -93,7 +93,7 @@ fn realm(challenge: &str) -> Result<Realm, String> {
     let bearer = challenges
         .iter()
         .find(|c| c.scheme.eq_ignore_ascii_case("bearer"));
-    let bearer = bearer.ok_or("it wants another login than with a token")?;
+    let bearer = bearer.ok_or("it asks for a login other than with a token")?;
     let parameter = |wanted: &str| {
         let found = bearer
             .params
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn other_challenges_are_refused_in_words() {
         for (challenge, expected) in [
-            (r#"Basic realm="x""#, "another login"),
+            (r#"Basic realm="x""#, "other than with a token"),
             (r#"Bearer service="x""#, "where to log in"),
             ("\"", "cannot be read"),
         ] {

@@ -1,4 +1,4 @@
-//! `mirror`: taking repositories from another Notary v1 server over its API.
+//! `mirror`: copies repositories from another Notary v1 server over its API.
 
 use std::{collections::VecDeque, path::PathBuf};
 
@@ -13,35 +13,36 @@ use super::{
 use crate::clock::Clock;
 use crate::store::{ImportError, Stored};
 
-/// Largest timestamp, in bytes: what clients take.
+/// The largest timestamp, in bytes, that clients accept.
 const TIMESTAMP_LIMIT: u64 = 1 << 20;
-/// Largest other document, in bytes: what clients take.
+/// The largest other document, in bytes, that clients accept.
 const DOCUMENT_LIMIT: u64 = 100 << 20;
-/// Most roots and most delegations of one repository. Without a limit the other server decides how long this takes.
+/// The most roots and the most delegations of one repository. Without a limit the other server would decide how long
+/// this takes.
 const COUNT_LIMIT: usize = 10_000;
 
-/// What to take, and from where.
+/// The options of `mirror`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// The configuration file of the server that gets the repositories.
+    /// The configuration file of the server that receives the repositories.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// The address of the other server.
     #[arg(long, value_name = "URL")]
     from: String,
-    /// The CA of the other server's certificate, instead of the system's.
+    /// The CA of the other server's certificate, instead of the system's CAs.
     #[arg(long, value_name = "FILE")]
     tlscacert: Option<PathBuf>,
-    /// The certificate to show to it.
+    /// The client certificate for the other server.
     #[arg(long, value_name = "FILE", requires = "tlskey")]
     tlscert: Option<PathBuf>,
     /// The key of that certificate.
     #[arg(long, value_name = "FILE", requires = "tlscert")]
     tlskey: Option<PathBuf>,
-    /// The environment variable with a bearer token for it.
+    /// The name of an environment variable that contains a bearer token for it.
     #[arg(long, value_name = "NAME", conflicts_with = "user_env")]
     token_env: Option<String>,
-    /// The environment variable with NAME:PASSWORD for its token service.
+    /// The name of an environment variable that contains NAME:PASSWORD for its token service.
     #[arg(long, value_name = "NAME")]
     user_env: Option<String>,
     /// The repositories.
@@ -49,10 +50,10 @@ pub struct Options {
     guns: Vec<String>,
 }
 
-/// Reads the current documents and every root of each repository and imports them like a file.
+/// Reads all current documents and roots of each repository, and imports them like those of a file.
 ///
 /// # Errors
-/// When a repository was refused, or server or database cannot be used. Repositories before that are stored.
+/// When a repository was refused, or a server or the database cannot be used. Repositories before that are stored.
 pub fn run(options: &Options) -> Result<(), MoveError> {
     let guns: Vec<Gun> = options
         .guns
@@ -89,20 +90,20 @@ pub fn run(options: &Options) -> Result<(), MoveError> {
     }
     if destination.holds_any() {
         platform::say!(
-            "Whoever publishes to them has to give this server keys of its own, in the order that \
-         docs/moving-repositories.md tells: notary key rotate GUN timestamp -r"
+            "The publishers have to give this server keys of its own, in the order that \
+         docs/moving-repositories.md describes: notary key rotate GUN timestamp -r"
         );
     }
     destination.end()
 }
 
-/// Everything that is current and every root, in storing order; also the timestamp that is `known` here, if the
-/// other server has or had it too.
+/// Reads all current documents and all roots, in the order in which to store them; also the timestamp that is `known`
+/// here, if the other server has or had it too.
 fn read(remote: &mut Remote, gun: &Gun, known: Option<&Document>) -> Result<Vec<Document>, String> {
     remote.begin();
     let mut source = Source { remote, gun };
     let timestamp = source.get(RoleName::Timestamp, "timestamp", TIMESTAMP_LIMIT)?;
-    let timestamp = timestamp.ok_or("the other server has nothing of it")?;
+    let timestamp = timestamp.ok_or("the other server does not have this repository")?;
     let checksum = tuf::named_snapshot(&timestamp.bytes).map_err(|e| unusable(&RoleName::Timestamp, &e))?;
     let snapshot = source.get(
         RoleName::Snapshot,
@@ -135,7 +136,7 @@ impl Source<'_> {
         Ok(Some(Document::new(role, version, bytes)))
     }
 
-    /// The document of this role that the snapshot names, if it names one and it is there.
+    /// The document of this role that the snapshot names, if any and if it exists.
     fn named(&mut self, snapshot: &Document, role: &RoleName) -> Result<Option<Document>, String> {
         let checksum = tuf::named_in_snapshot(&snapshot.bytes, role);
         match checksum.map_err(|e| unusable(&RoleName::Snapshot, &e))? {
@@ -144,7 +145,7 @@ impl Source<'_> {
         }
     }
 
-    /// Every root up to the one that the snapshot names. Which of them must be there is for the audit to judge.
+    /// Every root up to the one that the snapshot names. The audit decides which of them must exist.
     fn roots(&mut self, snapshot: &Document) -> Result<Vec<Document>, String> {
         let current = self.named(snapshot, &RoleName::Root)?;
         let current = current.ok_or("the other server does not have the root that its snapshot names")?;
@@ -181,7 +182,7 @@ impl Source<'_> {
                     }
                 }
                 Err(reason) if role == RoleName::Targets => return Err(unusable(&role, &reason)),
-                // Readers leave out a delegation that is no good.
+                // Clients ignore an invalid delegation as well.
                 Err(_) => {}
             }
             found.push(document);

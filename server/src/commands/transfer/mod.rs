@@ -1,4 +1,4 @@
-//! Moving repositories between servers, with their whole history: `export`, `import` and `mirror`.
+//! Transfers repositories between servers, with their whole history: `export`, `import` and `mirror`.
 
 pub mod export;
 mod file;
@@ -21,10 +21,10 @@ use crate::{
     store::{Actor, ImportError, Imported, Store, StoreError, Stored},
 };
 
-/// Who is recorded for what is imported.
+/// The principal recorded for imports.
 const IMPORT: &str = "(import)";
 
-/// Why nothing, or not everything, was moved.
+/// Why nothing, or not everything, was transferred.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
     /// The configuration is refused.
@@ -33,14 +33,16 @@ pub enum MoveError {
     /// The database does not answer.
     #[error("storage: {0}")]
     Store(#[from] StoreError),
-    /// Storage in memory ends with the command.
-    #[error("storage.backend is memory: a running server has its repositories to itself")]
+    /// With storage in memory, each process has its own database.
+    #[error(
+        "storage.backend is memory: the repositories of a running server are out of reach of this command"
+    )]
     Memory,
-    /// A GUN is not one.
+    /// The argument is not a GUN.
     #[error("{0:?} is not a repository: {1}")]
     Gun(String, GunError),
-    /// There is nothing of this GUN.
-    #[error("{0}: nothing is stored of it")]
+    /// There is no document of this GUN.
+    #[error("{0}: nothing is stored of this repository")]
     Nothing(Gun),
     /// A file cannot be read or written.
     #[error("{}: {cause}", path.display())]
@@ -61,14 +63,14 @@ pub enum MoveError {
     /// The signer's address or files cannot be used.
     #[error("the signer: {0}")]
     Signer(OpenError),
-    /// The operating system refuses.
+    /// The operating system reports an error.
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
-    /// The other server cannot be asked.
+    /// The other server cannot be read.
     #[error("{0}")]
     Remote(String),
-    /// Some repositories were refused; each was told.
-    #[error("{0} repositories were not imported, as told above; nothing of them was stored")]
+    /// Some repositories were refused; each was reported.
+    #[error("{0} repositories were not imported for the reasons above; nothing of them was stored")]
     Refused(u64),
 }
 
@@ -90,7 +92,7 @@ fn configuration(path: &std::path::Path) -> Result<Config, MoveError> {
     Ok(config)
 }
 
-/// Where repositories are imported to, and how it went so far.
+/// The database into which repositories are imported, and the outcome so far.
 struct Destination {
     store: Store,
     prefixes: GunPrefixes,
@@ -113,7 +115,7 @@ impl Destination {
         })
     }
 
-    /// Imports one repository, whole or not at all.
+    /// Imports one repository, completely or not at all.
     fn import(
         &self,
         gun: &Gun,
@@ -124,7 +126,7 @@ impl Destination {
         self.store.import(gun, documents, judge, &self.actor, now)
     }
 
-    /// Says what became of a repository. A failing database ends everything.
+    /// Prints the outcome for a repository. A database error ends the command.
     fn tell(&mut self, gun: &Gun, outcome: Result<Imported, ImportError>) -> Result<(), MoveError> {
         self.taken += u64::from(outcome.is_ok());
         match outcome {
@@ -143,7 +145,7 @@ impl Destination {
         Ok(())
     }
 
-    /// Whether any repository is here now, new or not.
+    /// Whether any repository is stored now, newly or from before.
     fn holds_any(&self) -> bool {
         self.taken > 0
     }

@@ -18,17 +18,17 @@ use super::login::{Credentials, login};
 
 /// How long connecting may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// How long a whole document may take.
+/// How long reading one document may take.
 const DOCUMENT_LIMIT: Duration = Duration::from_secs(300);
-/// Redirects within the same server that are followed for one document.
+/// How many redirects within the same server are followed for one document.
 const REDIRECTS: usize = 5;
 
-/// How to know the other server, and how to be known by it.
+/// The TLS settings for the other server.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tls {
-    /// The only certificates trusted to have issued the server's; the system's when absent.
+    /// The CAs trusted for its certificate; `None` for the system's.
     pub(super) ca: Option<PathBuf>,
-    /// This client's certificate chain and key.
+    /// The files of this client's certificate chain and key.
     pub(super) identity: Option<(PathBuf, PathBuf)>,
 }
 
@@ -37,12 +37,12 @@ pub(super) struct Remote {
     client: Client,
     base: Url,
     credentials: Credentials,
-    /// A token for the repository that is being read.
+    /// The token for the current repository.
     token: Option<String>,
 }
 
 impl Remote {
-    /// The server at `base`. Nothing is connected yet.
+    /// The server at `base`. This opens no connection yet.
     pub(super) fn new(base: &str, tls: &Tls, credentials: Credentials) -> Result<Self, String> {
         let base = Url::parse(base).map_err(|cause| format!("{base:?} is not a URL: {cause}"))?;
         match (base.scheme(), &credentials) {
@@ -69,7 +69,7 @@ impl Remote {
                 if !same(attempt.url()) {
                     attempt.error("it redirects to another server")
                 } else if attempt.previous().len() > REDIRECTS {
-                    attempt.error("it redirects again and again")
+                    attempt.error("it redirects too often")
                 } else {
                     attempt.follow()
                 }
@@ -93,7 +93,7 @@ impl Remote {
         })
     }
 
-    /// From here on another repository is read, with other rights.
+    /// Starts with another repository, for which another token is needed.
     pub(super) fn begin(&mut self) {
         self.token = match &self.credentials {
             Credentials::Token(token) => Some(token.clone()),
@@ -101,7 +101,7 @@ impl Remote {
         };
     }
 
-    /// A metadata file of a repository, of at most `limit` bytes; nothing if it is not there.
+    /// A metadata file of a repository, of at most `limit` bytes; `None` if it does not exist.
     pub(super) fn get(&mut self, gun: &Gun, file: &str, limit: u64) -> Result<Option<Vec<u8>>, String> {
         let mut url = self.base.clone();
         url.path_segments_mut()
@@ -126,7 +126,7 @@ impl Remote {
                     answer.status()
                 )));
             }
-            other => return Err(failed(format!("it answers {other}"))),
+            other => return Err(failed(format!("it answered {other}"))),
         }
         let mut bytes = Vec::new();
         let read = answer.take(limit + 1).read_to_end(&mut bytes);
@@ -148,13 +148,13 @@ impl Remote {
     fn log_in(&self, refusal: &Response) -> Result<String, String> {
         let challenge = refusal.headers().get(WWW_AUTHENTICATE);
         let challenge = challenge.and_then(|value| value.to_str().ok());
-        let challenge = challenge.ok_or("it answers 401 and does not say where to log in")?;
+        let challenge = challenge.ok_or("it answered 401 without saying where to log in")?;
         let must_be_https = self.base.scheme() == "https";
         login(&self.client, challenge, &self.credentials, must_be_https)
     }
 }
 
-/// The client certificate, its key brought into the form that the library reads.
+/// The client certificate and key in the form that the HTTP library reads.
 fn identity(certificate: &Path, key: &Path) -> Result<reqwest::Identity, String> {
     let mut chain = Vec::new();
     let (certificates, private) =
@@ -187,7 +187,7 @@ fn wrong(path: &Path, reason: impl std::fmt::Display) -> String {
     format!("{}: {reason}", path.display())
 }
 
-/// The innermost cause: refused connections, certificates, names that do not resolve.
+/// The innermost cause: a refused connection, a certificate, or a name that does not resolve.
 pub(super) fn describe(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {

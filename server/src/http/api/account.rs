@@ -1,4 +1,4 @@
-//! `GET /basic_info`: who the server takes the caller for, and by which certificate.
+//! `GET /basic_info`: whom the server identified the caller as, and by which certificate.
 
 use chrono::{DateTime, Utc};
 use openssl::sha::sha256;
@@ -12,19 +12,19 @@ use crate::{
     identity::{Method, Principal, VerifiedCertificate},
 };
 
-/// The answer. The odd mixture of cases is what existing clients expect.
+/// The response. Existing clients expect this mixture of letter cases.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct BasicInfo {
     /// The server's version.
     current_version: &'static str,
-    /// The caller; null for somebody without an identity.
+    /// The caller; null for a client without an identity.
     user: Option<User>,
     /// Whether the caller may see the server's settings.
     is_admin: bool,
     /// How the caller showed who it is.
     authn_method: &'static str,
-    /// The certificate it was known by.
+    /// The certificate that identified the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_certificate: Option<CertificateInfo>,
 }
@@ -34,7 +34,7 @@ pub struct BasicInfo {
 #[serde(rename_all = "camelCase")]
 struct User {
     name: String,
-    /// Stable: made of the name.
+    /// Stable: derived from the name.
     id: String,
     full_name: String,
     is_org: bool,
@@ -44,7 +44,7 @@ struct User {
     groups: Vec<String>,
 }
 
-/// What the server knows of a certificate.
+/// What the server knows about a certificate.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CertificateInfo {
@@ -65,7 +65,7 @@ struct CertificateInfo {
     revocation: RevocationInfo,
 }
 
-/// What was found out about revocation.
+/// The certificate's revocation status.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct RevocationInfo {
@@ -79,7 +79,7 @@ struct RevocationInfo {
 /// Who the caller is.
 #[utoipa::path(get, path = "/basic_info", tag = "account",
     responses((status = 200, description = "The caller", body = BasicInfo),
-              (status = 401, description = "Nobody the server knows", body = super::openapi::Errors)))]
+              (status = 401, description = "The caller has no identity", body = super::openapi::Errors)))]
 pub async fn basic_info(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
     let (state, access, principal) = (exchange.state, exchange.access(), grant.principal());
     let is_admin = access.check(principal, &Right::To(Action::Admin), None).is_ok();
@@ -141,7 +141,7 @@ fn certificate(verified: &VerifiedCertificate, principal: &Principal, now: DateT
     }
 }
 
-/// In the form of a UUID (RFC 9562 version 8), always the same for a name.
+/// A UUID (RFC 9562 version 8), always the same for a name.
 fn uuid(name: &str) -> String {
     let digest = sha256(name.as_bytes());
     let mut bytes = [0; 16];

@@ -1,4 +1,4 @@
-//! What a client needs before it can trust the server: its CA, and a script that sets the client up.
+//! What a client needs before it can trust the server: the server's CA, and a script that sets up the client.
 
 use actix_web::{
     HttpResponse,
@@ -54,7 +54,7 @@ pub async fn ca(exchange: &mut Exchange<'_>, _: Open) -> Result<Outcome, ApiErro
         .into())
 }
 
-/// A shell script that sets a client up, with the server's URL and CA in it.
+/// A shell script that sets up a client and contains the server's URL and CA.
 #[utoipa::path(get, path = "/setup.sh", tag = "server",
     responses((status = 200, description = "The script", content_type = "text/x-shellscript")))]
 pub async fn setup_script(exchange: &mut Exchange<'_>, _: Open) -> Result<Outcome, ApiError> {

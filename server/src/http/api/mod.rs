@@ -1,5 +1,5 @@
-//! What people and scripts ask, beside the Notary contract: who am I, which repositories are there, who signed
-//! what. The shapes are those of Docker Trusted Registry, so that its clients go on working.
+//! The interface beyond the Notary contract, for people and scripts: who am I, which repositories exist, who signed
+//! what. The shapes are those of Docker Trusted Registry, so that its clients keep working.
 
 mod account;
 mod ca;
@@ -22,14 +22,14 @@ use serde::Serialize;
 
 use super::{error::ApiError, outcome::Outcome};
 
-/// A JSON answer.
+/// A JSON response.
 fn json<T: Serialize>(value: &T) -> Result<Outcome, ApiError> {
     let body = serde_json::to_string(value).map_err(|cause| ApiError::StoredState(cause.to_string()))?;
     let answer = HttpResponse::Ok().content_type(ContentType::json()).body(body);
     Ok(answer.into())
 }
 
-/// The parameters of a query, the first of each name.
+/// The value of a query parameter; if it is repeated, the first.
 fn parameter(query: &str, name: &str) -> Option<String> {
     let pairs = actix_web::web::Query::<Vec<(String, String)>>::from_query(query).ok()?;
     pairs

@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: what this server answers beside the Notary contract, for programs.
+//! `GET /openapi.json`: a description of the interface beyond the Notary contract.
 
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
@@ -6,19 +6,19 @@ use utoipa::{OpenApi, ToSchema};
 use super::{account, ca, json, repositories, server, tags};
 use crate::http::{error::ApiError, exchange::Exchange, outcome::Outcome, stages::Open};
 
-/// Every refusal.
+/// The body of every error response.
 #[derive(Serialize, ToSchema)]
 pub struct Errors {
     errors: Vec<OneError>,
 }
 
-/// One of them; there is always one.
+/// One error; there is always exactly one.
 #[derive(Serialize, ToSchema)]
 struct OneError {
-    /// Such as `NOT_AUTHENTICATED`.
+    /// The error code, such as `NOT_AUTHENTICATED`.
     code: String,
     message: String,
-    /// Reason code, certificate and hint.
+    /// A reason code, the certificate and a hint.
     detail: Option<serde_json::Value>,
 }
 
@@ -26,7 +26,7 @@ struct OneError {
 #[openapi(
     info(
         title = "Countersign",
-        description = "What the trust server answers beside the Notary v1 contract."
+        description = "The interface of the trust server beyond the Notary v1 contract."
     ),
     paths(
         account::basic_info,
@@ -43,7 +43,7 @@ struct OneError {
 )]
 pub(super) struct Description;
 
-/// The description.
+/// Serves the description.
 pub async fn description(_: &mut Exchange<'_>, _: Open) -> Result<Outcome, ApiError> {
     json(&Description::openapi())
 }

@@ -1,5 +1,5 @@
-//! `GET /` with `Accept: text/html`: the same answers for people with a browser. Whoever has imported a certificate is signed in by it;
-//! there is nothing to sign out of.
+//! `GET /` with `Accept: text/html`: an overview page. A user who has imported a certificate into the browser is
+//! signed in by it; there is no sign-out.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -17,17 +17,17 @@ use crate::{
     identity::{IdentityError, Method, Principal},
 };
 
-/// Repositories on the page.
+/// How many repositories the page shows.
 const SHOWN: usize = 100;
-/// Nothing but the page itself, and nowhere else.
+/// The page may load nothing and may not be embedded.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
     table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ccc}\
     code{background:#eee;padding:0 .2rem}";
 
-/// The page for somebody the server knows.
+/// The page for a client with an identity.
 pub async fn overview(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
-    // Programs know of no page here: to them it is what it is in Notary.
+    // Only browsers get a page; programs get the Notary server's response.
     if !wants_page(exchange.request) {
         return Err(ApiError::NoRoute);
     }
@@ -37,7 +37,7 @@ pub async fn overview(exchange: &mut Exchange<'_>, grant: Identified) -> Result<
         (signed_in(principal))
         h2 { "Repositories" }
         @if repositories.is_empty() {
-            p { "There is none that you may see." }
+            p { "There are no repositories that you may see." }
         } @else {
             (table(&repositories))
         }
@@ -46,18 +46,18 @@ pub async fn overview(exchange: &mut Exchange<'_>, grant: Identified) -> Result<
     Ok(page(StatusCode::OK, &body).into())
 }
 
-/// Whether a browser asks.
+/// Whether a browser sent the request.
 pub fn wants_page(request: &HttpRequest) -> bool {
     let mut accepted = request.headers().get_all(ACCEPT);
     accepted.any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")))
 }
 
-/// The page for somebody it does not know, with the reason and the cure.
+/// The page for a client without an identity, with the reason and what to do.
 pub fn refused(reason: &IdentityError) -> HttpResponse {
     let body = html! {
         p { "You are not signed in: " (reason) "." }
         p {
-            "A client certificate is the login here. Import yours (a PKCS#12 file, " code { ".p12" }
+            "You sign in with a client certificate. Import yours (a PKCS#12 file, " code { ".p12" }
             ") into the browser, and choose it when the browser asks."
         }
     };
@@ -84,7 +84,7 @@ fn signed_in(principal: &Principal) -> Markup {
 fn table(repositories: &[Repository]) -> Markup {
     html! {
         table {
-            tr { th { "Repository" } th { "Signed" } th { "Publishes" } th { "To be signed again before" } }
+            tr { th { "Repository" } th { "Signed" } th { "Publishes" } th { "Sign again before" } }
             @for repository in repositories {
                 tr {
                     td { (repository.gun()) }

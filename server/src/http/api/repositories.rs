@@ -16,11 +16,11 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Repositories on a page when nobody says otherwise.
+/// The default page size.
 const PAGE: usize = 10;
-/// Repositories on a page at the most.
+/// The largest page size.
 const PAGE_LIMIT: usize = 1000;
-/// Names read from the database at a time.
+/// How many names are read from the database at a time.
 const BATCH: u32 = 1000;
 
 /// A page of repositories.
@@ -29,11 +29,11 @@ pub struct Repositories {
     repositories: Vec<Repository>,
 }
 
-/// A repository. What a registry would know is what a trust server can say of it.
+/// A repository, with those of a registry's properties that a trust server can fill in.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Repository {
-    /// Stable: made of the GUN.
+    /// Stable: derived from the GUN.
     id: String,
     namespace: String,
     /// Always `organization`.
@@ -41,19 +41,19 @@ pub struct Repository {
     name: String,
     short_description: String,
     long_description: String,
-    /// Always `private`: what others may see is the policy's to say.
+    /// Always `private`: the policy decides what others may see.
     visibility: &'static str,
     scan_on_push: bool,
     immutable_tags: bool,
     enable_manifest_lists: bool,
-    /// Current metadata handed out by this server since it started.
+    /// How often this server served current metadata since it started.
     pulls: u64,
-    /// Publishes, as far as the changefeed goes back.
+    /// The number of publishes, as far as the changefeed goes back.
     pushes: u64,
     tag_limit: u64,
-    /// The whole name.
+    /// The full name.
     gun: String,
-    /// Whether anything is signed in it.
+    /// Whether it has any signed metadata.
     signed: bool,
     /// When the first document that only its publishers can renew expires.
     expires: Option<DateTime<Utc>>,
@@ -61,11 +61,11 @@ pub struct Repository {
 
 /// The repositories that the caller may see, in the order of their names.
 #[utoipa::path(get, path = "/api/v0/repositories", tag = "repositories",
-    params(("pageSize" = Option<u32>, Query, description = "Repositories on a page, 10 unless said otherwise"),
+    params(("pageSize" = Option<u32>, Query, description = "Repositories on a page, 10 by default"),
            ("pageStart" = Option<String>, Query, description = "The ID of the first repository of the page"),
            ("count" = Option<bool>, Query, description = "Whether to say in X-Resource-Count how many there are")),
     responses((status = 200, description = "A page; X-Next-Page-Start names the next", body = Repositories),
-              (status = 401, description = "Nobody the server knows", body = super::openapi::Errors)))]
+              (status = 401, description = "The caller has no identity", body = super::openapi::Errors)))]
 pub async fn list(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
     let (state, access, principal) = (exchange.state, exchange.access(), grant.principal());
     let query = exchange.query();
@@ -147,12 +147,12 @@ pub(super) async fn first(
 }
 
 impl Repository {
-    /// The whole name.
+    /// The full name.
     pub(super) fn gun(&self) -> &str {
         &self.gun
     }
 
-    /// Whether anything is signed in it.
+    /// Whether it has any signed metadata.
     pub(super) fn is_signed(&self) -> bool {
         self.signed
     }
@@ -168,17 +168,17 @@ impl Repository {
     }
 }
 
-/// One repository, by its whole name or by namespace and name.
+/// One repository, by its full name or by namespace and name.
 #[utoipa::path(get, path = "/api/v0/repositories/{namespace}/{name}", tag = "repositories",
     params(("namespace" = String, Path, description = "Everything between the host and the name; _ for none"),
            ("name" = String, Path, description = "The last part of the name")),
     responses((status = 200, description = "The repository; all of them, for a namespace alone", body = Repository),
-              (status = 404, description = "No such repository, for this caller", body = super::openapi::Errors)))]
+              (status = 404, description = "No such repository, or the caller may not see it", body = super::openapi::Errors)))]
 pub async fn one(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
     let (state, access, principal) = (exchange.state, exchange.access(), grant.principal());
-    let path = exchange.target.which.as_deref().unwrap_or_default();
+    let path = exchange.target.selector.as_deref().unwrap_or_default();
     let found = match find(state, access, principal, path).await {
-        // Repositories may have names like this, so a tag is looked for where there is none.
+        // Repositories may have names like this, so it is read as a tag's path only if there is no such repository.
         Err(ApiError::NotFound) => match path.trim_end_matches('/').rsplit_once("/tags/") {
             Some((repository, name)) if !name.contains('/') => {
                 return tag(state, access, principal, repository, name).await;
@@ -209,7 +209,7 @@ pub async fn one(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outco
     }
 }
 
-/// What a path names.
+/// What a path refers to.
 pub(super) enum Found {
     One(String),
     Namespace(Vec<String>),
@@ -250,7 +250,7 @@ pub(super) async fn find(
         ([], namespace) if !namespace.is_empty() => Ok(Found::Namespace(namespace)),
         ([], _) => Err(ApiError::NotFound),
         (several, _) => Err(ApiError::InvalidParameter(format!(
-            "several hosts have a repository of this name; use the whole name: {}",
+            "several hosts have a repository of this name; use the full name: {}",
             several.join(", ")
         ))),
     }
@@ -273,7 +273,7 @@ fn matched(gun: &str, path: &str) -> Option<Match> {
     }
 }
 
-/// The host, as Docker recognises it, is no part of the namespace.
+/// The host, as Docker recognises it, is not part of the namespace.
 fn split(gun: &str) -> (&str, &str) {
     let is_host = |part: &str| part.contains(['.', ':']) || part == "localhost";
     let rest = match gun.split_once('/') {
@@ -283,7 +283,7 @@ fn split(gun: &str) -> (&str, &str) {
     rest.rsplit_once('/').unwrap_or(("_", rest))
 }
 
-/// At most `wanted` names from `start` on that pass.
+/// At most `wanted` names from `start` on for which the filter is true.
 fn names(
     store: &Store,
     start: Option<&str>,

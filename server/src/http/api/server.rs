@@ -1,4 +1,4 @@
-//! How the server is, and how it is set up.
+//! The server's health and settings.
 
 use actix_web::http::StatusCode;
 use chrono::{DateTime, Utc};
@@ -12,24 +12,24 @@ use crate::{
     identity::Principal,
 };
 
-/// How the server is.
+/// The server's health.
 #[derive(Serialize, ToSchema)]
 pub struct HealthInfo {
-    /// What fails; empty when all is well.
+    /// What fails; empty if everything works.
     error: String,
     healthy: bool,
     details: HealthDetails,
 }
 
-/// More of it.
+/// Details of the health.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct HealthDetails {
-    /// Counts the configurations taken up since the start.
+    /// How many configurations this process has taken up.
     generation: u64,
-    /// What became of the last reload; null before the first.
+    /// The outcome of the last reload; null before the first.
     last_reload: Option<ReloadInfo>,
-    /// What an operator should look at.
+    /// How many warnings there are for an operator.
     warnings: usize,
 }
 
@@ -39,7 +39,7 @@ struct ReloadInfo {
     at: DateTime<Utc>,
     /// `taken`, or `refused`: then everything stayed as it was.
     outcome: &'static str,
-    /// Why it was refused; for administrators.
+    /// Why it was refused; shown to administrators only.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -67,7 +67,7 @@ pub struct SettingsInfo {
     generation: u64,
 }
 
-/// How the server is. `caller` is who asks, if that is known.
+/// The server's health. `caller` is the client that asks, if it has an identity.
 #[utoipa::path(get, path = "/health", tag = "server",
     responses((status = 200, description = "Well", body = HealthInfo), (status = 503, description = "Not well", body = HealthInfo)))]
 pub async fn health(exchange: &mut Exchange<'_>, OpenTo(caller): OpenTo) -> Result<Outcome, ApiError> {
@@ -114,7 +114,7 @@ pub async fn version(_: &mut Exchange<'_>, _: Identified) -> Result<Outcome, Api
 /// The server's settings, for administrators.
 #[utoipa::path(get, path = "/api/v0/meta/settings", tag = "server",
     responses((status = 200, description = "The settings", body = SettingsInfo),
-              (status = 403, description = "Not for the caller", body = super::openapi::Errors)))]
+              (status = 403, description = "The caller is not an administrator", body = super::openapi::Errors)))]
 pub async fn settings(exchange: &mut Exchange<'_>, _: Administration) -> Result<Outcome, ApiError> {
     let (state, generation) = (exchange.state, &exchange.generation);
     let text = |pem: Result<Vec<u8>, _>| -> String {

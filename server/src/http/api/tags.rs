@@ -22,21 +22,21 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub struct Tag {
     name: String,
-    /// `sha256:` and hex.
+    /// `sha256:` and the digest in hex.
     digest: String,
-    /// The length of what the digest is of, in bytes.
+    /// The length of the signed content, in bytes.
     size: i64,
     /// Always true: this server knows signed tags only.
     in_notary: bool,
     /// Whether roles disagree about the digest.
     hash_mismatch: bool,
-    /// The role that clients take it from.
+    /// The role from which clients take the tag.
     role: String,
-    /// Every role that has this tag.
+    /// Every role that signed this tag.
     signatures: Vec<TagSignature>,
 }
 
-/// A role that has a tag.
+/// A role that signed a tag.
 #[derive(Serialize, ToSchema, Clone)]
 #[serde(rename_all = "camelCase")]
 pub struct TagSignature {
@@ -44,7 +44,7 @@ pub struct TagSignature {
     digest: String,
     /// When the role's document expires.
     expires: DateTime<Utc>,
-    /// Who signed the role's document.
+    /// The keys that signed the role's document.
     signers: Vec<Signer>,
 }
 
@@ -52,12 +52,12 @@ pub struct TagSignature {
 #[derive(Serialize, ToSchema, Clone)]
 #[serde(rename_all = "camelCase")]
 pub struct Signer {
-    /// As metadata lists the key.
+    /// The key ID as listed in the metadata.
     key_id: String,
-    /// SHA-256 of the bare public key, hex.
+    /// The SHA-256 of the public key, in hex.
     #[serde(rename = "spkiSHA256")]
     spki_sha256: Option<String>,
-    /// The account that the key is registered to.
+    /// The account to which the key is registered.
     account: Option<String>,
 }
 
@@ -66,16 +66,16 @@ pub struct Signer {
     params(("namespace" = String, Path, description = "Everything between the host and the name; _ for none"),
            ("name" = String, Path, description = "The last part of the name")),
     responses((status = 200, description = "The signed tags", body = Vec<Tag>),
-              (status = 403, description = "The caller may list the repository, but not read it", body = super::openapi::Errors),
-              (status = 404, description = "No such repository, for this caller", body = super::openapi::Errors)))]
+              (status = 403, description = "The caller may list the repository, but not pull it", body = super::openapi::Errors),
+              (status = 404, description = "No such repository, or the caller may not see it", body = super::openapi::Errors)))]
 pub async fn tags(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
     let (state, access, principal) = (exchange.state, exchange.access(), grant.principal());
-    let path = exchange.target.which.as_deref().unwrap_or_default();
+    let path = exchange.target.selector.as_deref().unwrap_or_default();
     let Found::One(gun) = find(state, access, principal, path).await? else {
         return Err(ApiError::NotFound);
     };
     let gun = Gun::parse(&gun).map_err(|_| ApiError::NotFound)?;
-    // Whoever may list it knows that it is there; what is signed in it is for whoever may read it.
+    // A caller that may list the repository knows that it exists; its tags are only for those that may pull it.
     access.check(principal, &Right::To(Action::Pull), Some(&gun))?;
     let tags = state.with_store(move |store| read(store, &gun)).await?;
     json(&tags)
@@ -87,8 +87,8 @@ pub async fn tags(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outc
            ("name" = String, Path, description = "The last part of the name"),
            ("tag" = String, Path, description = "The tag")),
     responses((status = 200, description = "The signed tag", body = Tag),
-              (status = 403, description = "The caller may list the repository, but not read it", body = super::openapi::Errors),
-              (status = 404, description = "No such tag (NO_SUCH_TAG), or no such repository, for this caller", body = super::openapi::Errors)))]
+              (status = 403, description = "The caller may list the repository, but not pull it", body = super::openapi::Errors),
+              (status = 404, description = "No such tag (NO_SUCH_TAG), or no such repository, or the caller may not see it", body = super::openapi::Errors)))]
 pub async fn tag(
     state: &State,
     access: &Access,
@@ -115,7 +115,7 @@ fn read(store: &Store, gun: &Gun) -> Result<Vec<Tag>, StoreError> {
         .iter()
         .filter(|document| document.role.is_targets_type())
         .collect();
-    // Docker takes a tag from targets/releases before it takes it from targets.
+    // Docker prefers a tag in targets/releases to one in targets.
     roles.sort_by_key(|document| (rank(&document.role), document.role.as_str().to_owned()));
     for document in roles {
         let signers = signers(store, document, &documents)?;
@@ -158,7 +158,7 @@ fn rank(role: &RoleName) -> u8 {
     }
 }
 
-/// The keys with a good signature, by the document that declares them.
+/// The keys whose signatures are valid according to the document that declares them.
 fn signers(store: &Store, document: &Document, all: &[Document]) -> Result<Vec<Signer>, StoreError> {
     let declaring = document.role.parent().unwrap_or(RoleName::Root);
     let Some(parent) = all.iter().find(|candidate| candidate.role == declaring) else {

@@ -1,4 +1,4 @@
-//! What the details of errors say, within what the stock clients read.
+//! The details of errors, kept within what the stock clients read.
 
 use serde_json::{Value, json};
 use tuf::Rejection;
@@ -22,7 +22,7 @@ pub(super) fn rejection_detail(rejection: &Rejection) -> Value {
     }
 }
 
-/// What the stock clients turn into a sentence for their user.
+/// A detail that the stock clients show to their user as a sentence.
 pub(super) fn validation_detail(name: &str, message: &str) -> Value {
     json!({"Name": name, "Error": {"Msg": shorten(message)}})
 }
@@ -50,7 +50,7 @@ pub(super) fn identity_detail(error: &IdentityError) -> Value {
         }),
         IdentityError::Password(..) => json!({
             "reason": "wrong_password",
-            "hint": "check the user name and the password that you, or docker login, have given",
+            "hint": "check the user name and the password that you entered or stored with docker login",
         }),
         IdentityError::Rejected(certificate, fault) => {
             described(fault.reason.code(), certificate, fault.hint())
@@ -62,7 +62,7 @@ pub(super) fn identity_detail(error: &IdentityError) -> Value {
         }),
         IdentityError::Forwarded(_) => json!({
             "reason": "forwarded_certificate_invalid",
-            "hint": "this is between the proxy and this server: see proxies.client_certificate in the configuration",
+            "hint": "ask the operator to check the proxy (proxies.client_certificate in the configuration)",
         }),
         IdentityError::Unreadable(certificate, _) => described(
             "certificate_invalid",

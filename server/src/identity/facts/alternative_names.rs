@@ -11,10 +11,10 @@ use platform::x509::text::{self, Fact, Unclear};
 
 use super::field::Field;
 
-/// The kind of other name that is a user principal name of Windows.
+/// The OID of other names that hold a Windows user principal name.
 const UPN: &str = "1.3.6.1.4.1.311.20.2.3";
 
-/// The names of the kinds that rules know.
+/// The alternative names of the kinds that rules can use.
 pub(super) fn read(names: &SubjectAlternativeName<'_>) -> Vec<(Field, Fact)> {
     names.general_names.iter().filter_map(one).collect()
 }
@@ -28,7 +28,7 @@ fn one(name: &GeneralName<'_>) -> Option<(Field, Fact)> {
         GeneralName::OtherName(kind, value) if kind.to_id_string() == UPN => {
             Some((Field::Upn, principal_name(value)))
         }
-        // Its tag says what it was meant to be.
+        // The tag says which kind of name was intended.
         GeneralName::Invalid(tag, _) => {
             let field = match tag.0 {
                 1 => Field::Email,
@@ -52,15 +52,15 @@ fn address(bytes: &[u8]) -> Fact {
 
 /// `[0] EXPLICIT UTF8String`, as Windows writes it.
 fn principal_name(value: &[u8]) -> Fact {
-    let whole = |bytes| {
+    let parse_fully = |bytes| {
         Any::from_der(bytes)
             .ok()
             .filter(|(rest, _): &(&[u8], _)| rest.is_empty())
     };
-    let (_, outer) = whole(value).ok_or(Unclear::Encoding)?;
+    let (_, outer) = parse_fully(value).ok_or(Unclear::Encoding)?;
     if outer.class() != Class::ContextSpecific || outer.tag().0 != 0 {
         return Err(Unclear::Encoding);
     }
-    let (_, inner) = whole(outer.data).ok_or(Unclear::Encoding)?;
+    let (_, inner) = parse_fully(outer.data).ok_or(Unclear::Encoding)?;
     text::string(&inner)
 }

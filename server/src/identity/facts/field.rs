@@ -1,4 +1,4 @@
-//! What rules may look at in a certificate.
+//! The fields of a certificate that rules may use.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Field {
     /// `cn`: the common name.
     CommonName,
-    /// `subject`: the whole subject (RFC 4514).
+    /// `subject`: the full subject (RFC 4514).
     Subject,
     /// `o`: organisations.
     Organisation,
@@ -25,24 +25,24 @@ pub enum Field {
     Email,
     /// `ip_san`: IP addresses.
     Ip,
-    /// `upn`: user principal names of Windows.
+    /// `upn`: Windows user principal names.
     Upn,
     /// `serial`: the serial number in upper-case hexadecimal digits.
     Serial,
-    /// `issuer`: the whole name of the issuer (RFC 4514).
+    /// `issuer`: the issuer's full name (RFC 4514).
     Issuer,
     /// `spki_sha256`: the SHA-256 of the public key (SubjectPublicKeyInfo) in lower-case hexadecimal digits.
     KeyHash,
-    /// `cert_sha256`: the SHA-256 of the certificate, likewise.
+    /// `cert_sha256`: the SHA-256 of the certificate in lower-case hexadecimal digits.
     CertificateHash,
     /// `policy_oid`: certificate policies.
     Policy,
-    /// `ext:<oid>`: any extension. A value that is one ASN.1 string is its text (a leading `#` or `\` written as `\#`,
-    /// `\\`), any other is `#` and its bytes in hexadecimal digits.
+    /// `ext:<oid>`: any extension. A value that is a single ASN.1 string is given as its text (a leading `#` or `\` is
+    /// written as `\#` or `\\`), any other as `#` and its bytes in hexadecimal digits.
     Extension(String),
 }
 
-/// The names in configurations.
+/// The names of fields in configurations.
 const NAMES: [(&str, Field); 16] = [
     ("cn", Field::CommonName),
     ("subject", Field::Subject),
@@ -63,7 +63,7 @@ const NAMES: [(&str, Field); 16] = [
 ];
 
 impl Field {
-    /// Reads the name of a field, in any case.
+    /// Reads the name of a field; letter case is ignored.
     pub fn parse(name: &str) -> Option<Self> {
         let name = name.to_lowercase();
         if let Some(oid) = name.strip_prefix("ext:") {
@@ -73,7 +73,7 @@ impl Field {
         found.map(|(_, field)| field.clone())
     }
 
-    /// The names of all fields, as an error lists them.
+    /// The names of all fields, to be listed in an error message.
     pub fn names() -> Vec<&'static str> {
         let mut names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
         names.push("ext:<oid>");
@@ -81,7 +81,7 @@ impl Field {
     }
 }
 
-/// Whether this is an object identifier in dotted decimal numbers.
+/// Whether this is an object identifier in dotted decimal form.
 pub fn is_oid(text: &str) -> bool {
     let number = |part: &str| {
         let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! A certificate's key, its purposes, and what it is signed with.
+//! A certificate's key, its purposes, and the digest of its signature.
 
 use std::fmt;
 
@@ -9,34 +9,34 @@ use openssl::{
 };
 use x509_parser::extensions::ExtendedKeyUsage;
 
-/// The kind of a key.
+/// The type of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyType {
-    /// RSA, also for RSA-PSS alone.
+    /// RSA, including keys for RSA-PSS only.
     Rsa,
     /// ECDSA.
     Ec,
     /// Ed25519.
     Ed25519,
-    /// Anything else, or unreadable.
+    /// Any other type, or unreadable.
     Other,
 }
 
-/// The names of kinds of keys in configurations.
+/// The names of key types in configurations.
 pub const KEY_TYPES: [(&str, KeyType); 3] = [
     ("rsa", KeyType::Rsa),
     ("ec", KeyType::Ec),
     ("ed25519", KeyType::Ed25519),
 ];
 
-/// How strong a certificate is.
+/// The properties of a certificate that determine its strength.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFacts {
-    /// The kind of its key.
+    /// The type of its key.
     pub key_type: KeyType,
     /// The size of its key, in bits.
     pub bits: u32,
-    /// The hash of the issuer's signature, such as `sha256`; empty when the signature names none.
+    /// The digest of the issuer's signature, such as `sha256`; empty if the signature algorithm names none.
     pub digest: String,
 }
 
@@ -72,7 +72,7 @@ impl fmt::Display for KeyType {
     }
 }
 
-/// Purposes with a name (RFC 5280 section 4.2.1.12).
+/// Purposes that have a name (RFC 5280 section 4.2.1.12).
 const PURPOSE_NAMES: [(&str, &str); 7] = [
     ("anyExtendedKeyUsage", "2.5.29.37.0"),
     ("serverAuth", "1.3.6.1.5.5.7.3.1"),
@@ -83,18 +83,18 @@ const PURPOSE_NAMES: [(&str, &str); 7] = [
     ("OCSPSigning", "1.3.6.1.5.5.7.3.9"),
 ];
 
-/// The object identifier of a purpose with a name.
+/// The object identifier of a named purpose.
 pub fn purpose_named(name: &str) -> Option<&'static str> {
     let found = PURPOSE_NAMES.iter().find(|(known, _)| *known == name);
     found.map(|(_, oid)| *oid)
 }
 
-/// The names of purposes, for errors.
+/// The names of purposes, to be listed in error messages.
 pub fn purpose_names() -> Vec<&'static str> {
     PURPOSE_NAMES.iter().map(|(name, _)| *name).collect()
 }
 
-/// A purpose as people know it.
+/// The name of a purpose, or its OID if it has none.
 pub fn purpose_shown(oid: &str) -> &str {
     let found = PURPOSE_NAMES.iter().find(|(_, known)| *known == oid);
     found.map_or(oid, |(name, _)| name)

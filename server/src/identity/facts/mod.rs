@@ -1,4 +1,4 @@
-//! What a certificate says, read once and strictly: the material of the identity rules.
+//! The contents of a certificate, read once and strictly. The identity rules work on them.
 
 mod alternative_names;
 mod field;
@@ -22,7 +22,7 @@ pub use field::{Field, is_oid};
 pub use key::{KEY_TYPES, KeyFacts, KeyType, purpose_named, purpose_names, purpose_shown};
 pub use platform::x509::text::{Fact, Unclear};
 
-/// Object identifiers of subject attributes with a field of their own.
+/// Object identifiers of subject attributes that have their own field.
 const ATTRIBUTES: [(&str, Field); 5] = [
     ("2.5.4.3", Field::CommonName),
     ("2.5.4.10", Field::Organisation),
@@ -35,16 +35,16 @@ const ALTERNATIVE_NAMES: &str = "2.5.29.17";
 /// The extension that lists purposes (RFC 5280 section 4.2.1.12).
 const PURPOSES: &str = "2.5.29.37";
 
-/// Why a certificate says nothing that could be relied on.
+/// Why the contents of a certificate cannot be relied on.
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
-    /// It is not what RFC 5280 calls a certificate.
+    /// It is not a certificate as RFC 5280 defines it.
     #[error("the certificate cannot be read: {0}")]
     Unreadable(String),
-    /// An extension is there twice, so programs differ about which counts.
+    /// An extension appears twice, and programs differ about which one counts.
     #[error("the certificate has the extension {0} twice")]
     TwiceExtension(String),
-    /// An extension that matters is not what it should be.
+    /// A relevant extension cannot be parsed.
     #[error("the certificate's extension {0} cannot be read")]
     Extension(String),
     /// OpenSSL refuses it.
@@ -52,7 +52,7 @@ pub enum FactsError {
     OpenSsl(#[from] ErrorStack),
 }
 
-/// What a certificate says. Nothing here is verified but what `verified_by` says.
+/// The contents of a certificate. Only `verified_by` is the result of a verification.
 #[derive(Debug, Clone)]
 pub struct CertificateFacts {
     values: BTreeMap<Field, Vec<Fact>>,
@@ -68,17 +68,17 @@ pub struct CertificateFacts {
 }
 
 impl CertificateFacts {
-    /// Reads a client's certificate. `chain` are the issuers' certificates as far as known, `verified_by` the names of
-    /// the sets of client CAs whose anchors verify it.
+    /// Reads a client's certificate. `chain` holds the issuers' certificates as far as they are known, `verified_by`
+    /// the names of the client CA sets that verify it.
     ///
     /// # Errors
-    /// When it cannot be read to its last byte.
+    /// When it cannot be parsed completely.
     pub fn new(leaf: &X509, chain: &[X509], verified_by: Vec<String>) -> Result<Self, FactsError> {
         let der = leaf.to_der()?;
         let unreadable = |cause: &dyn std::fmt::Display| FactsError::Unreadable(cause.to_string());
         let (rest, parsed) = X509Certificate::from_der(&der).map_err(|cause| unreadable(&cause))?;
         if !rest.is_empty() {
-            return Err(unreadable(&"something follows it"));
+            return Err(unreadable(&"there is data after its end"));
         }
         let dated = ClientCertificate::new(leaf.clone()).ok_or_else(|| unreadable(&"its dates are wrong"))?;
         let mut facts = Self {
@@ -99,7 +99,7 @@ impl CertificateFacts {
         };
         facts.add(Field::Serial, Ok(dated.serial()));
         facts.add(Field::CertificateHash, Ok(hex::encode(sha256(&der))));
-        let hashes = hashes_of_key(leaf).ok_or_else(|| unreadable(&"its key is none"))?;
+        let hashes = hashes_of_key(leaf).ok_or_else(|| unreadable(&"its public key is malformed"))?;
         let key_hash = hashes.first().cloned().unwrap_or_default();
         facts.key_hashes = hashes;
         facts.add(Field::KeyHash, Ok(key_hash));
@@ -165,7 +165,7 @@ impl CertificateFacts {
         self.values.get(field).map_or(&[], Vec::as_slice)
     }
 
-    /// The one value of a field that always has one; empty otherwise.
+    /// The value of a field that always has exactly one; otherwise an empty string.
     fn only(&self, field: &Field) -> &str {
         match self.values(field) {
             [Ok(value)] => value,
@@ -173,17 +173,17 @@ impl CertificateFacts {
         }
     }
 
-    /// The subject as one line for people, without control characters.
+    /// The subject on one line for display, without control characters.
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The issuer, likewise.
+    /// The issuer on one line for display, without control characters.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The alternative names that can be read clearly, each as its field's name, a colon and the value.
+    /// The alternative names that are unambiguous, each as its field's name, a colon and the value.
     pub fn alternative_names(&self) -> Vec<String> {
         let kinds = [Field::Dns, Field::Uri, Field::Email, Field::Ip, Field::Upn];
         let names = kinds.iter().flat_map(|field| {
@@ -193,7 +193,7 @@ impl CertificateFacts {
         names.collect()
     }
 
-    /// The subjects of the issuers' certificates that came with it, nearest first.
+    /// The subjects of the issuers' certificates that the client sent, nearest first.
     pub fn issuers(&self) -> &[String] {
         &self.issuers
     }
@@ -208,27 +208,27 @@ impl CertificateFacts {
         self.only(&Field::KeyHash)
     }
 
-    /// The same, and after it the hashes that older versions knew the key by.
+    /// The SHA-256 of its public key, followed by the hashes that older versions used for the same key.
     pub fn key_hashes(&self) -> &[String] {
         &self.key_hashes
     }
 
-    /// The SHA-256 of the certificate, likewise.
+    /// The SHA-256 of the certificate in lower-case hexadecimal digits.
     pub fn cert_sha256(&self) -> &str {
         self.only(&Field::CertificateHash)
     }
 
-    /// The sets of client CAs that verify it.
+    /// The client CA sets that verify it.
     pub fn verified_by(&self) -> &[String] {
         &self.verified_by
     }
 
-    /// The object identifiers of its extended key usage; empty when it has none.
+    /// The object identifiers of its extended key usage; empty if it has none.
     pub fn purposes(&self) -> &[String] {
         &self.purposes
     }
 
-    /// Its key, and what it is signed with.
+    /// Its key and signature digest.
     pub fn key(&self) -> &KeyFacts {
         &self.key
     }
@@ -243,15 +243,15 @@ impl CertificateFacts {
         self.not_after
     }
 
-    /// How long it is valid altogether.
+    /// The whole period of its validity.
     pub fn lifetime(&self) -> TimeDelta {
         self.not_after - self.not_before
     }
 }
 
 fn extension_text(value: &[u8]) -> Fact {
-    let whole = Any::from_der(value).ok().filter(|(rest, _)| rest.is_empty());
-    match whole.map(|(_, value)| text::string(&value)) {
+    let parsed = Any::from_der(value).ok().filter(|(rest, _)| rest.is_empty());
+    match parsed.map(|(_, value)| text::string(&value)) {
         Some(Ok(text)) if text.starts_with(['#', '\\']) => Ok(format!("\\{text}")),
         Some(Ok(text)) => Ok(text),
         Some(Err(Unclear::Control)) => Err(Unclear::Control),

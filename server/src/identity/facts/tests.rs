@@ -13,13 +13,13 @@ use platform::pki::KeyKind;
 
 use super::*;
 
-/// A certificate with any subject and any extensions.
+/// A certificate with the subject and extensions of a test.
 pub(crate) struct Made {
     pub(crate) key: PKey<Private>,
     pub(crate) certificate: X509,
 }
 
-/// Attributes of a subject: long or short name, kind of string, value.
+/// Attributes of a subject: name, ASN.1 string type, value.
 pub(crate) type Attributes<'a> = &'a [(Nid, Asn1Type, &'a str)];
 
 pub(crate) fn made(subject: Attributes<'_>, days: u32, add: impl Fn(&mut X509Builder)) -> Made {

@@ -1,22 +1,23 @@
-//! Envoy's `x-forwarded-client-cert`, read so that no value of a certificate can pass for a part of the header.
+//! Reads Envoy's `x-forwarded-client-cert` so that no value taken from a certificate can be mistaken for a part of the
+//! header.
 //! <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers#x-forwarded-client-cert>
 //!
 //! A header is a list of elements (`,`) of parts (`;`), `Key=value`. Envoy quotes `Cert`, `Chain` and `Subject`, but
-//! writes `By`, `URI` and `DNS` as they are: a URI may hold `,` and `;`, so whoever gets a certificate with such a URI
-//! can write parts and whole elements. What helps is Envoy's order: it writes `By`, `Hash`, `Cert`, `Chain`, `Subject`,
-//! and then `URI` and `DNS`. So nothing that vouches may come after a `URI` or `DNS`, neither in its element nor as an
-//! element of its own.
+//! writes `By`, `URI` and `DNS` unquoted. A URI may contain `,` and `;`, so a client whose certificate contains such a
+//! URI can inject parts and whole elements. Envoy's order prevents this: it writes `By`, `Hash`, `Cert`, `Chain`,
+//! `Subject`, and then `URI` and `DNS`. So no part that identifies the client may come after a `URI` or `DNS`, neither
+//! in the same element nor in another one.
 //!
-//! Of several elements the last counts: it is the one that the proxy nearest to us wrote (`APPEND_FORWARD`), about the
-//! connection that it accepted itself. Those before it are what others told that proxy.
+//! If there are several elements, the last one counts: the proxy nearest to this server wrote it (`APPEND_FORWARD`),
+//! about the connection that it accepted itself. The elements before it were sent to that proxy by its client.
 
 /// The length of a SHA-256, in bytes.
 const HASH_LENGTH: usize = 32;
 
-/// The parts of the element that counts.
+/// The relevant parts of the element that counts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Element<'a> {
-    /// The SHA-256 of the certificate; nothing if `Hash` is there but no such hash.
+    /// The SHA-256 of the certificate; `None` if `Hash` is not a SHA-256.
     pub(super) hash: Option<[u8; HASH_LENGTH]>,
     /// `Cert`, URL-encoded.
     pub(super) certificate: Option<&'a str>,
@@ -31,10 +32,10 @@ struct Keys {
     free: bool,
 }
 
-/// The element that counts.
+/// Finds the element that counts.
 ///
 /// # Errors
-/// When the header is malformed, or can be taken in more than one way.
+/// When the header is malformed or ambiguous.
 pub(super) fn counting(text: &str) -> Result<Element<'_>, &'static str> {
     let mut rest = text;
     let mut element = Element::default();
@@ -48,7 +49,7 @@ pub(super) fn counting(text: &str) -> Result<Element<'_>, &'static str> {
             // A comma.
             Some(_) if seen.free => {
                 return Err(
-                    "there is a comma after a URI or DNS name, which Envoy does not quote, so nobody can tell whether \
+                    "there is a comma after a URI or DNS name, which Envoy does not quote, so it is unclear whether \
                      it begins an element; have the proxy send its own element alone (SANITIZE_SET), without URI and DNS",
                 );
             }
@@ -58,14 +59,14 @@ pub(super) fn counting(text: &str) -> Result<Element<'_>, &'static str> {
     }
 }
 
-/// One part: its key, its value, whether that was quoted, and what follows, from the separator on. `free` says that it
-/// may belong to a value that is not quoted.
+/// Reads one part: its key, its value, whether the value was quoted, and the rest, starting with the separator. `free`
+/// means that the text may belong to an unquoted value.
 fn part(text: &str, free: bool) -> Result<(&str, &str, bool, &str), &'static str> {
     let end = text.find([',', ';']).unwrap_or(text.len());
     let (key, from) = match text.find('=').filter(|at| *at < end) {
         Some(at) => (text.get(..at).unwrap_or_default(), at + 1),
         None if free => ("", 0),
-        None => return Err("a part is no key=value"),
+        None => return Err("a part is not key=value"),
     };
     let value = text.get(from..).unwrap_or_default();
     if let Some(inner) = value.strip_prefix('"') {
@@ -73,14 +74,14 @@ fn part(text: &str, free: bool) -> Result<(&str, &str, bool, &str), &'static str
         let after = inner.get(length + 1..).unwrap_or_default();
         let after = after.trim_start();
         if !(after.is_empty() || after.starts_with([',', ';'])) {
-            return Err("something follows a closing quote");
+            return Err("there is text after a closing quote");
         }
         return Ok((key.trim(), inner.get(..length).unwrap_or_default(), true, after));
     }
     let length = value.find([',', ';']).unwrap_or(value.len());
     let (value, after) = value.split_at(length);
     if value.contains('"') {
-        return Err("there is a quote inside of a value");
+        return Err("there is a quote inside a value");
     }
     Ok((key.trim(), value.trim(), false, after))
 }
@@ -106,14 +107,14 @@ fn take<'a>(
     let key = key.to_ascii_lowercase();
     if seen.free && matches!(key.as_str(), "hash" | "cert" | "chain" | "subject" | "by") {
         return Err(
-            "a part that vouches comes after a URI or DNS name, which Envoy does not quote and writes last",
+            "a part that identifies the client follows a URI or DNS name, which Envoy does not quote and writes last",
         );
     }
     match key.as_str() {
-        "cert" if element.certificate.is_some() => return Err("Cert is there twice"),
-        "chain" if element.chain.is_some() => return Err("Chain is there twice"),
-        "hash" if seen.hash => return Err("Hash is there twice"),
-        "subject" if seen.subject => return Err("Subject is there twice"),
+        "cert" if element.certificate.is_some() => return Err("Cert appears twice"),
+        "chain" if element.chain.is_some() => return Err("Chain appears twice"),
+        "hash" if seen.hash => return Err("Hash appears twice"),
+        "subject" if seen.subject => return Err("Subject appears twice"),
         "subject" if !quoted && !value.is_empty() => return Err("Subject is not quoted"),
         "cert" => element.certificate = Some(value),
         "chain" => element.chain = Some(value),
@@ -124,7 +125,7 @@ fn take<'a>(
         "subject" => seen.subject = true,
         "uri" | "dns" => seen.free = true,
         "by" => {}
-        // The rest of a URI.
+        // This is the rest of a URI.
         _ if seen.free => {}
         _ => return Err("there is a part with a key that Envoy does not write"),
     }
@@ -252,7 +253,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever URIs and DNS names a certificate has, and whatever its client wrote in front of the proxy's element.
+        /// For any URIs and DNS names in a certificate, and any elements that a client wrote before the proxy's
+        /// element.
         #[test]
         fn whatever_stands_in_a_value_it_is_bobs_certificate_or_none(
             sent in "[ -~]{0,24}",

@@ -11,13 +11,13 @@ use bcrypt::HashParts;
 
 use crate::identity::rules::{check_group_name, check_principal_name};
 
-/// A higher cost takes seconds for each guess, and for each login.
+/// The highest bcrypt cost accepted. A higher one would take seconds for each guess and each login.
 const MAX_BCRYPT_COST: u32 = 16;
-/// The most memory for one argon2id hash, in KiB.
+/// The most memory accepted for an argon2id hash, in KiB.
 const MAX_ARGON2_MEMORY: u32 = 256 * 1024;
-/// The most passes over it.
+/// The most passes accepted for an argon2id hash.
 const MAX_ARGON2_PASSES: u32 = 16;
-/// The most lanes.
+/// The most lanes accepted for an argon2id hash.
 const MAX_ARGON2_LANES: u32 = 16;
 
 /// Why a file of users or groups cannot be used.
@@ -36,14 +36,14 @@ pub enum PasswordFileError {
     Line {
         /// The file.
         path: PathBuf,
-        /// Its number, from 1.
+        /// The line number, from 1.
         line: usize,
-        /// Why, with the user or group.
+        /// Why it is refused, with the name of the user or group.
         reason: String,
     },
 }
 
-/// A hashed password of a kind that is worth checking.
+/// A password hash of an accepted algorithm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hash {
     /// `$2y$`, `$2b$` or `$2a$`.
@@ -56,7 +56,7 @@ impl Hash {
     /// Reads a hash.
     ///
     /// # Errors
-    /// Why it is refused, and what would not be.
+    /// Why the hash is refused, and what would be accepted.
     pub fn parse(text: &str) -> Result<Self, String> {
         if ["$2y$", "$2b$", "$2a$"].iter().any(|kind| text.starts_with(kind)) {
             let parts: HashParts = text
@@ -87,10 +87,13 @@ impl Hash {
             }
             return Ok(Self::Argon2id(text.to_owned()));
         }
-        Err("the password is not hashed with bcrypt or argon2id: set it anew with \"htpasswd -B\"".to_owned())
+        Err(
+            "the password is not hashed with bcrypt or argon2id: set it again with \"htpasswd -B\""
+                .to_owned(),
+        )
     }
 
-    /// Whether it is that of this password. Takes as long for a wrong one as for the right one.
+    /// Whether the password matches. Takes the same time for wrong passwords as for the right one.
     pub fn verify(&self, password: &str) -> bool {
         match self {
             Self::Bcrypt(hash) => bcrypt::verify(password, hash).unwrap_or(false),
@@ -103,7 +106,7 @@ impl Hash {
     }
 }
 
-/// The lines of a file that say something, with their numbers.
+/// The lines of a file that are neither empty nor comments, with their numbers.
 fn read(path: &Path) -> Result<Vec<(usize, String)>, PasswordFileError> {
     let text = platform::files::read_to_string(path).map_err(|cause| PasswordFileError::Read {
         path: path.to_path_buf(),
@@ -119,7 +122,8 @@ fn read(path: &Path) -> Result<Vec<(usize, String)>, PasswordFileError> {
 /// Reads lines of `user:hash`.
 ///
 /// # Errors
-/// When the file cannot be read, or a line is refused: a user who silently could not log in would not know why.
+/// When the file cannot be read, or a line is refused. An ignored line would leave its user unable to log in without a
+/// reason.
 pub fn users(path: &Path) -> Result<BTreeMap<String, Hash>, PasswordFileError> {
     let mut users = BTreeMap::new();
     for (line, text) in read(path)? {
@@ -134,7 +138,7 @@ pub fn users(path: &Path) -> Result<BTreeMap<String, Hash>, PasswordFileError> {
         check_principal_name(user).map_err(|cause| refuse(cause.sentence))?;
         let hash = Hash::parse(hash).map_err(|reason| refuse(format!("user {user}: {reason}")))?;
         if users.insert(user.to_owned(), hash).is_some() {
-            return Err(refuse(format!("user {user} is there twice")));
+            return Err(refuse(format!("user {user} appears twice")));
         }
     }
     Ok(users)

@@ -19,23 +19,23 @@ pub use file::{Hash, PasswordFileError};
 pub use throttle::Place;
 use throttle::Throttle;
 
-/// How long a password that was right is not checked again.
+/// How long a correct password is accepted again without computing its hash.
 const REMEMBERED: Duration = Duration::from_secs(60);
-/// How many are remembered.
+/// How many correct passwords are remembered.
 const REMEMBERED_COUNT: u64 = 10_000;
-/// Longer passwords are nobody's, in bytes.
+/// The longest password accepted, in bytes.
 const PASSWORD_LIMIT: usize = 1024;
-/// How long a login waits for others to be checked.
+/// How long a login waits while other passwords are checked.
 const WAIT_LIMIT: Duration = Duration::from_secs(10);
 
-/// What somebody says their name and password are.
+/// The user name and password that a client sent.
 #[derive(Clone)]
 pub struct Credentials {
     user: String,
     password: String,
 }
 
-/// Whoever the files name, and how often they may guess. Made anew with every generation.
+/// The users of the files, and how many attempts are left for each. Built anew with every generation.
 pub struct Passwords {
     users: BTreeMap<String, Hash>,
     groups: BTreeMap<String, BTreeSet<String>>,
@@ -46,28 +46,28 @@ pub struct Passwords {
     places: Semaphore,
 }
 
-/// Why nobody is logged in.
+/// Why a login is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordRefusal {
     /// The header does not hold a user name and a password (RFC 7617).
     #[error("the Authorization header does not hold a user name and a password")]
     Malformed,
-    /// No such user, or not their password. Which of both is nobody's business.
+    /// There is no such user, or the password is wrong. Which of the two is not revealed.
     #[error("the user name {0:?} or its password is wrong")]
     Wrong(String),
-    /// Too many wrong ones before.
+    /// Too many wrong passwords were tried before.
     #[error("too many wrong passwords for the user name {0:?}: try again in a minute")]
     TooMany(String),
-    /// Too many others log in at this moment.
+    /// Too many other logins are being checked at the moment.
     #[error("too many passwords are being checked: try again")]
     Busy,
 }
 
 impl Credentials {
-    /// Reads an `Authorization` header; nothing if it is of another scheme than `Basic`.
+    /// Reads an `Authorization` header; `None` if its scheme is not `Basic`.
     ///
     /// # Errors
-    /// When it is of that scheme and cannot be read.
+    /// When the scheme is `Basic` and the credentials cannot be read.
     pub fn parse(header: &str) -> Option<Result<Self, PasswordRefusal>> {
         let (scheme, encoded) = header.split_once(' ').unwrap_or((header, ""));
         if !scheme.eq_ignore_ascii_case("basic") {
@@ -92,7 +92,7 @@ impl Credentials {
     }
 }
 
-/// Why no users can be told apart.
+/// Why the user files cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordSetUpError {
     /// A file.
@@ -126,20 +126,20 @@ impl Passwords {
         })
     }
 
-    /// What clients show people who are asked for a password.
+    /// The realm, which clients show when they ask for a password.
     pub fn realm(&self) -> &str {
         &self.realm
     }
 
-    /// The groups that the file puts a user in.
+    /// The groups in which the file lists a user.
     pub fn groups(&self, user: &str) -> Vec<String> {
         self.groups.get(user).into_iter().flatten().cloned().collect()
     }
 
-    /// Whether the password is the user's. `from` is where guesses are counted together.
+    /// Checks whether the password is the user's. Attempts from the same `from` are counted together.
     ///
     /// # Errors
-    /// When it is not, or that is not found out.
+    /// When the password is wrong, or could not be checked.
     pub async fn check(
         self: &Arc<Self>,
         credentials: &Credentials,
@@ -147,7 +147,8 @@ impl Passwords {
     ) -> Result<(), PasswordRefusal> {
         let Credentials { user, password } = credentials;
         let proof = self.hash(&[user, password]).ok_or(PasswordRefusal::Busy)?;
-        // Before a remembered password is recognised: guesses must not go on while its owner is logged in.
+        // Comes before the check for a remembered password: otherwise guessing could go on while the owner is logged
+        // in.
         if self.throttle.is_used_up(user, from) {
             return Err(PasswordRefusal::TooMany(user.clone()));
         }
@@ -176,7 +177,7 @@ impl Passwords {
         }
     }
 
-    /// For a name that is nobody's it takes as long as for somebody's.
+    /// Takes as long for an unknown user name as for a known one.
     fn verify(&self, credentials: &Credentials) -> bool {
         let known = self.users.get(&credentials.user);
         let Some(hash) = known.or_else(|| self.decoy(&credentials.user)) else {
@@ -185,8 +186,8 @@ impl Passwords {
         hash.verify(&credentials.password) && known.is_some()
     }
 
-    /// Always the same hash for a name, in the proportion in which the kinds are used: a name that is nobody's takes as
-    /// long as if it were somebody's.
+    /// A hash to check for an unknown user name. It is always the same for a name, and the algorithms appear in the
+    /// proportion in which the file uses them, so that an unknown name takes as long as a known one.
     fn decoy(&self, user: &str) -> Option<&Hash> {
         let hash = self.hash(&["", user])?;
         let number = hash
@@ -196,11 +197,11 @@ impl Passwords {
         self.users.values().nth(number.checked_rem(self.users.len())?)
     }
 
-    /// Keyed, so that nobody who reads the memory of caches can look passwords up.
+    /// Keyed, so that the cached values cannot be used to look up passwords.
     fn hash(&self, parts: &[&str]) -> Option<[u8; 32]> {
         let key = PKey::hmac(&self.key).ok()?;
         let mut signer = Signer::new(MessageDigest::sha256(), &key).ok()?;
-        // Neither holds control characters.
+        // Neither part contains control characters.
         signer.update(parts.join("\0").as_bytes()).ok()?;
         signer.sign_to_vec().ok()?.try_into().ok()
     }

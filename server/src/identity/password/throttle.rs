@@ -1,4 +1,4 @@
-//! How often a name may be guessed at from one place.
+//! Limits how often a client may guess the password of one user name.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -11,25 +11,25 @@ use std::{
 
 use moka::sync::Cache;
 
-/// So many attempts without a right one, in this time since the first.
+/// How many attempts without a correct password are allowed in `PERIOD` from the first one.
 const ATTEMPTS: u32 = 10;
 const PERIOD: Duration = Duration::from_secs(60);
-/// So many attempts for a name through one reverse proxy, from clients that never logged in with it: the proxy may hand
-/// on addresses that its clients have made up.
+/// How many attempts for one user name are allowed through one reverse proxy, from addresses that never logged in with
+/// it. The proxy may pass on addresses that its clients invented.
 const ATTEMPTS_THROUGH_PROXY: u32 = 100;
-/// How long it is remembered where a name logged in from.
+/// How long an address from which a user logged in is remembered.
 const REMEMBERED: Duration = Duration::from_secs(86_400);
-/// How many names and places are kept apart; more than that forget the ones that were seldom tried.
+/// How many names and addresses are counted separately; beyond that, those rarely tried are dropped.
 const KEPT: u64 = 50_000;
-/// Who has an IPv6 address has its network too.
+/// An IPv6 client usually has a whole /64 network, so its addresses are counted together.
 const IPV6_NETWORK: u128 = !0 << 64;
 
-/// Where somebody logs in from.
+/// Where a login comes from.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Place {
-    /// The client's address, as far as it is known.
+    /// The client's address, if known.
     pub client: Option<IpAddr>,
-    /// The reverse proxy that says so.
+    /// The reverse proxy that reported this address.
     pub proxy: Option<IpAddr>,
 }
 
@@ -57,7 +57,8 @@ impl Default for Throttle {
     }
 }
 
-/// One attempt, which counts as wrong until it is known to be right: many at once are counted like one after the other.
+/// One attempt. It counts as wrong until it is known to be correct, so that concurrent attempts are limited like
+/// consecutive ones.
 pub(super) struct Attempt<'a> {
     throttle: &'a Throttle,
     name: Name,
@@ -66,7 +67,7 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Throttle {
-    /// Whether there have been so many attempts that another one would be refused.
+    /// Whether another attempt would be refused because there were too many.
     pub(super) fn is_used_up(&self, user: &str, place: Place) -> bool {
         let name_here = name(user, place.client);
         let reached = |counts: &Counts, name: &Name, most: u32| {
@@ -159,7 +160,7 @@ mod tests {
             client: Some(IpAddr::from(client.to_be_bytes())),
             proxy: Some(IpAddr::from([10, 0, 0, 1])),
         };
-        // Bob has logged in from here before.
+        // Bob has logged in from this address before.
         throttle.attempt("bob", from(1)).succeeded();
         let guesses = 2..1000;
         let allowed = guesses.filter(|client| throttle.attempt("bob", from(*client)).is_allowed());

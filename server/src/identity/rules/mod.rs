@@ -1,4 +1,4 @@
-//! Identity rules: from what a certificate says to who its holder is. The first rule that matches decides.
+//! Identity rules map the contents of a certificate to a principal. The first rule that matches decides.
 
 mod name;
 mod outcome;
@@ -25,17 +25,17 @@ pub use crate::store::Registered;
 pub use name::{check_group as check_group_name, check_principal as check_principal_name};
 pub use outcome::{Identified, IdentityFault, NotIdentified, RuleOutcome, RuleTrace};
 
-/// The name of the rules that hold where none are configured.
+/// The name of the rule that applies if none are configured.
 pub const DEFAULT_RULE: &str = "default";
 
-/// Rules in their order.
+/// Identity rules, in their order.
 #[derive(Debug, Clone)]
 pub struct IdentityRules {
     rules: Vec<Rule>,
 }
 
 impl IdentityRules {
-    /// The rules of a configuration; [`IdentityRules::built_in`] where it has none.
+    /// The rules of a configuration; [`IdentityRules::built_in`] if it has none.
     ///
     /// # Errors
     /// When a rule is refused; the error names its place and what is allowed.
@@ -51,8 +51,8 @@ impl IdentityRules {
         Self::new(IdentitySettings::read(settings)?)
     }
 
-    /// What holds without configuration: the name is the common name, or the whole subject of a certificate that has
-    /// none. Several common names are refused.
+    /// The rule that applies without configuration. The name is the common name, or the full subject if there is none.
+    /// Several common names are refused.
     pub fn built_in() -> Self {
         let rule = |field: Field| {
             let principal = Template::parse(&format!("${{{field}}}"), &[]).ok()?;
@@ -73,20 +73,20 @@ impl IdentityRules {
         }
     }
 
-    /// Whether a rule asks for the account that a key is registered to.
+    /// Whether any rule needs to know the account to which a key is registered.
     pub fn needs_accounts(&self) -> bool {
         self.rules
             .iter()
             .any(|rule| matches!(rule.principal, Naming::Account))
     }
 
-    /// The sets of client CAs that rules name.
+    /// The client CA sets that rules name.
     pub fn ca_sets(&self) -> Vec<&str> {
         self.rules.iter().filter_map(|rule| rule.ca.as_deref()).collect()
     }
 
-    /// Who the holder of a certificate is. `registered` is the account of its key, if there is one; when that is
-    /// disabled, no rule that matches gives an identity.
+    /// Identifies the holder of a certificate. `registered` is the account of its key, if there is one; if that
+    /// account is disabled, no rule that matches gives an identity.
     ///
     /// # Errors
     /// When no rule matches, or the first that matches refuses.
@@ -105,7 +105,7 @@ impl IdentityRules {
         Err(unmapped(facts))
     }
 
-    /// What every rule says about a certificate, in their order.
+    /// Says for every rule, in their order, what it makes of a certificate.
     pub fn explain(&self, facts: &CertificateFacts, registered: Option<&Registered>) -> Vec<RuleTrace> {
         let mut decided = false;
         let traces = self.rules.iter().map(|rule| {

@@ -1,4 +1,4 @@
-//! Which texts may be the name of a principal or of a group.
+//! Which texts may be the name of a principal or a group.
 
 use crate::identity::ANONYMOUS;
 
@@ -6,25 +6,25 @@ use super::outcome::{IdentityFault, NotIdentified};
 
 /// The longest name, in characters: the width of the column that records it.
 const MAX_CHARS: usize = 255;
-/// Names that other ways to log in give, or that mean something else in a policy.
+/// Prefixes that other login methods give, or that have a special meaning in a policy.
 const RESERVED_PREFIXES: [&str; 3] = ["token:", "password:", "group:"];
 const RESERVED: [&str; 2] = [ANONYMOUS, "*"];
 
-/// Letter case of the names that a rule gives.
+/// How a rule changes the letter case of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Transform {
-    /// As they are.
+    /// Unchanged.
     #[default]
     None,
-    /// In lower case.
+    /// To lower case.
     Lower,
-    /// In upper case.
+    /// To upper case.
     Upper,
 }
 
 impl Transform {
-    /// Other letters that would become ASCII ones, such as the Kelvin sign, are refused: they would make one name of
-    /// two that differ.
+    /// Changes the letter case. Refuses other letters that would become ASCII letters, such as the Kelvin sign: two
+    /// different names would become one.
     pub(super) fn apply(self, name: &str) -> Result<String, NotIdentified> {
         let turned = |character: char| -> String {
             match self {
@@ -33,28 +33,28 @@ impl Transform {
                 Self::Upper => character.to_uppercase().collect(),
             }
         };
-        let mut whole = String::new();
+        let mut changed = String::new();
         for character in name.chars() {
             let turned = turned(character);
             if !character.is_ascii() && turned.chars().any(|c| c.is_ascii()) {
                 return Err(NotIdentified::ambiguous(format!(
-                    "the name {name:?} holds {character:?}, which becomes {turned:?} in the other letter case"
+                    "the name {name:?} contains {character:?}, which a change of letter case turns into {turned:?}"
                 )));
             }
-            whole.push_str(&turned);
+            changed.push_str(&turned);
         }
-        Ok(whole)
+        Ok(changed)
     }
 }
 
-/// Refuses names that cannot be told from others where people and policies see them.
+/// Refuses names that users or policies could confuse with others.
 fn check(what: &str, name: &str) -> Result<(), NotIdentified> {
     let ambiguous = |why: &str| Err(NotIdentified::ambiguous(format!("{what} {name:?} {why}")));
     if name.trim().is_empty() {
         return ambiguous("is empty");
     }
     if name.trim() != name {
-        return ambiguous("begins or ends with a blank");
+        return ambiguous("begins or ends with a space");
     }
     if name.chars().any(|c| c.is_control() || is_invisible(c)) {
         return ambiguous("contains control characters");
@@ -65,18 +65,18 @@ fn check(what: &str, name: &str) -> Result<(), NotIdentified> {
     Ok(())
 }
 
-/// Refuses what cannot be the name of a group.
+/// Checks that a name can be a group's.
 ///
 /// # Errors
-/// Why not.
+/// Why it cannot.
 pub fn check_group(name: &str) -> Result<(), NotIdentified> {
     check("the group", name)
 }
 
-/// Refuses what cannot be the name of a principal. Some names are reserved.
+/// Checks that a name can be a principal's and is not reserved.
 ///
 /// # Errors
-/// Why not.
+/// Why it cannot.
 pub fn check_principal(name: &str) -> Result<(), NotIdentified> {
     check("the name", name)?;
     let prefix = RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
@@ -89,7 +89,7 @@ pub fn check_principal(name: &str) -> Result<(), NotIdentified> {
     Ok(())
 }
 
-/// Characters without width, and those that turn the direction of writing.
+/// Characters without width, and those that change the writing direction.
 fn is_invisible(character: char) -> bool {
     matches!(
         character,

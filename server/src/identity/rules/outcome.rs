@@ -1,30 +1,30 @@
-//! What the rules found: who it is, or why that is not known.
+//! The outcome of the identity rules: a principal, or why there is none.
 
 use std::fmt;
 
-/// Who a certificate's holder is.
+/// The identity of a certificate's holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identified {
     /// The name that policies and records use.
     pub principal: String,
     /// The groups it belongs to.
     pub groups: Vec<String>,
-    /// The name of the rule that said so.
+    /// The name of the rule that matched.
     pub rule: String,
 }
 
-/// Why a certificate gives no identity, for programs.
+/// Why a certificate gives no identity, as a machine-readable code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentityFault {
     /// No rule matches it.
     Unmapped,
-    /// A name in it can be taken in more than one way.
+    /// A name in it is ambiguous.
     AmbiguousName,
-    /// Its name is one that certificates must not give.
+    /// Its name is reserved for another use.
     ReservedName,
     /// It is valid for longer than the rule allows.
     LifetimeTooLong,
-    /// It lacks a purpose that the rule asks for.
+    /// It lacks a purpose that the rule requires.
     WrongPurpose,
     /// Its key or signature is weaker than the rule allows.
     KeyTooWeak,
@@ -33,7 +33,7 @@ pub enum IdentityFault {
 }
 
 impl IdentityFault {
-    /// The reason as answers and logs carry it.
+    /// The code as responses and logs contain it.
     pub fn code(self) -> &'static str {
         match self {
             Self::Unmapped => "unmapped",
@@ -46,7 +46,7 @@ impl IdentityFault {
         }
     }
 
-    /// What can be done about it.
+    /// What the client can do about it.
     pub fn hint(self) -> &'static str {
         match self {
             Self::Unmapped => {
@@ -63,15 +63,15 @@ impl IdentityFault {
     }
 }
 
-/// A certificate gives no identity. The sentence is for its holder: it tells nothing of others.
+/// A certificate gives no identity. The sentence is shown to its holder and reveals nothing about others.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence}")]
 pub struct NotIdentified {
-    /// Why, for programs.
+    /// Why, as a code.
     pub reason: IdentityFault,
-    /// The rule that refused it; nothing when none matched.
+    /// The rule that refused it; `None` if no rule matched.
     pub rule: Option<String>,
-    /// Why, for people.
+    /// Why, as a sentence.
     pub sentence: String,
 }
 
@@ -89,23 +89,23 @@ impl NotIdentified {
     }
 }
 
-/// What one rule says about a certificate.
+/// What one rule makes of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RuleOutcome {
-    /// It does not match, and why.
+    /// It does not match, for this reason.
     NoMatch(String),
-    /// It matches and says who this is.
+    /// It matches and identifies the holder.
     Identified(Identified),
-    /// It matches and refuses.
+    /// It matches and refuses the certificate.
     Refused(NotIdentified),
 }
 
-/// One rule's part in an explanation.
+/// What one rule contributes to an explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleTrace {
     /// The rule's name.
     pub rule: String,
-    /// What it says.
+    /// What it makes of the certificate.
     pub outcome: RuleOutcome,
     /// Whether it decides. At most one does: the first that matches.
     pub decides: bool,

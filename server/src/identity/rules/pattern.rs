@@ -1,4 +1,4 @@
-//! A field and the pattern that one of its values has to match as a whole.
+//! A field and the pattern that one of its values must match completely.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::outcome::NotIdentified;
 /// The largest compiled pattern, in bytes.
 const SIZE_LIMIT: usize = 1 << 20;
 
-/// What the named groups of a rule's patterns matched.
+/// What the named capture groups of a rule's patterns matched.
 pub(super) type Captures = BTreeMap<String, String>;
 
 /// A field with its pattern.
@@ -20,23 +20,23 @@ pub(super) struct FieldPattern {
     pub(super) field: Field,
     written: String,
     pattern: Regex,
-    /// Whether a certificate with several values is refused, whichever of them match.
+    /// Whether a certificate with several values is refused even if only one of them matches.
     single: bool,
 }
 
-/// What a pattern makes of a certificate.
+/// What a pattern finds in a certificate.
 pub(super) enum Found {
-    /// Which values there are, and that none matches.
+    /// No value matches; the text lists the values.
     No(String),
-    /// What the groups matched.
+    /// A value matches, with these captures.
     Yes(Captures),
-    /// A value matches, or may, and still says nothing for sure.
+    /// A value matches or may match, but is ambiguous.
     Unclear(NotIdentified),
 }
 
 impl FieldPattern {
-    /// Compiles a pattern. It is anchored at both ends whatever it says; matching takes linear time. `single`: of a
-    /// field whose certificates must have one value; a common name is always one.
+    /// Compiles a pattern. It is always anchored at both ends; matching takes linear time. With `single`, a
+    /// certificate may have only one value of the field; a common name must always be the only one.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -47,7 +47,8 @@ impl FieldPattern {
                 .build()
                 .map_err(|cause| cause.to_string())
         };
-        // By itself first: "a)|(?:b" is no pattern, but would be one that is not anchored once put in a group.
+        // Compiled without the anchors first: "a)|(?:b" is not a valid pattern, but inside a group it would be one
+        // that escapes the anchors.
         compile(written)?;
         let pattern = compile(&format!(r"\A(?:{written})\z"))?;
         let single = single || field == Field::CommonName;
@@ -69,7 +70,7 @@ impl FieldPattern {
         self.pattern.is_match(text)
     }
 
-    /// The names of its groups.
+    /// The names of its capture groups.
     pub(super) fn groups(&self) -> impl Iterator<Item = &str> {
         self.pattern.capture_names().flatten()
     }
@@ -83,7 +84,7 @@ impl FieldPattern {
         if self.single && values.len() > 1 {
             let count = values.len();
             return Found::Unclear(NotIdentified::ambiguous(format!(
-                "the certificate has {count} values of {field}, so it is not clear whose it is"
+                "the certificate has {count} values of {field}, so its holder is ambiguous"
             )));
         }
         let mut found: Vec<Captures> = Vec::new();
@@ -98,10 +99,10 @@ impl FieldPattern {
             }
         }
         match (found.pop(), found.is_empty()) {
-            (None, _) => Found::No(format!("{field} is {} and has to match {written}", shown(values))),
+            (None, _) => Found::No(format!("{field} is {} and must match {written}", shown(values))),
             (Some(captures), true) => Found::Yes(captures),
             (Some(_), false) => Found::Unclear(NotIdentified::ambiguous(format!(
-                "several values of {field} fit, so it is not clear whose the certificate is"
+                "several values of {field} match, so the certificate's holder is ambiguous"
             ))),
         }
     }

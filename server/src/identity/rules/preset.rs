@@ -1,8 +1,8 @@
-//! Rules with a name, for what most installations need.
+//! Predefined rules for what most installations need.
 
 use crate::identity::facts::Field;
 
-/// What a rule is made of unless it says otherwise.
+/// The defaults of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Preset {
     /// The common name.
@@ -11,7 +11,7 @@ pub(super) enum Preset {
     Spiffe,
     /// The common name is the user, the organisations are the groups.
     Kubernetes,
-    /// The account that the key is registered to.
+    /// The account to which the key is registered.
     RegisteredKey,
     /// The mail address among the alternative names.
     Email,
@@ -30,7 +30,7 @@ const SPIFFE_ID: &str =
     r"spiffe://[a-z0-9._-]+(/(\.{0,2}[A-Za-z0-9_-][A-Za-z0-9._-]*|\.{3}[A-Za-z0-9._-]*))*";
 
 impl Preset {
-    /// The field that must have one value, and its pattern.
+    /// The field that must have exactly one value, and its pattern.
     pub(super) fn pattern(self) -> Option<(Field, &'static str)> {
         match self {
             Self::CommonName | Self::Kubernetes => Some((Field::CommonName, ".*")),

@@ -1,4 +1,4 @@
-//! What identity rules can never do, where that can be proven.
+//! Finds identity rules that provably decide about no certificate, and names and groups that no rule can produce.
 
 use crate::identity::facts::Field;
 
@@ -32,7 +32,7 @@ impl IdentityRules {
                 let form = never(pattern)?;
                 let (name, field, written) = (&rule.name, &pattern.field, pattern.written());
                 Some(format!(
-                    "identity rule {name}: no {field} is like {written}: {form}"
+                    "identity rule {name}: {written:?} matches no {field}: {form}"
                 ))
             }));
             let earlier = self
@@ -42,7 +42,7 @@ impl IdentityRules {
                 .find(|earlier| earlier.decides_for(rule));
             if let Some(earlier) = earlier {
                 found.push(format!(
-                    "identity rule {}: it is never reached: the rule {} before it matches every certificate that it would",
+                    "identity rule {}: it is never reached, because the rule {} before it matches every certificate that this one matches",
                     rule.name, earlier.name
                 ));
             }
@@ -129,14 +129,14 @@ fn never(pattern: &FieldPattern) -> Option<&'static str> {
     let upper = |byte: u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
     match pattern.field {
         Field::KeyHash | Field::CertificateHash if plain && !(written.len() == 64 && hex(lower)) => {
-            Some("it is written as 64 hexadecimal digits in lower case, without colons")
+            Some("the value is written as 64 hexadecimal digits in lower case, without colons")
         }
         Field::Serial if plain && !(written.len().is_multiple_of(2) && hex(upper)) => Some(
-            "it is written as pairs of hexadecimal digits in upper case, without colons and 0x, such as 0A1B",
+            "the value is written as pairs of hexadecimal digits in upper case, without colons and 0x, such as 0A1B",
         ),
         // OpenSSL's old form. Where there are alternatives, another may be right.
         Field::Subject | Field::Issuer if written.starts_with('/') && !written.contains('|') => {
-            Some("it is written as RFC 4514 has it, such as CN=alice,O=example; whoami shows it")
+            Some("the value is written as in RFC 4514, such as CN=alice,O=example; whoami shows it")
         }
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! Identity rules from their configuration.
+//! Reads identity rules from their configuration.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use super::{
     template::Template,
 };
 
-/// In the place of a pattern for `spki_sha256`: a key that is registered to an account.
+/// In place of a pattern for `spki_sha256`: any key that is registered to an account.
 const ACCOUNTS: &str = "@accounts";
 const TRANSFORMS: [(&str, Transform); 3] = [
     ("lower", Transform::Lower),
@@ -32,7 +32,7 @@ pub(super) fn rules(settings: IdentitySettings) -> Result<IdentityRules, ConfigE
     for (place, written) in settings.rules {
         let rule = rule(&Place(place.clone()), written)?;
         if rules.iter().any(|earlier| earlier.name == rule.name) {
-            let allowed = "the names of rules stand in records, so each must be its own";
+            let allowed = "audit records name the rule that decided, so every rule needs a different name";
             return Err(ConfigError::invalid(
                 &format!("{place}.name"),
                 &rule.name,
@@ -82,9 +82,12 @@ impl Place {
 }
 
 fn rule(place: &Place, written: IdentityRule) -> Result<Rule, ConfigError> {
-    let name = written
-        .name
-        .ok_or_else(|| place.missing("name", "a name for records and whoami, such as people"))?;
+    let name = written.name.ok_or_else(|| {
+        place.missing(
+            "name",
+            "a name that audit records and whoami show, such as people",
+        )
+    })?;
     let preset = place.choice("preset", written.preset.as_ref(), &PRESETS)?;
     let ca = written.issuer.map(|issuer| ca(place, issuer)).transpose()?;
     let (patterns, accounts) = patterns(place, preset, written.patterns.unwrap_or_default())?;
@@ -98,7 +101,7 @@ fn rule(place: &Place, written: IdentityRule) -> Result<Rule, ConfigError> {
     let groups_from = groups_from(place, preset, written.groups_from)?;
     let transform = place.choice("transform", written.transform.as_ref(), &TRANSFORMS)?;
     if transform.is_some() && matches!(principal, Naming::Account) {
-        let why = "the name is the account's: leave transform out";
+        let why = "the name is that of the account; remove transform";
         return Err(place.invalid("transform", "set", why));
     }
     let requirements = written
@@ -117,7 +120,7 @@ fn rule(place: &Place, written: IdentityRule) -> Result<Rule, ConfigError> {
     })
 }
 
-/// The name of a set of CAs; the names of configuration keys are in lower case.
+/// The name of a CA set. Names are keys of the configuration, and those are in lower case.
 fn ca(place: &Place, issuer: Issuer) -> Result<String, ConfigError> {
     let ca = issuer.ca.ok_or_else(|| {
         place.missing(
@@ -128,7 +131,7 @@ fn ca(place: &Place, issuer: Issuer) -> Result<String, ConfigError> {
     Ok(ca.0.to_lowercase())
 }
 
-/// The patterns of a rule, and whether the key has to be registered to an account.
+/// The patterns of a rule, and whether the key must be registered to an account.
 fn patterns(
     place: &Place,
     preset: Option<Preset>,
@@ -157,7 +160,7 @@ fn patterns(
     Ok((patterns, accounts))
 }
 
-/// The names of the groups of all patterns.
+/// The names of the capture groups of all patterns.
 fn capture_names(place: &Place, patterns: &[FieldPattern]) -> Result<Vec<String>, ConfigError> {
     let mut names: Vec<String> = Vec::new();
     for pattern in patterns {
@@ -167,7 +170,7 @@ fn capture_names(place: &Place, patterns: &[FieldPattern]) -> Result<Vec<String>
                 return Err(place.invalid(
                     &key,
                     name,
-                    "another pattern of the rule has a group of this name",
+                    "another pattern of the rule already has a group with this name",
                 ));
             }
             names.push(name.to_owned());
@@ -185,7 +188,7 @@ fn principal(
 ) -> Result<Naming, ConfigError> {
     match written.map(Text::as_str).or(preset.and_then(Preset::principal)) {
         Some(text) if accounts => {
-            let why = "the name of a registered key is that of its account: leave principal out";
+            let why = "the name of a registered key is that of its account; remove principal";
             Err(place.invalid("principal", text, why))
         }
         None if accounts => Ok(Naming::Account),

@@ -1,4 +1,5 @@
-//! What a rule asks of certificates that it matches. One that falls short is refused, not tried with a laxer rule.
+//! What a rule requires of certificates that it matches. A certificate that falls short is refused; later rules are
+//! not tried.
 
 use chrono::TimeDelta;
 use platform::config::{ConfigError, Text, Texts, unknown_name};
@@ -15,16 +16,17 @@ use super::{
     read::Place,
 };
 
-/// How much longer than allowed a certificate may be valid: issuers date certificates back for clocks that are behind.
+/// How much longer than allowed a certificate may be valid: issuers backdate certificates for clients whose clocks are
+/// slow.
 const LIFETIME_TOLERANCE: TimeDelta = TimeDelta::seconds(60);
-/// The digests that signatures can be asked to have.
+/// The signature digests that a rule can require.
 const DIGESTS: [&str; 7] = [
     "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512",
 ];
-/// The sizes of keys that can be asked for, in bits.
+/// The key sizes that a rule can require, in bits.
 const KEY_BITS: std::ops::RangeInclusive<i64> = 1..=65_536;
 
-/// What is asked. Everything absent is not asked.
+/// The requirements of a rule. What is absent is not required.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Requirements {
     purposes: Vec<String>,
@@ -88,14 +90,14 @@ impl Requirements {
             KeyType::Rsa => self.min_rsa_bits,
             KeyType::Ec => self.min_ec_bits,
             KeyType::Ed25519 => None,
-            // Nothing is known of its strength, so where strength is asked for it has none.
+            // The strength of an unknown key type cannot be judged, so it does not meet a required strength.
             KeyType::Other => self.min_rsa_bits.or(self.min_ec_bits).map(|_| u32::MAX),
         };
         match &self.key_types {
             Some(allowed) if !allowed.contains(&key_type) => {
                 let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
                 return weak(format!(
-                    "the certificate's key is of the kind {key_type}, and only {} is allowed",
+                    "the certificate's key is of type {key_type}, and only {} is allowed",
                     allowed.join(", ")
                 ));
             }
@@ -103,11 +105,11 @@ impl Requirements {
         }
         if least.is_some_and(|least| key_type == KeyType::Other || bits < least) {
             return weak(format!(
-                "the certificate's key ({key_type}, {bits} bits) is too short, or of an unknown kind"
+                "the certificate's key ({key_type}, {bits} bits) is too short, or of an unknown type"
             ));
         }
         match &self.digests {
-            // Ed25519 names no digest: it comes with one.
+            // An Ed25519 signature names no digest, because its digest is fixed.
             Some(allowed) if !key.digest.is_empty() && !allowed.contains(&key.digest) => weak(format!(
                 "the certificate is signed with {}, and only {} is allowed",
                 key.digest,

@@ -1,4 +1,4 @@
-//! One rule, applied to one certificate.
+//! Applies one identity rule to one certificate.
 
 use std::collections::BTreeMap;
 
@@ -15,11 +15,11 @@ use super::{
     template::Template,
 };
 
-/// A rule as the configuration has it.
+/// A rule as written in the configuration.
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub(super) name: String,
-    /// The set of client CAs that has to verify the certificate; any if there is none.
+    /// The client CA set that must verify the certificate; `None` for any.
     pub(super) ca: Option<String>,
     pub(super) patterns: Vec<FieldPattern>,
     pub(super) principal: Naming,
@@ -34,7 +34,7 @@ pub(super) struct Rule {
 pub(super) enum Naming {
     /// The certificate.
     Template(Template),
-    /// The account that the key is registered to.
+    /// The account to which the key is registered.
     Account,
 }
 
@@ -54,7 +54,7 @@ impl Rule {
         }
     }
 
-    /// Why the rule does not match; or what its patterns' groups matched; or why that is not clear.
+    /// What the capture groups of the rule's patterns matched, or why the rule does not match or is ambiguous.
     fn matches(
         &self,
         facts: &CertificateFacts,
@@ -81,7 +81,7 @@ impl Rule {
             match pattern.find(facts) {
                 Found::No(why) => return Err(why),
                 Found::Yes(found) => captures.extend(found),
-                // Another field may still say that this is not the rule.
+                // Another field may still show that this rule does not match.
                 Found::Unclear(why) => unclear = unclear.or(Some(why)),
             }
         }

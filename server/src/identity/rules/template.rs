@@ -1,10 +1,10 @@
-//! Names put together from parts of a certificate: `ci:${sa}`.
+//! Templates for names composed of parts of a certificate, such as `ci:${sa}`.
 
 use crate::identity::facts::{CertificateFacts, Field};
 
 use super::{outcome::NotIdentified, pattern::Captures};
 
-/// A name with references in it.
+/// A template: text with references in it.
 #[derive(Debug, Clone)]
 pub(super) struct Template(Vec<Part>);
 
@@ -13,7 +13,7 @@ pub(super) struct Template(Vec<Part>);
 pub(super) enum Part {
     /// What stands for itself.
     Literal(String),
-    /// What a group of the rule's patterns matched.
+    /// What a capture group of the rule's patterns matched.
     Capture(String),
     /// The only value of a field.
     Value(Field),
@@ -87,10 +87,10 @@ fn only(facts: &CertificateFacts, field: &Field) -> Result<String, NotIdentified
             "the certificate's {field} {why}"
         ))),
         [] => Err(NotIdentified::ambiguous(format!(
-            "the certificate has no {field}, which its name is made of"
+            "the certificate has no {field}, from which its name is taken"
         ))),
         several => Err(NotIdentified::ambiguous(format!(
-            "the certificate has {} values of {field}, so it is not clear whose it is",
+            "the certificate has {} values of {field}, so its holder is ambiguous",
             several.len()
         ))),
     }

@@ -331,11 +331,11 @@ fn wrong_rules_are_refused_with_their_place() {
         ),
         (
             json!([{"name": "a", "preset": "registered-key", "principal": "x"}]),
-            "leave principal out",
+            "remove principal",
         ),
         (
             json!([{"name": "a", "match": {"o": "(?P<x>a)", "ou": "(?P<x>a)"}, "principal": "${x}"}]),
-            "another pattern of the rule has a group of this name",
+            "another pattern of the rule already has a group with this name",
         ),
     ];
     for (rules, expected) in cases {

@@ -1,4 +1,4 @@
-//! What a token says.
+//! The claims of a token.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// How far the clocks of the token service and this server may be apart, in seconds.
 const LEEWAY: i64 = 60;
-/// The longest subject, in characters: it stands in every record of what its holder does.
+/// The longest subject accepted, in characters: every record of its holder's actions contains it.
 const SUBJECT_LIMIT: usize = 255;
 
 /// One action on one resource.
@@ -31,7 +31,7 @@ impl Access {
         }
     }
 
-    /// Everything about the catalog of repositories.
+    /// Everything on the catalog of repositories.
     pub fn catalog() -> Self {
         Self {
             kind: "registry".into(),
@@ -47,7 +47,7 @@ impl fmt::Display for Access {
     }
 }
 
-/// The claims that count; others are not looked at.
+/// The claims that this server uses; others are ignored.
 #[derive(Debug)]
 pub(super) struct Claims {
     pub(super) subject: String,
@@ -60,16 +60,16 @@ pub(super) struct Claims {
 
 impl Claims {
     pub(super) fn parse(claims: &Value) -> Result<Self, String> {
-        claims.as_object().ok_or("the token's claims are no object")?;
+        claims.as_object().ok_or("the token's claims are not an object")?;
         let grants = match &claims["access"] {
             Value::Null => Vec::new(),
             Value::Array(grants) => grants.iter().map(grant).collect::<Result<Vec<_>, _>>()?,
-            _ => return Err("the token's access is no list".into()),
+            _ => return Err("the token's access is not a list".into()),
         };
         let subject = text(claims, "sub")?;
         if subject.chars().count() > SUBJECT_LIMIT || subject.chars().any(char::is_control) {
             return Err(format!(
-                "sub in the token is longer than {SUBJECT_LIMIT} characters, or holds control characters"
+                "sub in the token is longer than {SUBJECT_LIMIT} characters, or contains control characters"
             ));
         }
         Ok(Self {
@@ -103,7 +103,7 @@ impl Claims {
         }
     }
 
-    /// Whether what is required is granted; `*` grants every action on its resource.
+    /// Whether the token grants the required access; `*` grants every action on its resource.
     pub(super) fn grants(&self, required: &Access) -> bool {
         self.access.iter().any(|granted| {
             granted.kind == required.kind
@@ -116,17 +116,17 @@ impl Claims {
 fn grant(grant: &Value) -> Result<Vec<Access>, String> {
     grant
         .as_object()
-        .ok_or("an entry of the token's access is no object")?;
+        .ok_or("an entry of the token's access is not an object")?;
     let (kind, name) = (text(grant, "type")?, text(grant, "name")?);
     let actions = match &grant["actions"] {
         Value::Null => return Ok(Vec::new()),
         Value::Array(actions) => actions,
-        _ => return Err("the actions in the token's access are no list".into()),
+        _ => return Err("the actions in the token's access are not a list".into()),
     };
     let access = |action: &Value| {
         let action = action
             .as_str()
-            .ok_or("an action in the token's access is no text")?
+            .ok_or("an action in the token's access is not a string")?
             .to_owned();
         Ok(Access {
             kind: kind.clone(),
@@ -141,16 +141,16 @@ fn text(object: &Value, key: &str) -> Result<String, String> {
     match &object[key] {
         Value::Null => Ok(String::new()),
         Value::String(text) => Ok(text.clone()),
-        _ => Err(format!("{key} in the token is no text")),
+        _ => Err(format!("{key} in the token is not a string")),
     }
 }
 
-/// Seconds since 1970; absent is 0.
+/// Seconds since 1970; 0 if absent.
 fn seconds(claims: &Value, key: &str) -> Result<i64, String> {
     match &claims[key] {
         Value::Null => Ok(0),
         number => number
             .as_i64()
-            .ok_or_else(|| format!("{key} in the token is no whole number")),
+            .ok_or_else(|| format!("{key} in the token is not a whole number")),
     }
 }

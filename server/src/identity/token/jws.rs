@@ -1,4 +1,4 @@
-//! The signature of a token: compact JWS (RFC 7515), with the algorithms of RFC 7518 that Notary takes.
+//! The signature of a token: compact JWS (RFC 7515), with those algorithms of RFC 7518 that Notary accepts.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use openssl::{
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::claims::Claims;
 
-/// A token, taken apart but not yet verified.
+/// A token that is parsed but not yet verified.
 pub(super) struct Token<'a> {
     pub(super) header: Value,
     pub(super) claims: Claims,
@@ -28,19 +28,19 @@ impl<'a> Token<'a> {
             .split_once('.')
             .ok_or("the token does not have three parts")?;
         let object = |part: &str, what: &str| -> Result<Value, String> {
-            let json = decode(part).ok_or_else(|| format!("the token's {what} is no base64url"))?;
+            let json = decode(part).ok_or_else(|| format!("the token's {what} is not base64url"))?;
             let value: Value =
-                serde_json::from_slice(&json).map_err(|_| format!("the token's {what} is no JSON"))?;
+                serde_json::from_slice(&json).map_err(|_| format!("the token's {what} is not JSON"))?;
             value
                 .is_object()
                 .then_some(value)
-                .ok_or_else(|| format!("the token's {what} is no object"))
+                .ok_or_else(|| format!("the token's {what} is not an object"))
         };
         Ok(Self {
             header: object(header, "header")?,
             claims: Claims::parse(&object(claims, "claims")?)?,
             signed,
-            signature: decode(signature).ok_or("the token's signature is no base64url")?,
+            signature: decode(signature).ok_or("the token's signature is not base64url")?,
         })
     }
 
@@ -97,7 +97,7 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Unpadded base64url of something that is not empty.
+/// Decodes unpadded base64url; `None` if it is empty.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD
         .decode(text)

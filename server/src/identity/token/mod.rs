@@ -1,5 +1,5 @@
-//! Token authentication as Notary and the Docker registry do it: a bearer token that names what its holder
-//! may do, signed by a service that this server trusts.
+//! Token authentication as Notary and the Docker registry do it: a bearer token, signed by a service that this server
+//! trusts, names what its holder may do.
 
 mod claims;
 mod jws;
@@ -14,7 +14,7 @@ use trusted::TrustedKeys;
 
 use crate::config::Realm;
 
-/// What is asked of clients without a certificate.
+/// The token service to which clients without a certificate are sent.
 pub struct TokenAuth {
     realm: Realm,
     service: String,
@@ -28,18 +28,18 @@ pub enum BundleError {
     /// It cannot be read.
     #[error("{0}")]
     Read(#[from] std::io::Error),
-    /// It holds no usable certificate.
+    /// It contains no usable certificate.
     #[error("{0}")]
     Certificates(String),
 }
 
-/// A request without a token that is good enough.
+/// A request has no token, or not a sufficient one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct TokenRefusal {
-    /// What the challenge says about the token; nothing if there was none.
+    /// The error code in the challenge; `None` if there was no token.
     pub error: Option<&'static str>,
-    /// What is wrong with it, for the log.
+    /// What is wrong with the token, for the log.
     pub reason: String,
 }
 
@@ -69,7 +69,7 @@ impl TokenAuth {
     /// The subject of the token in an `Authorization` header, if the token grants everything required.
     ///
     /// # Errors
-    /// When there is no token, or it is not good, or grants too little.
+    /// When there is no token, it is invalid, or it grants too little.
     pub fn check(
         &self,
         authorization: Option<&str>,
@@ -96,8 +96,8 @@ impl TokenAuth {
         }
     }
 
-    /// The `WWW-Authenticate` header that tells a client where to get which token. `host` is what the
-    /// client believes this server to be.
+    /// The `WWW-Authenticate` header that tells a client where to get which token. `host` is the name by which the
+    /// client addressed this server.
     pub fn challenge(&self, host: &str, required: &[Access], refusal: &TokenRefusal) -> String {
         let realm = match &self.realm {
             Realm::Url(url) => url.clone(),
@@ -120,13 +120,13 @@ impl TokenAuth {
     }
 }
 
-/// Exactly two parts, the first of them "bearer" in any case; anything else is no token.
+/// The token of a header that consists of two parts, the first being "bearer" in any case; `None` for anything else.
 fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.contains(' ')).then_some(token)
 }
 
-/// A quoted string as Go writes it: what a header cannot carry becomes an escape.
+/// A quoted string as Go writes it: characters that a header cannot carry are escaped.
 fn quoted(text: &str) -> String {
     let mut out = String::from('"');
     for character in text.chars() {

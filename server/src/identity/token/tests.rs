@@ -1,4 +1,4 @@
-//! Against the keys, and a captured token, of a real Notary server's test PKI.
+//! Tests with the keys, and a captured token, of a real Notary server's test PKI.
 
 use base64::engine::{
     Engine,
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::*;
 
 const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/notary/jwt");
-/// 2026-11-21 in seconds since 1970: when the test PKI was made and its certificates are valid.
+/// The time at which the test PKI's certificates are valid: 2026-11-21, in seconds since 1970.
 const NOW: i64 = 1_795_302_400;
 
 fn file(name: &str) -> Vec<u8> {
@@ -191,7 +191,7 @@ fn keys_are_found_by_kid_x5c_and_jwk() {
     jwk["kid"] = json!(kid("tokrsa.key"));
     refused(
         &sign(&json!({"alg": "ES256", "jwk": jwk}), &claims(), &key("tok.key")),
-        "is not the key's",
+        "does not match the key",
     );
     jwk["kid"] = json!(kid("tok.key"));
     jwk["x5c"] = json!([certificate("leaf.crt")]);
@@ -215,7 +215,7 @@ fn keys_that_are_not_trusted_are_refused_whatever_names_them() {
     let template = platform::pki::Template::new("auth", platform::pki::Usage::Server, 1);
     let issued = platform::pki::Issued::self_signed(&template).unwrap();
     let chain = json!([STANDARD.encode(issued.certificate.to_der().unwrap())]);
-    // A chain that is not good is not made up for by a kid that is.
+    // A trusted kid does not make up for an untrusted chain.
     let both = json!({"alg": "ES256", "x5c": chain, "kid": kid("tok.key")});
     refused(
         &sign(&both, &claims(), &issued.key),
@@ -239,19 +239,19 @@ fn claims_are_checked_with_a_minute_of_leeway() {
         (
             "aud",
             json!(["notary.example.com"]),
-            Some("aud in the token is no text"),
+            Some("aud in the token is not a string"),
         ),
         ("exp", json!(NOW - 59), None),
         ("exp", json!(NOW - 61), Some("has expired")),
         ("exp", Value::Null, Some("has expired")),
-        ("exp", json!(1.5), Some("no whole number")),
-        ("exp", json!("9999999999"), Some("no whole number")),
+        ("exp", json!(1.5), Some("not a whole number")),
+        ("exp", json!("9999999999"), Some("not a whole number")),
         ("nbf", json!(NOW + 59), None),
         ("nbf", json!(NOW + 61), Some("not valid yet")),
         ("nbf", Value::Null, None),
         ("sub", Value::Null, None),
-        ("access", json!([null]), Some("no object")),
-        ("access", json!({}), Some("no list")),
+        ("access", json!([null]), Some("not an object")),
+        ("access", json!({}), Some("not a list")),
     ];
     for (name, value, expected) in cases {
         let token = good(&[(name, value.clone())]);

@@ -1,4 +1,4 @@
-//! Which keys may sign tokens.
+//! The keys that may sign tokens.
 
 use std::{collections::HashMap, path::Path};
 
@@ -22,12 +22,12 @@ use serde_json::Value;
 
 use super::{BundleError, jws::decode};
 
-/// A libtrust key ID is made of this many bytes of the key's SHA-256.
+/// How many bytes of the key's SHA-256 a libtrust key ID contains.
 const KEY_ID_BYTES: usize = 30;
-/// Longer chains than this are nobody's.
+/// The longest certificate chain accepted.
 const CHAIN_LIMIT: usize = 16;
 
-/// The certificates of the token service: anchors of chains, and keys by themselves.
+/// The certificates of the token service: trust anchors of chains, and keys that may sign by themselves.
 pub(super) struct TrustedKeys {
     store: X509Store,
     by_id: HashMap<String, PKey<Public>>,
@@ -56,8 +56,8 @@ impl TrustedKeys {
         })
     }
 
-    /// The key that a token's header names, if it may sign tokens. The first of `x5c`, `jwk` and `kid` that
-    /// is there decides; the others do not make up for it.
+    /// The key that a token's header names, if it may sign tokens. Of `x5c`, `jwk` and `kid`, the first one present
+    /// decides; the others are ignored even if it is not trusted.
     pub(super) fn key_for(&self, header: &Value) -> Result<PKey<Public>, String> {
         if header["x5c"].as_array().is_some_and(|chain| !chain.is_empty()) {
             return self.chain_key(&header["x5c"]);
@@ -75,13 +75,13 @@ impl TrustedKeys {
 
     fn chain_key(&self, chain: &Value) -> Result<PKey<Public>, String> {
         let entries = chain.as_array().filter(|entries| entries.len() <= CHAIN_LIMIT);
-        let entries = entries.ok_or("the token's x5c is no list, or too long a one")?;
+        let entries = entries.ok_or("the token's x5c is not a list, or is too long")?;
         let certificate = |entry: &Value| {
             let der = STANDARD.decode(entry.as_str()?).ok()?;
             X509::from_der(&der).ok()
         };
         let chain: Option<Vec<X509>> = entries.iter().map(certificate).collect();
-        let chain = chain.ok_or("the token's x5c holds something that is no certificate")?;
+        let chain = chain.ok_or("the token's x5c contains an entry that is not a certificate")?;
         let (leaf, intermediates) = chain.split_first().ok_or("the token's x5c is empty")?;
         let verified = self
             .verify(leaf, intermediates)
@@ -101,10 +101,10 @@ impl TrustedKeys {
     }
 
     fn jwk_key(&self, jwk: &Value) -> Result<PKey<Public>, String> {
-        let key = parse_jwk(jwk).ok_or("the token's jwk is no public key that tokens are signed with")?;
+        let key = parse_jwk(jwk).ok_or("the token's jwk is not a public key that can verify tokens")?;
         let id = key_id(&key).map_err(|cause| cause.to_string())?;
         if jwk["kid"].as_str().is_some_and(|named| named != id) {
-            return Err("the kid in the token's jwk is not the key's".into());
+            return Err("the kid in the token's jwk does not match the key".into());
         }
         if jwk["x5c"].as_array().is_some_and(|chain| !chain.is_empty()) {
             let certified = self.chain_key(&jwk["x5c"])?;
@@ -133,7 +133,7 @@ pub(super) fn key_id(key: &PKey<Public>) -> Result<String, openssl::error::Error
     Ok(groups.join(":"))
 }
 
-/// A public EC or RSA key in JSON (RFC 7517).
+/// Parses a public EC or RSA key in JSON (RFC 7517).
 fn parse_jwk(jwk: &Value) -> Option<PKey<Public>> {
     let number = |name: &str| BigNum::from_slice(&decode(jwk[name].as_str()?)?).ok();
     match jwk["kty"].as_str()? {

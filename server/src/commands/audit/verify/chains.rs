@@ -1,4 +1,4 @@
-//! The chains, each in itself.
+//! Verifies each chain by itself.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,26 +8,26 @@ use crate::{
     store::{AuditRow, Store, StoreError},
 };
 
-/// What the records name.
+/// What the records contain, for the comparisons that follow.
 #[derive(Default)]
 pub(super) struct Recorded {
-    /// Who made a change, by its place in the changefeed.
+    /// The author of each change, by its changefeed ID.
     pub(super) makers: HashMap<i32, String>,
     /// The repositories.
     pub(super) guns: BTreeSet<String>,
 }
 
-/// The end of a chain as far as it was followed.
+/// The end of a chain, as far as it was verified.
 #[derive(Default)]
 struct End {
     chain: String,
     sequence: i32,
     hash: String,
-    /// What is wrong with a chain is told once: after it nothing fits.
+    /// Only the first error of a chain is reported: after it, nothing fits any more.
     broken: bool,
 }
 
-/// Follows every chain.
+/// Verifies every chain.
 ///
 /// # Errors
 /// When the database fails.
@@ -75,9 +75,9 @@ fn link(end: &mut End, row: &AuditRow, findings: &mut Findings, recorded: &mut R
     } else if row.sequence > expected {
         Some(format!("record {expected} is missing before it"))
     } else if chain::link(&end.hash, &row.record) != row.hash {
-        Some("its record, its hash or the row before it was altered".to_owned())
+        Some("its record, its hash or the previous row was altered".to_owned())
     } else if record.is_none_or(|record| record.chain != row.chain || record.sequence != row.sequence) {
-        Some("it is not the record of this place".to_owned())
+        Some("it belongs to another place in the chains".to_owned())
     } else {
         None
     };

@@ -1,4 +1,5 @@
-//! The changefeed: the end of a chain, or all of it, can be gone without a trace in the chain itself.
+//! Compares the records with the changefeed: the end of a chain, or a whole chain, can be removed without a trace in
+//! the chain itself.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +11,7 @@ use crate::{
     store::{MadeChange, Store, StoreError},
 };
 
-/// Asks for every entry that this program made whether its record is there, and for every record whether the entry is
-/// that it names.
+/// Checks that every entry which this program made has its record, and that the entry which a record names exists.
 ///
 /// # Errors
 /// When the database fails.
@@ -27,7 +27,7 @@ pub(super) fn compare(store: &Store, recorded: &Recorded, findings: &mut Finding
         after = last.id;
         for entry in entries {
             unseen.remove(&entry.id);
-            // A record that was not there when its chain was followed may have come since.
+            // A record that was missing when its chain was verified may have been added since.
             let maker = match recorded.makers.get(&entry.id) {
                 Some(maker) => Some(maker.clone()),
                 None if entry.principal.is_none() => None,
@@ -42,15 +42,15 @@ pub(super) fn compare(store: &Store, recorded: &Recorded, findings: &mut Finding
                 (None, Some(principal)) => {
                     format!("has no record: it was removed, or audit.table was off (it names {principal})")
                 }
-                (Some(maker), None) => format!("names nobody, its record {maker}"),
-                (Some(maker), Some(principal)) => format!("names {principal}, its record {maker}"),
+                (Some(maker), None) => format!("names no principal, but its record names {maker}"),
+                (Some(maker), Some(principal)) => format!("names {principal}, but its record names {maker}"),
             };
             findings
                 .broken
                 .push(format!("change {} of {} {wrong}", entry.id, entry.gun));
         }
     }
-    // Who keeps the changefeed short removes its beginning.
+    // Old entries may be removed from the changefeed to keep it short.
     let missing = unseen.iter().filter(|id| first.is_none_or(|first| **id > first));
     for id in missing {
         findings.broken.push(format!(
@@ -61,8 +61,8 @@ pub(super) fn compare(store: &Store, recorded: &Recorded, findings: &mut Finding
         let guns: Vec<&str> = foreign.iter().take(5).map(String::as_str).collect();
         let more = if foreign.len() > guns.len() { ", ..." } else { "" };
         findings.notes.push(format!(
-            "{} repositories have changes that name nobody: Notary's programs make such, and so does whoever removes \
-             a record together with its name ({}{more})",
+            "{} repositories have changes that name no principal: Notary's programs make such changes, but \
+             removing a record together with the name has the same effect ({}{more})",
             foreign.len(),
             guns.join(", ")
         ));
@@ -70,7 +70,7 @@ pub(super) fn compare(store: &Store, recorded: &Recorded, findings: &mut Finding
     Ok(())
 }
 
-/// Who made a change, as its repository's chain says now.
+/// The author of a change, according to its repository's chain now.
 fn maker(store: &Store, change: &MadeChange) -> Result<Option<String>, StoreError> {
     let Ok(gun) = Gun::parse(&change.gun) else {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! The stored documents: each was stored by a record, and what a record stored is there until its repository is
-//! deleted.
+//! Compares the records with the stored documents: each document was stored by a record, and what a record stored
+//! exists until its repository is deleted.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{
     store::{Accounted, Store, StoreError},
 };
 
-/// Compares what is stored of every repository with what its records say.
+/// Compares the documents of every repository with its records.
 ///
 /// # Errors
 /// When the database fails.
@@ -32,9 +32,9 @@ pub(super) fn compare(store: &Store, recorded: &Recorded, findings: &mut Finding
     Ok(())
 }
 
-/// At most one sentence about a repository: where one document is missing there are others.
+/// Returns at most one sentence per repository: if one document is missing, others usually are too.
 fn judge(gun: &Gun, accounted: &Accounted) -> Option<String> {
-    // Without any record, the changefeed has told what there is to tell.
+    // A repository without any record has been reported by the comparison with the changefeed.
     if accounted.records.is_empty() {
         return None;
     }
@@ -46,7 +46,7 @@ fn judge(gun: &Gun, accounted: &Accounted) -> Option<String> {
         .collect();
     let mut listed = true;
     for record in &records {
-        // What cannot be read broke its chain.
+        // An unreadable record was reported as an error of its chain.
         let change = &record.as_ref()?.change;
         if change.action == "delete" {
             expected.clear();
@@ -79,7 +79,7 @@ fn judge(gun: &Gun, accounted: &Accounted) -> Option<String> {
         && !accounted.deleted_by_others
     {
         return Some(format!(
-            "{role} version {version} of {gun} is not what its record says, or is gone"
+            "{role} version {version} of {gun} is missing, or differs from its record"
         ));
     }
     let unknown = stored.keys().find(|place| !expected.contains_key(*place));

@@ -1,4 +1,5 @@
-//! Accounts and denials: each that is there was added by a record, and each that a record added is there.
+//! Compares the records with accounts and the deny list: each entry was added by a record, and each entry that a
+//! record added exists.
 
 use std::collections::BTreeMap;
 

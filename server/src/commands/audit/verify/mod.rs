@@ -1,6 +1,5 @@
-//! Whether the table of changes is still what was written: no record altered, removed or moved. The chains are
-//! followed, and compared with what else the database holds (the changefeed, documents, accounts, denials) and with
-//! what was told to the sinks.
+//! Verifies the table of changes: no record was altered, removed or moved. The chains are verified, and compared with
+//! the rest of the database (changefeed, documents, accounts, deny list) and with the records in the sinks.
 
 mod chains;
 mod changes;
@@ -12,23 +11,23 @@ use crate::store::{Store, StoreError};
 
 pub use sinks::against;
 
-/// Rows read at a time.
+/// How many rows are read at a time.
 const PAGE: u32 = 1000;
 
-/// What was looked at, and what is wrong.
+/// The result of the verification.
 #[derive(Debug, Default)]
 pub struct Findings {
     /// How many chains there are.
     pub chains: usize,
     /// How many rows.
     pub rows: usize,
-    /// What is wrong, in sentences.
+    /// What is wrong, as sentences.
     pub broken: Vec<String>,
-    /// What has no record and need not have one, in sentences.
+    /// What has no record and need not have one, as sentences.
     pub notes: Vec<String>,
 }
 
-/// Follows every chain. `kept` says whether the table is kept: then whatever else the database holds is asked for its
+/// Verifies every chain. `kept` says whether the table is enabled: then everything else in the database must have its
 /// record.
 ///
 /// # Errors
@@ -37,9 +36,9 @@ pub fn table(store: &Store, kept: bool) -> Result<Findings, StoreError> {
     let mut findings = Findings::default();
     let recorded = chains::follow(store, &mut findings)?;
     if !kept {
-        findings
-            .notes
-            .push("audit.table is off: what is changed now has no record, and is asked for none".to_owned());
+        findings.notes.push(
+            "audit.table is off: changes are not recorded, and missing records are not reported".to_owned(),
+        );
         return Ok(findings);
     }
     changes::compare(store, &recorded, &mut findings)?;

@@ -1,4 +1,4 @@
-//! What was told to the sinks, which whoever can write to the database cannot reach.
+//! Compares the table with the records in the sinks, which an attacker who can write to the database cannot change.
 
 use std::io::BufRead;
 
@@ -8,8 +8,8 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Asks of every row that the lines of a file sink name whether it is still there, and of the table whether it has
-/// lost its end since the last checkpoint. Returns how many rows were named.
+/// Checks that every row which the lines of a file sink name still exists, and that the table has not lost its end
+/// since the last checkpoint. Returns how many rows were named.
 ///
 /// # Errors
 /// When the database fails.
@@ -34,11 +34,11 @@ pub fn against(store: &Store, lines: impl BufRead, findings: &mut Findings) -> R
         named += 1;
         let gun = line["gun"].as_str().unwrap_or(&chain).to_owned();
         match store.audit_row(&chain, sequence)? {
-            None => findings
-                .broken
-                .push(format!("{gun}, record {sequence}: was written and is gone")),
+            None => findings.broken.push(format!(
+                "{gun}, record {sequence}: was written, but is missing now"
+            )),
             Some(row) if row.hash != hash => findings.broken.push(format!(
-                "row {} ({gun}, record {sequence}): is another than was written",
+                "row {} ({gun}, record {sequence}): differs from what was written",
                 row.id
             )),
             Some(_) => {}
@@ -48,7 +48,7 @@ pub fn against(store: &Store, lines: impl BufRead, findings: &mut Findings) -> R
         && !store.has_audit_row(row)?
     {
         findings.broken.push(format!(
-            "row {row}, the last one at the checkpoint of {when}, is gone"
+            "row {row}, the last one at the checkpoint of {when}, is missing"
         ));
     }
     Ok(named)

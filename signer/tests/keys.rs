@@ -4,19 +4,30 @@
 mod support;
 
 use signer::{passphrase::Passphrases, policy::SigningPolicy};
-use signing::{KeyAlgorithm, SigningError, wire};
+use signing::{KeyAlgorithm, SignerClient, SigningError, wire};
 use support::{Pki, Setup, Signer, timestamp};
-use tuf::{Gun, KeyId, RoleName};
+use tuf::{Gun, KeyId, PublicKey, RoleName};
 
 fn gun() -> Gun {
     Gun::parse("example.com/app").unwrap()
 }
 
-#[tokio::test]
-async fn keys_of_both_algorithms_are_made_and_sign() {
+/// A signer, and the client of a server that it serves.
+async fn start() -> (Pki, Signer, SignerClient) {
     let pki = Pki::new();
     let signer = Signer::start(&pki, Setup::default()).await;
     let client = pki.client(signer.port, Some("notary-server"));
+    (pki, signer, client)
+}
+
+async fn create(client: &SignerClient, role: RoleName) -> PublicKey {
+    let made = client.create_key(&gun(), &role, KeyAlgorithm::Ecdsa).await;
+    made.unwrap()
+}
+
+#[tokio::test]
+async fn keys_of_both_algorithms_are_made_and_sign() {
+    let (_pki, signer, client) = start().await;
     for algorithm in KeyAlgorithm::ALL {
         let key = client
             .create_key(&gun(), &RoleName::Timestamp, algorithm)
@@ -36,9 +47,7 @@ async fn keys_of_both_algorithms_are_made_and_sign() {
 
 #[tokio::test]
 async fn a_key_is_handed_out_again_until_it_has_signed() {
-    let pki = Pki::new();
-    let signer = Signer::start(&pki, Setup::default()).await;
-    let client = pki.client(signer.port, Some("notary-server"));
+    let (_pki, signer, client) = start().await;
     let create = || async {
         client
             .create_key(&gun(), &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
@@ -54,9 +63,7 @@ async fn a_key_is_handed_out_again_until_it_has_signed() {
 
 #[tokio::test]
 async fn keys_and_versions_survive_a_restart() {
-    let pki = Pki::new();
-    let signer = Signer::start(&pki, Setup::default()).await;
-    let client = pki.client(signer.port, Some("notary-server"));
+    let (pki, signer, client) = start().await;
     let key = client
         .create_key(&gun(), &RoleName::Timestamp, KeyAlgorithm::Ed25519)
         .await
@@ -79,13 +86,8 @@ async fn keys_and_versions_survive_a_restart() {
 
 #[tokio::test]
 async fn only_metadata_of_the_keys_role_is_signed_unless_the_policy_is_any() {
-    let pki = Pki::new();
-    let signer = Signer::start(&pki, Setup::default()).await;
-    let client = pki.client(signer.port, Some("notary-server"));
-    let key = client
-        .create_key(&gun(), &RoleName::Snapshot, KeyAlgorithm::Ecdsa)
-        .await
-        .unwrap();
+    let (pki, signer, client) = start().await;
+    let key = create(&client, RoleName::Snapshot).await;
     for content in [b"{}".to_vec(), Vec::new()] {
         assert!(matches!(
             client.sign(None, &key, &content).await,
@@ -111,9 +113,7 @@ async fn only_metadata_of_the_keys_role_is_signed_unless_the_policy_is_any() {
 
 #[tokio::test]
 async fn a_key_signs_for_the_repository_that_it_was_made_for_unless_nobody_says_which() {
-    let pki = Pki::new();
-    let signer = Signer::start(&pki, Setup::default()).await;
-    let client = pki.client(signer.port, Some("notary-server"));
+    let (_pki, signer, client) = start().await;
     for name in ["example.com/app", "example.com/länge"] {
         let gun = Gun::parse(name).unwrap();
         let key = client
@@ -142,13 +142,8 @@ async fn a_key_signs_for_the_repository_that_it_was_made_for_unless_nobody_says_
 
 #[tokio::test]
 async fn unknown_keys_are_told_apart_from_failures() {
-    let pki = Pki::new();
-    let signer = Signer::start(&pki, Setup::default()).await;
-    let client = pki.client(signer.port, Some("notary-server"));
-    let key = client
-        .create_key(&gun(), &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
-        .await
-        .unwrap();
+    let (_pki, signer, client) = start().await;
+    let key = create(&client, RoleName::Timestamp).await;
     let unknown = KeyId::parse(&"0".repeat(64)).unwrap();
     assert!(client.key_info(&unknown).await.unwrap().is_none());
     signer.store.delete(key.id().as_str()).unwrap();
@@ -159,13 +154,8 @@ async fn unknown_keys_are_told_apart_from_failures() {
 
 #[tokio::test]
 async fn with_another_passphrase_keys_are_unavailable_and_health_says_so() {
-    let pki = Pki::new();
-    let signer = Signer::start(&pki, Setup::default()).await;
-    let client = pki.client(signer.port, Some("notary-server"));
-    let key = client
-        .create_key(&gun(), &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
-        .await
-        .unwrap();
+    let (pki, signer, client) = start().await;
+    let key = create(&client, RoleName::Timestamp).await;
     client.health().await.unwrap();
     signer.stop().await;
 
@@ -210,18 +200,10 @@ async fn the_client_reports_an_absent_signer_and_finds_it_when_it_is_back() {
 
 #[tokio::test]
 async fn deleting_is_repeatable_and_never_deletes_another_key() {
-    let pki = Pki::new();
-    let signer = Signer::start(&pki, Setup::default()).await;
-    let client = pki.client(signer.port, Some("notary-server"));
+    let (pki, signer, client) = start().await;
     let mut raw = support::key_management(&pki, signer.port).await;
-    let one = client
-        .create_key(&gun(), &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
-        .await
-        .unwrap();
-    let other = client
-        .create_key(&gun(), &RoleName::Snapshot, KeyAlgorithm::Ecdsa)
-        .await
-        .unwrap();
+    let one = create(&client, RoleName::Timestamp).await;
+    let other = create(&client, RoleName::Snapshot).await;
     for _ in 0..2 {
         raw.delete_key(wire::KeyId {
             id: one.id().to_string(),

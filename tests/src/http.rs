@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslStream};
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslStream, SslVersion};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 use serde_json::Value;
 
@@ -64,20 +64,35 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
+fn connector(files: &ClientFiles, present: bool) -> SslConnectorBuilder {
+    let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
+    // The server, not this client, has to refuse weak certificates and old versions.
+    builder.set_cipher_list("DEFAULT:@SECLEVEL=0").unwrap();
+    builder.set_ca_file(&files.ca).unwrap();
+    if present {
+        builder.set_certificate_chain_file(&files.certificate).unwrap();
+        builder
+            .set_private_key_file(&files.key, SslFiletype::PEM)
+            .unwrap();
+    }
+    builder
+}
+
 impl Client {
     /// A client of the server on `port` of this machine, trusting `files.ca`; with `files`' certificate if
     /// `present` says so.
     pub fn new(port: u16, files: &ClientFiles, present: bool) -> Self {
-        let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
-        // The server, not this client, has to refuse weak certificates.
-        builder.set_cipher_list("DEFAULT:@SECLEVEL=0").unwrap();
-        builder.set_ca_file(&files.ca).unwrap();
-        if present {
-            builder.set_certificate_chain_file(&files.certificate).unwrap();
-            builder
-                .set_private_key_file(&files.key, SslFiletype::PEM)
-                .unwrap();
+        Self {
+            port,
+            connector: connector(files, present).build(),
         }
+    }
+
+    /// A client with the certificate of `files` that speaks this version of TLS only.
+    pub fn with_version(port: u16, files: &ClientFiles, version: SslVersion) -> Self {
+        let mut builder = connector(files, true);
+        builder.set_min_proto_version(Some(version)).unwrap();
+        builder.set_max_proto_version(Some(version)).unwrap();
         Self {
             port,
             connector: builder.build(),

@@ -1,7 +1,13 @@
 //! What an operator does at the command line, beside the running daemons.
 
-use std::{ffi::OsStr, fs, path::Path, process::Command};
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    path::Path,
+    process::Command,
+};
 
+use openssl::x509::X509Ref;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -21,6 +27,23 @@ impl TestServer {
             .arg(self.path().join("server.json"))
             .args(more);
         Finished::run(&mut run, "")
+    }
+
+    /// Runs `countersign-server LINE --config` of this server; the line is split at blanks.
+    pub fn command_line(&self, line: &str) -> Finished {
+        let (command, more) = line.split_once(' ').unwrap_or((line, ""));
+        self.run_server_program(
+            command,
+            more.split_whitespace()
+                .map(OsString::from)
+                .chain(["--config".into(), self.path().join("server.json").into()]),
+        )
+    }
+
+    /// The serial number of the certificate that the server presents, in upper-case hex.
+    pub fn shown_serial(&self) -> String {
+        let stream = self.client("alice").connect().unwrap();
+        serial(&stream.ssl().peer_certificate().unwrap())
     }
 
     /// Runs `countersign-server COMMAND` with these arguments.
@@ -127,4 +150,10 @@ pub fn documented_toml(page: &str) -> Vec<String> {
     blocks
         .map(|block| block.split("```").next().unwrap().to_owned())
         .collect()
+}
+
+/// The serial number of a certificate in upper-case hex.
+pub fn serial(certificate: &X509Ref) -> String {
+    let number = certificate.serial_number().to_bn().unwrap();
+    number.to_hex_str().unwrap().to_string()
 }

@@ -179,6 +179,16 @@ impl Publisher {
         }
     }
 
+    /// A publisher for `gun` whose root certificate has been valid for a month, for servers whose clock is behind.
+    pub fn since_a_month_ago(client: &Client, gun: &str) -> Self {
+        let mut certificate = Template::new(gun, Usage::Unrestricted, 365);
+        certificate.validity.0 = -30 * 24 * 3600;
+        Self {
+            root: Key::with_template(&certificate),
+            ..Self::new(client, gun, gun)
+        }
+    }
+
     /// The same publisher, holding the snapshot key.
     #[must_use]
     pub fn with_own_snapshot_key(mut self) -> Self {

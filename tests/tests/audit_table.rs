@@ -3,17 +3,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     sync::Barrier,
     thread,
 };
 
 use serde_json::{Value, json};
-use tests::{
-    ENGINES, Engine, Finished, TestServer, Whose,
-    process::{built_programs, wait_until},
-    publisher::Publisher,
-};
+use tests::{ENGINES, Engine, Finished, TestServer, Whose, process::wait_until, publisher::Publisher};
 
 fn sink(server: &TestServer) -> PathBuf {
     server.path().join("audit.json")
@@ -33,20 +28,7 @@ fn changes_in(file: &Path) -> usize {
 }
 
 fn audit(server: &TestServer, line: &str) -> Finished {
-    let mut run = Command::new(built_programs().join("countersign-server"));
-    run.arg("audit")
-        .args(line.split_whitespace())
-        .arg("--config")
-        .arg(server.path().join("server.json"));
-    Finished::run(&mut run, "")
-}
-
-fn operate(server: &TestServer, line: &str) -> Finished {
-    let mut run = Command::new(built_programs().join("countersign-server"));
-    run.args(line.split_whitespace())
-        .arg("--config")
-        .arg(server.path().join("server.json"));
-    Finished::run(&mut run, "")
+    server.command_line(&format!("audit {line}"))
 }
 
 fn changes(server: &TestServer, filter: &str) -> Vec<Value> {
@@ -77,21 +59,22 @@ fn changed(engine: Engine) -> TestServer {
         .ok();
     alice.delete("/v2/reg/other/_trust/tuf/").ok();
     let certificate = server.pki().user("dave").certificate;
-    operate(&server, "account add dave --group ops").ok();
-    operate(&server, "account add dave --group ops").ok();
-    operate(
-        &server,
-        &format!("account key add dave --cert {}", certificate.display()),
-    )
-    .ok();
-    operate(&server, "account disable dave").ok();
-    operate(&server, "account enable dave").ok();
-    operate(&server, "account remove dave").ok();
-    operate(&server, "deny add --principal mallory --reason left").ok();
-    operate(&server, "deny add --principal mallory")
+    server.command_line("account add dave --group ops").ok();
+    server.command_line("account add dave --group ops").ok();
+    server
+        .command_line(&format!("account key add dave --cert {}", certificate.display()))
+        .ok();
+    server.command_line("account disable dave").ok();
+    server.command_line("account enable dave").ok();
+    server.command_line("account remove dave").ok();
+    server
+        .command_line("deny add --principal mallory --reason left")
+        .ok();
+    server
+        .command_line("deny add --principal mallory")
         .ok()
         .says("already");
-    operate(&server, "deny remove --principal mallory").ok();
+    server.command_line("deny remove --principal mallory").ok();
     server
 }
 
@@ -283,8 +266,8 @@ fn on_every_engine_every_manipulation_of_the_table_is_found() {
                 "the account frank has no record",
             ),
         ];
-        operate(&server, "deny add --principal eve").ok();
-        operate(&server, "account add frank").ok();
+        server.command_line("deny add --principal eve").ok();
+        server.command_line("account add frank").ok();
         audit(&server, "verify").ok();
         let tables = ["audit_log", "tuf_files", "changefeed", "change_actors", "denials"];
         server.execute(Whose::Server, "DROP TABLE kept");
@@ -318,7 +301,7 @@ fn on_every_engine_every_manipulation_of_the_table_is_found() {
             let back = format!("INSERT INTO {table} SELECT * FROM kept_{table}");
             server.execute(Whose::Server, &back);
         }
-        operate(&server, "account add frank").ok();
+        server.command_line("account add frank").ok();
         // A chain made anew from its beginning fits in itself.
         server.execute(
             Whose::Server,
@@ -340,9 +323,9 @@ fn the_ends_of_chains_that_the_command_line_adds_to_are_in_the_sink() {
         .signs_locally()
         .set("audit", json!({"sinks": ["file:audit.json"]}))
         .start();
-    operate(&server, "account add dave").ok();
-    operate(&server, "account add erin").ok();
-    operate(&server, "deny add --principal mallory").ok();
+    server.command_line("account add dave").ok();
+    server.command_line("account add erin").ok();
+    server.command_line("deny add --principal mallory").ok();
     let file = sink(&server);
     let against = format!("verify --against {}", file.display());
     let told = |chain: &str, sequence: u32| {
@@ -411,7 +394,7 @@ fn changes_work_without_the_table() {
         .start();
     let alice = server.client("alice");
     Publisher::new(&alice, "reg/app", "reg/app").publish_first(&alice, "reg/app");
-    operate(&server, "account add dave").ok();
+    server.command_line("account add dave").ok();
     assert!(changes(&server, "").is_empty());
     audit(&server, "verify").ok().says("0 records in 0 chains: whole");
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVersion};
+use openssl::ssl::SslVersion;
 use platform::pki::{KeyKind, Template, Usage};
 use serde_json::json;
 use tests::{ClientFiles, Finished, Notary, TestServer, process};
@@ -235,21 +235,7 @@ fn every_change_is_recorded_with_its_principal() {
 fn old_protocols_are_refused_and_tls_1_2_is_served() {
     let server = TestServer::start();
     let files = server.pki().user("alice");
-    let connect = |version| {
-        let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
-        builder.set_cipher_list("ALL:@SECLEVEL=0").unwrap();
-        builder.set_ca_file(&files.ca).unwrap();
-        builder.set_certificate_chain_file(&files.certificate).unwrap();
-        builder
-            .set_private_key_file(&files.key, SslFiletype::PEM)
-            .unwrap();
-        builder.set_min_proto_version(Some(version)).unwrap();
-        builder.set_max_proto_version(Some(version)).unwrap();
-        builder.build().connect(
-            "localhost",
-            TcpStream::connect(("127.0.0.1", server.port())).unwrap(),
-        )
-    };
+    let connect = |version| tests::Client::with_version(server.port(), &files, version).connect();
     for version in [SslVersion::TLS1, SslVersion::TLS1_1] {
         let refused = connect(version)
             .expect_err("an old protocol was accepted")

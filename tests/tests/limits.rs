@@ -7,13 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use platform::pki::{Template, Usage};
 use serde_json::json;
 use tests::{
     Client, Response, Stop, TestServer,
     http::{FORM, form},
     process::wait_until,
-    publisher::{Key, Publisher},
+    publisher::Publisher,
 };
 
 const GUN: &str = "reg/app";
@@ -289,13 +288,7 @@ fn parallel_readers_of_an_expired_timestamp_all_get_the_one_new_one() {
         .set("refresh", json!({"before_expiry": 0}))
         .start();
     let client = server.client("alice");
-    let mut certificate = Template::new(GUN, Usage::Unrestricted, 365);
-    certificate.validity.0 = -30 * 24 * 3600;
-    let publisher = Publisher {
-        root: Key::with_template(&certificate),
-        ..Publisher::new(&client, GUN, GUN)
-    };
-    publisher.publish_first(&client, GUN);
+    Publisher::since_a_month_ago(&client, GUN).publish_first(&client, GUN);
     let expires = |client: &Client| {
         let timestamp = client
             .get(&format!("/v2/{GUN}/_trust/tuf/1.timestamp.json"))

@@ -21,14 +21,6 @@ use tests::{
 
 const CHALLENGE: Option<&str> = Some("Basic realm=\"Countersign\", charset=\"UTF-8\"");
 
-fn operate(server: &TestServer, line: &str) -> Finished {
-    let mut run = Command::new(built_programs().join("countersign-server"));
-    run.args(line.split_whitespace())
-        .arg("--config")
-        .arg(server.path().join("server.json"));
-    Finished::run(&mut run, "")
-}
-
 #[test]
 fn a_right_password_logs_in_and_clients_without_one_are_asked_for_it() {
     let server = start(builder());
@@ -157,16 +149,16 @@ fn the_policy_knows_users_and_the_groups_of_file_and_account() {
         [status("alice", alice, "dev/x"), status("bob", bob, "dev/x")],
         [403, 403]
     );
-    operate(&server, "account add bob --group dev --admin").ok();
+    server.command_line("account add bob --group dev --admin").ok();
     assert_eq!(
         [status("bob", bob, "dev/x"), status("bob", bob, "admins/x")],
         [404, 404]
     );
-    operate(&server, "account disable bob").ok();
+    server.command_line("account disable bob").ok();
     assert_eq!(status("bob", bob, "dev/x"), 401);
-    operate(&server, "account enable bob").ok();
+    server.command_line("account enable bob").ok();
     assert_eq!(status("bob", bob, "dev/x"), 404);
-    operate(&server, "deny add --principal bob").ok();
+    server.command_line("deny add --principal bob").ok();
     assert_eq!(status("bob", bob, "dev/x"), 401);
 }
 

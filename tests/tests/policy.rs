@@ -1,8 +1,6 @@
 //! The effects of a policy: the messages of clients when it denies something, and that no spelling of a name gets
 //! around it.
 
-use std::process::Command;
-
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tests::{
@@ -10,7 +8,6 @@ use tests::{
     docker::{REGISTRY, debian_cli},
     flows::docker::World,
     openssl_files::key_pair,
-    process::built_programs,
     publisher::{Key, Publisher, SnapshotKey, sign},
     server::Builder,
 };
@@ -19,14 +16,6 @@ const BARRED: &str = "reg/open/barred";
 
 fn builder(policy: Value) -> Builder {
     TestServer::builder().set("policy", policy)
-}
-
-fn operate(server: &TestServer, line: &str) -> Finished {
-    let mut run = Command::new(built_programs().join("countersign-server"));
-    run.args(line.split_whitespace())
-        .arg("--config")
-        .arg(server.path().join("server.json"));
-    Finished::run(&mut run, "")
 }
 
 fn everything_for(principal: &str) -> Value {
@@ -189,8 +178,10 @@ fn require_own_key_refuses_the_keys_of_other_users() {
     publish_as(&bob, "reg/app", "bobs", "targets/bob")
         .fails()
         .says("bob may publish targets/bob only if it is signed with a key of their own");
-    operate(&server, "account add bob").ok();
-    operate(&server, &format!("account key add bob --public-key {public}")).ok();
+    server.command_line("account add bob").ok();
+    server
+        .command_line(&format!("account key add bob --public-key {public}"))
+        .ok();
     publish_as(&bob, "reg/app", "bobs", "targets/bob").ok();
     // Eve has stolen the key, and connects as herself.
     let eve = Notary::new(&server.url(), &server.pki().user("eve"), bob.trust());
@@ -199,7 +190,7 @@ fn require_own_key_refuses_the_keys_of_other_users() {
         .fails()
         .says("eve may publish targets/bob only if it is signed with a key of their own");
     assert_eq!(server.stored(), before);
-    operate(&server, "account remove bob").ok();
+    server.command_line("account remove bob").ok();
     publish_as(&bob, "reg/app", "more", "targets/bob")
         .fails()
         .says("bob may publish targets/bob only if");
@@ -263,11 +254,9 @@ fn require_own_key_applies_to_every_published_document() {
             _ => openssl::x509::X509::from_pem(&der).unwrap().public_key().unwrap(),
         };
         std::fs::write(&file, public.public_key_to_pem().unwrap()).unwrap();
-        operate(
-            &server,
-            &format!("account key add {who} --public-key {}", file.display()),
-        )
-        .ok();
+        server
+            .command_line(&format!("account key add {who} --public-key {}", file.display()))
+            .ok();
     };
     let alice = server.client("alice");
     let publisher = Publisher::new(&alice, "reg/app", "reg/app").with_own_snapshot_key();
@@ -286,7 +275,7 @@ fn require_own_key_applies_to_every_published_document() {
         )
     };
     let before = server.stored();
-    operate(&server, "account add alice").ok();
+    server.command_line("account add alice").ok();
     for (role, key) in [
         ("root", &publisher.root),
         ("targets", &publisher.targets),
@@ -310,7 +299,7 @@ fn require_own_key_applies_to_every_published_document() {
     let bob = server.client("bob");
     bob.publish("reg/bobs", &files)
         .rejects("ErrValidation", "bob may publish root only if it is signed");
-    operate(&server, "account add bob").ok();
+    server.command_line("account add bob").ok();
     register("bob", &bobs.root, "bob");
     // His rule names root and delegations; targets may be signed with any key that the root lists.
     bob.publish("reg/bobs", &files).ok();

@@ -19,28 +19,19 @@ fn hang_up(server: &TestServer) {
     .ok();
 }
 
-/// The serial number of the certificate that the server shows.
-fn shown(server: &TestServer) -> String {
-    let stream = server.client("alice").connect().unwrap();
-    let certificate = stream.ssl().peer_certificate().unwrap();
-    certificate
-        .serial_number()
-        .to_bn()
-        .unwrap()
-        .to_hex_str()
-        .unwrap()
-        .to_string()
-}
-
 #[test]
 fn a_new_server_certificate_is_shown_after_sighup_and_open_connections_stay() {
     let server = TestServer::builder().set("reload.watch", json!(false)).start();
-    let before = shown(&server);
+    let before = server.shown_serial();
     let mut open = server.client("alice").connect().unwrap();
     server.pki().daemon("server", &[], &[]);
-    assert_eq!(shown(&server), before, "nobody has asked for the new one yet");
+    assert_eq!(
+        server.shown_serial(),
+        before,
+        "nobody has asked for the new one yet"
+    );
     hang_up(&server);
-    wait_until("the new certificate is shown", || shown(&server) != before);
+    wait_until("the new certificate is shown", || server.shown_serial() != before);
     open.write_all(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .unwrap();
     let mut answer = [0; 512];
@@ -92,7 +83,7 @@ fn a_new_client_ca_lets_its_clients_in_and_the_old_ones_out() {
 #[test]
 fn a_bad_file_changes_nothing_and_is_logged() {
     let server = TestServer::builder().set("reload.watch", json!(false)).start();
-    let before = shown(&server);
+    let before = server.shown_serial();
     fs::write(server.path().join("pki/server.pem"), "not a certificate").unwrap();
     hang_up(&server);
     wait_until("the refusal is logged", || {
@@ -103,7 +94,7 @@ fn a_bad_file_changes_nothing_and_is_logged() {
         "{}",
         server.log()
     );
-    assert_eq!(shown(&server), before);
+    assert_eq!(server.shown_serial(), before);
     let metrics = server.client("alice").get("/metrics").ok().text();
     assert!(
         metrics.contains("countersign_reloads_total{outcome=\"refused\"} 1"),

@@ -2,14 +2,13 @@
 
 use std::{collections::BTreeSet, process::Command};
 
-use platform::pki::{Template, Usage};
 use serde_json::json;
 use tests::{
     Engine, Finished, Programs, SERVED, TestServer,
     flows::{delegations, repositories},
     openssl_files::key_pair,
     process::built_programs,
-    publisher::{Key, Publisher},
+    publisher::Publisher,
     server::Builder,
 };
 
@@ -190,14 +189,8 @@ fn readers_of_an_expired_timestamp_at_two_servers_all_get_the_one_new_one() {
     for engine in SERVED {
         let lazy = |builder: Builder| builder.set("refresh", json!({"before_expiry": 0}));
         let mut first = lazy(TestServer::builder().database(engine)).days_ago(20).start();
-        let mut certificate = Template::new("reg/app", Usage::Unrestricted, 365);
-        certificate.validity.0 = -30 * 24 * 3600;
         let client = first.client("alice");
-        let publisher = Publisher {
-            root: Key::with_template(&certificate),
-            ..Publisher::new(&client, "reg/app", "reg/app")
-        };
-        publisher.publish_first(&client, "reg/app");
+        Publisher::since_a_month_ago(&client, "reg/app").publish_first(&client, "reg/app");
         first.return_to_the_present();
         let second = lazy(TestServer::builder().beside(&first)).start();
         let clients = [&first, &second].map(|server| first.client("reader").at_port(server.port()));

@@ -2,12 +2,9 @@
 
 use std::{ffi::OsString, fs, path::Path, process::Command};
 
-use platform::pki::{Template, Usage};
 use serde_json::json;
 use tests::{
-    Finished, Notary, Programs, SERVED, Stop, TestServer,
-    process::built_programs,
-    publisher::{Key, Publisher},
+    Finished, Notary, Programs, SERVED, Stop, TestServer, process::built_programs, publisher::Publisher,
     token_service::TokenService,
 };
 
@@ -348,13 +345,7 @@ fn an_expired_timestamp_without_its_key_is_served_as_it_is() {
     let from = TestServer::builder().days_ago(20).start();
     let to = TestServer::start();
     let client = from.client("alice");
-    let mut certificate = Template::new(GUN, Usage::Unrestricted, 365);
-    certificate.validity.0 = -30 * 24 * 3600;
-    let publisher = Publisher {
-        root: Key::with_template(&certificate),
-        ..Publisher::new(&client, GUN, GUN)
-    };
-    publisher.publish_first(&client, GUN);
+    Publisher::since_a_month_ago(&client, GUN).publish_first(&client, GUN);
     mirror(&to, &from, &[GUN]).ok();
     let path = format!("/v2/{GUN}/_trust/tuf/timestamp.json");
     let (here, there) = (to.client("bob").get(&path), from.client("bob").get(&path));

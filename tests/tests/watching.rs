@@ -8,23 +8,7 @@ use std::{
 
 use openssl::x509::X509;
 use serde_json::json;
-use tests::{TestServer, process::wait_until};
-
-/// The serial number of the certificate that the server shows.
-fn shown(server: &TestServer) -> String {
-    let stream = server.client("alice").connect().unwrap();
-    serial(&stream.ssl().peer_certificate().unwrap())
-}
-
-fn serial(certificate: &X509) -> String {
-    certificate
-        .serial_number()
-        .to_bn()
-        .unwrap()
-        .to_hex_str()
-        .unwrap()
-        .to_string()
-}
+use tests::{TestServer, operator::serial, process::wait_until};
 
 /// A new pair for the server, in files of another name: the contents of certificate and key.
 fn new_pair(server: &TestServer) -> (Vec<u8>, Vec<u8>) {
@@ -35,14 +19,17 @@ fn new_pair(server: &TestServer) -> (Vec<u8>, Vec<u8>) {
 #[test]
 fn a_certificate_and_its_key_written_one_after_the_other_are_reloaded_together() {
     let server = TestServer::start();
-    let before = shown(&server);
+    let before = server.shown_serial();
     let mut open = server.client("alice").open();
     open.get("/v2/").ok();
     let (certificate, key) = new_pair(&server);
     fs::write(server.path().join("pki/server.pem"), &certificate).unwrap();
     fs::write(server.path().join("pki/server-key.pem"), &key).unwrap();
-    wait_until("the new certificate is shown", || shown(&server) != before);
-    assert_eq!(shown(&server), serial(&X509::from_pem(&certificate).unwrap()));
+    wait_until("the new certificate is shown", || server.shown_serial() != before);
+    assert_eq!(
+        server.shown_serial(),
+        serial(&X509::from_pem(&certificate).unwrap())
+    );
     assert_eq!(server.reloads(&server.client("alice")), (1.0, 0.0));
     assert!(server.log().contains("a file changed"));
     open.get("/v2/").ok();
@@ -51,19 +38,19 @@ fn a_certificate_and_its_key_written_one_after_the_other_are_reloaded_together()
 #[test]
 fn a_certificate_whose_key_comes_late_is_refused_until_it_comes() {
     let server = TestServer::start();
-    let before = shown(&server);
+    let before = server.shown_serial();
     let (certificate, key) = new_pair(&server);
     fs::write(server.path().join("pki/server.pem"), certificate).unwrap();
     let client = server.client("alice");
     wait_until("the half of it is refused", || server.reloads(&client).1 == 1.0);
-    assert_eq!(shown(&server), before);
+    assert_eq!(server.shown_serial(), before);
     assert!(
         server
             .log()
             .contains("the reload was refused; everything stays as it was")
     );
     fs::write(server.path().join("pki/server-key.pem"), key).unwrap();
-    wait_until("the whole is reloaded", || shown(&server) != before);
+    wait_until("the whole is reloaded", || server.shown_serial() != before);
     assert_eq!(server.reloads(&client), (1.0, 1.0));
 }
 
@@ -114,11 +101,11 @@ fn files_are_reloaded_at_intervals_without_being_watched() {
     let server = TestServer::builder()
         .set("reload", json!({"watch": false, "every": "2s"}))
         .start();
-    let before = shown(&server);
+    let before = server.shown_serial();
     let (certificate, key) = new_pair(&server);
     fs::write(server.path().join("pki/server.pem"), certificate).unwrap();
     fs::write(server.path().join("pki/server-key.pem"), key).unwrap();
-    wait_until("the new certificate is shown", || shown(&server) != before);
+    wait_until("the new certificate is shown", || server.shown_serial() != before);
     assert!(server.log().contains("reload.every"));
     assert!(!server.log().contains("a file changed"));
 }

@@ -1,11 +1,8 @@
 //! Every kind of wrong certificate is refused with a reason.
 
-use std::{fs, net::TcpStream, path::Path};
+use std::{fs, path::Path};
 
-use openssl::{
-    bn::BigNum,
-    ssl::{SslConnector, SslFiletype, SslMethod, SslVersion},
-};
+use openssl::{bn::BigNum, ssl::SslVersion};
 use serde_json::{Value, json};
 use tests::{
     Client, ClientFiles, Notary, TestServer,
@@ -139,18 +136,7 @@ fn wrong(root: &Made) -> Vec<(&'static str, Made, Vec<Made>, &'static str)> {
 
 /// Makes a request with one version of TLS.
 fn ask(server: &TestServer, files: &ClientFiles, version: SslVersion) -> std::io::Result<tests::Response> {
-    let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
-    builder.set_cipher_list("DEFAULT:@SECLEVEL=0").unwrap();
-    builder.set_ca_file(&files.ca).unwrap();
-    builder.set_certificate_chain_file(&files.certificate).unwrap();
-    builder
-        .set_private_key_file(&files.key, SslFiletype::PEM)
-        .unwrap();
-    builder.set_min_proto_version(Some(version)).unwrap();
-    builder.set_max_proto_version(Some(version)).unwrap();
-    let tcp = TcpStream::connect(("127.0.0.1", server.port()))?;
-    let stream = builder.build().connect("localhost", tcp);
-    let stream = stream.map_err(|cause| std::io::Error::other(cause.to_string()))?;
+    let stream = Client::with_version(server.port(), files, version).connect()?;
     Client::raw_over(stream, &request_bytes("GET", "/v2/", &[], &[]))
 }
 

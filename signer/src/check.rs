@@ -72,7 +72,21 @@ pub fn run(options: &Options) -> Result<bool, CheckError> {
             "whether the database takes writes is not known: {cause}"
         )),
     }
-    let aliases = store.aliases()?;
+    let aliases = match store.aliases() {
+        Ok(aliases) => aliases,
+        Err(cause) => {
+            let missing = store.missing_migrations()?;
+            if missing.is_empty() {
+                return Err(cause.into());
+            }
+            report.broken(format_args!(
+                "the database lacks the migrations {}, so no key can be read: start the signer, or run \
+                 countersign-signer migrate up --config FILE",
+                missing.join(", ")
+            ));
+            return Ok(report.end("0 keys"));
+        }
+    };
     let total: i64 = aliases.iter().map(|(_, count)| count).sum();
     report.fine(format_args!("the database answers; {total} keys in it"));
     if !aliases.iter().any(|(alias, _)| alias == default_alias.as_str())

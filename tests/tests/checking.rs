@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use tests::{Engine, Finished, Stop, TestServer, Whose};
+use tests::{
+    Engine, Finished, Stop, TestServer, Whose,
+    startup::{SIGNER, run},
+};
 
 const GUN: &str = "registry.example.com/team/app";
 const NOTHING: [&str; 0] = [];
@@ -157,6 +160,32 @@ fn a_missing_database_is_not_created() {
     for _ in 0..2 {
         check(&server).fails().says(reason);
     }
+}
+
+#[test]
+fn a_database_without_the_tables_is_named_with_what_makes_them() {
+    let mut server = server();
+    server.stop_server(Stop::Politely);
+    server.stop_signer(Stop::Politely);
+    server.execute(
+        Whose::Server,
+        "DROP TABLE change_actors; DROP TABLE tuf_files; DROP TABLE __diesel_schema_migrations;",
+    );
+    check(&server)
+        .fails()
+        .says("the database lacks the migrations 0001_notary_base")
+        .says("countersign-server migrate up");
+    server.execute(
+        Whose::Signer,
+        "DROP TABLE private_keys; DROP TABLE __diesel_schema_migrations;",
+    );
+    let (code, output) = run(SIGNER, server.path(), &["check", "--config", "signer.json"]);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(
+        output.contains("lacks the migrations 1001_notary_base"),
+        "{output}"
+    );
+    assert!(output.contains("countersign-signer migrate up"), "{output}");
 }
 
 #[test]

@@ -16,6 +16,14 @@ impl Store {
         })
     }
 
+    /// The names of the migrations that the database lacks.
+    ///
+    /// # Errors
+    /// When it does not answer, or was used by a newer version.
+    pub fn missing_migrations(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.database.missing_migrations(&MIGRATIONS)?)
+    }
+
     /// What keeps the signer from writing to this database, looked for without writing.
     ///
     /// # Errors

@@ -92,7 +92,9 @@ pub fn run(options: &Options) -> Result<bool, CheckError> {
         ));
         return Ok(report.end(report::repositories(0)));
     }
-    let store = open(&config, &mut report)?;
+    let Some(store) = open(&config, &mut report)? else {
+        return Ok(report.end(report::repositories(0)));
+    };
     let named = named(&options.guns, &store, &mut report)?;
     let total = match &named {
         Some(guns) => guns.len() as u64,
@@ -160,12 +162,27 @@ fn tell(found: &findings::Finding, report: &mut Report) {
     }
 }
 
-fn open(config: &Config, report: &mut Report) -> Result<Store, CheckError> {
+/// The database; none if it lacks the tables, which is reported.
+fn open(config: &Config, report: &mut Report) -> Result<Option<Store>, CheckError> {
     let store = Store::open_read_only(&config.storage)?;
     for found in findings::database::of_open(&store, config) {
         tell(&found, report);
     }
-    let guns = store.count_guns()?;
+    let guns = match store.count_guns() {
+        Ok(guns) => guns,
+        Err(cause) => {
+            let missing = store.missing_migrations()?;
+            if missing.is_empty() {
+                return Err(cause.into());
+            }
+            report.broken(format_args!(
+                "the database lacks the migrations {}, so nothing can be read: start the server, or run \
+                 countersign-server migrate up --config FILE",
+                missing.join(", ")
+            ));
+            return Ok(None);
+        }
+    };
     report.fine(format_args!(
         "the database answers; {} in it",
         report::repositories(guns.unsigned_abs())
@@ -183,7 +200,7 @@ fn open(config: &Config, report: &mut Report) -> Result<Store, CheckError> {
              refuses publishes to the repositories that are there; run a signer with the keys they were made with",
         );
     }
-    Ok(store)
+    Ok(Some(store))
 }
 
 struct Check {

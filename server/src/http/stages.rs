@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     access::{Access, Administration, ChangesGrant, Grant, Identified, SingleRight},
-    identity::{Method, Peer, Principal},
+    identity::{IdentityError, Method, Peer, Principal},
     revocation::Class,
 };
 
@@ -135,9 +135,9 @@ fn accepts_json(request: &HttpRequest) -> Result<(), ApiError> {
     }
 }
 
-/// The caller, anonymous if there is none.
+/// The caller. Where nobody was asked there is none, and a grant that needs one is then refused.
 fn known(caller: Option<Principal>) -> Principal {
-    caller.unwrap_or_else(|| Principal::anonymous(None, None))
+    caller.unwrap_or_else(|| Principal::anonymous(None, Some(IdentityError::NoCertificate)))
 }
 
 /// The repository that a path names, if any.

@@ -31,7 +31,7 @@ pub use location::{Location, Options};
 pub use mysql_url::MysqlUrl;
 pub use pool::Pooled;
 pub use postgres_url::PostgresUrl;
-pub use query::{Exact, Locked, exact, locked, padded};
+pub use query::{Exact, FirstOnly, Locked, exact, first_only, locked, padded};
 
 use pool::{Pools, Purpose};
 use schema::Migrations;

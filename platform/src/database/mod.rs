@@ -45,6 +45,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 #[derive(Clone)]
 pub struct Database {
     pools: Pools,
+    /// Whether it is an SQLite file.
+    is_file: bool,
     /// Why the tables cannot be used yet; `None` once they can.
     waiting: Arc<RwLock<Option<DatabaseError>>>,
     /// What was found in the way of writing when it was last looked for.
@@ -68,6 +70,7 @@ impl Database {
         let migrate = options.migrate || location.is_embedded();
         let database = Self {
             pools,
+            is_file: matches!(location, Location::Sqlite(_)),
             waiting: Arc::default(),
             obstacles: Arc::default(),
         };
@@ -95,6 +98,7 @@ impl Database {
         }
         let database = Self {
             pools: Pools::single(location, Purpose::Write),
+            is_file: matches!(location, Location::Sqlite(_)),
             waiting: Arc::default(),
             obstacles: Arc::default(),
         };
@@ -109,6 +113,7 @@ impl Database {
     pub fn open_read_only(location: &Location) -> Result<Self, DatabaseError> {
         let database = Self {
             pools: Pools::single(location, Purpose::Look),
+            is_file: matches!(location, Location::Sqlite(_)),
             waiting: Arc::default(),
             obstacles: Arc::default(),
         };
@@ -260,5 +265,12 @@ impl Database {
     pub fn writer(&self) -> Result<Pooled, DatabaseError> {
         self.usable()?;
         self.pools.writer()
+    }
+
+    /// Whether a connection for reading can tell that others have committed since it was last asked
+    /// (`PRAGMA data_version`). A database in memory has one connection for everything, which does not see its own
+    /// commits there; other engines have no such number.
+    pub fn tells_of_commits(&self) -> bool {
+        self.is_file
     }
 }

@@ -6,6 +6,7 @@ mod accounts;
 mod audit;
 mod changes;
 mod commit;
+mod confirmation;
 mod current_set;
 mod denials;
 mod denied_subject;
@@ -15,6 +16,7 @@ mod leases;
 mod pending_keys;
 mod read;
 mod schema;
+mod security;
 mod server_keys;
 mod set_aside;
 
@@ -29,12 +31,14 @@ pub use accounts::{ADMINS, Account, AccountAdded, Registered};
 pub use audit::{Accounted, AuditRow, Listed, MadeChange};
 pub use changes::{Change, ChangeQuery, RecordedActor};
 pub use commit::{Actor, Base, CommitError, Committed};
-pub use denials::{CertificateStatus, Denial};
+pub use confirmation::{Confirmation, Confirmer, NewestTimestamp};
+pub use denials::Denial;
 pub use denied_subject::DeniedSubject;
 pub use import::{ImportError, Imported};
 pub use inventory::Audited;
 pub use pending_keys::{KeyQuota, PendingKey};
-pub use read::{Chain, Stored, TrustedState};
+pub use read::{Chain, Found, Stored, TrustedState, Wanted};
+pub use security::{DenialKey, Security};
 
 /// The migrations of this program's tables.
 pub static MIGRATIONS: Migrations = Migrations {

@@ -164,3 +164,53 @@ async fn run_one(mut client: impl Client, phase: Arc<AtomicU8>) -> Load {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whose every third answer is wrong.
+    struct Careless(u32);
+
+    impl Client for Careless {
+        async fn step(&mut self) -> Result<Duration> {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            self.0 += 1;
+            if self.0.is_multiple_of(3) {
+                return Err(Fault::new("wrong"));
+            }
+            Ok(Duration::from_millis(1))
+        }
+    }
+
+    const PLAN: Plan = Plan {
+        clients: 5,
+        threads: 2,
+        warm_up: Duration::from_millis(50),
+        measured: Duration::from_millis(200),
+    };
+
+    #[test]
+    fn failures_are_counted_but_are_no_answers() {
+        let (load, probes) = drive(PLAN, async |_| Ok(Careless(0)), || ()).unwrap();
+        assert_eq!(probes.len(), 2);
+        assert_eq!(load.first_failure.as_deref(), Some("wrong"));
+        // Each gives up after this many.
+        assert!((1..=5 * PATIENCE).contains(&load.failures), "{}", load.failures);
+        let right = load.all - load.failures;
+        assert!(right > 0 && u64::try_from(load.latencies.len()).unwrap() <= right);
+    }
+
+    #[test]
+    fn a_client_that_cannot_connect_ends_it() {
+        let none = async |number| {
+            if number == 3 {
+                Err(Fault::new("nobody there"))
+            } else {
+                Ok(Careless(0))
+            }
+        };
+        let failed = drive(PLAN, none, || ()).err().map(|cause| cause.to_string());
+        assert_eq!(failed.as_deref(), Some("nobody there"));
+    }
+}

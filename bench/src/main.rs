@@ -3,11 +3,13 @@
 mod acceptor;
 mod clients;
 mod fault;
+mod filling;
 mod http;
 mod load;
 mod measurement;
 mod options;
 mod processes;
+mod report;
 mod repository;
 mod run;
 mod signer;

@@ -87,6 +87,9 @@ pub struct Run {
     /// The level at which all programs log.
     #[arg(long, default_value = "info")]
     log_level: String,
+    /// Write a page with tables and plots into this directory.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
 }
 
 impl Run {
@@ -116,11 +119,13 @@ impl Run {
 
     /// With what.
     pub fn workloads(&self) -> Vec<Workload> {
-        if self.only.is_empty() {
-            WORKLOADS.to_vec()
-        } else {
-            self.only.clone()
+        if !self.only.is_empty() {
+            return self.only.clone();
         }
+        let takes_long = |workload: &Workload| matches!(workload, Workload::CreateKeyAmong(_));
+        let all = WORKLOADS.into_iter();
+        all.filter(|workload| !(self.quick && takes_long(workload)))
+            .collect()
     }
 
     /// How often.

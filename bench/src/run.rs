@@ -5,7 +5,7 @@ use crate::{
     fault::Result,
     measurement::{Measurement, Whose, median},
     options::Run,
-    processes,
+    report::{Idle, Results, mebibytes},
     subject::{DatabaseServers, Subject},
     workload::{Prepared, Workload},
 };
@@ -22,24 +22,43 @@ pub fn run(options: &Run) -> Result<bool> {
     for kind in options.kinds() {
         let subject = Subject::start(kind, &setup, &mut servers)?;
         let (server, signer) = subject.processes();
-        let idle = |process: u32| mebibytes(processes::memory(process));
+        let [memory, of_signer] = subject.started().map(mebibytes);
         let signer = signer.map_or(String::new(), |signer| {
-            format!(", signer {signer} ({} MiB)", idle(signer))
+            format!(", signer {signer} ({of_signer} MiB)")
         });
-        platform::say!("{kind}: process {server} ({} MiB){signer}", idle(server));
+        platform::say!("{kind}: process {server} ({memory} MiB){signer}");
         subjects.push(subject);
     }
-    let mut all_right = true;
+    let mut measured = Vec::new();
     for workload in options.workloads() {
-        let rounds = measure(workload, &subjects, &servers, options)?;
-        for rounds in rounds {
+        for rounds in measure(workload, &subjects, &servers, options)? {
             if let Some(measurement) = median(&rounds) {
-                all_right &= measurement.failures == 0;
                 tell(&measurement);
+                measured.push((workload, measurement));
             }
         }
     }
-    Ok(all_right)
+    let idle = subjects.iter().map(|subject| Idle {
+        kind: subject.kind,
+        started: subject.started(),
+        ended: subject.memory(),
+    });
+    let results = Results {
+        measured,
+        idle: idle.collect(),
+        command: std::env::args()
+            .skip(1)
+            .fold("countersign-bench".to_owned(), |command, argument| {
+                format!("{command} {argument}")
+            }),
+    };
+    if let Some(directory) = &options.out {
+        results.write(directory, &servers)?;
+    }
+    Ok(results
+        .measured
+        .iter()
+        .all(|(_, measurement)| measurement.failures == 0))
 }
 
 /// The rounds of each subject.
@@ -60,10 +79,6 @@ fn measure(
         }
     }
     Ok(measured)
-}
-
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.1}", bytes as f64 / (1024.0 * 1024.0))
 }
 
 fn tell(measurement: &Measurement) {

@@ -4,6 +4,8 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::Duration,
 };
 
 use serde_json::json;
@@ -17,6 +19,7 @@ use crate::{
     acceptor,
     fault::{Fault, Result},
     http::Target,
+    processes,
     repository::{Held, Repository},
 };
 
@@ -35,6 +38,9 @@ const MARIADB: [&str; 2] = [
 ];
 /// The tags of the repository that is read.
 const TAGS: usize = 10;
+
+/// How long a server is left alone before its memory is read.
+const IDLE: Duration = Duration::from_millis(500);
 
 /// Who is measured, on what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +139,7 @@ pub struct Subject {
     files: ClientFiles,
     port: u16,
     reading: Option<Held>,
+    started: [u64; 2],
     _directory: TempDir,
 }
 
@@ -170,7 +177,7 @@ impl Subject {
         daemon.wait_for("the bare acceptor listens", || {
             std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
-        Ok(Self {
+        let mut subject = Self {
             kind: Kind::Floor,
             running: Running::Floor {
                 id: daemon.id(),
@@ -179,8 +186,11 @@ impl Subject {
             files: pki.user("reader"),
             port,
             reading: None,
+            started: [0; 2],
             _directory: directory,
-        })
+        };
+        subject.started = subject.memory();
+        Ok(subject)
     }
 
     fn start_server(
@@ -212,8 +222,11 @@ impl Subject {
             },
             files,
             reading: None,
+            started: [0; 2],
             _directory: TempDir::new()?,
         };
+        thread::sleep(IDLE);
+        subject.started = subject.memory();
         let client = subject.client();
         let repository = Repository::create(&client, "bench.test/read", TAGS)?;
         subject.reading = Some(repository.read_back(&client)?);
@@ -258,6 +271,17 @@ impl Subject {
         }
     }
 
+    /// The memory of server and signer now.
+    pub fn memory(&self) -> [u64; 2] {
+        let (server, signer) = self.processes();
+        [Some(server), signer].map(|process| process.map_or(0, processes::memory))
+    }
+
+    /// Their memory after the start, before anybody asked anything.
+    pub fn started(&self) -> [u64; 2] {
+        self.started
+    }
+
     /// The port of its signer, and the files of the server, whom the signer knows.
     pub fn signer(&self) -> Option<(u16, ClientFiles)> {
         match &self.running {
@@ -284,6 +308,14 @@ impl Subject {
                 ..
             } => Some([Whose::Server, Whose::Signer].map(|whose| databases.name(whose))),
             _ => None,
+        }
+    }
+
+    /// The databases themselves, where they are on a server.
+    pub fn stored(&self) -> Option<&Databases> {
+        match &self.running {
+            Running::Server { databases, .. } => databases.as_ref(),
+            Running::Floor { .. } => None,
         }
     }
 }

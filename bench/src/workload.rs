@@ -2,9 +2,12 @@
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
+use ::tests::Engine;
+
 use crate::{
     clients::{Fixed, Mixer, Newcomer, Reader, Writer},
     fault::{Fault, Result},
+    filling,
     load::{Load, Plan, drive},
     measurement::{Measurement, Watch},
     repository::Repository,
@@ -42,10 +45,15 @@ pub enum Workload {
     Sign(usize),
     /// New keys, for so many callers of the signer.
     CreateKey(usize),
+    /// The same for 8 callers, of a signer that holds so many keys already.
+    CreateKeyAmong(usize),
 }
 
+/// How many keys the signer holds that is asked for new ones; in rising order, because they stay.
+pub const KEYS: [usize; 3] = [0, 100_000, 500_000];
+
 /// All of them, in the order in which they are measured.
-pub const WORKLOADS: [Workload; 16] = [
+pub const WORKLOADS: [Workload; 19] = [
     Workload::Greeting,
     Workload::Timestamp,
     Workload::Targets,
@@ -62,6 +70,9 @@ pub const WORKLOADS: [Workload; 16] = [
     Workload::CreateKey(1),
     Workload::CreateKey(8),
     Workload::CreateKey(32),
+    Workload::CreateKeyAmong(KEYS[0]),
+    Workload::CreateKeyAmong(KEYS[1]),
+    Workload::CreateKeyAmong(KEYS[2]),
 ];
 
 impl fmt::Display for Workload {
@@ -77,6 +88,7 @@ impl fmt::Display for Workload {
             Self::Mixed => formatter.write_str("mixed"),
             Self::Sign(callers) => write!(formatter, "sign-{callers}"),
             Self::CreateKey(callers) => write!(formatter, "create-key-{callers}"),
+            Self::CreateKeyAmong(keys) => write!(formatter, "create-key-among-{keys}"),
         }
     }
 }
@@ -93,6 +105,7 @@ impl FromStr for Workload {
                 "publish" => Some(Self::Publish(number)),
                 "sign" => Some(Self::Sign(number)),
                 "create-key" => Some(Self::CreateKey(number)),
+                "create-key-among" => Some(Self::CreateKeyAmong(number)),
                 _ => None,
             }
         };
@@ -136,7 +149,48 @@ pub struct Prepared {
 impl Workload {
     /// Whether there is such a thing on this subject.
     pub fn is_for(self, kind: Kind) -> bool {
-        kind != Kind::Floor || matches!(self, Self::Greeting | Self::NewConnection)
+        match self {
+            Self::Greeting | Self::NewConnection => true,
+            Self::CreateKeyAmong(_) => {
+                matches!(
+                    kind,
+                    Kind::Notary(_) | Kind::Ours(Engine::Postgres) | Kind::Other(Engine::Postgres)
+                )
+            }
+            _ => kind != Kind::Floor,
+        }
+    }
+
+    /// Whether it only reads.
+    pub fn reads(self) -> bool {
+        !matches!(
+            self,
+            Self::Publish(_) | Self::Mixed | Self::Sign(_) | Self::CreateKey(_) | Self::CreateKeyAmong(_)
+        )
+    }
+
+    /// What it is, for readers of the results.
+    pub fn explained(self) -> String {
+        let kept = |what: &str| format!("{what}, {READERS} kept connections");
+        match self {
+            Self::Greeting => kept("`/v2/`"),
+            Self::Timestamp => kept("the current timestamp"),
+            Self::Targets => kept("the current targets (10 tags)"),
+            Self::ByVersion => kept("`1.root.json`"),
+            Self::ByChecksum => kept("the targets by their checksum"),
+            Self::NewConnection => format!("a new connection and one read of the timestamp, {FEW} at a time"),
+            Self::Publish(tags) => {
+                format!("new targets with {tags} tags, {FEW} writers on as many repositories")
+            }
+            Self::Mixed => {
+                format!(
+                    "95 % reads of timestamps and targets, 5 % publishes, {READERS} clients and repositories"
+                )
+            }
+            Self::Sign(callers) => format!("signatures of timestamps, {callers} callers of the signer"),
+            Self::CreateKey(callers) => format!("new keys, {callers} callers of the signer"),
+            Self::CreateKeyAmong(keys) => format!("new keys, {FEW} callers of a signer with {keys} keys"),
+        }
     }
 
     /// Publishes the repositories that writers need.
@@ -149,6 +203,9 @@ impl Workload {
             Self::Mixed => (READERS, TAGS),
             _ => (0, 0),
         };
+        if let Self::CreateKeyAmong(keys) = self {
+            filling::keys(subject, keys)?;
+        }
         let client = subject.client();
         let repositories = (0..count)
             .map(|number| {
@@ -213,7 +270,11 @@ impl Prepared {
                 let connections = connections(subject)?;
                 drive(amount.plan(callers), async |_| connections.asker().await, cpu)
             }
-            Workload::CreateKey(callers) => {
+            Workload::CreateKey(_) | Workload::CreateKeyAmong(_) => {
+                let callers = match self.workload {
+                    Workload::CreateKey(callers) => callers,
+                    _ => FEW,
+                };
                 let connections = connections(subject)?;
                 drive(amount.plan(callers), async |_| connections.maker().await, cpu)
             }

@@ -14,9 +14,12 @@ mod inventory;
 mod leases;
 mod pending_keys;
 mod read;
+mod rows;
 mod schema;
 mod server_keys;
 mod set_aside;
+mod standing;
+mod trusted_state;
 
 use diesel_migrations::embed_migrations;
 use platform::database::{
@@ -34,7 +37,8 @@ pub use denied_subject::DeniedSubject;
 pub use import::{ImportError, Imported};
 pub use inventory::Audited;
 pub use pending_keys::{KeyQuota, PendingKey};
-pub use read::{Chain, Stored, TrustedState};
+pub use read::{Chain, Stored};
+pub use trusted_state::TrustedState;
 
 /// The migrations of this program's tables.
 pub static MIGRATIONS: Migrations = Migrations {

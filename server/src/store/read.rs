@@ -1,12 +1,10 @@
 //! Reads documents.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
 use platform::database::{DbConnection, exact, padded};
-use tuf::{Checksum, Current, Document, Gun, RoleName, Upload, Version};
+use tuf::{Checksum, Document, Gun, RoleName, Version};
 
 use super::{MIGRATIONS, Store, StoreError, schema::tuf_files};
 
@@ -35,14 +33,6 @@ pub struct TimestampAndSnapshot {
     pub timestamp: Stored,
     /// The snapshot that it names.
     pub snapshot: Stored,
-}
-
-/// The state against which a publish is checked, all at one moment of the database.
-pub struct TrustedState {
-    /// The documents.
-    pub current: Current,
-    /// The highest stored version of each uploaded role.
-    pub highest: BTreeMap<RoleName, Version>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -79,13 +69,13 @@ impl Row {
 }
 
 /// Selects the newest version, or a certain one.
-enum Selector<'a> {
+pub(super) enum Selector<'a> {
     Highest,
     Version(Version),
     Checksum(&'a Checksum),
 }
 
-fn find(
+pub(super) fn find(
     connection: &mut DbConnection,
     gun: &Gun,
     role: &RoleName,
@@ -111,7 +101,10 @@ fn find(
 }
 
 /// The snapshot that the newest timestamp names; `None` if there is no such document.
-fn current_snapshot(connection: &mut DbConnection, gun: &Gun) -> Result<Option<Stored>, StoreError> {
+pub(super) fn current_snapshot(
+    connection: &mut DbConnection,
+    gun: &Gun,
+) -> Result<Option<Stored>, StoreError> {
     let Some(timestamp) = find(connection, gun, &RoleName::Timestamp, &Selector::Highest)? else {
         return Ok(None);
     };
@@ -126,7 +119,7 @@ fn current_snapshot(connection: &mut DbConnection, gun: &Gun) -> Result<Option<S
     }
 }
 
-fn current(
+pub(super) fn current(
     connection: &mut DbConnection,
     gun: &Gun,
     role: &RoleName,
@@ -245,40 +238,6 @@ impl Store {
                 }),
                 _ => None,
             })
-        })
-    }
-
-    /// The state against which a publish of `upload` is checked.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn trusted_state(&self, gun: &Gun, upload: &Upload) -> Result<TrustedState, StoreError> {
-        self.at_one_moment(|connection| {
-            let snapshot = current_snapshot(connection, gun)?;
-            let mut targets = BTreeMap::new();
-            for role in upload.needed(snapshot.as_ref().map(|found| &found.document)) {
-                if let Some(found) = current(connection, gun, &role, snapshot.as_ref())? {
-                    targets.insert(role, found.document);
-                }
-            }
-            let mut highest = BTreeMap::new();
-            for role in upload.roles() {
-                if let Some(found) = find(connection, gun, &role, &Selector::Highest)? {
-                    highest.insert(role, found.document.version);
-                }
-            }
-            let highest_of = |connection: &mut DbConnection, role| {
-                Ok::<_, StoreError>(
-                    find(connection, gun, &role, &Selector::Highest)?.map(|found| found.document),
-                )
-            };
-            let current = Current {
-                root: highest_of(connection, RoleName::Root)?,
-                timestamp: highest_of(connection, RoleName::Timestamp)?,
-                snapshot: snapshot.map(|found| found.document),
-                targets,
-            };
-            Ok(TrustedState { current, highest })
         })
     }
 

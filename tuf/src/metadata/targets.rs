@@ -74,11 +74,10 @@ impl TargetsBody {
     }
 
     /// Takes the keys of every delegation as they stand in a stored document.
-    pub(crate) fn tolerate(mut self) -> Self {
+    pub(crate) fn tolerate(&mut self) {
         for delegation in &mut self.delegations {
             delegation.keys.tolerate();
         }
-        self
     }
 
     /// Checks that the thresholds of a new document can be met by counting each private key once, unless `before`, the

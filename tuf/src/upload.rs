@@ -32,10 +32,14 @@ pub(crate) struct Part {
 
 impl Part {
     fn read(role: &RoleName, bytes: Bytes) -> Result<Self, MetadataError> {
-        let document = Envelope::parse(&bytes)?;
+        let mut document = Envelope::parse(&bytes)?;
         let targets = role
             .is_targets_type()
             .then(|| TargetsBody::read(role, &document).map(Arc::new));
+        if targets.is_some() {
+            // Targets may be large, and nothing else will be read of them.
+            document.forget_values();
+        }
         Ok(Self {
             sha256: Checksum::of(&bytes),
             bytes,

@@ -13,6 +13,10 @@ use super::commit::Actor;
 /// The most bytes of documents in one statement that has several; MySQL limits what one may carry.
 const STATEMENT_BYTES: usize = 1024 * 1024;
 
+/// Documents that are larger than this are sent in pieces, of this many bytes or a quarter of the document. The libraries
+/// of the engines that are servers hold two copies of what they send; but each piece has them write the document anew.
+const PIECE_BYTES: usize = 4 * 1024 * 1024;
+
 /// An entry of the changefeed.
 pub(super) struct NewChange<'a> {
     pub(super) created_at: NaiveDateTime,
@@ -38,8 +42,47 @@ pub(super) fn insert_files(
         };
         let count = rest.iter().take_while(fits).count().max(1);
         let (group, others) = rest.split_at(count);
-        insert_group(connection, gun, group, now)?;
+        match group {
+            [large] if large.bytes.len() > PIECE_BYTES && !matches!(connection, DbConnection::Sqlite(_)) => {
+                insert_in_pieces(connection, gun, large, now)?;
+            }
+            group => insert_group(connection, gun, group, now)?,
+        }
         rest = others;
+    }
+    Ok(())
+}
+
+/// Stores a document's first piece, and appends the others to it. Nobody sees it before the transaction ends.
+fn insert_in_pieces(
+    connection: &mut DbConnection,
+    gun: &Gun,
+    document: &Document,
+    now: NaiveDateTime,
+) -> QueryResult<()> {
+    let mut rest = document.bytes.clone();
+    let length = PIECE_BYTES.max(rest.len() / 4);
+    // The checksum is that of the whole.
+    let beginning = Document {
+        bytes: rest.split_to(length.min(rest.len())),
+        ..document.clone()
+    };
+    insert_group(connection, gun, &[beginning], now)?;
+    let (before, after) = match connection {
+        DbConnection::Mysql(_) => ("UPDATE tuf_files SET data = CONCAT(data, ", ") WHERE "),
+        _ => ("UPDATE tuf_files SET data = data || ", " WHERE "),
+    };
+    while !rest.is_empty() {
+        let piece = rest.split_to(length.min(rest.len()));
+        let append: Statement<'_> = Statement::new(before)
+            .bytes(&piece)
+            .sql(after)
+            .exact("gun", gun.as_str())
+            .sql(" AND ")
+            .exact("role", document.role.as_str())
+            .sql(" AND version = ")
+            .integer(document.version.get());
+        append.execute(connection)?;
     }
     Ok(())
 }

@@ -29,3 +29,4 @@ pub mod shared_documents;
 pub mod state;
 pub mod store;
 pub mod telemetry;
+pub mod upload_memory;

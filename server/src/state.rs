@@ -18,6 +18,7 @@ use crate::{
     shared_documents::SharedDocuments,
     store::{Store, StoreError},
     telemetry::{health::Health, metrics, pulls::Pulls, reloads::LastReload},
+    upload_memory::UploadMemory,
 };
 
 /// Why something that the configuration names cannot be opened.
@@ -116,6 +117,8 @@ pub struct State {
     pub pulls: Pulls,
     /// Large documents that are being sent to clients.
     pub documents: SharedDocuments,
+    /// The memory that is left for publishes.
+    pub upload_memory: UploadMemory,
     /// The outcome of the last reload.
     pub last_reload: LastReload,
     /// The recorded metrics.
@@ -136,6 +139,7 @@ impl State {
             Store::open(&config.storage, config.storage_options)?.with_audit_table(config.audit.table);
         let metrics = metrics::install().map_err(OpenError::Metrics)?;
         Ok(Self {
+            upload_memory: UploadMemory::new(config.upload_memory),
             generation: Arc::new(ArcSwap::from_pointee(generation)),
             confirmed: Confirmed::new(store.clone(), config.reads),
             store,

@@ -122,8 +122,8 @@ impl SignerClient {
         }
     }
 
-    /// A signature by `key` over `message`, verified. With `gun`, signers of ours sign only with a key that was made
-    /// for it.
+    /// What the signer gives as signature by `key` over `message`; it is not verified here. With `gun`, signers of ours
+    /// sign only with a key that was made for it.
     ///
     /// # Errors
     /// As [`SigningError`] describes them.
@@ -149,7 +149,7 @@ impl SignerClient {
                 async move { SignClient::new(channel).sign(request).await }
             })
             .await?;
-        reply::signature(key, message, answer.content)
+        reply::signature(key, answer.content)
     }
 
     /// Asks whether keys can be managed and signatures be made now.

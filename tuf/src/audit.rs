@@ -425,8 +425,10 @@ where
 }
 
 fn read_targets(role: &RoleName, document: &Envelope) -> Result<TargetsBody, MetadataError> {
-    let body = TargetsBody::read(role, document)?;
-    body.check(role, document).map(|()| body.tolerate())
+    let mut body = TargetsBody::read(role, document)?;
+    body.check(role, document)?;
+    body.tolerate();
+    Ok(body)
 }
 
 impl Severity {

@@ -20,6 +20,16 @@ pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
         .ok()
 }
 
+/// Whether [`decode_base64`] reads the text.
+pub(crate) fn is_base64(text: &str) -> bool {
+    // Enough for every hash.
+    let mut decoded = [0; 96];
+    match READER.decode_slice(text, &mut decoded) {
+        Ok(_) => true,
+        Err(_) => decode_base64(text).is_some(),
+    }
+}
+
 /// Writes standard, padded base64.
 pub(crate) fn encode_base64(bytes: &[u8]) -> String {
     READER.encode(bytes)
@@ -32,12 +42,14 @@ mod tests {
     #[test]
     fn line_ends_inside_are_skipped() {
         assert_eq!(decode_base64("aGVs\r\nbG8\n=").as_deref(), Some(&b"hello"[..]));
+        assert!(is_base64("aGVs\r\nbG8\n=") && is_base64(&"aGVs".repeat(100)));
     }
 
     #[test]
     fn missing_padding_and_the_url_alphabet_are_refused() {
         for text in ["aGVsbG8", "-_-_", "aGVs bG8=", "aGVsbG8=x", "="] {
             assert_eq!(decode_base64(text), None, "{text}");
+            assert!(!is_base64(text), "{text}");
         }
     }
 

@@ -18,7 +18,7 @@ use crate::version::Version;
 ///
 /// Fails for bytes that are not a root, and for roles that a root does not list.
 pub fn role_keys(root_bytes: &[u8], role: &RoleName) -> Result<Vec<PublicKey>, MetadataError> {
-    let root = RootBody::read(&Envelope::parse(root_bytes)?)?;
+    let root = RootBody::read(&Envelope::parse_slice(root_bytes)?)?;
     Ok(root.role(role)?.usable())
 }
 
@@ -28,7 +28,7 @@ pub fn role_keys(root_bytes: &[u8], role: &RoleName) -> Result<Vec<PublicKey>, M
 ///
 /// Fails for bytes that are not a timestamp.
 pub fn named_snapshot(timestamp_bytes: &[u8]) -> Result<Checksum, MetadataError> {
-    let body = TimestampBody::read(&Envelope::parse(timestamp_bytes)?)?;
+    let body = TimestampBody::read(&Envelope::parse_slice(timestamp_bytes)?)?;
     let sha256 = body.snapshot().and_then(FileMeta::sha256);
     sha256.ok_or(MetadataError::NoChecksum(RoleName::Snapshot))
 }
@@ -39,7 +39,7 @@ pub fn named_snapshot(timestamp_bytes: &[u8]) -> Result<Checksum, MetadataError>
 ///
 /// Fails for bytes that are not a snapshot.
 pub fn named_in_snapshot(snapshot_bytes: &[u8], role: &RoleName) -> Result<Option<Checksum>, MetadataError> {
-    let document = Envelope::parse(snapshot_bytes)?;
+    let document = Envelope::parse_slice(snapshot_bytes)?;
     let body = SnapshotBody::read(&document)?;
     body.check(&document)?;
     Ok(body.meta(role).and_then(FileMeta::sha256))
@@ -51,7 +51,7 @@ pub fn named_in_snapshot(snapshot_bytes: &[u8], role: &RoleName) -> Result<Optio
 ///
 /// Fails for bytes that are not targets.
 pub fn delegated_roles(role: &RoleName, targets_bytes: &[u8]) -> Result<Vec<RoleName>, MetadataError> {
-    let body = TargetsBody::read(role, &Envelope::parse(targets_bytes)?)?;
+    let body = TargetsBody::read(role, &Envelope::parse_slice(targets_bytes)?)?;
     Ok(body
         .delegations()
         .filter_map(|name| RoleName::parse(name).ok())
@@ -65,7 +65,7 @@ pub fn delegated_roles(role: &RoleName, targets_bytes: &[u8]) -> Result<Vec<Role
 ///
 /// When readers may parse it differently.
 pub fn has_one_meaning(role: &RoleName, bytes: &[u8]) -> Result<(), MetadataError> {
-    let document = Envelope::parse(bytes)?;
+    let document = Envelope::parse_slice(bytes)?;
     let read = match role {
         RoleName::Root => RootBody::read(&document).map(drop),
         RoleName::Snapshot => SnapshotBody::read(&document).map(drop),
@@ -84,7 +84,7 @@ pub fn has_one_meaning(role: &RoleName, bytes: &[u8]) -> Result<(), MetadataErro
 ///
 /// Fails for bytes that are not a document, and for versions that cannot be stored.
 pub fn stated_version(bytes: &[u8], role: &RoleName) -> Result<Version, MetadataError> {
-    Envelope::parse(bytes)?.version(role)
+    Envelope::parse_slice(bytes)?.version(role)
 }
 
 /// When a document expires. One without expiry has expired in the year 1.
@@ -93,7 +93,7 @@ pub fn stated_version(bytes: &[u8], role: &RoleName) -> Result<Version, Metadata
 ///
 /// Fails for bytes that are not a document.
 pub fn expires(bytes: &[u8]) -> Result<DateTime<Utc>, MetadataError> {
-    Ok(Envelope::parse(bytes)?.expires())
+    Ok(Envelope::parse_slice(bytes)?.expires())
 }
 
 /// Why a document cannot be used any more after some moment.
@@ -115,7 +115,7 @@ pub fn usable_until(
     role: &RoleName,
     bytes: &[u8],
 ) -> Result<(DateTime<Utc>, EndOf), MetadataError> {
-    let document = Envelope::parse(bytes)?;
+    let document = Envelope::parse_slice(bytes)?;
     let expires = document.expires();
     if *role != RoleName::Root {
         return Ok((expires, EndOf::Document));
@@ -144,7 +144,7 @@ pub struct SignedTarget {
 ///
 /// Fails for bytes that are not targets.
 pub fn signed_targets(role: &RoleName, targets_bytes: &[u8]) -> Result<Vec<SignedTarget>, MetadataError> {
-    let document = Envelope::parse(targets_bytes)?;
+    let document = Envelope::parse_slice(targets_bytes)?;
     let signed = document.signed(role)?;
     let mut found = Vec::new();
     for (name, target) in signed.map("targets")? {
@@ -170,8 +170,8 @@ pub fn signers(
     role: &RoleName,
     bytes: &[u8],
 ) -> Result<Vec<PublicKey>, MetadataError> {
-    let declaring = Envelope::parse(above_bytes)?;
-    let document = Envelope::parse(bytes)?;
+    let declaring = Envelope::parse_slice(above_bytes)?;
+    let document = Envelope::parse_slice(bytes)?;
     if *above == RoleName::Root {
         return RootBody::read(&declaring)?.role(role)?.signers(&document);
     }

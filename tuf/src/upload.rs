@@ -1,25 +1,70 @@
 //! The parts of a publish, read as far as is possible without the stored state of the repository.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::checksum::Checksum;
 use crate::document::Document;
-use crate::metadata::{Envelope, FileMeta, MetadataError, SnapshotBody};
+use crate::metadata::{Envelope, FileMeta, MetadataError, SnapshotBody, TargetsBody};
 use crate::role::RoleName;
+use crate::version::Version;
 
 /// The documents of one publish: one for each role, decoded. May be empty.
-#[derive(Debug, Clone, Default)]
+///
+/// Each is parsed and hashed here and not again, however often the update is checked.
+#[derive(Debug, Default)]
 pub struct Upload {
     parts: BTreeMap<RoleName, Part>,
 }
 
 /// One uploaded document.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) bytes: Bytes,
+    pub(crate) sha256: Checksum,
     pub(crate) document: Envelope,
+    /// The contents of targets or a delegation. When they cannot be read, the check says so in its turn.
+    pub(crate) targets: Option<Result<Arc<TargetsBody>, MetadataError>>,
+}
+
+impl Part {
+    fn read(role: &RoleName, bytes: Bytes) -> Result<Self, MetadataError> {
+        let mut document = Envelope::parse(&bytes)?;
+        let targets = role
+            .is_targets_type()
+            .then(|| TargetsBody::read(role, &document).map(Arc::new));
+        if targets.is_some() {
+            // Targets may be large, and nothing else will be read of them.
+            document.forget_values();
+        }
+        Ok(Self {
+            sha256: Checksum::of(&bytes),
+            bytes,
+            document,
+            targets,
+        })
+    }
+
+    /// The contents of targets or a delegation.
+    pub(crate) fn targets(&self, role: &RoleName) -> Result<Arc<TargetsBody>, MetadataError> {
+        match &self.targets {
+            Some(read) => read.clone(),
+            None => TargetsBody::read(role, &self.document).map(Arc::new),
+        }
+    }
+
+    /// The document to store.
+    pub(crate) fn to_document(&self, role: &RoleName, version: Version) -> Document {
+        Document {
+            role: role.clone(),
+            version,
+            bytes: self.bytes.clone(),
+            sha256: self.sha256,
+        }
+    }
 }
 
 /// Why a part of a publish is refused by itself.
@@ -59,9 +104,9 @@ impl Upload {
                 return Err(IntakeError::NoFilename);
             }
             let role = RoleName::parse(name).map_err(|e| IntakeError::InvalidRole(e.0))?;
-            let document = Envelope::parse(&bytes).map_err(|e| malformed(&role, &e))?;
+            let part = Part::read(&role, bytes).map_err(|e| malformed(&role, &e))?;
             if role != RoleName::Timestamp {
-                upload.parts.insert(role, Part { bytes, document });
+                upload.parts.insert(role, part);
             }
         }
         Ok(upload)
@@ -118,17 +163,37 @@ impl Upload {
             .collect()
     }
 
-    /// Takes out the document of a role.
-    pub(crate) fn take(&mut self, role: &RoleName) -> Option<Part> {
-        self.parts.remove(role)
+    /// Whether the check compares an uploaded document with the current one of its role, beyond their versions.
+    pub fn compares_with_stored(&self) -> bool {
+        let counts_twice = |part: &Part| match &part.targets {
+            Some(Ok(body)) => body.counting_twice().next().is_some(),
+            _ => false,
+        };
+        self.parts.contains_key(&RoleName::Snapshot) || self.parts.values().any(counts_twice)
     }
 
-    /// Takes out targets and delegations, parents first.
-    pub(crate) fn take_targets(&mut self) -> BTreeMap<RoleName, Part> {
-        let parts = std::mem::take(&mut self.parts);
-        let (targets, others) = parts.into_iter().partition(|(role, _)| role.is_targets_type());
-        self.parts = others;
-        targets
+    /// The roles above the uploaded ones, and targets if there is a new root, without those that are uploaded
+    /// themselves: what the check needs when [`compares_with_stored`](Self::compares_with_stored) is false.
+    pub fn depends_on(&self) -> Vec<RoleName> {
+        let uploaded = self.parts.keys().filter(|role| role.is_targets_type());
+        let mut needed: BTreeSet<RoleName> = uploaded.flat_map(RoleName::ancestors).collect();
+        if self.parts.contains_key(&RoleName::Root) {
+            needed.insert(RoleName::Targets);
+        }
+        needed
+            .into_iter()
+            .filter(|role| !self.parts.contains_key(role))
+            .collect()
+    }
+
+    /// The document of a role.
+    pub(crate) fn part(&self, role: &RoleName) -> Option<&Part> {
+        self.parts.get(role)
+    }
+
+    /// Targets and delegations, parents first.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = (&RoleName, &Part)> {
+        self.parts.iter().filter(|(role, _)| role.is_targets_type())
     }
 }
 
@@ -148,8 +213,8 @@ mod tests {
         Upload::from_parts(parts.iter().map(part))
     }
 
-    fn version(upload: &mut Upload, role: &RoleName) -> i64 {
-        upload.take(role).unwrap().document.version_number()
+    fn version(upload: &Upload, role: &RoleName) -> i64 {
+        upload.part(role).unwrap().document.version_number()
     }
 
     #[test]
@@ -192,8 +257,8 @@ mod tests {
     fn the_last_part_of_a_role_wins() {
         let one = r#"{"signed":{"version":1}}"#;
         let two = r#"{"signed":{"version":2}}"#;
-        let mut upload = upload(&[("root", two), ("root.json", one)]).unwrap();
-        assert_eq!(version(&mut upload, &RoleName::Root), 1);
+        let upload = upload(&[("root", two), ("root.json", one)]).unwrap();
+        assert_eq!(version(&upload, &RoleName::Root), 1);
     }
 
     #[test]
@@ -248,5 +313,22 @@ mod tests {
                 "targets/a/b/c"
             ]
         );
+    }
+
+    #[test]
+    fn a_check_depends_on_what_is_above_and_not_uploaded() {
+        let names = |upload: &Upload| {
+            upload
+                .depends_on()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
+        let delegations = upload(&[("targets/a/b/c", "{}"), ("targets/a", "{}")]).unwrap();
+        assert_eq!(names(&delegations), ["targets", "targets/a/b"]);
+        assert_eq!(names(&upload(&[("root", "{}")]).unwrap()), ["targets"]);
+        assert!(names(&upload(&[("root", "{}"), ("targets", "{}")]).unwrap()).is_empty());
+        assert!(!delegations.compares_with_stored());
+        assert!(upload(&[("snapshot", "{}")]).unwrap().compares_with_stored());
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use diesel::{
-    connection::{AnsiTransactionManager, Connection, TransactionManager},
+    connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager},
     prelude::*,
     result::DatabaseErrorKind,
     sql_types::BigInt,
@@ -35,11 +35,30 @@ impl DbConnection {
     where
         E: From<diesel::result::Error>,
     {
+        self.write_transaction_begun("BEGIN", write)
+    }
+
+    /// The same, begun with this text on PostgreSQL.
+    fn write_transaction_begun<T, E>(
+        &mut self,
+        begin: &str,
+        write: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<diesel::result::Error>,
+    {
         type Manager = <DbConnection as Connection>::TransactionManager;
-        if let Self::Sqlite(sqlite) = self {
-            AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE")?;
-        } else {
-            Manager::begin_transaction(self)?;
+        let begun = match self {
+            Self::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
+            Self::Postgres(postgres) => AnsiTransactionManager::begin_transaction_sql(postgres, begin),
+            Self::Mysql(_) => Manager::begin_transaction(self),
+        };
+        if let Err(cause) = begun {
+            // The transaction may have begun, and failed after that.
+            if let Self::Postgres(postgres) = self {
+                let _ = postgres.batch_execute("ROLLBACK");
+            }
+            return Err(cause.into());
         }
         match write(self) {
             Ok(value) => {
@@ -72,14 +91,10 @@ impl DbConnection {
         let key = lock_key(scope, name);
         match self {
             Self::Sqlite(_) => self.write_transaction(write),
-            Self::Postgres(_) => self.write_transaction(|connection| {
-                if let Self::Postgres(postgres) = connection {
-                    diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
-                        .bind::<BigInt, _>(key)
-                        .execute(postgres)?;
-                }
-                write(connection)
-            }),
+            // One trip to the server for both.
+            Self::Postgres(_) => {
+                self.write_transaction_begun(&format!("BEGIN; SELECT pg_advisory_xact_lock({key})"), write)
+            }
             Self::Mysql(mysql) => {
                 hold_mysql_name(mysql, key)?;
                 let outcome = self.write_transaction(write);
@@ -129,8 +144,6 @@ pub(super) fn lock_key(scope: &str, name: &str) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use diesel::connection::SimpleConnection;
-
     use super::*;
 
     #[test]

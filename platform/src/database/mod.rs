@@ -16,6 +16,7 @@ mod query;
 mod reason;
 pub mod schema;
 mod sqlite;
+mod statement;
 
 use std::{
     sync::{Arc, RwLock, mpsc},
@@ -32,6 +33,7 @@ pub use mysql_url::MysqlUrl;
 pub use pool::Pooled;
 pub use postgres_url::PostgresUrl;
 pub use query::{Exact, FirstOnly, Locked, exact, first_only, locked, padded};
+pub use statement::Statement;
 
 use pool::{Pools, Purpose};
 use schema::Migrations;

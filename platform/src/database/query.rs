@@ -79,15 +79,33 @@ where
     }
 }
 
+/// The condition that a column, given by its name, holds exactly these characters; see [`exact`].
+pub(super) fn push_exact<'b>(
+    pass: &mut AstPass<'_, 'b, MultiBackend>,
+    column: &'static str,
+    value: &'b &str,
+) -> QueryResult<()> {
+    pass.push_sql(column);
+    pass.push_sql(" = ");
+    pass.push_bind_param::<Text, &str>(value)?;
+    if Engine::of(pass.backend()) == Engine::Mysql {
+        pass.push_sql(" AND ");
+        pass.push_sql(column);
+        pass.push_sql(" = BINARY ");
+        pass.push_bind_param::<Text, &str>(value)?;
+    }
+    Ok(())
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Engine {
+pub(super) enum Engine {
     Postgres,
     Mysql,
     Sqlite,
 }
 
 impl Engine {
-    fn of(backend: &MultiBackend) -> Self {
+    pub(super) fn of(backend: &MultiBackend) -> Self {
         match backend {
             MultiBackend::Postgres(_) => Self::Postgres,
             MultiBackend::Mysql(_) => Self::Mysql,

@@ -45,6 +45,10 @@ pub const ENVIRONMENT_PREFIX: &str = "NOTARY_SERVER";
 const VERSION_STEP: i64 = 1_000;
 /// The clients' download limit, in bytes: they could not read larger documents.
 const PUBLISH_LIMIT: i64 = 100 * 1024 * 1024;
+/// What all publishes together may take at least, in bytes; never less than the largest one takes.
+const UPLOAD_MEMORY: i64 = 256 * 1024 * 1024;
+/// How many times the size of a publish the memory is that it takes, at the most.
+pub const UPLOAD_TIMES: usize = 3;
 /// Handshakes in flight from one address: many more than a build farm behind one address needs.
 const HANDSHAKES_PER_ADDRESS: i64 = 256;
 /// Open connections from one address: many more than a build farm behind one address needs.
@@ -103,6 +107,8 @@ pub struct Config {
     pub reload: ReloadSettings,
     /// The largest publish, in bytes.
     pub publish_limit: usize,
+    /// The memory that all publishes together may take, in bytes.
+    pub upload_memory: usize,
     /// How far a document's version may be above the last one.
     pub version_step: u32,
     /// How many handshakes may be in flight from one address.
@@ -184,6 +190,9 @@ impl Config {
         let publish_limit = settings
             .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
             .unwrap_or(PUBLISH_LIMIT);
+        let upload_memory = settings
+            .integer("limits.upload_memory", 1024 * 1024..=i64::from(u32::MAX) * 1024)?
+            .unwrap_or(UPLOAD_MEMORY.max(publish_limit.saturating_mul(UPLOAD_TIMES as i64)));
         let version_step = settings
             .integer("limits.version_step", 1..=i64::from(i32::MAX))?
             .unwrap_or(VERSION_STEP);
@@ -225,6 +234,7 @@ impl Config {
             refresh,
             reload,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
+            upload_memory: usize::try_from(upload_memory).unwrap_or(usize::MAX),
             version_step: u32::try_from(version_step).unwrap_or(u32::MAX),
             handshakes_per_address: usize::try_from(handshakes_per_address).unwrap_or(usize::MAX),
             connections_per_address: usize::try_from(connections_per_address).unwrap_or(usize::MAX),

@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod database;
 mod files;
 mod finding;
+mod limits;
 mod patterns;
 mod places;
 mod public;
@@ -116,6 +117,7 @@ fn judge(mut config: Config, now: DateTime<Utc>) -> Judged {
         certificates::towards_the_signer(&config.trust_service, now),
         public::of_hosts(&config),
         patterns::of_rules(&config),
+        limits::of_publishes(&config),
     ];
     for finding in further.into_iter().flatten() {
         // Whoever makes a generation of this configuration warns of it.

@@ -12,11 +12,15 @@ use actix_web::{
     http::header::CONTENT_LENGTH,
     web,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 
 use super::{connections::InUse, error::ApiError};
+use crate::upload_memory::Taken;
 
 /// A body is abandoned when nothing arrives for this long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,32 +36,42 @@ pub fn announced(request: &HttpRequest) -> Option<u64> {
     length.to_str().ok()?.parse().ok()
 }
 
-/// Reads the whole body if it is at most `limit` bytes. A larger one is refused before it is read, or as soon as it
-/// exceeds the limit.
+/// Reads the whole body, if it is at most `limit` bytes, and sends it on piece by piece. A larger one is refused before it
+/// is read, or as soon as it exceeds the limit. `memory` grows with it if its size was not announced. What nobody takes any more is read and dropped.
 pub async fn read(
     request: &HttpRequest,
     payload: &mut web::Payload,
     limit: usize,
-) -> Result<Bytes, ApiError> {
-    if announced(request).is_some_and(|length| length > limit as u64) {
-        return Err(ApiError::TooLarge(limit));
-    }
-    let mut body = BytesMut::new();
+    memory: &mut Taken,
+    pieces: mpsc::Sender<Bytes>,
+) -> Result<(), ApiError> {
+    check_announced(request, limit)?;
+    let mut length = 0;
     let end = Instant::now() + TOTAL_TIMEOUT;
     loop {
         let deadline = end.min(Instant::now() + IDLE_TIMEOUT);
-        let chunk = timeout_at(deadline, payload.next())
+        let piece = timeout_at(deadline, payload.next())
             .await
             .map_err(|_| ApiError::Timeout)?;
-        let Some(chunk) = chunk else {
-            return Ok(body.freeze());
+        let Some(piece) = piece else {
+            return Ok(());
         };
-        let chunk = chunk.map_err(|cause| ApiError::MalformedUpload(cause.to_string()))?;
-        if body.len() + chunk.len() > limit {
+        let piece = piece.map_err(|cause| ApiError::MalformedUpload(cause.to_string()))?;
+        length += piece.len();
+        if length > limit {
             return Err(ApiError::TooLarge(limit));
         }
-        body.extend_from_slice(&chunk);
+        memory.cover(length).await?;
+        let _ = pieces.send(piece).await;
     }
+}
+
+/// Refuses a body that is announced to be larger than `limit` bytes.
+pub fn check_announced(request: &HttpRequest, limit: usize) -> Result<(), ApiError> {
+    if announced(request).is_some_and(|length| length > limit as u64) {
+        return Err(ApiError::TooLarge(limit));
+    }
+    Ok(())
 }
 
 /// Wraps a response that may be sent before the request's body has been read completely.

@@ -27,6 +27,7 @@ use crate::{
     publish::PublishError,
     state::ServiceError,
     store::StoreError,
+    upload_memory::NoMemory,
 };
 
 /// How much of an error response the stock clients read, in bytes.
@@ -111,6 +112,9 @@ pub enum ApiError {
     /// The body is larger than the limit, in bytes.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
+    /// Other publishes take the memory that there is for them.
+    #[error("other publishes take the memory that there is for them (limits.upload_memory)")]
+    NoMemory,
     /// The body did not arrive in time.
     #[error("the body did not arrive in time")]
     Timeout,
@@ -127,6 +131,12 @@ struct Answer(StatusCode, &'static str, String, Value);
 
 const NOT_FOUND: &str = "You have requested metadata that does not exist.";
 const UNKNOWN: &str = "unknown error";
+
+impl From<NoMemory> for ApiError {
+    fn from(_: NoMemory) -> Self {
+        Self::NoMemory
+    }
+}
 
 impl ApiError {
     /// The status of the response.
@@ -157,7 +167,7 @@ impl ApiError {
         if status == StatusCode::TOO_MANY_REQUESTS {
             response.insert_header((RETRY_AFTER, HeaderValue::from(GUESSING_SECONDS)));
         }
-        if matches!(self, Self::TooLarge(_) | Self::Timeout) {
+        if matches!(self, Self::TooLarge(_) | Self::Timeout | Self::NoMemory) {
             response.insert_header((CONNECTION, HeaderValue::from_static("close")));
         }
         response.body(body(code, &message, detail))
@@ -356,6 +366,9 @@ impl ApiError {
                     message,
                     json!({"limit": limit}),
                 )
+            }
+            Self::NoMemory => {
+                unavailable("The server is busy with other publishes; nothing was changed. Try again.")
             }
             Self::Timeout => {
                 let message = text("The body of your request did not arrive in time.");

@@ -7,6 +7,7 @@ use actix_web::{
 use bytes::Bytes;
 use futures_util::stream;
 use multer::Multipart;
+use tokio::sync::mpsc;
 
 use super::error::ApiError;
 
@@ -36,10 +37,18 @@ pub fn boundary(request: &HttpRequest) -> Result<String, ApiError> {
         .ok_or_else(|| malformed("the content type has no boundary"))
 }
 
-/// The parts in their order: file name as sent, and content.
-pub async fn parts(body: Bytes, boundary: String) -> Result<Vec<(Option<String>, Bytes)>, ApiError> {
+/// The parts in their order: file name as sent, and content. The body comes piece by piece, so that it is never there as
+/// a whole beside its parts.
+pub async fn parts(
+    pieces: mpsc::Receiver<Bytes>,
+    boundary: String,
+) -> Result<Vec<(Option<String>, Bytes)>, ApiError> {
     let malformed = |cause: multer::Error| ApiError::MalformedUpload(cause.to_string());
-    let mut form = Multipart::new(stream::iter([Ok::<_, std::convert::Infallible>(body)]), boundary);
+    let body = stream::unfold(pieces, async |mut pieces: mpsc::Receiver<Bytes>| {
+        let piece = pieces.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(piece), pieces))
+    });
+    let mut form = Multipart::new(body, boundary);
     let mut parts = Vec::new();
     while let Some(field) = form.next_field().await.map_err(malformed)? {
         if parts.len() == PART_LIMIT {
@@ -71,8 +80,30 @@ fn file_name(disposition: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
+    /// In pieces of every length up to that of the whole.
     async fn parse(body: &'static str) -> Result<Vec<(Option<String>, Bytes)>, ApiError> {
-        parts(Bytes::from_static(body.as_bytes()), "B".to_owned()).await
+        let whole = body.len().max(1);
+        for length in 1..whole {
+            let cut = parse_in_pieces(body, length).await;
+            assert_eq!(
+                format!("{cut:?}"),
+                format!("{:?}", parse_in_pieces(body, whole).await),
+                "{length}"
+            );
+        }
+        parse_in_pieces(body, whole).await
+    }
+
+    async fn parse_in_pieces(
+        body: &'static str,
+        length: usize,
+    ) -> Result<Vec<(Option<String>, Bytes)>, ApiError> {
+        let (sender, pieces) = mpsc::channel(body.len().max(1));
+        for piece in body.as_bytes().chunks(length) {
+            sender.try_send(Bytes::from_static(piece)).unwrap();
+        }
+        drop(sender);
+        parts(pieces, "B".to_owned()).await
     }
 
     #[tokio::test]
@@ -95,7 +126,7 @@ mod tests {
         ];
         for (disposition, expected) in forms {
             let body = format!("--B\r\nContent-Disposition: {disposition}\r\n\r\n{{}}\r\n--B--\r\n");
-            let parts = parts(Bytes::from(body), "B".to_owned()).await.unwrap();
+            let parts = parse(Box::leak(body.into_boxed_str())).await.unwrap();
             assert_eq!(
                 parts,
                 [(expected.map(str::to_owned), Bytes::from_static(b"{}"))],

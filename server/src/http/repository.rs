@@ -1,9 +1,13 @@
 //! Changes to a GUN as a whole: publishing an update, and deleting it.
 
 use actix_web::{HttpResponse, web};
+use futures_util::future;
+use tokio::sync::mpsc;
 use tuf::Upload;
 
-use super::{body, error::ApiError, exchange::Exchange, multipart, outcome::Outcome};
+use super::{
+    authenticate::still_admitted, body, error::ApiError, exchange::Exchange, multipart, outcome::Outcome,
+};
 use crate::{
     access::{Delete, Grant, PublishAny},
     publish,
@@ -14,8 +18,15 @@ use crate::{
 pub async fn publish(exchange: &mut Exchange<'_>, grant: Grant<PublishAny>) -> Result<Outcome, ApiError> {
     let limit = exchange.state.config.publish_limit;
     let boundary = multipart::boundary(exchange.request)?;
-    let body = body::read(exchange.request, exchange.payload, limit).await?;
-    let parts = multipart::parts(body, boundary).await?;
+    body::check_announced(exchange.request, limit)?;
+    let length = body::announced(exchange.request).and_then(|length| usize::try_from(length).ok());
+    // Held until everything is stored.
+    let mut memory = exchange.state.upload_memory.take(length).await?;
+    let (sender, pieces) = mpsc::channel(1);
+    let reading = body::read(exchange.request, exchange.payload, limit, &mut memory, sender);
+    let (read, parts) = future::join(reading, multipart::parts(pieces, boundary)).await;
+    read?;
+    let parts = parts?;
     let upload = web::block(move || Upload::from_parts(parts))
         .await
         .map_err(|_| ServiceError::Stopping)??;
@@ -23,6 +34,7 @@ pub async fn publish(exchange: &mut Exchange<'_>, grant: Grant<PublishAny>) -> R
     let grant = access
         .authorize_publish(grant, &upload.roles())
         .map_err(ApiError::PublishDenied)?;
+    still_admitted(exchange, grant.principal()).await?;
     let committed = publish::publish(exchange.state, access, &grant, upload).await?;
     Ok(Outcome::changed(HttpResponse::Ok().finish(), committed).by_rule(grant.rule()))
 }

@@ -6,7 +6,7 @@ mod server_keys;
 mod sign;
 mod versions;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use actix_web::web;
 use tuf::{CheckedUpdate, Document, Gun, PublicKey, Rejection, RoleName, SignedUpdate, Upload};
@@ -63,8 +63,9 @@ pub async fn publish(
 ) -> Result<Committed, PublishError> {
     let gun = grant.gun();
     let roles = upload.roles();
+    let upload = Arc::new(upload);
     for _ in 0..ATTEMPTS {
-        let found = check(state, gun, upload.clone()).await?;
+        let found = check(state, gun, &upload).await?;
         // Checked against the state that the commit builds on: if the GUN was deleted since, this publish would create
         // it, which is a different right.
         if found.makes_the_gun {
@@ -120,8 +121,9 @@ struct Found {
 }
 
 /// Reads the trusted state and checks the upload against it.
-async fn check(state: &State, gun: &Gun, upload: Upload) -> Result<Found, PublishError> {
+async fn check(state: &State, gun: &Gun, upload: &Arc<Upload>) -> Result<Found, PublishError> {
     let (store, gun, now) = (state.store.clone(), gun.clone(), state.clock.now());
+    let upload = upload.clone();
     let version_step = state.config.version_step;
     web::block(move || {
         let roles = upload.roles();
@@ -129,7 +131,7 @@ async fn check(state: &State, gun: &Gun, upload: Upload) -> Result<Found, Publis
             store.trusted_state(&gun, &upload).map_err(ServiceError::from)?;
         let versions = upload.versions();
         let steps = tuf::check_steps(&upload, &highest, version_step);
-        let checked = tuf::check(&gun, upload, &current, now).and_then(|checked| steps.map(|()| checked));
+        let checked = tuf::check(&gun, &upload, &current, now).and_then(|checked| steps.map(|()| checked));
         let (checked, replaced) = match checked {
             Ok(checked) => match versions::judge(&store, &gun, &versions, &highest, &current, &checked) {
                 Ok(replaced) => (Ok(checked), replaced),

@@ -1,8 +1,11 @@
 //! The table of changes. A row is added in the transaction of the change that it records, and never modified.
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
-use platform::database::{DbConnection, exact};
+use diesel::{
+    prelude::*,
+    sql_types::{Integer, Text},
+};
+use platform::database::{DbConnection, Statement, exact};
 use tuf::Gun;
 
 use super::{
@@ -67,23 +70,13 @@ pub struct Listed {
     pub subjects: Vec<String>,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = audit_log)]
-struct NewRow<'a> {
-    chain: &'a str,
-    sequence: i32,
-    record: &'a str,
-    hash: &'a str,
-}
-
 /// The number and hash of the last row of a chain.
 fn end(connection: &mut DbConnection, chain: &str) -> QueryResult<Option<(i32, String)>> {
-    audit_log::table
-        .filter(audit_log::chain.eq(chain))
-        .select((audit_log::sequence, audit_log::hash))
-        .order(audit_log::sequence.desc())
-        .first(connection)
-        .optional()
+    let last: Statement<'_, (Integer, Text)> =
+        Statement::new("SELECT sequence, hash FROM audit_log WHERE chain = ")
+            .text(chain)
+            .sql(" ORDER BY sequence DESC LIMIT 1");
+    last.get_result(connection).optional()
 }
 
 /// Adds a record to its chain. The caller must hold the chain's lock: see [`Chain`].
@@ -95,7 +88,20 @@ pub(super) fn append(
     now: DateTime<Utc>,
 ) -> QueryResult<Place> {
     let name = chain.name();
-    let (sequence, previous) = end(connection, &name)?.unwrap_or_default();
+    let end = end(connection, &name)?;
+    append_after(connection, name, end, actor, change, now)
+}
+
+/// Adds a record after the last one of its chain.
+pub(super) fn append_after(
+    connection: &mut DbConnection,
+    name: String,
+    end: Option<(i32, String)>,
+    actor: &Actor,
+    change: Change,
+    now: DateTime<Utc>,
+) -> QueryResult<Place> {
+    let (sequence, previous) = end.unwrap_or_default();
     let sequence = sequence + 1;
     let record = ChangeRecord {
         chain: name.clone(),
@@ -108,14 +114,17 @@ pub(super) fn append(
     let record = serde_json::to_string(&record)
         .map_err(|cause| diesel::result::Error::SerializationError(Box::new(cause)))?;
     let hash = chain::link(&previous, &record);
-    diesel::insert_into(audit_log::table)
-        .values(NewRow {
-            chain: &name,
-            sequence,
-            record: &record,
-            hash: &hash,
-        })
-        .execute(connection)?;
+    let insert: Statement<'_> =
+        Statement::new("INSERT INTO audit_log (chain, sequence, record, hash) VALUES (")
+            .text(&name)
+            .sql(", ")
+            .integer(sequence)
+            .sql(", ")
+            .text(&record)
+            .sql(", ")
+            .text(&hash)
+            .sql(")");
+    insert.execute(connection)?;
     Ok(Place {
         chain: name,
         sequence,

@@ -2,15 +2,17 @@
 
 use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt};
 
-use chrono::{DateTime, NaiveDateTime, Utc};
-use diesel::{prelude::*, sql_types::BigInt};
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
 use platform::database::{DbConnection, exact, is_conflict, locked};
 use tuf::{Checksum, Document, Gun, RoleName, Version};
 
 use super::{
-    Store, StoreError, pending_keys,
-    schema::{change_actors, changefeed, tuf_files},
+    Store, StoreError, audit, pending_keys,
+    rows::{self, NewChange},
+    schema::tuf_files,
     set_aside,
+    standing::Standing,
 };
 use crate::audit::{
     chain::Chain,
@@ -76,8 +78,8 @@ pub struct Committed {
 /// checksum, because a GUN that was deleted and created again has the same versions again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
-    version: Version,
-    sha256: Checksum,
+    pub(super) version: Version,
+    pub(super) sha256: Checksum,
 }
 
 impl Base {
@@ -111,39 +113,6 @@ impl From<diesel::result::Error> for CommitError {
     }
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = tuf_files)]
-struct NewFile<'a> {
-    created_at: NaiveDateTime,
-    updated_at: NaiveDateTime,
-    gun: &'a str,
-    role: &'a str,
-    version: i32,
-    data: &'a [u8],
-    sha256: &'a str,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = changefeed)]
-struct NewChange<'a> {
-    created_at: NaiveDateTime,
-    gun: &'a str,
-    version: i32,
-    sha256: &'a str,
-    category: &'a str,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = change_actors)]
-struct NewActor<'a> {
-    change_id: i32,
-    principal: &'a str,
-    certificate_subject: Option<&'a str>,
-    certificate_issuer: Option<&'a str>,
-    certificate_serial: Option<&'a str>,
-    peer_address: Option<&'a str>,
-}
-
 /// The highest version of a role. It cannot change until the transaction ends.
 pub(super) fn highest_version(
     connection: &mut DbConnection,
@@ -158,25 +127,6 @@ pub(super) fn highest_version(
         .order(tuf_files::version.desc())
         .limit(1);
     locked(newest).get_result(connection).optional()
-}
-
-/// Whether the newest timestamp is still that of `base`. It cannot change until the transaction ends.
-fn is_newest(connection: &mut DbConnection, gun: &Gun, base: Option<&Base>) -> QueryResult<bool> {
-    let newest = tuf_files::table
-        .filter(exact(tuf_files::gun, gun.as_str()))
-        .filter(exact(tuf_files::role, RoleName::Timestamp.as_str()))
-        .filter(tuf_files::deleted_at.is_null())
-        .select((tuf_files::version, tuf_files::data))
-        .order(tuf_files::version.desc())
-        .limit(1);
-    let newest: Option<(i32, Vec<u8>)> = locked(newest).get_result(connection).optional()?;
-    Ok(match (newest, base) {
-        (None, None) => true,
-        (Some((version, data)), Some(base)) => {
-            version == base.version.get() && Checksum::of(&data) == base.sha256
-        }
-        _ => false,
-    })
 }
 
 /// On MySQL, prevents a Notary server from deleting or replacing the state on which the update is based. Updating a
@@ -195,37 +145,6 @@ fn hold_base(connection: &mut DbConnection, gun: &Gun, base: Option<&Base>) -> Q
         .map(drop)
 }
 
-/// Adds an entry to the changefeed; returns its ID.
-fn append(connection: &mut DbConnection, change: &NewChange<'_>) -> QueryResult<i32> {
-    let insert = diesel::insert_into(changefeed::table).values(change);
-    match connection {
-        DbConnection::Sqlite(sqlite) => insert.returning(changefeed::id).get_result(sqlite),
-        DbConnection::Postgres(postgres) => insert.returning(changefeed::id).get_result(postgres),
-        DbConnection::Mysql(mysql) => {
-            insert.execute(mysql)?;
-            let id: i64 = diesel::select(diesel::dsl::sql::<BigInt>("CAST(LAST_INSERT_ID() AS SIGNED)"))
-                .get_result(mysql)?;
-            i32::try_from(id).map_err(|cause| diesel::result::Error::DeserializationError(cause.into()))
-        }
-    }
-}
-
-/// Adds an entry with its author to the changefeed; returns its ID.
-fn record(connection: &mut DbConnection, change: &NewChange<'_>, actor: &Actor) -> QueryResult<i32> {
-    let change_id = append(connection, change)?;
-    diesel::insert_into(change_actors::table)
-        .values(NewActor {
-            change_id,
-            principal: &actor.principal,
-            certificate_subject: actor.certificate_subject.as_deref(),
-            certificate_issuer: actor.certificate_issuer.as_deref(),
-            certificate_serial: actor.certificate_serial.as_deref(),
-            peer_address: actor.peer_address.as_deref(),
-        })
-        .execute(connection)?;
-    Ok(change_id)
-}
-
 /// Adds a changefeed entry for a new timestamp that was not stored by a publish.
 pub(super) fn record_timestamp(
     connection: &mut DbConnection,
@@ -241,7 +160,15 @@ pub(super) fn record_timestamp(
         sha256: &timestamp.sha256.as_hex(),
         category: "update",
     };
-    record(connection, &change, actor)
+    rows::record_change(connection, &change, actor)
+}
+
+fn stored(document: &Document) -> StoredDocument {
+    StoredDocument {
+        role: document.role.to_string(),
+        version: document.version.get(),
+        sha256: document.sha256.as_hex(),
+    }
 }
 
 impl Store {
@@ -264,59 +191,36 @@ impl Store {
     ) -> Result<Committed, CommitError> {
         let mut connection = self.database.writer().map_err(StoreError::from)?;
         let now = connection.storable(at);
+        let chain = self.audit_table.then(|| Chain::Gun(gun.clone()).name());
         connection.write_transaction_for(GUN_LOCK, gun.as_str(), |connection| {
             hold_base(connection, gun, base)?;
-            if !is_newest(connection, gun, base)? {
+            let mut aside = Vec::new();
+            for document in documents
+                .iter()
+                .filter(|document| replaced.contains(&document.role))
+            {
+                let (role, version) = (&document.role, document.version.get());
+                aside.extend(set_aside::set_aside(connection, gun, role, version, now)?);
+            }
+            let standing = Standing::read(connection, gun, documents, chain.as_deref())?;
+            if !standing.admits(base, documents) {
                 return Err(CommitError::Conflict);
             }
-            let mut stored = Vec::with_capacity(documents.len());
-            let mut change_id = None;
-            let mut aside = Vec::new();
-            for document in documents {
-                let version = document.version.get();
-                if replaced.contains(&document.role) {
-                    aside.extend(set_aside::set_aside(
-                        connection,
-                        gun,
-                        &document.role,
-                        version,
-                        now,
-                    )?);
-                }
-                if highest_version(connection, gun, &document.role)?.is_some_and(|stored| stored >= version) {
-                    return Err(CommitError::Conflict);
-                }
-                let sha256 = document.sha256.as_hex();
-                diesel::insert_into(tuf_files::table)
-                    .values(NewFile {
-                        created_at: now,
-                        updated_at: now,
-                        gun: gun.as_str(),
-                        role: document.role.as_str(),
-                        version,
-                        data: &document.bytes,
-                        sha256: &sha256,
-                    })
-                    .execute(connection)?;
-                if document.role == RoleName::Root && !pending_keys::take(connection, document)? {
-                    return Err(CommitError::Conflict);
-                }
-                if document.role == RoleName::Timestamp {
-                    let change = NewChange {
-                        created_at: now,
-                        gun: gun.as_str(),
-                        version,
-                        sha256: &sha256,
-                        category: "update",
-                    };
-                    change_id = Some(record(connection, &change, actor)?);
-                }
-                stored.push(StoredDocument {
-                    role: document.role.to_string(),
-                    version,
-                    sha256,
-                });
+            rows::insert_files(connection, gun, documents, now)?;
+            let root = documents.iter().find(|document| document.role == RoleName::Root);
+            if let Some(root) = root
+                && !pending_keys::take(connection, root)?
+            {
+                return Err(CommitError::Conflict);
             }
+            let timestamp = documents
+                .iter()
+                .find(|document| document.role == RoleName::Timestamp);
+            let change_id = match timestamp {
+                Some(timestamp) => Some(record_timestamp(connection, gun, timestamp, actor, at)?),
+                None => None,
+            };
+            let stored: Vec<StoredDocument> = documents.iter().map(stored).collect();
             let change = Change {
                 action: "publish".to_owned(),
                 gun: Some(gun.to_string()),
@@ -325,7 +229,17 @@ impl Store {
                 set_aside: aside,
                 ..Change::default()
             };
-            let place = self.note(connection, &Chain::Gun(gun.clone()), actor, change, at)?;
+            let place = match chain {
+                Some(chain) => Some(audit::append_after(
+                    connection,
+                    chain,
+                    standing.end,
+                    actor,
+                    change,
+                    at,
+                )?),
+                None => None,
+            };
             Ok(Committed {
                 documents: stored,
                 place,
@@ -362,7 +276,7 @@ impl Store {
                 let change = Change {
                     action: "delete".to_owned(),
                     gun: Some(gun.to_string()),
-                    change_id: Some(record(connection, &change, actor)?),
+                    change_id: Some(rows::record_change(connection, &change, actor)?),
                     ..Change::default()
                 };
                 let place = self.note(connection, &Chain::Gun(gun.clone()), actor, change, at)?;

@@ -15,10 +15,13 @@ mod inventory;
 mod leases;
 mod pending_keys;
 mod read;
+mod rows;
 mod schema;
 mod security;
 mod server_keys;
 mod set_aside;
+mod standing;
+mod trusted_state;
 
 use diesel_migrations::embed_migrations;
 use platform::database::{
@@ -37,8 +40,9 @@ pub use denied_subject::DeniedSubject;
 pub use import::{ImportError, Imported};
 pub use inventory::Audited;
 pub use pending_keys::{KeyQuota, PendingKey};
-pub use read::{Chain, Found, Stored, TrustedState, Wanted};
+pub use read::{Chain, Found, Stored, Wanted};
 pub use security::{DenialKey, Security};
+pub use trusted_state::TrustedState;
 
 /// The migrations of this program's tables.
 pub static MIGRATIONS: Migrations = Migrations {

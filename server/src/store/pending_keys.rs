@@ -2,9 +2,12 @@
 //! time.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use diesel::prelude::*;
+use diesel::{
+    prelude::*,
+    sql_types::{Nullable, Timestamp},
+};
 use openssl::sha::sha256;
-use platform::database::{DbConnection, exact, is_conflict};
+use platform::database::{DbConnection, Statement, exact, is_conflict};
 use tuf::{Document, Gun, KeyId, RoleName};
 
 use super::{
@@ -69,21 +72,30 @@ fn named(root: &Document) -> impl Iterator<Item = KeyId> {
 
 /// Marks the keys that a stored root names as used. Returns false if one of them is being deleted.
 pub(super) fn take(connection: &mut DbConnection, root: &Document) -> QueryResult<bool> {
-    for id in named(root) {
-        let swept: Option<Option<NaiveDateTime>> = pending_keys::table
-            .find(id.as_str())
-            .select(pending_keys::swept_at)
-            .first(connection)
-            .optional()?;
-        match swept {
-            None => {}
-            Some(Some(_)) => return Ok(false),
-            Some(None) => {
-                diesel::delete(pending_keys::table.find(id.as_str())).execute(connection)?;
-            }
-        }
+    let ids: Vec<KeyId> = named(root).collect();
+    if ids.is_empty() {
+        return Ok(true);
+    }
+    let select: Statement<'_, Nullable<Timestamp>> =
+        Statement::new("SELECT swept_at FROM pending_keys WHERE key_id IN (");
+    let swept: Vec<Option<NaiveDateTime>> = one_of(select, &ids).load(connection)?;
+    if swept.iter().any(Option::is_some) {
+        return Ok(false);
+    }
+    if !swept.is_empty() {
+        let delete: Statement<'_> = Statement::new("DELETE FROM pending_keys WHERE key_id IN (");
+        one_of(delete, &ids).execute(connection)?;
     }
     Ok(true)
+}
+
+fn one_of<'a, R>(mut statement: Statement<'a, R>, ids: &'a [KeyId]) -> Statement<'a, R> {
+    for (position, id) in ids.iter().enumerate() {
+        statement = statement
+            .sql(if position == 0 { "" } else { ", " })
+            .text(id.as_str());
+    }
+    statement.sql(")")
 }
 
 impl Store {

@@ -1,12 +1,10 @@
 //! Reads documents.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
 use platform::database::{DbConnection, exact, first_only, padded};
-use tuf::{Checksum, Current, Document, Gun, RoleName, Upload, Version};
+use tuf::{Checksum, Document, Gun, RoleName, Version};
 
 use super::{MIGRATIONS, NewestTimestamp, Store, StoreError, schema::tuf_files};
 
@@ -52,14 +50,6 @@ pub struct Found {
     pub counterpart: Option<Stored>,
 }
 
-/// The state against which a publish is checked, all at one moment of the database.
-pub struct TrustedState {
-    /// The documents.
-    pub current: Current,
-    /// The highest stored version of each uploaded role.
-    pub highest: BTreeMap<RoleName, Version>,
-}
-
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = tuf_files)]
 struct Row {
@@ -96,7 +86,7 @@ impl Row {
 }
 
 /// Selects the newest version, or a certain one.
-enum Selector<'a> {
+pub(super) enum Selector<'a> {
     Highest,
     Version(Version),
     Checksum(&'a Checksum),
@@ -126,7 +116,7 @@ fn find_row(
     found.optional()
 }
 
-fn find(
+pub(super) fn find(
     connection: &mut DbConnection,
     gun: &Gun,
     role: &RoleName,
@@ -156,7 +146,10 @@ fn find_newest(
 }
 
 /// The snapshot that the newest timestamp names; `None` if there is no such document.
-fn current_snapshot(connection: &mut DbConnection, gun: &Gun) -> Result<Option<Stored>, StoreError> {
+pub(super) fn current_snapshot(
+    connection: &mut DbConnection,
+    gun: &Gun,
+) -> Result<Option<Stored>, StoreError> {
     let timestamp = find(connection, gun, &RoleName::Timestamp, &Selector::Highest)?;
     named_snapshot(connection, gun, timestamp.as_ref())
 }
@@ -179,7 +172,7 @@ fn named_snapshot(
     }
 }
 
-fn current(
+pub(super) fn current(
     connection: &mut DbConnection,
     gun: &Gun,
     role: &RoleName,
@@ -280,40 +273,6 @@ impl Store {
                 }),
                 _ => None,
             })
-        })
-    }
-
-    /// The state against which a publish of `upload` is checked.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn trusted_state(&self, gun: &Gun, upload: &Upload) -> Result<TrustedState, StoreError> {
-        self.at_one_moment(|connection| {
-            let snapshot = current_snapshot(connection, gun)?;
-            let mut targets = BTreeMap::new();
-            for role in upload.needed(snapshot.as_ref().map(|found| &found.document)) {
-                if let Some(found) = current(connection, gun, &role, snapshot.as_ref())? {
-                    targets.insert(role, found.document);
-                }
-            }
-            let mut highest = BTreeMap::new();
-            for role in upload.roles() {
-                if let Some(found) = find(connection, gun, &role, &Selector::Highest)? {
-                    highest.insert(role, found.document.version);
-                }
-            }
-            let highest_of = |connection: &mut DbConnection, role| {
-                Ok::<_, StoreError>(
-                    find(connection, gun, &role, &Selector::Highest)?.map(|found| found.document),
-                )
-            };
-            let current = Current {
-                root: highest_of(connection, RoleName::Root)?,
-                timestamp: highest_of(connection, RoleName::Timestamp)?,
-                snapshot: snapshot.map(|found| found.document),
-                targets,
-            };
-            Ok(TrustedState { current, highest })
         })
     }
 

@@ -1,13 +1,16 @@
 //! What keys have been used for: `last_used` and the versions signed.
 
 use chrono::NaiveDateTime;
-use diesel::prelude::*;
-use platform::database::{DbConnection, exact, locked};
-
-use super::{
-    Store, StoreError,
-    schema::{private_keys, signed_versions},
+use diesel::{
+    prelude::*,
+    sql_types::{BigInt, Integer, Text},
 };
+use platform::database::{DbConnection, Statement, is_conflict};
+
+use super::{Store, StoreError};
+
+/// The most versions raised by one statement. Each number of rows is a statement that stays prepared.
+const ROWS: usize = 32;
 
 /// One use of a key.
 #[derive(Debug, Clone)]
@@ -34,90 +37,236 @@ pub enum UseOutcome {
 }
 
 impl Store {
-    /// Stores uses in one transaction; they are on disk when this returns.
+    /// Stores uses; they are on disk when this returns.
     ///
     /// # Errors
-    /// When the database fails; then nothing was written.
+    /// When the database fails; then it is not known which of them were written, and none counts.
     pub fn record(&self, uses: &[Use]) -> Result<Vec<UseOutcome>, StoreError> {
+        let mut outcomes = vec![None; uses.len()];
+        let mut left: Vec<(usize, &Use)> = uses.iter().enumerate().collect();
         // All signers lock rows in the same order, so that they cannot deadlock.
-        let mut order: Vec<(usize, &Use)> = uses.iter().enumerate().collect();
-        order.sort_by(|(_, one), (_, other)| one.key_id.cmp(&other.key_id));
-        let mut outcomes = self.write(None, |connection| {
-            order
+        left.sort_by(|(_, one), (_, other)| one.key_id.cmp(&other.key_id));
+        if is_plain(&left) {
+            for group in left.chunks(ROWS) {
+                for place in self.raise_all(group)? {
+                    if let Some(outcome) = outcomes.get_mut(place) {
+                        *outcome = Some(UseOutcome::Recorded);
+                    }
+                }
+            }
+            left.retain(|(place, _)| outcomes.get(*place).is_some_and(Option::is_none));
+        }
+        if !left.is_empty() {
+            let decided = self.write(None, |connection| {
+                let of_one_key =
+                    |(_, one): &(usize, &Use), (_, other): &(usize, &Use)| one.key_id == other.key_id;
+                let mut decided = Vec::with_capacity(left.len());
+                for group in left.chunk_by(of_one_key) {
+                    decided.extend(record_key(connection, group)?);
+                }
+                Ok(decided)
+            })?;
+            for (place, outcome) in decided {
+                if let Some(known) = outcomes.get_mut(place) {
+                    *known = Some(outcome);
+                }
+            }
+        }
+        // Each has one by now.
+        Ok(outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or(UseOutcome::KeyGone))
+            .collect())
+    }
+
+    /// Raises the versions signed of many keys with one statement, which is a transaction of its own. Returns the
+    /// places of those that were raised; the others are of keys that are gone, or have signed a higher version.
+    fn raise_all(&self, group: &[(usize, &Use)]) -> Result<Vec<usize>, StoreError> {
+        let mut connection = self.database.writer()?;
+        if matches!(&*connection, DbConnection::Mysql(_)) {
+            return Ok(Vec::new());
+        }
+        let mut raise: Statement<'_, (Text, Text)> = Statement::new(
+            "INSERT INTO signed_versions (key_id, role, version, signed_at) \
+             SELECT used.key_id, used.role, used.version, used.signed_at FROM (",
+        );
+        let mut separator = "SELECT ";
+        for (_, one) in group {
+            let Some((role, version)) = &one.signed else {
+                continue;
+            };
+            raise = raise
+                .sql(separator)
+                .text(&one.key_id)
+                .sql(" AS key_id, ")
+                .text(role)
+                .sql(" AS role, ")
+                .big_integer(*version)
+                .sql(" AS version, ")
+                .time(connection.storable(one.at.and_utc()))
+                .sql(" AS signed_at");
+            separator = " UNION ALL SELECT ";
+        }
+        let raise = raise.sql(
+            ") AS used JOIN private_keys ON private_keys.key_id = used.key_id AND private_keys.deleted_at IS NULL \
+             WHERE true ORDER BY used.key_id ON CONFLICT (key_id, role) DO UPDATE SET version = excluded.version, \
+             signed_at = excluded.signed_at WHERE signed_versions.version <= excluded.version \
+             RETURNING key_id, role",
+        );
+        let raised: Vec<(String, String)> = match raise.load(&mut *connection) {
+            // Another signer came first; the transaction that follows waits for it.
+            Err(cause) if is_conflict(&cause) => Vec::new(),
+            outcome => outcome?,
+        };
+        let is_raised = |one: &Use| {
+            let role = one.signed.as_ref().map(|(role, _)| role);
+            raised
                 .iter()
-                .map(|(place, one)| Ok((*place, record(connection, one)?)))
-                .collect::<QueryResult<Vec<_>>>()
-        })?;
-        outcomes.sort_by_key(|(place, _)| *place);
-        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+                .any(|(key, of)| *key == one.key_id && Some(of) == role)
+        };
+        let places = group.iter().filter(|(_, one)| is_raised(one));
+        Ok(places.map(|(place, _)| *place).collect())
     }
 }
 
-fn record(connection: &mut DbConnection, one: &Use) -> QueryResult<UseOutcome> {
-    let live = private_keys::table
-        .filter(exact(private_keys::key_id, one.key_id.as_str()))
-        .filter(private_keys::deleted_at.is_null());
-    // The key's row is locked, so that no other transaction deletes the key or raises its versions before this one
-    // commits. On MySQL an update locks the row even if it sets the value that is there.
-    let gone = if let DbConnection::Mysql(_) = connection {
-        diesel::update(live)
-            .set(private_keys::role.eq(private_keys::role))
-            .execute(connection)?
-            == 0
-    } else {
-        locked(live.select(private_keys::id))
-            .get_result::<i32>(connection)
-            .optional()?
-            .is_none()
+/// Whether the uses only raise versions, each of another key. `uses` is sorted by key.
+fn is_plain(uses: &[(usize, &Use)]) -> bool {
+    let raises = |(_, one): &(usize, &Use)| one.signed.is_some() && !one.mark;
+    let differ = |pair: &[(usize, &Use)]| match pair {
+        [(_, one), (_, other)] => one.key_id != other.key_id,
+        _ => true,
     };
-    if gone {
-        return Ok(UseOutcome::KeyGone);
-    }
-    if let Some((role, version)) = &one.signed
-        && let Some(higher) = raise(connection, one, role, *version)?
-    {
-        return Ok(UseOutcome::LowerVersion(higher));
-    }
-    if one.mark {
-        let at = connection.storable(one.at.and_utc());
-        diesel::update(private_keys::table.filter(exact(private_keys::key_id, one.key_id.as_str())))
-            .set((private_keys::last_used.eq(at), private_keys::updated_at.eq(at)))
-            .execute(connection)?;
-    }
-    Ok(UseOutcome::Recorded)
+    uses.iter().all(raises) && uses.windows(2).all(differ)
 }
 
-/// Raises the version signed, or returns the stored one if it is higher. The condition is part of the update, which
-/// sees rows as they are now; a read may see them as they were when the transaction began.
-fn raise(connection: &mut DbConnection, one: &Use, role: &str, version: i64) -> QueryResult<Option<i64>> {
-    let at = connection.storable(one.at.and_utc());
-    let raised = diesel::update(signed_versions::table.find((&one.key_id, role)))
-        .filter(signed_versions::version.le(version))
-        .set((
-            signed_versions::version.eq(version),
-            signed_versions::signed_at.eq(at),
-        ))
-        .execute(connection)?;
-    if raised > 0 {
-        return Ok(None);
+/// The version that a key has signed for a role.
+struct Ledger<'a> {
+    role: &'a str,
+    stored: Option<i64>,
+    raised: Option<(i64, NaiveDateTime)>,
+}
+
+impl Ledger<'_> {
+    fn highest(&self) -> Option<i64> {
+        self.raised.map(|(version, _)| version).or(self.stored)
     }
-    let stored = signed_versions::table
-        .find((&one.key_id, role))
-        .select(signed_versions::version);
-    let signed: Option<i64> = locked(stored).get_result(connection).optional()?;
-    if signed.is_some() {
-        return Ok(signed);
+}
+
+/// Stores the uses of one key, in their order.
+fn record_key(
+    connection: &mut DbConnection,
+    uses: &[(usize, &Use)],
+) -> QueryResult<Vec<(usize, UseOutcome)>> {
+    let Some((_, first)) = uses.first() else {
+        return Ok(Vec::new());
+    };
+    let id = first.key_id.as_str();
+    if !hold(connection, id)? {
+        return Ok(uses
+            .iter()
+            .map(|(place, _)| (*place, UseOutcome::KeyGone))
+            .collect());
     }
-    let first = (
-        signed_versions::key_id.eq(&one.key_id),
-        signed_versions::role.eq(role),
-        signed_versions::version.eq(version),
-        signed_versions::signed_at.eq(at),
-    );
-    diesel::insert_into(signed_versions::table)
-        .values(first)
-        .execute(connection)?;
-    Ok(None)
+    let mut ledgers: Vec<Ledger<'_>> = Vec::new();
+    let mut mark = None;
+    let mut outcomes = Vec::with_capacity(uses.len());
+    for (place, one) in uses {
+        let at = connection.storable(one.at.and_utc());
+        let mut outcome = UseOutcome::Recorded;
+        if let Some((role, version)) = &one.signed {
+            let ledger = match ledgers.iter().position(|ledger| ledger.role == role) {
+                Some(known) => known,
+                None => {
+                    let stored = signed_version(connection, id, role)?;
+                    let raised = None;
+                    ledgers.push(Ledger { role, stored, raised });
+                    ledgers.len() - 1
+                }
+            };
+            if let Some(ledger) = ledgers.get_mut(ledger) {
+                match ledger.highest() {
+                    Some(signed) if signed > *version => outcome = UseOutcome::LowerVersion(signed),
+                    _ => ledger.raised = Some((*version, at)),
+                }
+            }
+        }
+        if one.mark && outcome == UseOutcome::Recorded {
+            mark = Some(at);
+        }
+        outcomes.push((*place, outcome));
+    }
+    for ledger in &ledgers {
+        if let Some((version, at)) = ledger.raised {
+            raise(connection, id, ledger, version, at)?;
+        }
+    }
+    if let Some(at) = mark {
+        let update: Statement<'_> = Statement::new("UPDATE private_keys SET last_used = ")
+            .time(at)
+            .sql(", updated_at = ")
+            .time(at)
+            .sql(" WHERE ")
+            .exact("key_id", id);
+        update.execute(connection)?;
+    }
+    Ok(outcomes)
+}
+
+/// Locks the row of a key, so that no other transaction deletes it or raises its versions in this way before this one
+/// commits; false if it is gone. On MySQL an update locks the row even if it sets the value that is there.
+fn hold(connection: &mut DbConnection, id: &str) -> QueryResult<bool> {
+    if matches!(connection, DbConnection::Mysql(_)) {
+        let touch: Statement<'_> = Statement::new("UPDATE private_keys SET role = role WHERE ")
+            .exact("key_id", id)
+            .sql(" AND deleted_at IS NULL");
+        return Ok(touch.execute(connection)? > 0);
+    }
+    let row: Statement<'_, Integer> = Statement::new("SELECT id FROM private_keys WHERE ")
+        .exact("key_id", id)
+        .sql(" AND deleted_at IS NULL")
+        .lock_rows();
+    let found: Option<i32> = row.get_result(connection).optional()?;
+    Ok(found.is_some())
+}
+
+/// The version that a key, whose row is locked, has signed for a role.
+fn signed_version(connection: &mut DbConnection, id: &str, role: &str) -> QueryResult<Option<i64>> {
+    let stored: Statement<'_, BigInt> = Statement::new("SELECT version FROM signed_versions WHERE ")
+        .exact("key_id", id)
+        .sql(" AND ")
+        .exact("role", role)
+        .lock_rows();
+    stored.get_result(connection).optional()
+}
+
+fn raise(
+    connection: &mut DbConnection,
+    id: &str,
+    ledger: &Ledger<'_>,
+    version: i64,
+    at: NaiveDateTime,
+) -> QueryResult<()> {
+    let write: Statement<'_> = if ledger.stored.is_some() {
+        Statement::new("UPDATE signed_versions SET version = ")
+            .big_integer(version)
+            .sql(", signed_at = ")
+            .time(at)
+            .sql(" WHERE ")
+            .exact("key_id", id)
+            .sql(" AND ")
+            .exact("role", ledger.role)
+    } else {
+        Statement::new("INSERT INTO signed_versions (key_id, role, version, signed_at) VALUES (")
+            .text(id)
+            .sql(", ")
+            .text(ledger.role)
+            .sql(", ")
+            .big_integer(version)
+            .sql(", ")
+            .time(at)
+            .sql(")")
+    };
+    write.execute(connection).map(drop)
 }
 
 #[cfg(test)]

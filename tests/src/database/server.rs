@@ -236,6 +236,11 @@ impl DatabaseServer {
         feed(self.client(None), sql)
     }
 
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap()
+    }
+
     /// Stops the server; its port stays its own.
     pub fn stop(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {

@@ -1,14 +1,20 @@
 //! The parts that every document has: a signed part with type, version and expiry, and signatures over it.
 
+use std::sync::OnceLock;
+
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::MetadataError;
 use super::fields::Fields;
 use crate::canonical::canonical;
-use crate::json::{self, Json};
+use crate::json::{self, Json, Tree};
 use crate::role::RoleName;
 use crate::time;
 use crate::version::{Version, VersionError};
+
+/// How a document begins whose signed part is written first, as clients write it.
+const BEGINNING: &[u8] = br#"{"signed":"#;
 
 /// The most signatures of a document. There is a limit because each may cost a verification.
 const MAX_SIGNATURES: usize = 1_000;
@@ -16,7 +22,8 @@ const MAX_SIGNATURES: usize = 1_000;
 /// A document as far as it can be read without knowing its role.
 #[derive(Debug, Clone)]
 pub(crate) struct Envelope {
-    signed: Json,
+    document: Tree,
+    message: OnceLock<Bytes>,
     type_name: String,
     expires: DateTime<Utc>,
     version: i64,
@@ -33,49 +40,74 @@ pub(crate) struct RawSignature {
 
 impl Envelope {
     /// Reads a document. Missing fields get their zero value; unknown ones are kept, because they are signed too.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, MetadataError> {
+    pub(crate) fn parse(bytes: &Bytes) -> Result<Self, MetadataError> {
         let document = json::parse(bytes)?;
-        let fields = Fields::of(&document, "document")?;
-        let mut envelope = Self {
-            signed: Json::Null,
-            type_name: String::new(),
-            expires: time::zero(),
-            version: 0,
-            signatures: Vec::new(),
-        };
+        let fields = Fields::of(document.top(), "document")?;
+        let (mut type_name, mut version, mut expires) = (String::new(), 0, time::zero());
         if let Some(signed) = fields.object("signed", "document.signed")? {
-            envelope.type_name = signed.string("_type")?.to_owned();
-            envelope.version = signed.integer("version")?;
+            type_name = signed.string("_type")?.to_owned();
+            version = signed.integer("version")?;
             if signed.raw("expires").is_some() {
                 let text = signed.plain_string("expires")?;
-                envelope.expires =
-                    time::parse(text).ok_or_else(|| signed.wrong("expires", "an RFC 3339 time"))?;
+                expires = time::parse(text).ok_or_else(|| signed.wrong("expires", "an RFC 3339 time"))?;
             }
         }
-        let signatures = fields.list("signatures")?;
-        if signatures.len() > MAX_SIGNATURES {
+        let listed = fields.list("signatures")?;
+        if listed.len() > MAX_SIGNATURES {
             return Err(fields.wrong("signatures", "a list of at most 1000 signatures"));
         }
-        for element in signatures {
-            envelope.signatures.push(RawSignature::read(element)?);
+        let signatures = listed
+            .into_iter()
+            .map(RawSignature::read)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            document,
+            message: OnceLock::new(),
+            type_name,
+            expires,
+            version,
+            signatures,
+        })
+    }
+
+    /// The same for bytes that are not shared, which are copied.
+    pub(crate) fn parse_slice(bytes: &[u8]) -> Result<Self, MetadataError> {
+        Self::parse(&Bytes::copy_from_slice(bytes))
+    }
+
+    /// Frees what was read beyond the fields that every document has, and the message that is signed.
+    pub(crate) fn forget_values(&mut self) {
+        self.message();
+        self.document = Tree::default();
+    }
+
+    /// The signed part; `null` if there is none.
+    fn signed_part(&self) -> Json<'_> {
+        match self.document.top() {
+            Json::Object(members) => members.field("signed").unwrap_or(Json::Null),
+            _ => Json::Null,
         }
-        if let Json::Object(members) = document {
-            envelope.signed = members.into_field("signed");
-        }
-        Ok(envelope)
     }
 
     /// The signed part, to be read as a document of a role.
     pub(crate) fn signed(&self, role: &RoleName) -> Result<Fields<'_>, MetadataError> {
-        match &self.signed {
+        match self.signed_part() {
             Json::Null => Err(MetadataError::structure(role, "the signed part is missing")),
             signed => Fields::of(signed, "document.signed"),
         }
     }
 
     /// The message that the signatures are made over.
-    pub(crate) fn message(&self) -> Vec<u8> {
-        canonical(&self.signed)
+    pub(crate) fn message(&self) -> &Bytes {
+        self.message.get_or_init(|| {
+            let text = self.document.text();
+            let signed = if text.starts_with(BEGINNING) {
+                text.slice(BEGINNING.len()..)
+            } else {
+                text.clone()
+            };
+            canonical(self.signed_part(), &signed)
+        })
     }
 
     pub(crate) fn signatures(&self) -> &[RawSignature] {
@@ -132,7 +164,7 @@ impl Envelope {
 }
 
 impl RawSignature {
-    fn read(element: &Json) -> Result<Self, MetadataError> {
+    fn read(element: Json<'_>) -> Result<Self, MetadataError> {
         let fields = Fields::of(element, "document.signatures")?;
         Ok(Self {
             key_id: fields.string("keyid")?.to_owned(),
@@ -147,7 +179,7 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        Envelope::parse(text.as_bytes()).unwrap_err().to_string()
+        Envelope::parse_slice(text.as_bytes()).unwrap_err().to_string()
     }
 
     #[test]
@@ -157,7 +189,7 @@ mod tests {
             r#"{"signed":null,"signatures":null}"#,
             r#"{"signed":{},"signatures":[{}]}"#,
         ] {
-            let envelope = Envelope::parse(text.as_bytes()).unwrap();
+            let envelope = Envelope::parse_slice(text.as_bytes()).unwrap();
             assert_eq!(envelope.version_number(), 0);
             assert_eq!(envelope.expires(), time::zero());
         }
@@ -219,7 +251,7 @@ mod tests {
     #[test]
     fn the_number_of_signatures_is_limited() {
         let text = |count| format!(r#"{{"signatures":[{}]}}"#, vec!["{}"; count].join(","));
-        assert!(Envelope::parse(text(MAX_SIGNATURES).as_bytes()).is_ok());
+        assert!(Envelope::parse_slice(text(MAX_SIGNATURES).as_bytes()).is_ok());
         let refused = error(&text(MAX_SIGNATURES + 1));
         assert_eq!(
             refused,
@@ -241,11 +273,11 @@ mod tests {
             // This program does not use the member, but a reader that does may take either of the two.
             (r#"{"signed":{"note":1,"Note":2}}"#, "note"),
         ] {
-            match Envelope::parse(text.as_bytes()) {
+            match Envelope::parse_slice(text.as_bytes()) {
                 Err(MetadataError::Lookalike { member: found, .. }) => assert_eq!(found, member, "{text}"),
                 other => panic!("{text}: {other:?}"),
             }
         }
-        assert!(Envelope::parse(br#"{"signed":{"x-Signed":1,"note":2,"notes":3}}"#).is_ok());
+        assert!(Envelope::parse_slice(br#"{"signed":{"x-Signed":1,"note":2,"notes":3}}"#).is_ok());
     }
 }

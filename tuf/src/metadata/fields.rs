@@ -42,16 +42,16 @@ const KNOWN: [&str; 25] = [
 /// An object and where it stands in the document, for messages.
 #[derive(Debug, Clone)]
 pub(crate) struct Fields<'a> {
-    object: &'a Object,
+    object: Object<'a>,
     path: &'static str,
 }
 
 impl<'a> Fields<'a> {
     /// The fields of a value that must be an object; `path` is where it stands.
-    pub(crate) fn of(value: &'a Json, path: &'static str) -> Result<Self, MetadataError> {
+    pub(crate) fn of(value: Json<'a>, path: &'static str) -> Result<Self, MetadataError> {
         match value {
             Json::Object(object) => {
-                check_names(object, path)?;
+                check_names(&object, path)?;
                 Ok(Self { object, path })
             }
             _ => Err(MetadataError::Field {
@@ -65,7 +65,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn string(&self, name: &str) -> Result<&'a str, MetadataError> {
         match self.object.field(name) {
             None => Ok(""),
-            Some(Json::String(string)) => Ok(&string.text),
+            Some(Json::String(string)) => Ok(string.text),
             Some(_) => Err(self.wrong(name, "a string")),
         }
     }
@@ -82,7 +82,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn integer(&self, name: &str) -> Result<i64, MetadataError> {
         match self.object.field(name) {
             None => Ok(0),
-            Some(Json::Number(number)) => Ok(*number),
+            Some(Json::Number(number)) => Ok(number),
             Some(_) => Err(self.wrong(name, "an integer")),
         }
     }
@@ -91,7 +91,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn boolean(&self, name: &str) -> Result<bool, MetadataError> {
         match self.object.field(name) {
             None => Ok(false),
-            Some(Json::Bool(value)) => Ok(*value),
+            Some(Json::Bool(value)) => Ok(value),
             Some(_) => Err(self.wrong(name, "true or false")),
         }
     }
@@ -101,28 +101,28 @@ impl<'a> Fields<'a> {
         match self.object.field(name) {
             None => Ok(Vec::new()),
             Some(Json::String(string)) => {
-                decode_base64(&string.text).ok_or_else(|| self.wrong(name, "base64"))
+                decode_base64(string.text).ok_or_else(|| self.wrong(name, "base64"))
             }
             Some(_) => Err(self.wrong(name, "base64")),
         }
     }
 
     /// The elements of a list, or none.
-    pub(crate) fn list(&self, name: &str) -> Result<&'a [Json], MetadataError> {
+    pub(crate) fn list(&self, name: &str) -> Result<Vec<Json<'a>>, MetadataError> {
         match self.object.field(name) {
-            None => Ok(&[]),
-            Some(Json::Array(elements)) => Ok(elements),
+            None => Ok(Vec::new()),
+            Some(Json::Array(elements)) => Ok(elements.iter().collect()),
             Some(_) => Err(self.wrong(name, "a list")),
         }
     }
 
     /// A list of texts, or none.
     pub(crate) fn strings(&self, name: &str) -> Result<Vec<&'a str>, MetadataError> {
-        let text = |element: &'a Json| match element {
-            Json::String(string) => Ok(string.text.as_str()),
+        let text = |element: Json<'a>| match element {
+            Json::String(string) => Ok(string.text),
             _ => Err(self.wrong(name, "a list of strings")),
         };
-        self.list(name)?.iter().map(text).collect()
+        self.list(name)?.into_iter().map(text).collect()
     }
 
     /// The fields of an object, if there is one; `path` is where it stands.
@@ -135,14 +135,14 @@ impl<'a> Fields<'a> {
 
     /// The members of an object used as a map. A `null` among them is refused, because some readers count it as an
     /// entry and others do not.
-    pub(crate) fn map(&self, name: &str) -> Result<Vec<(&'a str, &'a Json)>, MetadataError> {
+    pub(crate) fn map(&self, name: &str) -> Result<Vec<(&'a str, Json<'a>)>, MetadataError> {
         match self.object.field(name) {
             None => Ok(Vec::new()),
             Some(Json::Object(object)) => {
                 let null = || self.wrong(name, "a map without null");
-                let members = object.0.iter().map(|(name, value)| match value {
+                let members = object.iter().map(|(name, value)| match value {
                     Json::Null => Err(null()),
-                    value => Ok((name.as_str(), value)),
+                    value => Ok((name, value)),
                 });
                 members.collect()
             }
@@ -151,7 +151,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The value as it stands, if there is one.
-    pub(crate) fn raw(&self, name: &str) -> Option<&'a Json> {
+    pub(crate) fn raw(&self, name: &str) -> Option<Json<'a>> {
         self.object.field(name)
     }
 
@@ -165,22 +165,22 @@ impl<'a> Fields<'a> {
 }
 
 /// Checks that no member's name differs only in case from that of a known field or of another member.
-fn check_names(object: &Object, path: &'static str) -> Result<(), MetadataError> {
+fn check_names(object: &Object<'_>, path: &'static str) -> Result<(), MetadataError> {
     let known = |name: &str| KNOWN.binary_search(&name).is_ok();
-    if object.0.keys().all(|name| known(name)) {
+    if object.names().all(known) {
         return Ok(());
     }
     let mut seen = BTreeMap::new();
-    for member in object.0.keys() {
+    for member in object.names() {
         let folded = fold(member);
         let taken_for = match seen.insert(folded.clone(), member) {
-            Some(other) => Some(other.clone()),
-            None => (folded != *member && known(&folded)).then_some(folded),
+            Some(other) => Some(str::to_owned(other)),
+            None => (folded != member && known(&folded)).then_some(folded),
         };
         if let Some(known) = taken_for {
             return Err(MetadataError::Lookalike {
                 object: path,
-                member: member.clone(),
+                member: member.to_owned(),
                 known,
             });
         }

@@ -9,7 +9,7 @@ use super::fields::Fields;
 use crate::canonical::push_string;
 use crate::checksum::Checksum;
 use crate::document::Document;
-use crate::encoding::{decode_base64, encode_base64};
+use crate::encoding::{decode_base64, encode_base64, is_base64};
 use crate::json::Json;
 use crate::role::RoleName;
 use crate::time;
@@ -45,12 +45,12 @@ impl FileMeta {
     }
 
     /// Reads an entry. Hashes may be missing or of any length; fields other than hashes and length are left out.
-    pub(crate) fn read(value: &Json, path: &'static str) -> Result<Self, MetadataError> {
+    pub(crate) fn read(value: Json<'_>, path: &'static str) -> Result<Self, MetadataError> {
         let fields = Fields::of(value, path)?;
         let mut hashes = BTreeMap::new();
         for (algorithm, hash) in fields.map("hashes")? {
             let digest = match hash {
-                Json::String(string) => decode_base64(&string.text),
+                Json::String(string) => decode_base64(string.text),
                 _ => None,
             };
             let digest = digest.ok_or_else(|| fields.wrong("hashes", "a map of base64"))?;
@@ -62,10 +62,26 @@ impl FileMeta {
         })
     }
 
+    /// Checks the kind of the fields of an entry, as [`read`](Self::read) does.
+    pub(crate) fn check_fields(value: Json<'_>, path: &'static str) -> Result<(), MetadataError> {
+        let fields = Fields::of(value, path)?;
+        for (_, hash) in fields.map("hashes")? {
+            let is_base64 = match hash {
+                Json::String(string) => is_base64(string.text),
+                _ => false,
+            };
+            if !is_base64 {
+                return Err(fields.wrong("hashes", "a map of base64"));
+            }
+        }
+        fields.integer("length").map(drop)
+    }
+
     /// Reads the `meta` of a snapshot or timestamp.
     pub(crate) fn read_map(fields: &Fields<'_>) -> Result<BTreeMap<String, Self>, MetadataError> {
-        let read =
-            |(name, value): (&str, &Json)| Ok((name.to_owned(), Self::read(value, "document.signed.meta")?));
+        let read = |(name, value): (&str, Json<'_>)| {
+            Ok((name.to_owned(), Self::read(value, "document.signed.meta")?))
+        };
         fields.map("meta")?.into_iter().map(read).collect()
     }
 

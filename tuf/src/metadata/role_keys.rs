@@ -120,7 +120,7 @@ impl RoleKeys {
     /// with an unknown method do not count. A signature by a key that is listed under an ID other than its own refuses
     /// the document.
     pub(crate) fn verify(&self, role: &RoleName, document: &Envelope) -> Result<(), MetadataError> {
-        self.verify_signatures(role, &document.message(), document.signatures())
+        self.verify_signatures(role, document.message(), document.signatures())
     }
 
     fn verify_signatures(
@@ -175,7 +175,7 @@ impl RoleKeys {
             self.keys.get(&signature.key_id).is_some_and(|key| {
                 key.id().as_str() == signature.key_id
                     && method.is_some_and(|method| {
-                        verify_signature(key, method, &message, &signature.bytes).is_ok()
+                        verify_signature(key, method, message, &signature.bytes).is_ok()
                     })
             })
         };
@@ -205,11 +205,11 @@ enum Signer<'a> {
 /// Reads the `keys` of a root or of delegations. A private value is ignored if there is one; but clients cannot read a
 /// document in which it is not base64, so that is refused.
 pub(crate) fn read_keys(fields: &Fields<'_>) -> Result<KeyMap, MetadataError> {
-    let read = |(id, value): (&str, &Json)| Ok((id.to_owned(), read_key(value)?));
+    let read = |(id, value): (&str, Json<'_>)| Ok((id.to_owned(), read_key(value)?));
     fields.map("keys")?.into_iter().map(read).collect()
 }
 
-fn read_key(value: &Json) -> Result<PublicKey, MetadataError> {
+fn read_key(value: Json<'_>) -> Result<PublicKey, MetadataError> {
     let key = Fields::of(value, "keys")?;
     let public = match key.object("keyval", "keys.keyval")? {
         Some(value) => {

@@ -11,8 +11,8 @@ use crate::role::{DelegationName, RoleName};
 #[derive(Debug, Clone)]
 pub(crate) struct TargetsBody {
     delegations: Vec<Delegation>,
-    /// Names of targets and path prefixes of delegations, for [`TargetsBody::check_names`].
-    names: Vec<String>,
+    /// The first name of a target, or path prefix of a delegation, that [`TargetsBody::check_names`] refuses.
+    unprintable: Option<String>,
 }
 
 /// A delegation as its parent declares it.
@@ -28,19 +28,20 @@ impl TargetsBody {
         let signed = document.signed(role)?;
         let mut body = Self {
             delegations: Vec::new(),
-            names: Vec::new(),
+            unprintable: None,
         };
         for (name, target) in signed.map("targets")? {
-            FileMeta::read(target, "document.signed.targets")?;
-            body.names.push(name.to_owned());
+            FileMeta::check_fields(target, "document.signed.targets")?;
+            body.note_name(name);
         }
         if let Some(fields) = signed.object("delegations", "document.signed.delegations")? {
             let keys = read_keys(&fields)?;
             let mut names = BTreeSet::new();
             for element in fields.list("roles")? {
                 let entry = Fields::of(element, "document.signed.delegations.roles")?;
-                body.names
-                    .extend(entry.strings("paths")?.into_iter().map(str::to_owned));
+                for path in entry.strings("paths")? {
+                    body.note_name(path);
+                }
                 let name = entry.string("name")?.to_owned();
                 // Of two delegations with the same name some readers take the first, some the last, and some follow
                 // both.
@@ -54,6 +55,12 @@ impl TargetsBody {
             }
         }
         Ok(body)
+    }
+
+    fn note_name(&mut self, name: &str) {
+        if self.unprintable.is_none() && name.bytes().any(|b| b < 0x20) {
+            self.unprintable = Some(name.to_owned());
+        }
     }
 
     /// Checks the structure: type, version, and for every delegation a valid name of a direct child, a threshold
@@ -74,11 +81,10 @@ impl TargetsBody {
     }
 
     /// Takes the keys of every delegation as they stand in a stored document.
-    pub(crate) fn tolerate(mut self) -> Self {
+    pub(crate) fn tolerate(&mut self) {
         for delegation in &mut self.delegations {
             delegation.keys.tolerate();
         }
-        self
     }
 
     /// Checks that the thresholds of a new document can be met by counting each private key once, unless `before`, the
@@ -123,7 +129,7 @@ impl TargetsBody {
     /// Checks that no name of a target or path of a delegation holds a control character. Notary can verify such a
     /// document but not write it, and a terminal would act on such a name.
     pub(crate) fn check_names(&self, role: &RoleName) -> Result<(), MetadataError> {
-        match self.names.iter().find(|name| name.bytes().any(|b| b < 0x20)) {
+        match &self.unprintable {
             Some(name) => Err(MetadataError::UnprintableName {
                 role: role.clone(),
                 name: name.clone(),

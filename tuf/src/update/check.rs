@@ -29,11 +29,11 @@ use crate::version::Version;
 /// cannot be used.
 pub fn check(
     gun: &Gun,
-    mut upload: Upload,
+    upload: &Upload,
     current: &Current,
     now: DateTime<Utc>,
 ) -> Result<CheckedUpdate, Rejection> {
-    let new_root = upload.take(&RoleName::Root);
+    let new_root = upload.part(&RoleName::Root);
     let root_is_new = new_root.is_some();
     let Roots {
         root,
@@ -42,13 +42,12 @@ pub fn check(
     } = load_root(gun, new_root, current.root.as_ref(), now)?;
 
     let mut hierarchy = Hierarchy::new(&root);
-    let targets = upload.take_targets();
-    let new_roles: BTreeSet<RoleName> = targets.keys().cloned().collect();
-    for (role, part) in targets {
-        load_ancestors(&mut hierarchy, &role, current)?;
+    let new_roles: BTreeSet<RoleName> = upload.targets().map(|(role, _)| role.clone()).collect();
+    for (role, part) in upload.targets() {
+        load_ancestors(&mut hierarchy, role, current)?;
         hierarchy
-            .load_uploaded(&role, part, current.targets.get(&role), now)
-            .map_err(|e| Rejection::uploaded(&role, &e))?;
+            .load_uploaded(role, part, current.targets.get(role), now)
+            .map_err(|e| Rejection::uploaded(role, &e))?;
     }
 
     if root_is_new && !new_roles.contains(&RoleName::Targets) {
@@ -58,7 +57,7 @@ pub fn check(
     let loaded: Vec<&Document> = std::iter::once(&root_document)
         .chain(hierarchy.loaded())
         .collect();
-    let snapshot = match upload.take(&RoleName::Snapshot) {
+    let snapshot = match upload.part(&RoleName::Snapshot) {
         Some(part) => {
             let checked = check_snapshot(&hierarchy, &root, part, &loaded, current, now);
             SnapshotSource::Uploaded(checked.map_err(|e| Rejection::uploaded(&RoleName::Snapshot, &e))?)
@@ -133,7 +132,7 @@ fn check_stored_targets(
 /// The uploaded root, or else the stored one.
 fn load_root(
     gun: &Gun,
-    new: Option<Part>,
+    new: Option<&Part>,
     stored: Option<&Document>,
     now: DateTime<Utc>,
 ) -> Result<Roots, Rejection> {
@@ -168,7 +167,7 @@ fn load_root(
         let root = TrustedRoot::validate(gun, &part.document, previous.as_ref(), now)?;
         let version = part.document.version(&role)?;
         part.document.check_expiry(&role, now)?;
-        Ok((root, Document::new(role, version, part.bytes.clone())))
+        Ok((root, part.to_document(&role, version)))
     };
     let (root, document) = validate().map_err(|e| Rejection::uploaded(&RoleName::Root, &e))?;
     Ok(Roots {

@@ -1,6 +1,7 @@
 //! The tree of targets: each document is trusted through the one above it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -22,7 +23,7 @@ pub(super) struct Hierarchy<'a> {
 }
 
 struct Loaded {
-    body: TargetsBody,
+    body: Arc<TargetsBody>,
     document: Document,
 }
 
@@ -54,18 +55,18 @@ impl<'a> Hierarchy<'a> {
     pub(super) fn load_uploaded(
         &mut self,
         role: &RoleName,
-        part: Part,
+        part: &Part,
         stored: Option<&Document>,
         now: DateTime<Utc>,
     ) -> Result<(), MetadataError> {
-        let mut body = self.verify(role, &part.document)?;
+        let mut body = self.verify(role, &part.document, || part.targets(role))?;
         if body.counting_twice().next().is_some() {
             // A document that cannot be read declares no delegations.
             let stored = stored.and_then(|stored| {
                 let document = Envelope::parse(&stored.bytes).ok()?;
                 TargetsBody::read(role, &document).ok()
             });
-            body.check_forms(role, stored.as_ref())?;
+            Arc::make_mut(&mut body).check_forms(role, stored.as_ref())?;
         }
         let version = part.document.version(role)?;
         part.document.check_expiry(role, now)?;
@@ -74,21 +75,28 @@ impl<'a> Hierarchy<'a> {
             let signers = self.delegated_keys(role)?.signers(&part.document)?;
             self.signers.insert(role.clone(), signers);
         }
-        self.insert(body, Document::new(role.clone(), version, part.bytes));
+        self.insert(body, part.to_document(role, version));
         Ok(())
     }
 
     /// Verifies a stored document. That it has expired does not matter.
     pub(super) fn load_stored(&mut self, stored: &Document) -> Result<(), MetadataError> {
-        let body = self.verify(&stored.role, &Envelope::parse(&stored.bytes)?)?;
-        self.insert(body.tolerate(), stored.clone());
+        let mut body = self.verified(stored)?;
+        Arc::make_mut(&mut body).tolerate();
+        self.insert(body, stored.clone());
         Ok(())
     }
 
     /// Whether a stored document verifies, without loading it.
     pub(super) fn verify_stored(&self, stored: &Document) -> Result<(), MetadataError> {
-        self.verify(&stored.role, &Envelope::parse(&stored.bytes)?)
-            .map(drop)
+        self.verified(stored).map(drop)
+    }
+
+    fn verified(&self, stored: &Document) -> Result<Arc<TargetsBody>, MetadataError> {
+        let (role, document) = (&stored.role, Envelope::parse(&stored.bytes)?);
+        self.verify(role, &document, || {
+            TargetsBody::read(role, &document).map(Arc::new)
+        })
     }
 
     /// Whether the current document of a role is stored, and readers of this update find and verify it.
@@ -108,10 +116,16 @@ impl<'a> Hierarchy<'a> {
         })
     }
 
-    fn verify(&self, role: &RoleName, document: &Envelope) -> Result<TargetsBody, MetadataError> {
+    /// `read` reads the contents, whose mistakes are told in their turn.
+    fn verify(
+        &self,
+        role: &RoleName,
+        document: &Envelope,
+        read: impl FnOnce() -> Result<Arc<TargetsBody>, MetadataError>,
+    ) -> Result<Arc<TargetsBody>, MetadataError> {
         if *role == RoleName::Targets {
             let keys = self.root.role(role)?;
-            let body = TargetsBody::read(role, document)?;
+            let body = read()?;
             keys.verify(role, document)?;
             body.check(role, document)?;
             return Ok(body);
@@ -120,7 +134,7 @@ impl<'a> Hierarchy<'a> {
         if let Some(weakness) = keys.keys.values().find_map(delegation_weakness) {
             return Err(MetadataError::WeakCertificate(weakness));
         }
-        let body = TargetsBody::read(role, document)?;
+        let body = read()?;
         body.check(role, document)?;
         keys.verify(role, document)?;
         Ok(body)
@@ -144,7 +158,7 @@ impl<'a> Hierarchy<'a> {
         declared.ok_or_else(|| MetadataError::NoDelegation(role.clone()))
     }
 
-    fn insert(&mut self, body: TargetsBody, document: Document) {
+    fn insert(&mut self, body: Arc<TargetsBody>, document: Document) {
         self.loaded
             .insert(document.role.clone(), Loaded { body, document });
     }

@@ -25,7 +25,7 @@ use crate::version::Version;
 pub(super) fn check_snapshot(
     hierarchy: &Hierarchy<'_>,
     root: &TrustedRoot,
-    part: Part,
+    part: &Part,
     loaded: &[&Document],
     current: &Current,
     now: DateTime<Utc>,
@@ -62,7 +62,7 @@ pub(super) fn check_snapshot(
             return Err(MetadataError::LeftOut(role));
         }
     }
-    Ok(Document::new(RoleName::Snapshot, version, part.bytes))
+    Ok(part.to_document(&RoleName::Snapshot, version))
 }
 
 /// Verifies a snapshot: signatures, structure, version, expiry.

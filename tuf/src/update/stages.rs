@@ -82,7 +82,7 @@ impl CheckedUpdate {
     /// Readers no longer accept a document that they do not verify.
     pub fn trusts(&self, role: &RoleName, bytes: &[u8]) -> bool {
         let verifies = |keys: &RoleKeys| {
-            let document = Envelope::parse(bytes);
+            let document = Envelope::parse_slice(bytes);
             document.is_ok_and(|document| keys.verify(role, &document).is_ok())
         };
         self.keys.get(role).is_some_and(verifies)
@@ -90,7 +90,10 @@ impl CheckedUpdate {
 
     /// Whether another document has the same contents as the uploaded one of its role, whatever its signatures.
     pub fn repeats(&self, role: &RoleName, bytes: &[u8]) -> bool {
-        let message = |bytes: &[u8]| Envelope::parse(bytes).ok().map(|document| document.message());
+        let message = |bytes: &[u8]| {
+            let document = Envelope::parse_slice(bytes).ok()?;
+            Some(document.message().clone())
+        };
         let uploaded = self.documents.iter().find(|document| document.role == *role);
         uploaded.is_some_and(|uploaded| {
             let said = message(&uploaded.bytes);

@@ -81,7 +81,7 @@ fn publish(case: &str, current: &Current) -> Result<CheckedUpdate, Refusal> {
         .into_iter()
         .map(|(name, content)| (name, content.into()));
     let upload = Upload::from_parts(parts).map_err(Refusal::Intake)?;
-    check(&gun, upload, current, then()).map_err(Refusal::Update)
+    check(&gun, &upload, current, then()).map_err(Refusal::Update)
 }
 
 /// The first error of the captured answer.

@@ -109,7 +109,7 @@ fn every_publish_is_accepted_and_what_the_server_makes_says_the_same() {
         if !server_snapshot(step) {
             documents.push(snapshot.clone());
         }
-        let update = check(&gun(), upload(parts(&documents)), &before, then());
+        let update = check(&gun(), &upload(parts(&documents)), &before, then());
         let update = update.unwrap_or_else(|e| panic!("{step}: {e}"));
         match update.snapshot_request() {
             None => assert!(!server_snapshot(step), "{step}"),
@@ -136,7 +136,7 @@ fn the_timestamp_for_an_uploaded_snapshot_says_what_the_reference_said() {
         let (before, after) = (state(from), state(to));
         let mut documents = uploaded(&before, &after);
         documents.extend(after.snapshot.clone());
-        let update = check(&gun(), upload(parts(&documents)), &before, then()).unwrap();
+        let update = check(&gun(), &upload(parts(&documents)), &before, then()).unwrap();
         let update = update.seal_snapshot(vec![]).unwrap();
         let request = update.timestamp_request();
         let made: Value = serde_json::from_slice(&request.message).unwrap();
@@ -154,7 +154,7 @@ fn an_update_against_another_state_is_refused() {
     let delegation = &late.targets[&RoleName::parse("targets/releases").unwrap()];
     let refused = check(
         &gun(),
-        upload(parts(std::slice::from_ref(delegation))),
+        &upload(parts(std::slice::from_ref(delegation))),
         &early,
         then(),
     );
@@ -162,7 +162,7 @@ fn an_update_against_another_state_is_refused() {
         refused.unwrap_err().to_string(),
         "tuf: invalid role targets/releases. delegation does not exist"
     );
-    let refused = check(&gun(), upload(parts(late.root.as_slice())), &early, then());
+    let refused = check(&gun(), &upload(parts(late.root.as_slice())), &early, then());
     assert_eq!(
         refused.unwrap_err().to_string(),
         "Root modifications must increment the version. Current 2, new 4"
@@ -177,17 +177,17 @@ fn every_root_follows_the_one_before_and_no_other() {
         let mut current = last.clone();
         current.root = Some(root(n - 1));
         let upload_of = |n| upload(parts(&[root(n)]));
-        assert!(check(&gun(), upload_of(n), &current, then()).is_ok(), "{n}");
+        assert!(check(&gun(), &upload_of(n), &current, then()).is_ok(), "{n}");
         if n < 6 {
             assert!(
-                check(&gun(), upload_of(n + 1), &current, then()).is_err(),
+                check(&gun(), &upload_of(n + 1), &current, then()).is_err(),
                 "{n} skipped"
             );
         }
     }
     // The root key changed with version 5.
     let other = Gun::parse("example.com/acme/other").unwrap();
-    assert!(check(&other, upload(parts(&[root(1)])), &Current::default(), then()).is_err());
+    assert!(check(&other, &upload(parts(&[root(1)])), &Current::default(), then()).is_err());
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn publish(vector: &Vector) -> Result<Checksum, Refusal> {
     repository.publish([part("targets", sign(&targets, &[&repository.targets]))]);
     let parts = [(Some("targets/e".to_owned()), vector.file.clone().into())];
     let upload = Upload::from_parts(parts).map_err(Refusal::Intake)?;
-    let update = check(&repository.gun, upload, &repository.current, now()).map_err(Refusal::Update)?;
+    let update = check(&repository.gun, &upload, &repository.current, now()).map_err(Refusal::Update)?;
     let snapshot = repository.seal(update).documents()[1].bytes.clone();
     let role = RoleName::parse("targets/e").unwrap();
     Ok(tuf::named_in_snapshot(&snapshot, &role).unwrap().unwrap())

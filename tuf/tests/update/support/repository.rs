@@ -74,7 +74,7 @@ impl Repository {
         &self,
         parts: impl IntoIterator<Item = (String, Vec<u8>)>,
     ) -> Result<CheckedUpdate, Rejection> {
-        check(&self.gun, upload(parts), &self.current, now())
+        check(&self.gun, &upload(parts), &self.current, now())
     }
 
     /// Signs what the server has to sign.

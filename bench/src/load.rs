@@ -27,6 +27,11 @@ const ENDS: u8 = 2;
 pub trait Client: 'static {
     /// Asks once, checks the answer, and returns how long it took to come.
     fn step(&mut self) -> impl Future<Output = Result<Duration>>;
+
+    /// Whether it has asked everything that it has to ask.
+    fn is_done(&self) -> bool {
+        false
+    }
 }
 
 /// How many clients, and for how long.
@@ -78,17 +83,7 @@ pub fn drive<C: Client, F, T>(
 where
     F: Future<Output = Result<C>>,
 {
-    let threads = plan.threads.clamp(1, plan.clients);
-    let phase = Arc::new(AtomicU8::new(WARMS_UP));
-    let ready = Barrier::new(threads + 1);
-    thread::scope(|scope| {
-        let (make, ready, phase) = (&make, &ready, &phase);
-        let started = (0..threads).map(|thread| {
-            let numbers = (thread..plan.clients).step_by(threads);
-            scope.spawn(move || run_some(numbers, make, phase, ready))
-        });
-        let running: Vec<_> = started.collect();
-        ready.wait();
+    let control = |phase: &AtomicU8| {
         thread::sleep(plan.warm_up);
         let before = probe();
         let begun = Instant::now();
@@ -96,15 +91,57 @@ where
         thread::sleep(plan.measured);
         phase.store(ENDS, Ordering::Relaxed);
         let elapsed = begun.elapsed();
-        let after = probe();
+        (elapsed, [before, probe()])
+    };
+    let (mut load, (elapsed, probes)) = run(plan.clients, plan.threads, make, control)?;
+    load.elapsed = elapsed;
+    Ok((load, probes))
+}
+
+/// Runs clients until each has asked everything that it has to ask.
+///
+/// # Errors
+/// When a client cannot be made.
+pub fn finish<C: Client, F>(clients: usize, threads: usize, make: impl Fn(usize) -> F + Sync) -> Result<Load>
+where
+    F: Future<Output = Result<C>>,
+{
+    let begun = Instant::now();
+    let control = |phase: &AtomicU8| phase.store(MEASURES, Ordering::Relaxed);
+    let (mut load, ()) = run(clients, threads, make, control)?;
+    load.elapsed = begun.elapsed();
+    Ok(load)
+}
+
+/// Makes the clients, lets `control` lead them through the phases, and waits for their end.
+fn run<C: Client, F, T>(
+    clients: usize,
+    threads: usize,
+    make: impl Fn(usize) -> F + Sync,
+    control: impl FnOnce(&AtomicU8) -> T,
+) -> Result<(Load, T)>
+where
+    F: Future<Output = Result<C>>,
+{
+    let threads = threads.clamp(1, clients.max(1));
+    let phase = Arc::new(AtomicU8::new(WARMS_UP));
+    let ready = Barrier::new(threads + 1);
+    thread::scope(|scope| {
+        let (make, ready, phase) = (&make, &ready, &phase);
+        let started = (0..threads).map(|thread| {
+            let numbers = (thread..clients).step_by(threads);
+            scope.spawn(move || run_some(numbers, make, phase, ready))
+        });
+        let running: Vec<_> = started.collect();
+        ready.wait();
+        let controlled = control(phase);
         let mut load = Load::default();
         for thread in running {
             let some = thread.join().map_err(|_| Fault::new("a client panicked"))?;
             load.add(some?);
         }
-        load.elapsed = elapsed;
         load.latencies.sort_unstable();
-        Ok((load, [before, after]))
+        Ok((load, controlled))
     })
 }
 
@@ -149,7 +186,7 @@ async fn run_one(mut client: impl Client, phase: Arc<AtomicU8>) -> Load {
     let mut load = Load::default();
     loop {
         let asked_in = phase.load(Ordering::Relaxed);
-        if asked_in == ENDS || load.failures >= PATIENCE {
+        if asked_in == ENDS || load.failures >= PATIENCE || client.is_done() {
             return load;
         }
         let outcome = client.step().await;

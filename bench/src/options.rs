@@ -104,7 +104,8 @@ impl Run {
         if !self.only.is_empty() {
             return self.only.clone();
         }
-        let takes_long = |workload: &Workload| matches!(workload, Workload::CreateKeyAmong(_));
+        let takes_long =
+            |workload: &Workload| matches!(workload, Workload::CreateKeyAmong(_) | Workload::Publish(10_000));
         let all = WORKLOADS.into_iter();
         all.filter(|workload| !(self.quick && takes_long(workload)))
             .collect()

@@ -49,6 +49,9 @@ pub struct Run {
     /// Leave out Notary's programs.
     #[arg(long)]
     skip_peer: bool,
+    /// Leave out our programs.
+    #[arg(long)]
+    skip_ours: bool,
     /// Leave out the bare acceptor.
     #[arg(long)]
     skip_floor: bool,
@@ -85,8 +88,10 @@ impl Run {
             kinds.push(Kind::Notary(Engine::Postgres));
         }
         let all = [EngineName::Postgres, EngineName::Sqlite, EngineName::Mysql];
-        let engines = if self.engine.is_empty() {
-            &all
+        let engines = if self.skip_ours {
+            &[]
+        } else if self.engine.is_empty() {
+            all.as_slice()
         } else {
             self.engine.as_slice()
         };
@@ -118,7 +123,7 @@ impl Run {
 
     /// How long.
     pub fn amount(&self) -> Amount {
-        let seconds = self.seconds.unwrap_or(if self.quick { 0.8 } else { 4.0 });
+        let seconds = self.seconds.unwrap_or(if self.quick { 0.8 } else { 3.0 });
         Amount {
             threads: self.threads,
             connections: self.connections,

@@ -10,7 +10,7 @@ SUITE = $(addprefix --test ,api attacks audit checking client_certificates damag
 	policy policy_routes publish_mutations publish_races publish_refusals reading refreshing reloading \
 	replaced_delegates requirements slow_clients starting stopping tokens transfer unknown_keys upload_memory uploaded_snapshots)
 
-.PHONY: demo test bench lint requirements
+.PHONY: demo test test-release bench lint requirements
 
 demo:
 	scripts/install-requirements.sh build openssl notary
@@ -21,6 +21,14 @@ test: requirements
 	cargo test --workspace --locked --no-fail-fast
 	COUNTERSIGN_TEST_ENGINE=postgres cargo test --package tests --locked --no-fail-fast $(SUITE)
 	COUNTERSIGN_TEST_ENGINE=mysql cargo test --package tests --locked --no-fail-fast $(SUITE)
+
+# Release programs, as they are delivered: with an OpenSSL of their own where the system's is old. Their database clients
+# have the system's all the same.
+test-release:
+	scripts/install-requirements.sh build openssl database notary
+	cargo build --release --locked --package countersign-server --package countersign-signer $$(scripts/openssl-features.sh)
+	COUNTERSIGN_TEST_PROGRAMS=$(abspath $(or $(CARGO_TARGET_DIR),target))/release cargo test --package tests --locked \
+		--test database_tls --test client_certificates --test wrong_certificates --test notary_flows
 
 bench:
 	scripts/install-requirements.sh build openssl database notary

@@ -5,8 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use openssl::sha::sha256;
+
 use crate::{
     fault::{Fault, Result},
+    filling::Expected,
     http::{Connection, Target, get, publish},
     load::Client,
     repository::{Repository, path_of},
@@ -122,6 +125,7 @@ impl Client for Newcomer {
 pub struct Writer {
     kept: Kept,
     repository: Arc<Repository>,
+    until: Option<i64>,
 }
 
 impl Writer {
@@ -131,7 +135,23 @@ impl Writer {
     /// When there is no connection.
     pub async fn new(target: Target, repository: Arc<Repository>) -> Result<Self> {
         let kept = Kept::open(target).await?;
-        Ok(Self { kept, repository })
+        Ok(Self {
+            kept,
+            repository,
+            until: None,
+        })
+    }
+
+    /// One that ends with this version.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub async fn until(target: Target, repository: Arc<Repository>, version: i64) -> Result<Self> {
+        let writer = Self::new(target, repository).await?;
+        Ok(Self {
+            until: Some(version),
+            ..writer
+        })
     }
 }
 
@@ -150,6 +170,56 @@ impl Client for Writer {
                 Err(cause)
             }
         }
+    }
+
+    fn is_done(&self) -> bool {
+        self.until
+            .is_some_and(|version| self.repository.acknowledged() >= version)
+    }
+}
+
+/// Reads each of its share of documents once.
+pub struct Crawler {
+    kept: Kept,
+    expected: Arc<[Expected]>,
+    next: usize,
+    step: usize,
+}
+
+impl Crawler {
+    /// The crawler of this number, of so many that share the documents.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub async fn new(target: Target, expected: Arc<[Expected]>, number: usize, of: usize) -> Result<Self> {
+        let kept = Kept::open(target).await?;
+        Ok(Self {
+            kept,
+            expected,
+            next: number,
+            step: of,
+        })
+    }
+}
+
+impl Client for Crawler {
+    async fn step(&mut self) -> Result<Duration> {
+        let Some((path, checksum)) = self.expected.get(self.next) else {
+            return Ok(Duration::ZERO);
+        };
+        self.next += self.step;
+        let check = |body: &[u8]| {
+            if sha256(body) == *checksum {
+                Ok(())
+            } else {
+                Err(Fault::new(format!("{path} is another document")))
+            }
+        };
+        self.kept.ask(&get(path), check).await
+    }
+
+    fn is_done(&self) -> bool {
+        self.next >= self.expected.len()
     }
 }
 

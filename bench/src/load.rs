@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Barrier,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -18,15 +18,32 @@ use crate::fault::{Fault, Result};
 
 /// After so many failures a client gives up.
 const PATIENCE: u64 = 20;
-/// While clients warm up, their answers are checked but not counted.
-const WARMS_UP: u8 = 0;
+/// While clients warm up (0), their answers are checked but not counted.
 const MEASURES: u8 = 1;
 const ENDS: u8 = 2;
+/// Where answers take so long that a client has fewer than this many, measuring goes on,
+const ANSWERS: u64 = 2;
+/// in steps of this length,
+const LONGER: Duration = Duration::from_millis(100);
+/// up to this time.
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// What control and clients tell each other.
+#[derive(Default)]
+struct Stage {
+    phase: AtomicU8,
+    answers: AtomicU64,
+}
 
 /// One of the clients.
 pub trait Client: 'static {
     /// Asks once, checks the answer, and returns how long it took to come.
     fn step(&mut self) -> impl Future<Output = Result<Duration>>;
+
+    /// Whether it has asked everything that it has to ask.
+    fn is_done(&self) -> bool {
+        false
+    }
 }
 
 /// How many clients, and for how long.
@@ -38,7 +55,7 @@ pub struct Plan {
     pub threads: usize,
     /// How long they run before anything is counted.
     pub warm_up: Duration,
-    /// How long is measured.
+    /// How long is measured, or longer if hardly anything is answered in that time.
     pub measured: Duration,
 }
 
@@ -78,40 +95,76 @@ pub fn drive<C: Client, F, T>(
 where
     F: Future<Output = Result<C>>,
 {
-    let threads = plan.threads.clamp(1, plan.clients);
-    let phase = Arc::new(AtomicU8::new(WARMS_UP));
-    let ready = Barrier::new(threads + 1);
-    thread::scope(|scope| {
-        let (make, ready, phase) = (&make, &ready, &phase);
-        let started = (0..threads).map(|thread| {
-            let numbers = (thread..plan.clients).step_by(threads);
-            scope.spawn(move || run_some(numbers, make, phase, ready))
-        });
-        let running: Vec<_> = started.collect();
-        ready.wait();
+    let control = |stage: &Stage| {
         thread::sleep(plan.warm_up);
         let before = probe();
         let begun = Instant::now();
-        phase.store(MEASURES, Ordering::Relaxed);
+        stage.phase.store(MEASURES, Ordering::Relaxed);
         thread::sleep(plan.measured);
-        phase.store(ENDS, Ordering::Relaxed);
+        let enough = ANSWERS.saturating_mul(plan.clients as u64);
+        while stage.answers.load(Ordering::Relaxed) < enough && begun.elapsed() < LONGEST {
+            thread::sleep(LONGER);
+        }
+        stage.phase.store(ENDS, Ordering::Relaxed);
         let elapsed = begun.elapsed();
-        let after = probe();
+        (elapsed, [before, probe()])
+    };
+    let (mut load, (elapsed, probes)) = run(plan.clients, plan.threads, make, control)?;
+    load.elapsed = elapsed;
+    Ok((load, probes))
+}
+
+/// Runs clients until each has asked everything that it has to ask.
+///
+/// # Errors
+/// When a client cannot be made.
+pub fn finish<C: Client, F>(clients: usize, threads: usize, make: impl Fn(usize) -> F + Sync) -> Result<Load>
+where
+    F: Future<Output = Result<C>>,
+{
+    let begun = Instant::now();
+    let control = |stage: &Stage| stage.phase.store(MEASURES, Ordering::Relaxed);
+    let (mut load, ()) = run(clients, threads, make, control)?;
+    load.elapsed = begun.elapsed();
+    Ok(load)
+}
+
+/// Makes the clients, lets `control` lead them through the phases, and waits for their end.
+fn run<C: Client, F, T>(
+    clients: usize,
+    threads: usize,
+    make: impl Fn(usize) -> F + Sync,
+    control: impl FnOnce(&Stage) -> T,
+) -> Result<(Load, T)>
+where
+    F: Future<Output = Result<C>>,
+{
+    let threads = threads.clamp(1, clients.max(1));
+    let stage = Arc::new(Stage::default());
+    let ready = Barrier::new(threads + 1);
+    thread::scope(|scope| {
+        let (make, ready, stage) = (&make, &ready, &stage);
+        let started = (0..threads).map(|thread| {
+            let numbers = (thread..clients).step_by(threads);
+            scope.spawn(move || run_some(numbers, make, stage, ready))
+        });
+        let running: Vec<_> = started.collect();
+        ready.wait();
+        let controlled = control(stage);
         let mut load = Load::default();
         for thread in running {
             let some = thread.join().map_err(|_| Fault::new("a client panicked"))?;
             load.add(some?);
         }
-        load.elapsed = elapsed;
         load.latencies.sort_unstable();
-        Ok((load, [before, after]))
+        Ok((load, controlled))
     })
 }
 
 fn run_some<C: Client, F>(
     numbers: impl Iterator<Item = usize>,
     make: &impl Fn(usize) -> F,
-    phase: &Arc<AtomicU8>,
+    stage: &Arc<Stage>,
     ready: &Barrier,
 ) -> Result<Load>
 where
@@ -134,7 +187,7 @@ where
     let tasks = LocalSet::new();
     let running: Vec<_> = clients
         .into_iter()
-        .map(|client| tasks.spawn_local(run_one(client, Arc::clone(phase))))
+        .map(|client| tasks.spawn_local(run_one(client, Arc::clone(stage))))
         .collect();
     runtime.block_on(tasks.run_until(async {
         let mut load = Load::default();
@@ -145,17 +198,20 @@ where
     }))
 }
 
-async fn run_one(mut client: impl Client, phase: Arc<AtomicU8>) -> Load {
+async fn run_one(mut client: impl Client, stage: Arc<Stage>) -> Load {
     let mut load = Load::default();
     loop {
-        let asked_in = phase.load(Ordering::Relaxed);
-        if asked_in == ENDS || load.failures >= PATIENCE {
+        let asked_in = stage.phase.load(Ordering::Relaxed);
+        if asked_in == ENDS || load.failures >= PATIENCE || client.is_done() {
             return load;
         }
         let outcome = client.step().await;
         load.all += 1;
         match outcome {
-            Ok(took) if phase.load(Ordering::Relaxed) == MEASURES => load.latencies.push(took),
+            Ok(took) if stage.phase.load(Ordering::Relaxed) == MEASURES => {
+                load.latencies.push(took);
+                stage.answers.fetch_add(1, Ordering::Relaxed);
+            }
             Ok(_) => {}
             Err(cause) => {
                 load.failures += 1;

@@ -4,11 +4,13 @@ mod acceptor;
 mod clients;
 mod fault;
 mod filling;
+mod growth;
 mod http;
 mod load;
 mod measurement;
 mod options;
 mod processes;
+mod programs;
 mod report;
 mod repository;
 mod run;
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let outcome = match &options.command {
         Some(Command::Acceptor(options)) => acceptor::run(options).map(|()| true),
+        Some(Command::Growth(options)) => growth::run(options),
         None => run::run(&options.run),
     };
     platform::output::finish(match outcome {

@@ -1,20 +1,22 @@
 //! The command line.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use tests::Engine;
 
 use crate::{
     acceptor,
     fault::Result,
+    growth,
+    programs::{EngineName, Programs},
     subject::{Kind, Setup},
     workload::{Amount, WORKLOADS, Workload},
 };
 
 /// Measures Countersign beside Notary's programs and a bare acceptor, with every answer checked.
 #[derive(Debug, Parser)]
-#[command(name = "countersign-bench")]
+#[command(name = "countersign-bench", args_conflicts_with_subcommands = true)]
 pub struct Options {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -27,24 +29,8 @@ pub enum Command {
     /// Answers every request with the same, as the floor of all measurements; started by the others.
     #[command(hide = true)]
     Acceptor(acceptor::Options),
-}
-
-/// A kind of database, as it is named on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum EngineName {
-    Sqlite,
-    Postgres,
-    Mysql,
-}
-
-impl From<EngineName> for Engine {
-    fn from(name: EngineName) -> Self {
-        match name {
-            EngineName::Sqlite => Self::Sqlite,
-            EngineName::Postgres => Self::Postgres,
-            EngineName::Mysql => Self::Mysql,
-        }
-    }
+    /// Measures how cost grows with what is stored, connected or denied.
+    Growth(growth::Options),
 }
 
 /// What to measure, and how long.
@@ -63,6 +49,9 @@ pub struct Run {
     /// Leave out Notary's programs.
     #[arg(long)]
     skip_peer: bool,
+    /// Leave out our programs.
+    #[arg(long)]
+    skip_ours: bool,
     /// Leave out the bare acceptor.
     #[arg(long)]
     skip_floor: bool,
@@ -78,15 +67,11 @@ pub struct Run {
     /// Connections of readers and newcomers, instead of 16 and 8.
     #[arg(long)]
     connections: Option<usize>,
-    /// The directory with our programs, instead of that of this program.
-    #[arg(long)]
-    programs: Option<PathBuf>,
     /// The directory with another build of our programs, to compare the two.
     #[arg(long)]
     other: Option<PathBuf>,
-    /// The level at which all programs log.
-    #[arg(long, default_value = "info")]
-    log_level: String,
+    #[command(flatten)]
+    programs: Programs,
     /// Write a page with tables and plots into this directory.
     #[arg(long)]
     pub out: Option<PathBuf>,
@@ -103,8 +88,10 @@ impl Run {
             kinds.push(Kind::Notary(Engine::Postgres));
         }
         let all = [EngineName::Postgres, EngineName::Sqlite, EngineName::Mysql];
-        let engines = if self.engine.is_empty() {
-            &all
+        let engines = if self.skip_ours {
+            &[]
+        } else if self.engine.is_empty() {
+            all.as_slice()
         } else {
             self.engine.as_slice()
         };
@@ -122,7 +109,8 @@ impl Run {
         if !self.only.is_empty() {
             return self.only.clone();
         }
-        let takes_long = |workload: &Workload| matches!(workload, Workload::CreateKeyAmong(_));
+        let takes_long =
+            |workload: &Workload| matches!(workload, Workload::CreateKeyAmong(_) | Workload::Publish(10_000));
         let all = WORKLOADS.into_iter();
         all.filter(|workload| !(self.quick && takes_long(workload)))
             .collect()
@@ -135,13 +123,11 @@ impl Run {
 
     /// How long.
     pub fn amount(&self) -> Amount {
-        let seconds = self.seconds.unwrap_or(if self.quick { 0.8 } else { 4.0 });
-        let measured = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(1));
+        let seconds = self.seconds.unwrap_or(if self.quick { 0.8 } else { 3.0 });
         Amount {
-            warm_up: (measured / 4).min(Duration::from_secs(1)),
-            measured,
             threads: self.threads,
             connections: self.connections,
+            ..Amount::of(seconds)
         }
     }
 
@@ -150,15 +136,9 @@ impl Run {
     /// # Errors
     /// When it is not known where this program is.
     pub fn setup(&self) -> Result<Setup> {
-        let beside = std::env::current_exe()?;
-        let programs = match &self.programs {
-            Some(directory) => directory.clone(),
-            None => beside.parent().unwrap_or(&beside).to_path_buf(),
-        };
         Ok(Setup {
-            programs,
             other: self.other.clone(),
-            log_level: self.log_level.clone(),
+            ..self.programs.setup()?
         })
     }
 }

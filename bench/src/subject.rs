@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::{
     Client, ClientFiles, DatabaseServer, Databases, Engine, Programs, TestPki, TestServer, Whose,
     process::{Daemon, free_port},
+    server::Prepared,
 };
 
 use crate::{
@@ -120,6 +121,15 @@ pub struct Setup {
     pub log_level: String,
 }
 
+/// What is special about a server that is started to see how cost grows.
+#[derive(Default)]
+pub struct Special {
+    /// Dotted keys of its configuration.
+    pub settings: Vec<(&'static str, Value)>,
+    /// Writes files that its start needs.
+    pub file: Option<fn(&Prepared) -> Result<()>>,
+}
+
 enum Running {
     Floor {
         _daemon: Daemon,
@@ -151,18 +161,36 @@ impl Subject {
     pub fn start(kind: Kind, setup: &Setup, databases: &mut DatabaseServers) -> Result<Self> {
         match kind {
             Kind::Floor => Self::start_floor(),
-            Kind::Notary(engine) => Self::start_server(kind, engine, Programs::Notarys, setup, databases),
-            Kind::Ours(engine) => {
-                let programs = Programs::BuiltInto(kept(&setup.programs));
-                Self::start_server(kind, engine, programs, setup, databases)
-            }
+            Kind::Notary(engine) => Self::start_server(
+                kind,
+                engine,
+                Programs::Notarys,
+                setup,
+                databases,
+                &Special::default(),
+            ),
+            Kind::Ours(engine) => Self::start_ours(engine, setup, databases, &Special::default()),
             Kind::Other(engine) => {
                 let other = setup.other.as_ref();
                 let other = other.ok_or_else(|| Fault::new("no other build was named"))?;
                 let programs = Programs::BuiltInto(kept(other));
-                Self::start_server(kind, engine, programs, setup, databases)
+                Self::start_server(kind, engine, programs, setup, databases, &Special::default())
             }
         }
+    }
+
+    /// Starts our programs with what is special.
+    ///
+    /// # Errors
+    /// When they cannot be started, or do not serve what they are given.
+    pub fn start_ours(
+        engine: Engine,
+        setup: &Setup,
+        databases: &mut DatabaseServers,
+        special: &Special,
+    ) -> Result<Self> {
+        let programs = Programs::BuiltInto(kept(&setup.programs));
+        Self::start_server(Kind::Ours(engine), engine, programs, setup, databases, special)
     }
 
     fn start_floor() -> Result<Self> {
@@ -199,6 +227,7 @@ impl Subject {
         programs: Programs,
         setup: &Setup,
         servers: &mut DatabaseServers,
+        special: &Special,
     ) -> Result<Self> {
         let databases = servers.server(engine).map(DatabaseServer::databases);
         let builder = TestServer::builder().database(Engine::Sqlite);
@@ -207,11 +236,18 @@ impl Subject {
             (Some(databases), _) => builder.databases(databases.clone()),
             (None, _) => builder,
         };
-        let server = builder
+        let mut builder = builder
             .programs(programs)
             .set("logging.level", json!(setup.log_level))
-            .set_signer("logging.level", json!(setup.log_level))
-            .start();
+            .set_signer("logging.level", json!(setup.log_level));
+        for (key, value) in &special.settings {
+            builder = builder.set(key, value.clone());
+        }
+        let prepared = builder.prepare();
+        if let Some(file) = &special.file {
+            file(&prepared)?;
+        }
+        let server = prepared.start();
         let files = server.pki().user("reader");
         let mut subject = Self {
             kind,
@@ -268,6 +304,17 @@ impl Subject {
         match &self.running {
             Running::Floor { id, .. } => (*id, None),
             Running::Server { server, .. } => (server.server_id(), Some(server.signer_id())),
+        }
+    }
+
+    /// The server itself; the bare acceptor is none.
+    ///
+    /// # Errors
+    /// For the bare acceptor.
+    pub fn server(&mut self) -> Result<&mut TestServer> {
+        match &mut self.running {
+            Running::Server { server, .. } => Ok(server),
+            Running::Floor { .. } => Err(Fault::new("the bare acceptor is no trust server")),
         }
     }
 

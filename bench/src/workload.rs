@@ -130,7 +130,19 @@ pub struct Amount {
 }
 
 impl Amount {
-    fn plan(&self, clients: usize) -> Plan {
+    /// So many seconds, of which some more are not counted.
+    pub fn of(seconds: f64) -> Self {
+        let measured = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(1));
+        Self {
+            warm_up: (measured / 4).min(Duration::from_secs(1)),
+            measured,
+            threads: 2,
+            connections: None,
+        }
+    }
+
+    /// For so many clients.
+    pub fn plan(&self, clients: usize) -> Plan {
         Plan {
             clients,
             threads: self.threads,

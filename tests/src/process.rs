@@ -24,7 +24,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// The environment variable with the directory of programs that were built otherwise, such as with an OpenSSL of their
-/// own. Its path is relative to the directory that the tests run in, that of their crate.
+/// own.
 const PROGRAMS: &str = "COUNTERSIGN_TEST_PROGRAMS";
 
 /// The directory with the programs of this workspace, built as they are now.

@@ -190,3 +190,41 @@ fn mariadb_without_tls_is_refused_where_tls_is_asked_for() {
     let refused = Finished::run(command.arg(prepared.path().join("server.json")), "");
     refused.fails().says("TLS").does_not_say(PASSWORD);
 }
+
+/// The database clients bring the system's OpenSSL into the process. Where ours is built in, neither may take the
+/// functions of the other for its own; `make test-release` runs this file with such programs.
+#[test]
+fn the_programs_offer_nothing_of_openssl_to_the_database_clients() {
+    for name in ["countersign-server", "countersign-signer"] {
+        let mut list = Command::new("nm");
+        list.args(["--dynamic", "--format=posix"])
+            .arg(built_programs().join(name));
+        let symbols = Finished::run(&mut list, "").ok().stdout;
+        let of_kind = |wanted: fn(&str) -> bool| -> Vec<&str> {
+            let fields = symbols.lines().filter_map(|line| {
+                let mut fields = line.split_whitespace();
+                Some((fields.next()?, fields.next()?))
+            });
+            fields
+                .filter(|(_, kind)| wanted(kind))
+                .map(|(symbol, _)| symbol)
+                .collect()
+        };
+        let imported = of_kind(|kind| kind == "U");
+        for client in ["PQconnectdb", "mysql_real_connect"] {
+            assert!(
+                imported.contains(&client),
+                "{name} does not load {client} from a library"
+            );
+        }
+        let prefixes = [
+            "SSL", "TLS_", "EVP_", "X509_", "CRYPTO_", "OPENSSL_", "ERR_", "BIO_", "OSSL_",
+        ];
+        let exported = of_kind(|kind| kind != "U" && kind != "w" && kind != "v");
+        let of_openssl: Vec<&&str> = exported
+            .iter()
+            .filter(|symbol| prefixes.iter().any(|prefix| symbol.starts_with(prefix)))
+            .collect();
+        assert!(of_openssl.is_empty(), "{name} exports {of_openssl:?}");
+    }
+}

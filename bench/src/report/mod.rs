@@ -13,6 +13,8 @@ use crate::{
     workload::Workload,
 };
 
+pub use plots::{Curve, Figure, curves};
+
 /// What one subject uses while nobody asks anything.
 #[derive(Debug, Clone, Copy)]
 pub struct Idle {

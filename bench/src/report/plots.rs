@@ -6,8 +6,9 @@ use plotters::{
     chart::{ChartBuilder, SeriesLabelPosition},
     coord::combinators::IntoLogRange,
     drawing::IntoDrawingArea,
-    element::Rectangle,
+    element::{Circle, Rectangle},
     prelude::SVGBackend,
+    series::LineSeries,
     style::{BLACK, Color, Palette, Palette99, WHITE},
 };
 
@@ -20,6 +21,24 @@ use crate::{
 
 const SIZE: (u32, u32) = (900, 460);
 const FONT: &str = "sans-serif";
+
+/// A line of a plot.
+pub struct Curve {
+    /// What it is of.
+    pub name: String,
+    /// Its points.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// A plot of curves; the horizontal axis is logarithmic.
+pub struct Figure<'a> {
+    /// What it shows.
+    pub title: &'a str,
+    /// The horizontal axis.
+    pub x: &'a str,
+    /// The vertical axis, which begins at 0.
+    pub y: &'a str,
+}
 
 /// Why a plot could not be drawn.
 fn undrawn(cause: impl std::fmt::Display) -> Fault {
@@ -122,5 +141,56 @@ fn bars(file: &Path, title: &str, workloads: &[Workload], results: &Results) -> 
         .label_font((FONT, 13))
         .draw()
         .map_err(undrawn)?;
+    area.present().map_err(undrawn)
+}
+
+/// Draws curves over a logarithmic axis.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn curves(file: &Path, figure: &Figure, curves: &[Curve]) -> Result<()> {
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let least = points().map(|(x, _)| x.max(1.0)).fold(f64::MAX, f64::min);
+    let right = points().map(|(x, _)| *x).fold(least * 10.0, f64::max);
+    let top = points().map(|(_, y)| *y).fold(0.0, f64::max) * 1.15;
+    let area = SVGBackend::new(file, SIZE).into_drawing_area();
+    area.fill(&WHITE).map_err(undrawn)?;
+    let mut chart = ChartBuilder::on(&area)
+        .caption(figure.title, (FONT, 20))
+        .margin(12)
+        .x_label_area_size(46)
+        .y_label_area_size(80)
+        .build_cartesian_2d((least..right).log_scale(), 0.0..top.max(f64::MIN_POSITIVE))
+        .map_err(undrawn)?;
+    chart
+        .configure_mesh()
+        .x_desc(figure.x)
+        .y_desc(figure.y)
+        .label_style((FONT, 13))
+        .draw()
+        .map_err(undrawn)?;
+    for (number, curve) in curves.iter().enumerate() {
+        let colour = Palette99::pick(number).filled();
+        // What has no logarithm stands at the left edge.
+        let points = curve.points.iter().map(|(x, y)| (x.max(least), *y));
+        chart
+            .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))
+            .map_err(undrawn)?
+            .label(&curve.name)
+            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 10, y + 5)], colour));
+        chart
+            .draw_series(points.map(|point| Circle::new(point, 3, colour)))
+            .map_err(undrawn)?;
+    }
+    if curves.len() > 1 {
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperLeft)
+            .background_style(WHITE.mix(0.85))
+            .border_style(BLACK)
+            .label_font((FONT, 13))
+            .draw()
+            .map_err(undrawn)?;
+    }
     area.present().map_err(undrawn)
 }

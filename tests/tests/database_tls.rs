@@ -203,7 +203,9 @@ fn the_programs_offer_nothing_of_openssl_to_the_database_clients() {
         let of_kind = |wanted: fn(&str) -> bool| -> Vec<&str> {
             let fields = symbols.lines().filter_map(|line| {
                 let mut fields = line.split_whitespace();
-                Some((fields.next()?, fields.next()?))
+                // A symbol's version stands behind it.
+                let symbol = fields.next()?.split('@').next()?;
+                Some((symbol, fields.next()?))
             });
             fields
                 .filter(|(_, kind)| wanted(kind))

@@ -1,6 +1,8 @@
 # The two commands that do everything on a fresh Debian machine with the Rust toolchain.
 #   make demo   the main job, on embedded SQLite, with the real notary CLI  (DEMO_ARGS=--exit to end by itself)
 #   make test   every test, with the real clients
+# And one that takes its time:
+#   make bench  ours beside Notary's programs, figures and plots into docs/bench  (BENCH_ARGS=--quick for a look)
 
 # What runs on every engine; the other tests choose theirs, or have nothing to do with one.
 SUITE = $(addprefix --test ,api attacks audit checking client_certificates damage denials docker_content_trust issuing \
@@ -8,10 +10,10 @@ SUITE = $(addprefix --test ,api attacks audit checking client_certificates damag
 	policy policy_routes publish_mutations publish_races publish_refusals reading refreshing reloading \
 	replaced_delegates requirements slow_clients starting stopping tokens transfer unknown_keys upload_memory uploaded_snapshots)
 
-.PHONY: demo test lint requirements
+.PHONY: demo test bench lint requirements
 
 demo:
-	scripts/install-requirements.sh build notary
+	scripts/install-requirements.sh build openssl notary
 	scripts/demo.sh $(DEMO_ARGS)
 
 test: requirements
@@ -19,6 +21,10 @@ test: requirements
 	cargo test --workspace --locked --no-fail-fast
 	COUNTERSIGN_TEST_ENGINE=postgres cargo test --package tests --locked --no-fail-fast $(SUITE)
 	COUNTERSIGN_TEST_ENGINE=mysql cargo test --package tests --locked --no-fail-fast $(SUITE)
+
+bench:
+	scripts/install-requirements.sh build openssl database notary
+	scripts/bench.sh $(BENCH_ARGS)
 
 requirements:
 	scripts/install-requirements.sh build database notary docker browser test

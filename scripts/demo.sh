@@ -19,7 +19,9 @@ done
 
 profile=${PROFILE:-release}
 if [ "$profile" = release ]; then
-    cargo build --release --locked --bin countersign-server --bin countersign-signer
+    # shellcheck disable=SC2046 # a list of words
+    cargo build --release --locked --package countersign-server --package countersign-signer \
+        $(scripts/openssl-features.sh)
 else
     cargo build --locked --bin countersign-server --bin countersign-signer
 fi

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing from Debian's packages, and nothing that is there already.
-# Usage: install-requirements.sh build|database|notary|docker|browser|test ...
+# Usage: install-requirements.sh build|openssl|database|notary|docker|browser|test ...
 set -eu
 
 missing=""
@@ -27,6 +27,13 @@ for group in "$@"; do
             need /usr/include/openssl/ssl.h libssl-dev
             need /usr/include/postgresql/libpq-fe.h libpq-dev
             need /usr/include/mariadb/mysql.h libmariadb-dev
+            ;;
+        openssl)
+            # What builds it, where the system's is old.
+            if [ -n "$("$(dirname "$0")/openssl-features.sh")" ]; then
+                need make make
+                perl -MIPC::Cmd -MFindBin -e 1 2>/dev/null || missing="$missing perl"
+            fi
             ;;
         database)
             need pg_ctlcluster postgresql

@@ -15,6 +15,7 @@ pub mod clients;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod confirmed;
 pub mod findings;
 pub mod generation;
 pub mod http;

@@ -12,6 +12,7 @@ use crate::{
     audit::{SinkError, Sinks},
     clock::Clock,
     config::{Config, TokenSettings, TrustService},
+    confirmed::{ConfirmError, Confirmed},
     generation::{Generation, GenerationError},
     identity::token::{BundleError, TokenAuth},
     shared_documents::SharedDocuments,
@@ -60,20 +61,33 @@ pub enum ServiceError {
     /// The signing service.
     #[error("the signing service failed: {0}")]
     Signing(#[from] signing::SigningError),
+    /// The database, for several requests at once.
+    #[error(transparent)]
+    SharedStore(Arc<StoreError>),
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
 }
 
+impl From<ConfirmError> for ServiceError {
+    fn from(cause: ConfirmError) -> Self {
+        match cause {
+            ConfirmError::Store(cause) => Self::SharedStore(cause),
+            ConfirmError::Stopping => Self::Stopping,
+        }
+    }
+}
+
 impl ServiceError {
     /// Whether the failure concerns every request at the moment, not only this one.
     pub fn is_outage(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Stopping
-                | Self::Store(StoreError::Connection(_))
-                | Self::Signing(signing::SigningError::Unavailable(_))
-        )
+            | Self::Store(StoreError::Connection(_))
+            | Self::Signing(signing::SigningError::Unavailable(_)) => true,
+            Self::SharedStore(cause) => matches!(**cause, StoreError::Connection(_)),
+            Self::Store(_) | Self::Signing(_) => false,
+        }
     }
 }
 
@@ -85,6 +99,8 @@ pub struct State {
     pub generation: Arc<ArcSwap<Generation>>,
     /// The stored metadata.
     pub store: Store,
+    /// What of it is kept in memory.
+    pub confirmed: Confirmed,
     /// The token service to which clients without a certificate are sent, if one is configured.
     pub tokens: Option<TokenAuth>,
     /// The signer of timestamps and snapshots.
@@ -124,8 +140,8 @@ impl State {
         let metrics = metrics::install().map_err(OpenError::Metrics)?;
         Ok(Self {
             upload_memory: UploadMemory::new(config.upload_memory),
-            config,
             generation: Arc::new(ArcSwap::from_pointee(generation)),
+            confirmed: Confirmed::new(store.clone(), config.reads),
             store,
             tokens,
             keys: Arc::new(keys),
@@ -137,6 +153,7 @@ impl State {
             documents: SharedDocuments::default(),
             last_reload: LastReload::default(),
             metrics,
+            config,
         })
     }
 

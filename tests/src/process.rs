@@ -23,10 +23,17 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is tested.
 const GLANCE: Duration = Duration::from_millis(20);
 
+/// The environment variable with the directory of programs that were built otherwise, such as with an OpenSSL of their
+/// own. Its path is relative to the directory that the tests run in, that of their crate.
+const PROGRAMS: &str = "COUNTERSIGN_TEST_PROGRAMS";
+
 /// The directory with the programs of this workspace, built as they are now.
 pub fn built_programs() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
+        if let Some(directory) = std::env::var_os(PROGRAMS) {
+            return std::path::absolute(directory).unwrap();
+        }
         let test = std::env::current_exe().unwrap();
         let directory = test.ancestors().nth(2).unwrap().to_path_buf();
         let mut build = Command::new(env!("CARGO"));

@@ -87,7 +87,12 @@ impl Key {
     }
 
     fn sign(&self, message: &[u8]) -> Value {
-        let signature = EcdsaSig::sign(&sha256(message), &self.private).unwrap();
+        self.sign_digest(&sha256(message))
+    }
+
+    /// An entry of `signatures` for a message with this SHA-256.
+    pub fn sign_digest(&self, digest: &[u8; 32]) -> Value {
+        let signature = EcdsaSig::sign(digest, &self.private).unwrap();
         let mut bytes = signature.r().to_vec_padded(32).unwrap();
         bytes.extend(signature.s().to_vec_padded(32).unwrap());
         json!({"keyid": self.id, "method": "ecdsa", "sig": STANDARD.encode(bytes)})

@@ -32,7 +32,7 @@ pub use location::{Location, Options};
 pub use mysql_url::MysqlUrl;
 pub use pool::Pooled;
 pub use postgres_url::PostgresUrl;
-pub use query::{Exact, Locked, exact, locked, padded};
+pub use query::{Exact, FirstOnly, Locked, exact, first_only, locked, padded};
 pub use statement::Statement;
 
 use pool::{Pools, Purpose};
@@ -47,6 +47,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 #[derive(Clone)]
 pub struct Database {
     pools: Pools,
+    /// Whether it is an SQLite file.
+    is_file: bool,
     /// Why the tables cannot be used yet; `None` once they can.
     waiting: Arc<RwLock<Option<DatabaseError>>>,
     /// What was found in the way of writing when it was last looked for.
@@ -70,6 +72,7 @@ impl Database {
         let migrate = options.migrate || location.is_embedded();
         let database = Self {
             pools,
+            is_file: matches!(location, Location::Sqlite(_)),
             waiting: Arc::default(),
             obstacles: Arc::default(),
         };
@@ -97,6 +100,7 @@ impl Database {
         }
         let database = Self {
             pools: Pools::single(location, Purpose::Write),
+            is_file: matches!(location, Location::Sqlite(_)),
             waiting: Arc::default(),
             obstacles: Arc::default(),
         };
@@ -111,6 +115,7 @@ impl Database {
     pub fn open_read_only(location: &Location) -> Result<Self, DatabaseError> {
         let database = Self {
             pools: Pools::single(location, Purpose::Look),
+            is_file: matches!(location, Location::Sqlite(_)),
             waiting: Arc::default(),
             obstacles: Arc::default(),
         };
@@ -262,5 +267,12 @@ impl Database {
     pub fn writer(&self) -> Result<Pooled, DatabaseError> {
         self.usable()?;
         self.pools.writer()
+    }
+
+    /// Whether a connection for reading can tell that others have committed since it was last asked
+    /// (`PRAGMA data_version`). A database in memory has one connection for everything, which does not see its own
+    /// commits there; other engines have no such number.
+    pub fn tells_of_commits(&self) -> bool {
+        self.is_file
     }
 }

@@ -144,3 +144,30 @@ where
         Ok(())
     }
 }
+
+/// See [`first_only`].
+#[derive(Debug, Clone, QueryId)]
+pub struct FirstOnly<Q>(Q);
+
+/// Reads the first row only. Diesel's own `limit` and `first` bind the number as a parameter, and SQLite plans a
+/// statement with such a parameter anew at every execution, which takes longer than most of our statements themselves.
+pub fn first_only<Q>(query: Q) -> FirstOnly<Q> {
+    FirstOnly(query)
+}
+
+impl<Q: Query> Query for FirstOnly<Q> {
+    type SqlType = Q::SqlType;
+}
+
+impl<Q> diesel::RunQueryDsl<DbConnection> for FirstOnly<Q> {}
+
+impl<Q> QueryFragment<MultiBackend> for FirstOnly<Q>
+where
+    Q: QueryFragment<MultiBackend>,
+{
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        self.0.walk_ast(pass.reborrow())?;
+        pass.push_sql(" LIMIT 1");
+        Ok(())
+    }
+}

@@ -16,7 +16,7 @@ use crate::{
         facts::{CertificateFacts, FactsError, purpose_shown},
         rules::{IdentityRules, Registered},
     },
-    revocation::{Revocation, RevocationError, SetUpError, subjects},
+    revocation::{Revocation, RevocationError, SetUpError, VerifiedChain},
     store::{Store, StoreError},
 };
 
@@ -174,11 +174,12 @@ fn revocation(settings: &Settings) -> Result<Revocation, WhoamiError> {
 /// Prints what the lists in files say about a verified chain. A missing or expired list is only reported: whether it
 /// is tolerated depends on the request.
 fn check_revocation_files(revocation: Option<&Revocation>, chain: &[X509]) -> Result<(), RevocationError> {
-    let denied_as = subjects(chain)?;
+    let chain = VerifiedChain::new(chain.to_vec());
+    chain.denied_as()?;
     let Some(revocation) = revocation else {
         return Ok(());
     };
-    match revocation.check_lists(chain, &denied_as, Clock::System.now()) {
+    match revocation.check_lists(&chain, Clock::System.now()) {
         Ok(Some(status)) => {
             let until = status
                 .next_update

@@ -8,6 +8,7 @@ mod password;
 mod policy;
 mod proxies;
 mod public;
+mod reads;
 mod refresh;
 mod reload;
 mod repositories;
@@ -30,6 +31,7 @@ pub use password::PasswordSettings;
 pub use policy::{Effect, OwnKey, PolicyMode, PolicyRule, PolicySettings};
 pub use proxies::{ForwardedCertificate, ProxyTrust, networks};
 pub use public::PublicSettings;
+pub use reads::ReadSettings;
 pub use refresh::RefreshSettings;
 pub use reload::ReloadSettings;
 pub use repositories::GunPrefixes;
@@ -95,6 +97,8 @@ pub struct Config {
     pub gun_prefixes: GunPrefixes,
     /// How long caches may keep metadata.
     pub caching: Caching,
+    /// What is kept in memory for readers.
+    pub reads: ReadSettings,
     /// Which decisions and changes are recorded.
     pub audit: AuditSettings,
     /// When timestamps are renewed in the background.
@@ -180,6 +184,7 @@ impl Config {
         let auth = TokenSettings::read(settings)?;
         let password = PasswordSettings::read(settings)?;
         let audit = AuditSettings::read(settings)?;
+        let reads = ReadSettings::read(settings)?;
         let refresh = RefreshSettings::read(settings)?;
         let reload = ReloadSettings::read(settings)?;
         let publish_limit = settings
@@ -224,6 +229,7 @@ impl Config {
             log_level,
             gun_prefixes,
             caching,
+            reads,
             audit,
             refresh,
             reload,
@@ -252,6 +258,7 @@ const SECTIONS: Sections = Sections {
         "listeners",
         "policy",
         "proxies",
+        "reads",
         "refresh",
         "reload",
         "revocation",
@@ -266,6 +273,7 @@ const SECTIONS: Sections = Sections {
         "listeners",
         "policy",
         "proxies",
+        "reads.max_staleness",
         "repositories.gun_prefixes",
         "revocation",
         "server.client_ca_file",

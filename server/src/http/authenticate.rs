@@ -7,7 +7,11 @@ use actix_web::{
 };
 use std::{net::IpAddr, sync::Arc};
 
-use super::{error::ApiError, exchange::Target, operation::Operation};
+use super::{
+    error::ApiError,
+    exchange::{Exchange, Target},
+    operation::Operation,
+};
 use crate::{
     generation::{Generation, LoadedListener},
     identity::{
@@ -16,9 +20,9 @@ use crate::{
         token::{Access, TokenRefusal},
         verify,
     },
-    revocation::{RevocationError, Subject},
+    revocation::RevocationError,
     state::State,
-    store::CertificateStatus,
+    store::Security,
     telemetry::metrics,
 };
 
@@ -27,22 +31,18 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Authenticates a request. A verified certificate is enough. A client without one needs a password or a token if
 /// these are configured; otherwise it is anonymous and most requests are refused.
-pub async fn authenticate(
-    state: &State,
-    generation: &Generation,
-    request: &HttpRequest,
-    target: &Target,
-) -> Result<Principal, ApiError> {
+pub async fn authenticate(exchange: &Exchange<'_>) -> Result<Principal, ApiError> {
+    let (state, generation, request) = (exchange.state, &exchange.generation, exchange.request);
     // Every connection has a peer record. If it were missing, the client would count as anonymous.
     let Some(peer) = request.conn_data::<Arc<Peer>>() else {
         return Err(IdentityError::NoCertificate.into());
     };
-    let identified = by_certificate(state, generation, peer, request, target).await;
+    let identified = by_certificate(exchange, peer).await;
     // A refused certificate is final: its holder cannot become somebody else with a password.
     if matches!(
         identified,
         Err(ApiError::Unidentified(IdentityError::NoCertificate))
-    ) && let Some(logged_in) = by_password(state, generation, peer, request).await
+    ) && let Some(logged_in) = by_password(exchange, peer).await
     {
         return logged_in;
     }
@@ -62,10 +62,12 @@ pub async fn authenticate(
             .get(name)
             .and_then(|value: &HeaderValue| value.to_str().ok())
     };
-    let required = required_access(target);
+    let required = required_access(exchange.target);
     match tokens.check(header(AUTHORIZATION), &required, state.clock.now()) {
         Ok(subject) => {
-            check_not_denied(state, generation, Principal::from_token(&subject, peer.address)).await
+            let security = &exchange.moment().await?.security;
+            let principal = Principal::from_token(&subject, peer.address);
+            Ok(check_not_denied(generation, security, principal)?)
         }
         // A client that presented a certificate is told what is wrong with it, not asked for a password.
         Err(TokenRefusal { error: None, .. })
@@ -85,48 +87,37 @@ pub async fn authenticate(
 }
 
 /// The principal named by the certificate, unless the certificate is revoked or the principal denied.
-async fn by_certificate(
-    state: &State,
-    generation: &Generation,
-    peer: &Peer,
-    request: &HttpRequest,
-    target: &Target,
-) -> Result<Principal, ApiError> {
-    let (verified, method) = verified(state, generation, peer, request)?;
-    let revocation = &generation.revocation;
+async fn by_certificate(exchange: &Exchange<'_>, peer: &Peer) -> Result<Principal, ApiError> {
+    let (state, generation) = (exchange.state, &exchange.generation);
+    let (verified, method) = verified(state, generation, peer, exchange.request)?;
     let revoked = |reason| IdentityError::Revoked(Box::new(verified.certificate.clone()), reason);
-    let denied_as = verified
-        .denied_as
-        .as_ref()
-        .map_err(|reason| revoked(reason.clone()))?;
-    let status = revocation
+    let status = generation
+        .revocation
         .check(
             &verified.chain,
-            denied_as,
-            target.operation.class(),
+            exchange.target.operation.class(),
             state.clock.now(),
         )
         .await
         .map_err(revoked)?;
-    let certificate_status = certificate_status(state, &verified, denied_as).await?;
-    if certificate_status.denied {
-        return Err(revoked(RevocationError::denied()).into());
-    }
-    let rules = &generation.identity;
-    let registered = certificate_status.registered.as_ref();
-    let principal =
-        Principal::from_certificate(Arc::clone(&verified), method, peer.address, rules, registered)?
-            .with_revocation(status);
-    check_not_denied(state, generation, principal).await
+    let security = &exchange.moment().await?.security;
+    let principal = peer.principal(&verified, security, || {
+        let denied_as = verified.chain.denied_as().map_err(revoked)?;
+        if security.denies_any(denied_as) {
+            return Err(revoked(RevocationError::denied()));
+        }
+        let registered = security.account_by_key(verified.facts.key_hashes());
+        let rules = &generation.identity;
+        let principal =
+            Principal::from_certificate(Arc::clone(&verified), method, peer.address, rules, registered)?;
+        check_not_denied(generation, security, principal)
+    })?;
+    Ok(principal.with_revocation(status))
 }
 
 /// The principal named by a user name and password; `None` if the request has none, or they are not accepted here.
-async fn by_password(
-    state: &State,
-    generation: &Generation,
-    peer: &Peer,
-    request: &HttpRequest,
-) -> Option<Result<Principal, ApiError>> {
+async fn by_password(exchange: &Exchange<'_>, peer: &Peer) -> Option<Result<Principal, ApiError>> {
+    let (generation, request) = (&exchange.generation, exchange.request);
     let passwords = passwords_at(generation, peer)?;
     let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
     let credentials = Credentials::parse(header)?;
@@ -138,17 +129,13 @@ async fn by_password(
             passwords.check(&credentials, from).await.map_err(refused)?;
             let user = credentials.user().to_owned();
             let mut groups = passwords.groups(&user);
-            let name = user.clone();
-            let account = state.with_store(move |store| store.account(&name)).await?;
+            let security = &exchange.moment().await?.security;
+            let account = security.account(&user);
             groups.extend(account.map(|account| account.all_groups()).unwrap_or_default());
             groups.sort();
             groups.dedup();
-            check_not_denied(
-                state,
-                generation,
-                Principal::from_password(&user, groups, peer.address),
-            )
-            .await
+            let principal = Principal::from_password(&user, groups, peer.address);
+            Ok(check_not_denied(generation, security, principal)?)
         }
         .await,
     )
@@ -198,35 +185,15 @@ fn passwords_at<'a>(generation: &'a Generation, peer: &Peer) -> Option<&'a Arc<P
     generation.passwords.as_ref().filter(|_| taken)
 }
 
-/// The certificate's status according to the database.
-async fn certificate_status(
-    state: &State,
-    verified: &VerifiedCertificate,
-    denied_as: &[Subject],
-) -> Result<CertificateStatus, ApiError> {
-    let keys = verified.facts.key_hashes().to_vec();
-    let denied_as = denied_as.to_vec();
-    Ok(state
-        .with_store(move |store| store.certificate_status(&keys, &denied_as))
-        .await?)
-}
-
 /// Refuses principals that are denied: by the deny list, or because their account is disabled.
-async fn check_not_denied(
-    state: &State,
+fn check_not_denied(
     generation: &Generation,
+    security: &Security,
     principal: Principal,
-) -> Result<Principal, ApiError> {
-    let name = principal.name().to_owned();
-    let barred = generation.revocation.check_principal(&name).is_err()
-        || state
-            .with_store({
-                let name = name.clone();
-                move |store| store.is_principal_denied(&name)
-            })
-            .await?;
-    if barred {
-        return Err(IdentityError::Barred(Box::new(principal)).into());
+) -> Result<Principal, IdentityError> {
+    let name = principal.name();
+    if generation.revocation.check_principal(name).is_err() || security.denies_principal(name) {
+        return Err(IdentityError::Barred(Box::new(principal)));
     }
     Ok(principal)
 }

@@ -43,7 +43,7 @@ const USER_AGENT_LIMIT: usize = 256;
 
 /// What is known about a request so far.
 pub struct RequestRecord {
-    request_id: String,
+    request_id: Arc<str>,
     asked: Option<(Arc<Generation>, Target)>,
     principal: Option<Principal>,
     rule: Option<String>,
@@ -68,7 +68,7 @@ impl RequestRecord {
         let given = request.headers().get(REQUEST_ID);
         let given = given.and_then(|name| name.to_str().ok()).filter(harmless);
         Self {
-            request_id: given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned),
+            request_id: given.map_or_else(|| Uuid::new_v4().to_string().into(), Arc::from),
             asked: None,
             principal: None,
             rule: None,
@@ -83,7 +83,7 @@ impl RequestRecord {
 
     /// Notes the principal. Returns it with the request's ID added.
     pub fn identified(&mut self, principal: Principal) -> Principal {
-        let principal = principal.asking_with(&self.request_id);
+        let principal = principal.asking_with(Arc::clone(&self.request_id));
         self.principal = Some(principal.clone());
         principal
     }
@@ -191,12 +191,12 @@ impl RequestRecord {
         state.audit.write(&Decision {
             ts: state.clock.now(),
             kind: "request",
-            request_id: Some(self.request_id.clone()),
+            request_id: Some(self.request_id.to_string()),
             connection: peer.map(|peer| connection(generation, peer)).unwrap_or_default(),
             who: Some(who),
             chain_len: principal
                 .and_then(Principal::certificate)
-                .map(|verified| verified.chain.len()),
+                .map(|verified| verified.chain.certificates().len()),
             revocation: principal.and_then(Principal::revocation).map(revocation),
             asked: Asked {
                 documents,

@@ -8,6 +8,7 @@ use actix_web::{
     http::{StatusCode, header::LOCATION},
     web,
 };
+use tokio::sync::OnceCell;
 
 use super::{
     api, body,
@@ -48,6 +49,7 @@ pub async fn dispatch(
                 payload: &mut payload,
                 target: &target,
                 record: &mut record,
+                moment: OnceCell::new(),
             };
             handler.run(&mut exchange).await
         }

@@ -376,6 +376,7 @@ impl ApiError {
             }
             Self::StoredState(_) => internal(),
             Self::Service(ServiceError::Store(cause)) => store_answer(cause),
+            Self::Service(ServiceError::SharedStore(cause)) => store_answer(cause),
             Self::Service(ServiceError::Signing(cause)) => signing_answer(cause),
             Self::Service(ServiceError::Stopping) => stopping(),
         }
@@ -465,6 +466,7 @@ fn publish_answer(error: &PublishError) -> Answer {
             ),
         ),
         PublishError::Service(ServiceError::Store(cause)) => store_answer(cause),
+        PublishError::Service(ServiceError::SharedStore(cause)) => store_answer(cause),
         PublishError::Service(ServiceError::Signing(cause)) => signing_answer(cause),
         PublishError::Service(ServiceError::Stopping) => stopping(),
     }

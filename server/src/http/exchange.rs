@@ -3,9 +3,16 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, web};
+use tokio::sync::OnceCell;
+use tuf::Gun;
 
-use super::{decision::RequestRecord, operation::Operation};
-use crate::{access::Access, generation::Generation, state::State};
+use super::{decision::RequestRecord, error::ApiError, operation::Operation};
+use crate::{
+    access::{Access, Grant, Pull},
+    confirmed::{Moment, Served, Wanted},
+    generation::Generation,
+    state::{ServiceError, State},
+};
 
 /// A matched route with its decoded parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +41,45 @@ pub struct Exchange<'a> {
     pub target: &'a Target,
     /// What is known and decided so far, for the log and the audit.
     pub record: &'a mut RequestRecord,
+    /// The moment of the database that the request is answered for, once it was asked for.
+    pub moment: OnceCell<Moment>,
 }
 
 impl Exchange<'_> {
     /// The access rules that decide about the request.
     pub fn access(&self) -> &Access {
         &self.generation.access
+    }
+
+    /// The moment of the database that the request is answered for. It is asked for once, after the request arrived, and
+    /// only if something depends on it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn moment(&self) -> Result<&Moment, ServiceError> {
+        self.moment
+            .get_or_try_init(|| async {
+                let operation = self.target.operation;
+                let name = self.target.gun.as_deref().filter(|_| operation.uses_documents());
+                let gun = name.and_then(|name| Gun::parse(name).ok());
+                let confirmed = &self.state.confirmed;
+                Ok(confirmed.moment(gun.as_ref(), operation.class()).await?)
+            })
+            .await
+    }
+
+    /// A document of the repository that the caller may pull.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn document(
+        &self,
+        grant: &Grant<Pull>,
+        wanted: Wanted,
+    ) -> Result<Option<Arc<Served>>, ApiError> {
+        let moment = self.moment().await?;
+        let found = self.state.confirmed.document(moment, grant.gun(), wanted).await;
+        Ok(found.map_err(ServiceError::from)?)
     }
 
     /// The query string; empty if there is none.

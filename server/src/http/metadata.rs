@@ -1,5 +1,7 @@
 //! Serves metadata.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpResponse,
     http::header::{
@@ -15,6 +17,7 @@ use super::{
 };
 use crate::{
     access::{Grant, Pull},
+    confirmed::{Served, Wanted},
     refresh,
     store::Stored,
 };
@@ -26,12 +29,8 @@ pub async fn by_version(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Resu
         .parse()
         .map_err(|_| ApiError::VersionOverflow(selector.to_owned()))?;
     let version = Version::new(number).map_err(|_| ApiError::NotFound)?;
-    let gun = grant.gun().clone();
-    let stored = exchange
-        .state
-        .with_store(move |store| store.by_version(&gun, &role, version))
-        .await?;
-    lasting(exchange, &grant, stored)
+    let found = exchange.document(&grant, Wanted::Version(role, version)).await?;
+    lasting(exchange, &grant, found)
 }
 
 /// Serves the document with a checksum, which never changes.
@@ -39,21 +38,35 @@ pub async fn by_checksum(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Res
     let (role, selector) = (role(exchange.target)?, selector(exchange.target));
     // Longer checksums are allowed in the path, but no document is stored under them.
     let checksum = Checksum::parse(selector).map_err(|_| ApiError::NotFound)?;
-    let gun = grant.gun().clone();
-    let stored = exchange
-        .state
-        .with_store(move |store| store.by_checksum(&gun, &role, &checksum))
+    let found = exchange
+        .document(&grant, Wanted::Checksum(role, checksum))
         .await?;
-    lasting(exchange, &grant, stored)
+    lasting(exchange, &grant, found)
 }
 
 /// Serves the current document of a role.
 pub async fn current(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
     let (state, role) = (exchange.state, role(exchange.target)?);
     let is_timestamp = role == RoleName::Timestamp;
-    let stored = refresh::current(state, grant.gun(), role)
-        .await?
+    let expires = is_timestamp || role == RoleName::Snapshot;
+    let found = exchange.document(&grant, Wanted::Current(role.clone())).await?;
+    let mut stored = found
+        .as_ref()
+        .map(|served| &served.stored)
         .ok_or(ApiError::NotFound)?;
+    let now = state.clock.now();
+    let renewed;
+    if expires
+        && found
+            .as_ref()
+            .and_then(|served| served.usable_until)
+            .is_none_or(|end| end < now)
+    {
+        renewed = refresh::renewed(state, grant.gun(), role)
+            .await?
+            .ok_or(ApiError::NotFound)?;
+        stored = &renewed;
+    }
     // A client's pull starts with the timestamp, so only that is counted.
     if is_timestamp {
         state.pulls.count(grant.gun().as_str());
@@ -63,7 +76,7 @@ pub async fn current(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<
         current: true,
         public: exchange.access().is_public(grant.gun()),
     };
-    Ok(answer(exchange, &stored, &caching))
+    Ok(answer(exchange, stored, &caching))
 }
 
 /// The role in the path. An invalid role is answered like a missing document.
@@ -78,15 +91,15 @@ fn selector(target: &Target) -> &str {
 fn lasting(
     exchange: &Exchange<'_>,
     grant: &Grant<Pull>,
-    stored: Option<Stored>,
+    found: Option<Arc<Served>>,
 ) -> Result<Outcome, ApiError> {
-    let stored = stored.ok_or(ApiError::NotFound)?;
+    let served = found.ok_or(ApiError::NotFound)?;
     let caching = Caching {
         max_age: exchange.state.config.caching.consistent,
         current: false,
         public: exchange.access().is_public(grant.gun()),
     };
-    Ok(answer(exchange, &stored, &caching))
+    Ok(answer(exchange, &served.stored, &caching))
 }
 
 /// How caches may store a document.

@@ -112,6 +112,15 @@ impl Operation {
         matches!(self, Self::Publish | Self::ReadKey)
     }
 
+    /// Whether it is about the documents of one repository, the state of which is then confirmed together with the
+    /// caller's.
+    pub fn uses_documents(self) -> bool {
+        matches!(
+            self,
+            Self::ReadByChecksum | Self::ReadByVersion | Self::ReadCurrent | Self::Publish
+        )
+    }
+
     /// Whether it creates something in a repository that may not exist yet.
     pub fn makes(self) -> bool {
         matches!(self, Self::Publish | Self::ReadKey | Self::RotateKey)

@@ -70,11 +70,11 @@ async fn identify(exchange: &mut Exchange<'_>, asks: Asks) -> Result<Option<Prin
     if asks == Asks::Never {
         return Ok(None);
     }
-    let (state, request, target) = (exchange.state, exchange.request, exchange.target);
+    let (request, target) = (exchange.request, exchange.target);
     exchange.record.decides(&exchange.generation, target);
     // Checked before the client is identified, as in the Notary server.
     check_prefix(exchange)?;
-    let identified = authenticate(state, &exchange.generation, request, target).await;
+    let identified = authenticate(exchange).await;
     let principal = match identified {
         Ok(principal) => exchange.record.identified(principal),
         Err(reason) if asks == Asks::Optional => {

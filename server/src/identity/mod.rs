@@ -57,6 +57,14 @@ impl Method {
 /// The client that makes a request.
 #[derive(Debug, Clone)]
 pub struct Principal {
+    /// Shared by the requests of a connection, and by the grants of a request.
+    known: Arc<Known>,
+    revocation: Option<Status>,
+    request_id: Option<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct Known {
     name: String,
     groups: Vec<String>,
     rule: Option<String>,
@@ -64,8 +72,16 @@ pub struct Principal {
     certificate: Option<Arc<VerifiedCertificate>>,
     address: Option<SocketAddr>,
     refusal: Option<IdentityError>,
-    revocation: Option<Status>,
-    request_id: Option<String>,
+}
+
+impl From<Known> for Principal {
+    fn from(known: Known) -> Self {
+        Self {
+            known: Arc::new(known),
+            revocation: None,
+            request_id: None,
+        }
+    }
 }
 
 /// Why a client has no identity.
@@ -101,6 +117,20 @@ pub enum IdentityError {
     Forwarded(#[from] ForwardedError),
 }
 
+impl Known {
+    fn without_certificate(name: String, method: Method, address: Option<SocketAddr>) -> Self {
+        Self {
+            name,
+            groups: Vec::new(),
+            rule: None,
+            method,
+            certificate: None,
+            address,
+            refusal: None,
+        }
+    }
+}
+
 impl Principal {
     /// The principal to which the rules map a verified certificate; `registered` is the account of its key.
     ///
@@ -116,7 +146,7 @@ impl Principal {
         let identified = rules
             .identify(&verified.facts, registered)
             .map_err(|reason| IdentityError::Unidentified(Box::new(verified.certificate.clone()), reason))?;
-        Ok(Self {
+        Ok(Self::from(Known {
             name: identified.principal,
             groups: identified.groups,
             rule: Some(identified.rule),
@@ -124,45 +154,34 @@ impl Principal {
             certificate: Some(verified),
             address,
             refusal: None,
-            revocation: None,
-            request_id: None,
-        })
+        }))
     }
 
     /// A client without an identity; `refusal` is the error that it receives where an identity is required.
     pub fn anonymous(address: Option<SocketAddr>, refusal: Option<IdentityError>) -> Self {
-        Self {
-            name: ANONYMOUS.to_owned(),
-            groups: Vec::new(),
-            rule: None,
-            method: Method::Anonymous,
-            certificate: None,
-            address,
+        Self::from(Known {
             refusal,
-            revocation: None,
-            request_id: None,
-        }
+            ..Known::without_certificate(ANONYMOUS.to_owned(), Method::Anonymous, address)
+        })
     }
 
     /// The principal named by a token. Tokens and certificates have different issuers, so the name of a token is kept
     /// apart from the same name in a certificate.
     pub fn from_token(subject: &str, address: Option<SocketAddr>) -> Self {
-        Self {
-            name: format!("token:{subject}"),
-            method: Method::Token,
-            ..Self::anonymous(address, None)
-        }
+        Self::from(Known::without_certificate(
+            format!("token:{subject}"),
+            Method::Token,
+            address,
+        ))
     }
 
     /// The principal named by a password login, with these groups. Names in the file are checked like those of
     /// certificates.
     pub fn from_password(user: &str, groups: Vec<String>, address: Option<SocketAddr>) -> Self {
-        Self {
-            name: user.to_owned(),
+        Self::from(Known {
             groups,
-            method: Method::Password,
-            ..Self::anonymous(address, None)
-        }
+            ..Known::without_certificate(user.to_owned(), Method::Password, address)
+        })
     }
 
     /// Adds the revocation status of its certificate.
@@ -174,8 +193,8 @@ impl Principal {
 
     /// Adds the ID of its request, for the record of what it changes.
     #[must_use]
-    pub fn asking_with(mut self, request_id: &str) -> Self {
-        self.request_id = Some(request_id.to_owned());
+    pub fn asking_with(mut self, request_id: Arc<str>) -> Self {
+        self.request_id = Some(request_id);
         self
     }
 
@@ -186,49 +205,53 @@ impl Principal {
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.known.name
     }
 
     /// The groups that it belongs to.
     pub fn groups(&self) -> &[String] {
-        &self.groups
+        &self.known.groups
     }
 
     /// The identity rule that gave the name.
     pub fn rule(&self) -> Option<&str> {
-        self.rule.as_deref()
+        self.known.rule.as_deref()
     }
 
     /// How it showed who it is.
     pub fn method(&self) -> Method {
-        self.method
+        self.known.method
     }
 
     /// The certificate that identified it.
     pub fn certificate(&self) -> Option<&VerifiedCertificate> {
-        self.certificate.as_deref()
+        self.known.certificate.as_deref()
     }
 
     /// The client's address.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.address
+        self.known.address
     }
 
     /// Why it has no identity.
     pub fn refusal(&self) -> Option<&IdentityError> {
-        self.refusal.as_ref()
+        self.known.refusal.as_ref()
     }
 
     /// The principal as the record of a change names it.
     pub fn actor(&self) -> Actor {
-        let certificate = self.certificate.as_ref().map(|verified| &verified.certificate);
+        let certificate = self
+            .known
+            .certificate
+            .as_ref()
+            .map(|verified| &verified.certificate);
         Actor {
-            principal: self.name.clone(),
+            principal: self.known.name.clone(),
             certificate_subject: certificate.map(ClientCertificate::subject),
             certificate_issuer: certificate.map(ClientCertificate::issuer),
             certificate_serial: certificate.map(ClientCertificate::serial),
-            peer_address: self.address.map(|address| address.to_string()),
-            request_id: self.request_id.clone(),
+            peer_address: self.known.address.map(|address| address.to_string()),
+            request_id: self.request_id.as_deref().map(str::to_owned),
             who: Some(Box::new(self.who())),
         }
     }
@@ -236,11 +259,11 @@ impl Principal {
     /// The principal as audit records name it.
     pub fn who(&self) -> Who {
         Who {
-            principal: self.name.clone(),
-            auth_method: Some(self.method.name().to_owned()),
-            groups: self.groups.clone(),
-            identity_rule: self.rule.clone(),
-            real_addr: self.address.map(|address| address.to_string()),
+            principal: self.known.name.clone(),
+            auth_method: Some(self.known.method.name().to_owned()),
+            groups: self.known.groups.clone(),
+            identity_rule: self.known.rule.clone(),
+            real_addr: self.known.address.map(|address| address.to_string()),
             os_uid: None,
             cert: self.certificate().map(record::certificate),
         }

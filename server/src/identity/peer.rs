@@ -6,11 +6,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use openssl::x509::X509;
 use platform::tls::{CertificateFault, ClientCertificate, ClientTrust, PeerCertificate, Verified};
 
-use super::{IdentityError, facts::CertificateFacts};
-use crate::revocation::{RevocationError, Subject, subjects};
+use super::{IdentityError, Principal, facts::CertificateFacts};
+use crate::{revocation::VerifiedChain, store::Security};
 
 /// The peer of a connection, as the listener recorded it.
 #[derive(Debug)]
@@ -28,6 +27,15 @@ pub struct Peer {
     /// What the handshake negotiated.
     pub session: Option<Session>,
     verified: Mutex<Option<(u64, Outcome)>>,
+    identified: Mutex<Option<Identified>>,
+}
+
+/// The principal of a connection's certificate, and what that follows from.
+#[derive(Debug)]
+struct Identified {
+    verified: Arc<VerifiedCertificate>,
+    security: Arc<Security>,
+    principal: Principal,
 }
 
 /// What a handshake negotiated, for audit records.
@@ -49,13 +57,11 @@ pub struct VerifiedCertificate {
     /// The certificate.
     pub certificate: ClientCertificate,
     /// The chain from the certificate to the configured CA that verifies it.
-    pub chain: Vec<X509>,
+    pub chain: VerifiedChain,
     /// The names of the CA sets that verify it.
     pub sets: Vec<String>,
     /// The certificate's contents.
     pub facts: CertificateFacts,
-    /// The deny list subjects that match the chain, or why they cannot be determined.
-    pub denied_as: Result<Vec<Subject>, RevocationError>,
     /// When the first certificate of the chain expires.
     until: DateTime<Utc>,
 }
@@ -77,8 +83,7 @@ impl VerifiedCertificate {
             .fold(certificate.not_after(), Ord::min);
         Ok(Self {
             certificate,
-            denied_as: subjects(&verified.chain),
-            chain: verified.chain,
+            chain: VerifiedChain::new(verified.chain),
             sets: verified.sets,
             facts,
             until,
@@ -104,6 +109,7 @@ impl Peer {
             generation,
             session,
             verified: Mutex::new(None),
+            identified: Mutex::new(None),
         }
     }
 
@@ -125,6 +131,35 @@ impl Peer {
             *known = Some((generation, outcome.clone()));
         }
         outcome
+    }
+
+    /// The principal of the connection's certificate. `identify` finds it at the first request, and again when the
+    /// certificate was verified anew, which every new generation causes, or accounts or denials have changed.
+    ///
+    /// # Errors
+    /// What `identify` returns.
+    pub fn principal<E>(
+        &self,
+        verified: &Arc<VerifiedCertificate>,
+        security: &Arc<Security>,
+        identify: impl FnOnce() -> Result<Principal, E>,
+    ) -> Result<Principal, E> {
+        if let Ok(known) = self.identified.lock()
+            && let Some(known) = known.as_ref()
+            && Arc::ptr_eq(&known.verified, verified)
+            && Arc::ptr_eq(&known.security, security)
+        {
+            return Ok(known.principal.clone());
+        }
+        let principal = identify()?;
+        if let Ok(mut known) = self.identified.lock() {
+            *known = Some(Identified {
+                verified: Arc::clone(verified),
+                security: Arc::clone(security),
+                principal: principal.clone(),
+            });
+        }
+        Ok(principal)
     }
 
     fn verify(&self, trust: Option<&ClientTrust>, generation: u64, now: DateTime<Utc>) -> Outcome {

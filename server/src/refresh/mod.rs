@@ -1,11 +1,11 @@
-//! Serves current metadata, renewing documents made by the server when they have expired.
+//! Renews what the server signs when it has expired, or will soon.
 
 pub mod expiry;
 
 use std::collections::BTreeSet;
 
 use actix_web::web;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use tuf::{CheckedUpdate, Gun, Refresh, RoleName, SignedUpdate};
 
 use crate::{
@@ -19,38 +19,15 @@ const SERVER: &str = "(server)";
 /// How often a renewal is retried because the GUN was changed meanwhile.
 const ATTEMPTS: usize = 8;
 
-/// The current document of a role. An expired timestamp or snapshot is renewed first if it is asked for and
-/// the server holds its key.
+/// The current timestamp or snapshot, after one of the two was found to have expired: they are renewed first, as far as
+/// the server holds their keys.
 ///
 /// # Errors
 /// When the database or the signer fails.
-pub async fn current(state: &State, gun: &Gun, role: RoleName) -> Result<Option<Stored>, ServiceError> {
-    if matches!(role, RoleName::Timestamp | RoleName::Snapshot) {
-        let (wanted, now) = (gun.clone(), state.clock.now());
-        let Some(pair) = state
-            .with_store(move |store| store.timestamp_and_snapshot(&wanted))
-            .await?
-        else {
-            return Ok(None);
-        };
-        if [&pair.timestamp, &pair.snapshot]
-            .iter()
-            .all(|stored| is_fresh(stored, now))
-        {
-            return Ok(Some(if role == RoleName::Timestamp {
-                pair.timestamp
-            } else {
-                pair.snapshot
-            }));
-        }
-        renew(state, gun, TimeDelta::zero()).await?;
-    }
+pub async fn renewed(state: &State, gun: &Gun, role: RoleName) -> Result<Option<Stored>, ServiceError> {
+    renew(state, gun, TimeDelta::zero()).await?;
     let gun = gun.clone();
     state.with_store(move |store| store.current(&gun, &role)).await
-}
-
-fn is_fresh(stored: &Stored, now: DateTime<Utc>) -> bool {
-    tuf::expires(&stored.document.bytes).is_ok_and(|expires| expires >= now)
 }
 
 /// The outcome of a renewal.

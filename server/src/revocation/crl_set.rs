@@ -4,7 +4,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -64,9 +67,16 @@ struct Held {
     list: Arc<Crl>,
 }
 
+fn next_number() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
 /// All loaded lists.
 #[derive(Clone, Default)]
 pub(super) struct CrlSet {
+    /// Differs between sets with different lists.
+    number: u64,
     lists: Vec<Held>,
     grace: TimeDelta,
 }
@@ -93,6 +103,7 @@ impl CrlSet {
             }
         }
         let mut set = Self {
+            number: next_number(),
             lists,
             grace: TimeDelta::from_std(settings.grace).unwrap_or_default(),
         };
@@ -103,6 +114,7 @@ impl CrlSet {
     /// The same configured lists, with the stored copies of fetched lists read again.
     pub(super) fn with_fetched(&self, settings: &CrlSettings, issuers: &[X509]) -> Self {
         let mut set = self.clone();
+        set.number = next_number();
         set.lists
             .retain(|held| matches!(held.origin, Origin::Configured(_)));
         set.read_fetched(settings, issuers);
@@ -165,6 +177,7 @@ impl CrlSet {
                 edition: old.edition(),
             });
         }
+        self.number = next_number();
         self.keep_newest(before, settings);
         Ok(())
     }
@@ -223,6 +236,11 @@ impl CrlSet {
             None if elsewhere => Err(RevocationError::CrlOfOthers(name())),
             None => Err(missing()),
         }
+    }
+
+    /// The number of this set, which no other set in this process has.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     pub(super) fn nearest_next_update(&self) -> Option<DateTime<Utc>> {

@@ -1,6 +1,9 @@
 //! The deny list: who is refused, whatever the CA says.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use openssl::x509::{X509, X509NameRef, X509Ref};
 use platform::{
@@ -10,7 +13,7 @@ use platform::{
 use serde::Deserialize;
 
 use super::RevocationError;
-use crate::store::DeniedSubject as Subject;
+use crate::store::{DenialKey, DeniedSubject as Subject};
 
 /// Why a deny list cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +32,9 @@ pub enum DenyError {
 #[derive(Debug, Default)]
 pub struct DenyList {
     entries: Vec<Subject>,
-    /// Entries with the issuer exactly as written, where that differs from the normal form; older versions stored
-    /// these.
-    as_written: Vec<Subject>,
+    /// The keys of the entries, and of those with the issuer exactly as written where that differs from the normal form;
+    /// older versions stored these.
+    keys: HashSet<DenialKey>,
 }
 
 #[derive(Deserialize)]
@@ -74,23 +77,23 @@ impl DenyList {
                 reason: format!("unknown key {}; entries belong under \"denied\"", unknown.key),
             });
         }
-        let as_written = entries.iter().filter_map(Entry::as_written).collect();
+        let as_written: Vec<Subject> = entries.iter().filter_map(Entry::as_written).collect();
         let entries = entries.into_iter().enumerate().map(|(position, entry)| {
             entry.subject().map_err(|reason| DenyError::File {
                 path: path.to_path_buf(),
                 reason: format!("denied[{position}]: {reason}"),
             })
         });
+        let entries = entries.collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            entries: entries.collect::<Result<_, _>>()?,
-            as_written,
+            keys: entries.iter().chain(&as_written).map(DenialKey::of).collect(),
+            entries,
         })
     }
 
-    /// Whether the list contains any of the subjects of a chain ([`subjects`]).
-    pub fn has_any(&self, subjects: &[Subject]) -> bool {
-        let named = |subject| self.entries.contains(subject) || self.as_written.contains(subject);
-        subjects.iter().any(named)
+    /// Whether the list contains any of the subjects of a chain ([`subjects`]), by their keys.
+    pub fn has_any(&self, subjects: &[DenialKey]) -> bool {
+        !self.keys.is_empty() && subjects.iter().any(|subject| self.keys.contains(subject))
     }
 
     /// Whether the list has no entries.
@@ -116,16 +119,13 @@ impl DenyList {
 
     /// Whether a principal is on the list.
     pub fn has_principal(&self, name: &str) -> bool {
-        self.entries
-            .iter()
-            .any(|entry| matches!(entry, Subject::Principal(denied) if denied == name))
+        !self.keys.is_empty() && self.keys.contains(&DenialKey::of_principal(name))
     }
 }
 
 /// The subjects by which entries could name a verified chain: each certificate by issuer and serial number, and by its
 /// key, also in the forms that older versions wrote. The last certificate of several is trusted by configuration, so
 /// an invalid serial number does not matter there.
-/// serial number names nothing.
 ///
 /// # Errors
 /// When a certificate has a serial number that no entry or revocation list could contain.

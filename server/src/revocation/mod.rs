@@ -1,6 +1,7 @@
 //! Determines whether a valid certificate has been revoked: by this server's deny list, by the CA's list (CRL, RFC
 //! 5280 section 5), or by the CA's responder (OCSP, RFC 6960).
 
+mod chain;
 mod crl;
 mod crl_set;
 mod deny;
@@ -15,15 +16,19 @@ use openssl::x509::{X509, X509Ref};
 use platform::config::ConfigError;
 
 pub use crate::store::DeniedSubject as Subject;
+pub use chain::VerifiedChain;
 pub use crl_set::CrlError;
-pub use deny::{DenyError, DenyList, certificate_subjects, normal_issuer, normal_serial, subjects};
+pub use deny::{DenyError, DenyList, certificate_subjects, normal_issuer, normal_serial};
 pub use fetch::{FetchedList, ListSource, client as fetch_client};
 
 use crate::{
     clock::Clock,
     config::{CrlSettings, Depth, FailPolicy, RevocationSettings},
+    store::DenialKey,
 };
+use chain::Listed;
 use crl_set::CrlSet;
+use deny::subjects;
 use ocsp::Responders;
 
 /// Whether a request reads or writes, for the choice between failing open and failing closed.
@@ -228,8 +233,8 @@ impl Revocation {
         let now = self.clock.now();
         let crls = self.crls.load();
         // An undeterminable status is reported with each request instead, where the client can read the reason.
-        let denied =
-            !self.deny.is_empty() && subjects(chain).is_ok_and(|subjects| self.deny.has_any(&subjects));
+        let named = || subjects(chain).map(|found| found.iter().map(DenialKey::of).collect::<Vec<_>>());
+        let denied = !self.deny.is_empty() && named().is_ok_and(|keys| self.deny.has_any(&keys));
         let revoked = || {
             self.with_issuers(chain, self.settings.crl.as_ref().map(|crl| crl.depth))
                 .any(|(certificate, issuer)| {
@@ -249,35 +254,33 @@ impl Revocation {
     /// When a certificate is revoked, or its status cannot be determined from the lists.
     pub fn check_lists(
         &self,
-        chain: &[X509],
-        denied_as: &[Subject],
+        chain: &VerifiedChain,
         now: DateTime<Utc>,
     ) -> Result<Option<Status>, RevocationError> {
-        if self.deny.has_any(denied_as) {
+        if self.deny.has_any(chain.denied_as()?) {
             return Err(RevocationError::denied());
         }
         self.check_crls(chain, now)
     }
 
-    /// Whether any certificate of a verified chain is revoked; `denied_as` are its deny list subjects ([`subjects`]).
+    /// Whether any certificate of a verified chain is revoked.
     ///
     /// # Errors
     /// When one is, or when the status is unknown and `class` is configured to fail closed.
     pub async fn check(
         self: &Arc<Self>,
-        chain: &[X509],
-        denied_as: &[Subject],
+        chain: &VerifiedChain,
         class: Class,
         now: DateTime<Utc>,
     ) -> Result<Status, RevocationError> {
-        if self.deny.has_any(denied_as) {
+        if self.deny.has_any(chain.denied_as()?) {
             return Err(RevocationError::denied());
         }
         let from_crls = self.check_crls(chain, now);
         if let Err(revoked @ RevocationError::Revoked { .. }) = from_crls {
             return Err(revoked);
         }
-        let from_responders = self.check_responders(chain, now).await;
+        let from_responders = self.check_responders(chain.certificates(), now).await;
         if let Err(revoked @ RevocationError::Revoked { .. }) = from_responders {
             return Err(revoked);
         }
@@ -307,14 +310,21 @@ impl Revocation {
         }
     }
 
-    fn check_crls(&self, chain: &[X509], now: DateTime<Utc>) -> Result<Option<Status>, RevocationError> {
+    fn check_crls(
+        &self,
+        chain: &VerifiedChain,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Status>, RevocationError> {
         let Some(settings) = &self.settings.crl else {
             return Ok(None);
         };
         let crls = self.crls.load();
+        if let Some(known) = chain.known(crls.number(), now) {
+            return Ok(Some(known));
+        }
         let mut next_update = None;
         let mut unknown = None;
-        for (certificate, issuer) in self.with_issuers(chain, Some(settings.depth)) {
+        for (certificate, issuer) in self.with_issuers(chain.certificates(), Some(settings.depth)) {
             match crls.check(certificate, issuer, now) {
                 Ok(until) => {
                     next_update = Some(next_update.map_or(until, |known: DateTime<Utc>| known.min(until)))
@@ -323,14 +333,21 @@ impl Revocation {
                 Err(other) => unknown = unknown.or(Some(other)),
             }
         }
-        unknown.map_or(
-            Ok(Some(Status {
-                source: "crl",
-                next_update,
-                fail_open: None,
-            })),
-            Err,
-        )
+        if let Some(reason) = unknown {
+            return Err(reason);
+        }
+        let status = Status {
+            source: "crl",
+            next_update,
+            fail_open: None,
+        };
+        // Without an update there was no certificate to check, which stays so.
+        chain.keep(Listed {
+            set: crls.number(),
+            until: next_update.unwrap_or(DateTime::<Utc>::MAX_UTC),
+            status: status.clone(),
+        });
+        Ok(Some(status))
     }
 
     async fn check_responders(

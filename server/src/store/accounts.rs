@@ -8,6 +8,7 @@ use super::{
     Actor, Store, StoreError,
     audit::AUDIT_LOCK,
     schema::{account_keys, accounts},
+    security::raise_epoch,
 };
 use crate::audit::{chain::Chain, record::Change};
 use crate::clock::Clock;
@@ -107,7 +108,7 @@ impl TryFrom<Row> for Account {
     }
 }
 
-fn groups(json: &str) -> Result<Vec<String>, Error> {
+pub(super) fn groups(json: &str) -> Result<Vec<String>, Error> {
     serde_json::from_str(json).map_err(|cause| Error::DeserializationError(Box::new(cause)))
 }
 
@@ -238,6 +239,8 @@ impl Store {
         })
     }
 
+    /// Records a change to an account, and lets every server know that there was one. Must be the last step of its
+    /// transaction.
     pub(super) fn note_account(
         &self,
         connection: &mut DbConnection,
@@ -252,8 +255,8 @@ impl Store {
             detail,
             ..Change::default()
         };
-        self.note(connection, &Chain::Accounts, actor, change, Clock::System.now())
-            .map(drop)
+        self.note(connection, &Chain::Accounts, actor, change, Clock::System.now())?;
+        raise_epoch(connection)
     }
 
     fn add(

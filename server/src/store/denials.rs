@@ -6,9 +6,10 @@ use platform::database::{DbConnection, exact};
 
 use super::DeniedSubject as Subject;
 use super::{
-    Actor, Registered, Store, StoreError,
+    Actor, Store, StoreError,
     audit::AUDIT_LOCK,
     schema::{audit_log, change_actors, denials},
+    security::raise_epoch,
 };
 use crate::audit::{chain::Chain, record::Change};
 
@@ -26,15 +27,6 @@ pub struct Denial {
     pub reason: Option<String>,
     /// When it was denied.
     pub since: DateTime<Utc>,
-}
-
-/// What the database says about a client's certificate.
-#[derive(Debug, Default)]
-pub struct CertificateStatus {
-    /// The account of the certificate's key.
-    pub registered: Option<Registered>,
-    /// Whether the certificate or its key is denied.
-    pub denied: bool,
 }
 
 #[derive(Queryable, Selectable)]
@@ -62,51 +54,6 @@ pub(super) fn subjects(connection: &mut DbConnection) -> QueryResult<Vec<String>
 }
 
 impl Store {
-    /// The status of a certificate. `key_hashes` are the hashes of its key, the current form first; `subjects` are its
-    /// deny list subjects.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn certificate_status(
-        &self,
-        key_hashes: &[String],
-        subjects: &[Subject],
-    ) -> Result<CertificateStatus, StoreError> {
-        Ok(CertificateStatus {
-            registered: self.account_by_key(key_hashes)?,
-            denied: self.is_denied(subjects)?,
-        })
-    }
-
-    /// Whether a principal is on the deny list, or has a disabled account.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn is_principal_denied(&self, principal: &str) -> Result<bool, StoreError> {
-        let disabled = self
-            .account(principal)?
-            .is_some_and(|account| account.disabled_at.is_some());
-        Ok(disabled || self.is_denied(&[Subject::Principal(principal.to_owned())])?)
-    }
-
-    /// Checks all subjects with one query, because it runs for every request.
-    fn is_denied(&self, subjects: &[Subject]) -> Result<bool, StoreError> {
-        let keys: Vec<String> = subjects.iter().map(Subject::key).collect();
-        let found: Vec<(String, String)> = denials::table
-            .filter(denials::subject.eq_any(&keys))
-            .select((denials::kind, denials::subject))
-            .load(&mut *self.database.reader()?)?;
-        // Not every database engine compares text exactly.
-        let denied = |subject: &Subject, key: &String| {
-            let mut entries = found.iter();
-            entries.any(|(kind, entry)| kind == subject.kind() && entry == key)
-        };
-        Ok(subjects
-            .iter()
-            .zip(&keys)
-            .any(|(subject, key)| denied(subject, key)))
-    }
-
     /// Adds a subject to the deny list; returns false if it was on it.
     ///
     /// # Errors
@@ -144,6 +91,7 @@ impl Store {
                     .values(&row)
                     .execute(connection)?;
                 self.note(connection, &Chain::Denials, actor, change, now)?;
+                raise_epoch(connection)?;
                 Ok(true)
             })?,
         )
@@ -178,6 +126,7 @@ impl Store {
                 }
                 if removed {
                     self.note(connection, &Chain::Denials, actor, change, now)?;
+                    raise_epoch(connection)?;
                 }
                 Ok::<_, diesel::result::Error>(removed)
             })?,

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
-use platform::database::{DbConnection, exact, padded};
+use platform::database::{DbConnection, exact, first_only, padded};
 use tuf::{Checksum, Document, Gun, RoleName, Version};
 
-use super::{MIGRATIONS, Store, StoreError, schema::tuf_files};
+use super::{MIGRATIONS, NewestTimestamp, Store, StoreError, schema::tuf_files};
 
 /// A document and when it was stored.
 #[derive(Debug, Clone)]
@@ -27,21 +27,38 @@ pub struct Chain {
     pub timestamp: Document,
 }
 
-/// The documents that decide whether a timestamp can be served as it is.
-pub struct TimestampAndSnapshot {
-    /// The newest timestamp.
-    pub timestamp: Stored,
-    /// The snapshot that it names.
-    pub snapshot: Stored,
+/// Names a document of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Wanted {
+    /// The current document of a role.
+    Current(RoleName),
+    /// One version of a role's document.
+    Version(RoleName, Version),
+    /// The role's document with this SHA-256.
+    Checksum(RoleName, Checksum),
+}
+
+/// A document, and the state of its repository at the same moment.
+#[derive(Debug)]
+pub struct Found {
+    /// The newest timestamp; `None` if there is none.
+    pub newest: Option<NewestTimestamp>,
+    /// The document; `None` if there is no such document.
+    pub document: Option<Stored>,
+    /// With the current timestamp, the snapshot that it names; with the current snapshot, the timestamp. Neither is
+    /// served without the other.
+    pub counterpart: Option<Stored>,
 }
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = tuf_files)]
 struct Row {
+    id: i32,
     created_at: Option<NaiveDateTime>,
     role: String,
     version: i32,
     data: Vec<u8>,
+    sha256: Option<String>,
 }
 
 impl Row {
@@ -75,28 +92,56 @@ pub(super) enum Selector<'a> {
     Checksum(&'a Checksum),
 }
 
+fn find_row(
+    connection: &mut DbConnection,
+    gun: &Gun,
+    role: &RoleName,
+    selector: &Selector<'_>,
+) -> QueryResult<Option<Row>> {
+    let of_role = tuf_files::table
+        .filter(exact(tuf_files::gun, gun.as_str()))
+        .filter(exact(tuf_files::role, role.as_str()))
+        .filter(tuf_files::deleted_at.is_null())
+        .select(Row::as_select())
+        .order(tuf_files::version.desc());
+    let found = match selector {
+        Selector::Highest => first_only(of_role).get_result(connection),
+        Selector::Version(version) => {
+            first_only(of_role.filter(tuf_files::version.eq(version.get()))).get_result(connection)
+        }
+        Selector::Checksum(checksum) => {
+            first_only(of_role.filter(padded(tuf_files::sha256, checksum.as_hex()))).get_result(connection)
+        }
+    };
+    found.optional()
+}
+
 pub(super) fn find(
     connection: &mut DbConnection,
     gun: &Gun,
     role: &RoleName,
     selector: &Selector<'_>,
 ) -> Result<Option<Stored>, StoreError> {
-    let mut query = tuf_files::table
-        .filter(exact(tuf_files::gun, gun.as_str()))
-        .filter(exact(tuf_files::role, role.as_str()))
-        .filter(tuf_files::deleted_at.is_null())
-        .select(Row::as_select())
-        .order(tuf_files::version.desc())
-        .into_boxed();
-    match selector {
-        Selector::Highest => {}
-        Selector::Version(version) => query = query.filter(tuf_files::version.eq(version.get())),
-        Selector::Checksum(checksum) => query = query.filter(padded(tuf_files::sha256, checksum.as_hex())),
-    }
-    query
-        .first(connection)
-        .optional()?
+    find_row(connection, gun, role, selector)?
         .map(|row| row.into_stored(gun))
+        .transpose()
+}
+
+/// The newest timestamp, with its row.
+fn find_newest(
+    connection: &mut DbConnection,
+    gun: &Gun,
+) -> Result<Option<(NewestTimestamp, Stored)>, StoreError> {
+    find_row(connection, gun, &RoleName::Timestamp, &Selector::Highest)?
+        .map(|row| {
+            let newest = NewestTimestamp {
+                id: row.id,
+                version: row.version,
+                // PostgreSQL pads this column with spaces.
+                sha256: row.sha256.as_deref().unwrap_or_default().trim_end().to_owned(),
+            };
+            Ok((newest, row.into_stored(gun)?))
+        })
         .transpose()
 }
 
@@ -105,17 +150,25 @@ pub(super) fn current_snapshot(
     connection: &mut DbConnection,
     gun: &Gun,
 ) -> Result<Option<Stored>, StoreError> {
-    let Some(timestamp) = find(connection, gun, &RoleName::Timestamp, &Selector::Highest)? else {
-        return Ok(None);
-    };
-    match tuf::named_snapshot(&timestamp.document.bytes) {
-        Ok(checksum) => find(
+    let timestamp = find(connection, gun, &RoleName::Timestamp, &Selector::Highest)?;
+    named_snapshot(connection, gun, timestamp.as_ref())
+}
+
+/// The snapshot that a timestamp names; `None` if there is no such document.
+fn named_snapshot(
+    connection: &mut DbConnection,
+    gun: &Gun,
+    timestamp: Option<&Stored>,
+) -> Result<Option<Stored>, StoreError> {
+    let named = timestamp.and_then(|timestamp| tuf::named_snapshot(&timestamp.document.bytes).ok());
+    match named {
+        Some(checksum) => find(
             connection,
             gun,
             &RoleName::Snapshot,
             &Selector::Checksum(&checksum),
         ),
-        Err(_) => Ok(None),
+        None => Ok(None),
     }
 }
 
@@ -163,61 +216,43 @@ impl Store {
         })
     }
 
-    /// One version of a role's document.
+    /// A document of a repository, and its newest timestamp at the same moment.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn by_version(
-        &self,
-        gun: &Gun,
-        role: &RoleName,
-        version: Version,
-    ) -> Result<Option<Stored>, StoreError> {
-        find(
-            &mut *self.database.reader()?,
-            gun,
-            role,
-            &Selector::Version(version),
-        )
-    }
-
-    /// The document of this GUN and role with this SHA-256.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn by_checksum(
-        &self,
-        gun: &Gun,
-        role: &RoleName,
-        checksum: &Checksum,
-    ) -> Result<Option<Stored>, StoreError> {
-        find(
-            &mut *self.database.reader()?,
-            gun,
-            role,
-            &Selector::Checksum(checksum),
-        )
-    }
-
-    /// The newest timestamp and the snapshot that it names.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn timestamp_and_snapshot(&self, gun: &Gun) -> Result<Option<TimestampAndSnapshot>, StoreError> {
+    pub fn document(&self, gun: &Gun, wanted: &Wanted) -> Result<Found, StoreError> {
         self.at_one_moment(|connection| {
-            let Some(timestamp) = find(connection, gun, &RoleName::Timestamp, &Selector::Highest)? else {
-                return Ok(None);
+            let (newest, timestamp) = find_newest(connection, gun)?.unzip();
+            let (document, counterpart) = match wanted {
+                Wanted::Current(role @ (RoleName::Timestamp | RoleName::Snapshot)) => {
+                    let snapshot = named_snapshot(connection, gun, timestamp.as_ref())?;
+                    match (timestamp, snapshot) {
+                        (Some(timestamp), Some(snapshot)) if *role == RoleName::Timestamp => {
+                            (Some(timestamp), Some(snapshot))
+                        }
+                        (Some(timestamp), Some(snapshot)) => (Some(snapshot), Some(timestamp)),
+                        _ => (None, None),
+                    }
+                }
+                Wanted::Current(role) => {
+                    let snapshot = match role {
+                        RoleName::Root => None,
+                        _ => named_snapshot(connection, gun, timestamp.as_ref())?,
+                    };
+                    (current(connection, gun, role, snapshot.as_ref())?, None)
+                }
+                Wanted::Version(role, version) => {
+                    (find(connection, gun, role, &Selector::Version(*version))?, None)
+                }
+                Wanted::Checksum(role, checksum) => {
+                    (find(connection, gun, role, &Selector::Checksum(checksum))?, None)
+                }
             };
-            let Ok(checksum) = tuf::named_snapshot(&timestamp.document.bytes) else {
-                return Ok(None);
-            };
-            let snapshot = find(
-                connection,
-                gun,
-                &RoleName::Snapshot,
-                &Selector::Checksum(&checksum),
-            )?;
-            Ok(snapshot.map(|snapshot| TimestampAndSnapshot { timestamp, snapshot }))
+            Ok(Found {
+                newest,
+                document,
+                counterpart,
+            })
         })
     }
 

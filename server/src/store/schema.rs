@@ -4,7 +4,7 @@ use platform::database::TableUse;
 
 /// The tables to which the server writes. It only adds rows to the changefeed and to the record of changes.
 /// Repositories are deleted only on request, so a missing right to delete is not reported as a fault.
-pub(super) static WRITTEN: [TableUse; 10] = [
+pub(super) static WRITTEN: [TableUse; 11] = [
     TableUse {
         table: "tuf_files",
         filled: &[
@@ -90,6 +90,13 @@ pub(super) static WRITTEN: [TableUse; 10] = [
         filled: &["kind", "subject", "shown", "reason", "created_at"],
         updates: false,
         deletes: true,
+        needs: None,
+    },
+    TableUse {
+        table: "security_epoch",
+        filled: &["id", "epoch"],
+        updates: true,
+        deletes: false,
         needs: None,
     },
     TableUse {
@@ -196,6 +203,13 @@ diesel::table! {
         shown -> Text,
         reason -> Nullable<Text>,
         created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    security_epoch (id) {
+        id -> Integer,
+        epoch -> BigInt,
     }
 }
 

@@ -42,9 +42,15 @@ pub struct DatabaseServer {
 impl DatabaseServer {
     /// A server of one test, which may stop it.
     pub fn start(engine: Engine) -> Self {
+        Self::start_with(engine, &[])
+    }
+
+    /// The same with more options, which count more than those that make tests fast.
+    pub fn start_with(engine: Engine, options: &[&str]) -> Self {
         let own = TempDir::new().unwrap();
         let mut server = Self::prepare(engine, own.path().to_path_buf());
         server.own = Some(own);
+        server.options = options.iter().map(|option| (*option).to_owned()).collect();
         server.resume();
         server.make_account();
         server
@@ -209,6 +215,30 @@ impl DatabaseServer {
     /// What the server has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.join("log")).unwrap()
+    }
+
+    /// The ids of its processes.
+    pub fn processes(&self) -> Vec<u32> {
+        let children = |process: u32| -> Vec<u32> {
+            let list = fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+            let list = list.unwrap_or_default();
+            list.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+        };
+        let mut found = self
+            .keeper
+            .as_ref()
+            .map_or(Vec::new(), |keeper| children(keeper.id()));
+        let mut next = 0;
+        while let Some(process) = found.get(next) {
+            found.extend(children(*process));
+            next += 1;
+        }
+        found
+    }
+
+    /// What the server answers its administrator.
+    pub fn ask(&self, sql: &str) -> String {
+        feed(self.client(None), sql)
     }
 
     /// Stops the server; its port stays its own.

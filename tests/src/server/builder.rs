@@ -114,9 +114,14 @@ impl Builder {
 
     /// Notary's programs, on a database as they create it, with keys that they stored.
     pub fn of_notary(self, engine: Engine) -> Self {
-        let databases = engine.databases();
-        databases.load(Whose::Server, &format!("server-{}-schema.sql", engine.name()));
-        databases.load(Whose::Signer, &format!("signer-{}.sql", engine.name()));
+        self.of_notary_on(engine.databases())
+    }
+
+    /// The same, on these databases, which are empty still.
+    pub fn of_notary_on(self, databases: Databases) -> Self {
+        let engine = databases.engine().name();
+        databases.load(Whose::Server, &format!("server-{engine}-schema.sql"));
+        databases.load(Whose::Signer, &format!("signer-{engine}.sql"));
         self.databases(databases).programs(Programs::Notarys)
     }
 

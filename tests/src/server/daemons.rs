@@ -20,6 +20,8 @@ pub enum Programs {
     Ours,
     /// Notary's, from Debian.
     Notarys,
+    /// Ours, as they were built into this directory earlier.
+    BuiltInto(&'static Path),
 }
 
 impl Programs {
@@ -27,6 +29,7 @@ impl Programs {
         match self {
             Self::Ours => built_programs().join(format!("countersign-{name}")),
             Self::Notarys => installed_program(&format!("notary-{name}"), "notary"),
+            Self::BuiltInto(directory) => directory.join(format!("countersign-{name}")),
         }
     }
 }

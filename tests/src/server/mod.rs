@@ -258,6 +258,11 @@ impl TestServer {
         self.signer.as_ref().unwrap().id()
     }
 
+    /// The port that the signer listens on.
+    pub fn signer_port(&self) -> u16 {
+        self.signer_port
+    }
+
     /// The number of bytes in the receive buffers of the signer's connections.
     pub fn waits_at_the_signer(&self) -> u64 {
         let port = format!(":{:04X}", self.signer_port);

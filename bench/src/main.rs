@@ -1,0 +1,41 @@
+//! Measures the programs side by side with Notary's, and checks every answer meanwhile.
+
+mod acceptor;
+mod clients;
+mod fault;
+mod filling;
+mod http;
+mod load;
+mod measurement;
+mod options;
+mod processes;
+mod report;
+mod repository;
+mod run;
+mod signer;
+mod statements;
+mod subject;
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use options::{Command, Options};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let outcome = match &options.command {
+        Some(Command::Acceptor(options)) => acceptor::run(options).map(|()| true),
+        None => run::run(&options.run),
+    };
+    platform::output::finish(match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        // What failed has been told.
+        Ok(false) => ExitCode::FAILURE,
+        Err(cause) => {
+            platform::complain!("countersign-bench: {cause}");
+            ExitCode::FAILURE
+        }
+    })
+}

@@ -175,6 +175,18 @@ impl Client {
         Ok((Response::read(&mut stream, answer)?, sent))
     }
 
+    /// Sends the first half of `request`, and the rest after `between`.
+    ///
+    /// # Errors
+    /// When the connection breaks before there is a whole answer.
+    pub fn raw_in_halves(&self, request: &[u8], between: impl FnOnce()) -> io::Result<Response> {
+        let mut stream = self.connect()?;
+        let (first, second) = request.split_at(request.len() / 2);
+        stream.write_all(first)?;
+        between();
+        Self::raw_over(stream, second)
+    }
+
     /// A request with a body and headers.
     ///
     /// # Errors

@@ -8,6 +8,8 @@ use serde_json::json;
 use tests::{
     ClientFiles, Finished, Notary, TestServer, Whose,
     craft::{Made, Wanted, named, rsa_key},
+    http::{FORM, form, request_bytes},
+    publisher::Publisher,
 };
 
 /// A CA whose name has to be escaped, and its server.
@@ -191,8 +193,8 @@ fn denials_and_accounts_that_older_versions_stored_still_hold_and_can_be_ended()
             ),
         );
         // A program that changes the tables without counting the change in security_epoch is noticed a little later.
-        wait_until("the entry counts", || {
-            server.client_with(&alice).get("/v2/").status() == 401
+        tests::process::wait_until("the entry counts", || {
+            server.client_with(&alice).get("/v2/").status == 401
         });
         refused(&server, &alice, "certificate_revoked");
         deny(&server, remove).ok().says("no longer refused");
@@ -362,4 +364,30 @@ fn a_certificate_that_writes_its_issuer_in_another_case_is_denied_under_the_issu
         deny(&server, &[&["remove"][..], &who].concat()).ok();
         server.client_with(&alice).get("/v2/").ok();
     }
+}
+
+/// An upload may take minutes, in which its sender may be denied.
+#[test]
+fn a_client_that_is_denied_while_it_uploads_publishes_nothing() {
+    let (root, server) = start(|builder| builder);
+    let alice = files(&server, "alice", &root.issue(&Wanted::client("alice")));
+    let certificate = alice.certificate.display().to_string();
+    let client = server.client_with(&alice);
+    let publisher = Publisher::new(&client, "reg/app", "reg/app");
+    publisher.publish_first(&client, "reg/app");
+    let body = form(&[("targets", &publisher.targets_file(2))]);
+    let upload = request_bytes(
+        "POST",
+        "/v2/reg/app/_trust/tuf/",
+        &[("Content-Type", FORM)],
+        &body,
+    );
+    let answer = client.raw_in_halves(&upload, || {
+        deny(&server, &["add", "--cert", &certificate]).ok();
+    });
+    assert_eq!(answer.unwrap().status, 401);
+    deny(&server, &["remove", "--cert", &certificate]).ok();
+    let targets = client.get("/v2/reg/app/_trust/tuf/targets.json").ok().json();
+    assert_eq!(targets["signed"]["version"], 1);
+    assert_eq!(client.raw(&upload).unwrap().status, 200);
 }

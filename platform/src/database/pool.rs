@@ -339,6 +339,9 @@ fn set_up_postgres(mut connection: PgConnection, purpose: Purpose) -> Result<DbC
     connection
         .batch_execute(&format!("SET timezone = 'UTC'; {transactions}"))
         .map_err(|cause| cause.to_string())?;
+    // Every statement that is kept prepared finds rows by an index, whatever its parameters are, so that planning it
+    // for each of them costs more than running it. Engines that speak PostgreSQL's protocol may not know the setting.
+    let _ = connection.batch_execute("SET plan_cache_mode = force_generic_plan");
     Ok(DbConnection::Postgres(connection))
 }
 

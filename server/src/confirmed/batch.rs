@@ -74,6 +74,9 @@ impl Copied {
 #[derive(Default)]
 struct Embedded {
     confirmer: Option<Confirmer>,
+    /// When a commit was last noticed.
+    changed_at: Option<Instant>,
+    /// The copy that was read after that.
     security: Option<Arc<Security>>,
     newest: HashMap<String, Option<Arc<NewestTimestamp>>>,
 }
@@ -220,12 +223,16 @@ impl Batches {
         // Asked before the question, so that what is committed in between counts as news at the next request.
         if !confirmer.nothing_changed()? {
             embedded.forget();
-            let mut copied = self.security.write().unwrap_or_else(PoisonError::into_inner);
-            copied.take_if(|copied| copied.took < QUICK);
         }
+        let changed_at = embedded.changed_at;
+        let is_behind = |copied: &mut Copied| changed_at.is_some_and(|changed| copied.at < changed);
+        let copied = || self.security.write().unwrap_or_else(PoisonError::into_inner);
+        copied().take_if(|copied| copied.took < QUICK && is_behind(copied));
         let answer = self.ask_with(&mut confirmer, guns)?;
         embedded.confirmer = Some(confirmer);
-        embedded.security = Some(Arc::clone(&answer.security));
+        // A copy from before the last commit is used where the database counts no change since, but for now only.
+        let is_newest = copied().as_mut().is_some_and(|copied| !is_behind(copied));
+        embedded.security = is_newest.then(|| Arc::clone(&answer.security));
         if embedded.newest.len() + guns.len() > REMEMBERED {
             embedded.newest.clear();
         }
@@ -238,6 +245,7 @@ impl Batches {
 
 impl Embedded {
     fn forget(&mut self) {
+        self.changed_at = Some(Instant::now());
         self.security = None;
         self.newest.clear();
     }

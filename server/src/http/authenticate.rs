@@ -21,7 +21,7 @@ use crate::{
         verify,
     },
     revocation::RevocationError,
-    state::State,
+    state::{ServiceError, State},
     store::Security,
     telemetry::metrics,
 };
@@ -183,6 +183,27 @@ fn passwords_at<'a>(generation: &'a Generation, peer: &Peer) -> Option<&'a Arc<P
         .listener(peer.listener)
         .is_some_and(LoadedListener::takes_passwords);
     generation.passwords.as_ref().filter(|_| taken)
+}
+
+/// Checks again that nobody has denied the client since the request arrived: an upload may take minutes.
+///
+/// # Errors
+/// When somebody has, or when the database fails.
+pub async fn still_admitted(exchange: &Exchange<'_>, principal: &Principal) -> Result<(), ApiError> {
+    if principal.method() == Method::Anonymous {
+        return Ok(());
+    }
+    let confirmed = &exchange.state.confirmed;
+    let now = confirmed.moment(None, exchange.target.operation.class()).await;
+    let security = now.map_err(ServiceError::from)?.security;
+    if let Some(verified) = principal.certificate() {
+        let revoked = |reason| IdentityError::Revoked(Box::new(verified.certificate.clone()), reason);
+        if security.denies_any(verified.chain.denied_as().map_err(revoked)?) {
+            return Err(revoked(RevocationError::denied()).into());
+        }
+    }
+    check_not_denied(&exchange.generation, &security, principal.clone())?;
+    Ok(())
 }
 
 /// Refuses principals that are denied: by the deny list, or because their account is disabled.

@@ -5,7 +5,9 @@ use futures_util::future;
 use tokio::sync::mpsc;
 use tuf::Upload;
 
-use super::{body, error::ApiError, exchange::Exchange, multipart, outcome::Outcome};
+use super::{
+    authenticate::still_admitted, body, error::ApiError, exchange::Exchange, multipart, outcome::Outcome,
+};
 use crate::{
     access::{Delete, Grant, PublishAny},
     publish,
@@ -32,6 +34,7 @@ pub async fn publish(exchange: &mut Exchange<'_>, grant: Grant<PublishAny>) -> R
     let grant = access
         .authorize_publish(grant, &upload.roles())
         .map_err(ApiError::PublishDenied)?;
+    still_admitted(exchange, grant.principal()).await?;
     let committed = publish::publish(exchange.state, access, &grant, upload).await?;
     Ok(Outcome::changed(HttpResponse::Ok().finish(), committed).by_rule(grant.rule()))
 }

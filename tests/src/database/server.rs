@@ -212,11 +212,6 @@ impl DatabaseServer {
         });
     }
 
-    /// What the server has logged.
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("log")).unwrap()
-    }
-
     /// The ids of its processes.
     pub fn processes(&self) -> Vec<u32> {
         let children = |process: u32| -> Vec<u32> {
@@ -239,6 +234,11 @@ impl DatabaseServer {
     /// What the server answers its administrator.
     pub fn ask(&self, sql: &str) -> String {
         feed(self.client(None), sql)
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap()
     }
 
     /// Stops the server; its port stays its own.

@@ -38,7 +38,7 @@ impl Phase {
         let after = self.0.load(SeqCst);
         (
             outcome,
-            (before == after && before % 2 == 0).then_some(before / 2),
+            (before == after && before.is_multiple_of(2)).then_some(before / 2),
         )
     }
 }

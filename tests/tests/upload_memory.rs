@@ -76,10 +76,14 @@ fn publishes_together_take_no_more_than_they_may_and_the_others_are_told_when_to
     let alice = server.client("alice");
     let publisher = Publisher::new(&alice, GUN, GUN);
     publisher.publish_first(&alice, GUN);
-    // A publish that never ends takes most of the memory.
+    // One that announces much and sends nothing takes nothing from others.
+    let mut silent = alice.connect().unwrap();
+    silent.write_all(&head(GUN, 900_000)).unwrap();
+    // One that sends most of it takes most of the memory.
+    let begun = form(&[("targets", "x".repeat(700_000).as_bytes())]);
     let mut stuck = alice.connect().unwrap();
     stuck.write_all(&head(GUN, 900_000)).unwrap();
-    stuck.write_all(b"--").unwrap();
+    stuck.write_all(&begun[..700_000]).unwrap();
     // Small ones go on beside it.
     alice
         .publish(GUN, &[("targets", &publisher.targets_file(2))])

@@ -91,7 +91,7 @@ impl DenyList {
         })
     }
 
-    /// Whether the list contains any of the subjects of a chain ([`subjects`]), by their keys.
+    /// Whether the list contains any of the subjects of a chain (`subjects`), by their keys.
     pub fn has_any(&self, subjects: &[DenialKey]) -> bool {
         !self.keys.is_empty() && subjects.iter().any(|subject| self.keys.contains(subject))
     }
@@ -170,7 +170,7 @@ pub fn subjects(chain: &[X509]) -> Result<Vec<Subject>, RevocationError> {
 /// The subjects of a certificate without its chain, also in the forms that older versions wrote.
 ///
 /// # Errors
-/// As for [`subjects`].
+/// As for `subjects`.
 pub fn certificate_subjects(certificate: &X509Ref) -> Result<Vec<Subject>, RevocationError> {
     let serial = serial(certificate).ok_or_else(RevocationError::unnamed_serial)?;
     Ok(by_serial(certificate.issuer_name(), &serial))

@@ -152,6 +152,7 @@ fn a_right_that_a_server_can_do_without_is_not_asked_for() {
             ("SELECT", "__diesel_schema_migrations"),
             ("SELECT, INSERT", "changefeed change_actors audit_log"),
             ("SELECT, INSERT, UPDATE", "tuf_files refresh_leases"),
+            ("SELECT, UPDATE", "security_epoch"),
             ("SELECT, INSERT, DELETE", "server_keys denials"),
             (
                 "SELECT, INSERT, UPDATE, DELETE",

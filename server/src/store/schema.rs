@@ -94,7 +94,7 @@ pub(super) static WRITTEN: [TableUse; 11] = [
     },
     TableUse {
         table: "security_epoch",
-        filled: &["id", "epoch"],
+        filled: &[],
         updates: true,
         deletes: false,
         needs: None,

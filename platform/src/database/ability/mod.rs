@@ -21,7 +21,7 @@ use tables::{columns, missing_values, sequences, unfilled};
 pub struct TableUse {
     /// Its name.
     pub table: &'static str,
-    /// The columns that every INSERT of the program sets; the database fills the others.
+    /// The columns that every INSERT of the program sets; the database fills the others. Empty if it adds no rows.
     pub filled: &'static [&'static str],
     /// Whether the program updates rows in normal operation.
     pub updates: bool,
@@ -29,6 +29,13 @@ pub struct TableUse {
     pub deletes: bool,
     /// Another table, its column, and the values there that a foreign key of this table refers to.
     pub needs: Option<(&'static str, &'static str, &'static [&'static str])>,
+}
+
+impl TableUse {
+    /// Whether the program adds rows.
+    fn inserts(&self) -> bool {
+        !self.filled.is_empty()
+    }
 }
 
 /// A reason why a program cannot write.
@@ -110,7 +117,9 @@ pub fn obstacles(
             continue;
         }
         refused.ask(connection, used, &columns).map_err(failed)?;
-        found.extend(unfilled(connection, used, &columns));
+        if used.inserts() {
+            found.extend(unfilled(connection, used, &columns));
+        }
         if pending.is_empty() {
             found.extend(missing_values(connection, used).map_err(failed)?);
         }

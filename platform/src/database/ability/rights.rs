@@ -18,7 +18,7 @@ impl Refused {
         used: &TableUse,
         columns: &[Column],
     ) -> diesel::QueryResult<()> {
-        let needed = [true, true, used.updates, used.deletes];
+        let needed = [true, used.inserts(), used.updates, used.deletes];
         for ((right, needed), tables) in RIGHTS.iter().zip(needed).zip(&mut self.0) {
             if needed && !may(connection, right, used, columns)? {
                 tables.push(used.table);
@@ -78,7 +78,7 @@ fn may(
             let named: Vec<&str> = columns
                 .iter()
                 .map(|column| column.name.as_str())
-                .filter(|name| used.filled.contains(name))
+                .filter(|name| !used.inserts() || used.filled.contains(name))
                 .collect();
             let (named, first) = (named.join(", "), named.first().copied().unwrap_or("1"));
             let statement = match right {

@@ -258,7 +258,7 @@ impl Client for Mixer {
         let repository = &self.repositories[(self.number + self.turn) % self.repositories.len()];
         let file = ["timestamp.json", "targets.json"][self.turn % 2];
         let request = get(&path_of(repository.gun(), file));
-        // A reader sees everything that was acknowledged before it asked, and nothing that nobody has published.
+        // A reader sees everything that was acknowledged before it asked, and nothing that was never published.
         let oldest = repository.acknowledged();
         self.writer
             .kept

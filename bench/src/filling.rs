@@ -29,7 +29,7 @@ fn databases(subject: &Subject) -> Result<&Databases> {
 /// # Errors
 /// When there is no such database.
 pub fn keys(subject: &Subject, count: usize) -> Result<()> {
-    // Of the lengths of real ones; nobody opens them.
+    // As long as real ones; they are never decrypted.
     let sql = format!(
         "INSERT INTO private_keys (created_at, updated_at, key_id, encryption_alg, keywrap_alg, algorithm, \
          passphrase_alias, public, private, gun, role, last_used) \
@@ -105,7 +105,7 @@ impl Keys {
         let targets = sign(&targets, &[&self.publisher.targets]);
         let snapshot = Publisher::snapshot(1, &[("root", &self.root), ("targets", &targets)]);
         let snapshot = sign(&snapshot, &[&self.snapshot]);
-        // Nobody has to renew it while it is measured.
+        // It does not expire while it is measured.
         let timestamp = json!({
             "_type": "Timestamp", "expires": in_days(3650), "meta": {"snapshot": hashes(&snapshot)}, "version": 1,
         });

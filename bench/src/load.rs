@@ -261,12 +261,12 @@ mod tests {
     fn a_client_that_cannot_connect_ends_it() {
         let none = async |number| {
             if number == 3 {
-                Err(Fault::new("nobody there"))
+                Err(Fault::new("no answer"))
             } else {
                 Ok(Careless(0))
             }
         };
         let failed = drive(PLAN, none, || ()).err().map(|cause| cause.to_string());
-        assert_eq!(failed.as_deref(), Some("nobody there"));
+        assert_eq!(failed.as_deref(), Some("no answer"));
     }
 }

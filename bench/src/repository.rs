@@ -130,7 +130,7 @@ impl Repository {
         self.acknowledged.store(version, Ordering::Release);
     }
 
-    /// After a failure nobody knows what was stored: the next version is the one after what the server holds.
+    /// After a failure it is not known what was stored: the next version is the one after what the server holds.
     pub fn failed(&self) {
         self.sent
             .store(self.acknowledged.load(Ordering::Acquire), Ordering::Release);

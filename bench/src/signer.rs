@@ -17,7 +17,7 @@ use tuf::{Gun, PublicKey, RoleName};
 
 use crate::{fault::Result, load::Client};
 
-/// Makes the names of GUNs that nobody has used.
+/// Makes names of GUNs that were not used before.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// The connections to a signer: one for each thread, as a trust server has one.

@@ -302,7 +302,7 @@ impl Prepared {
     }
 
     fn verify(&self, subject: &Subject, load: &Load) -> Result<()> {
-        // After a failed publish nobody knows which version is the newest.
+        // After a failed publish it is not known which version is the newest.
         if load.failures == 0 {
             let client = subject.client();
             for repository in self.repositories.iter() {

@@ -15,7 +15,7 @@ use crate::{
 
 pub use plots::{Curve, Figure, curves};
 
-/// What one subject uses while nobody asks anything.
+/// The memory of one subject while it has no requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Idle {
     /// Who.
@@ -67,7 +67,7 @@ impl Results {
 
     fn memory(&self) -> Result<String> {
         let mut text = String::from(
-            "\n## Memory while nobody asks, in MiB\n\n\
+            "\n## Memory without requests, in MiB\n\n\
              | who | server, started | signer, started | server, after all | signer, after all |\n\
              |---|---|---|---|---|\n",
         );

@@ -14,7 +14,7 @@ use crate::{
 
 const OURS: Kind = Kind::Ours(Engine::Postgres);
 const NOTARY: Kind = Kind::Notary(Engine::Postgres);
-/// The memory that our server may use while nobody asks anything.
+/// The memory that our server may use while it has no requests.
 const IDLE: u64 = 40 * 1024 * 1024;
 /// The part of its rate that a flat curve may lose.
 const FLAT: f64 = 0.8;

@@ -1,7 +1,7 @@
 //! One question to the database for all requests that wait.
 //!
 //! While a question is under way the next batch gathers; it is asked as soon as the answer is there. So a thousand
-//! requests that arrive at once cost one query, and a single one waits for nobody.
+//! requests that arrive at once cost one query, and a single request does not wait for others.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use tokio::{sync::watch, task::spawn_blocking};
 use super::{ConfirmError, Moment};
 use crate::store::{Confirmer, NewestTimestamp, Security, Store, StoreError};
 
-/// The copy of accounts and denials is read anew after this time even if nobody counted a change: somebody may have
+/// The copy of accounts and denials is read anew after this time even if no change was counted: an operator may have
 /// changed the tables by hand.
 const REREAD: Duration = Duration::from_secs(1);
 /// Reading the copy anew may take one part in this many of the time.

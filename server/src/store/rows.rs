@@ -53,7 +53,7 @@ pub(super) fn insert_files(
     Ok(())
 }
 
-/// Stores a document's first piece, and appends the others to it. Nobody sees it before the transaction ends.
+/// Stores a document's first piece, and appends the others to it. Readers do not see it before the transaction ends.
 fn insert_in_pieces(
     connection: &mut DbConnection,
     gun: &Gun,

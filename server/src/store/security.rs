@@ -1,6 +1,6 @@
 //! What the database says about who is known and who is denied, as one copy in memory.
 //!
-//! The row of `security_epoch` counts the changes to it. Whoever changes accounts, their keys or the deny list raises
+//! The row of `security_epoch` counts the changes to it. Every change of accounts, their keys or the deny list raises
 //! the number in the same transaction, so a copy with the current number is complete.
 
 use std::collections::{HashMap, HashSet};
@@ -10,7 +10,7 @@ use openssl::sha::Sha256;
 use platform::database::{DbConnection, first_only};
 
 use super::{
-    DeniedSubject, Registered, Store, StoreError,
+    DeniedSubject, Registered,
     accounts::groups,
     schema::{account_keys, accounts, denials, security_epoch},
 };
@@ -140,14 +140,4 @@ pub(super) fn load(connection: &mut DbConnection) -> QueryResult<Security> {
             .map(|(kind, subject)| DenialKey::of_entry(kind, subject))
             .collect(),
     })
-}
-
-impl Store {
-    /// Accounts, keys and denials as they are now.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn security(&self) -> Result<Security, StoreError> {
-        self.at_one_moment(|connection| Ok(load(connection)?))
-    }
 }

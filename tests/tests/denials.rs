@@ -391,3 +391,21 @@ fn a_client_that_is_denied_while_it_uploads_publishes_nothing() {
     assert_eq!(targets["signed"]["version"], 1);
     assert_eq!(client.raw(&upload).unwrap().status, 200);
 }
+
+#[test]
+fn reads_may_be_behind_by_the_configured_time_and_changes_never_are() {
+    let (root, server) = start(|builder| builder.set("reads.max_staleness", json!("1h")));
+    let alice = files(&server, "alice", &root.issue(&Wanted::client("alice")));
+    let certificate = alice.certificate.display().to_string();
+    let client = server.client_with(&alice);
+    let publisher = Publisher::new(&client, "reg/app", "reg/app");
+    publisher.publish_first(&client, "reg/app");
+    let read = || client.get("/v2/reg/app/_trust/tuf/targets.json").status;
+    assert_eq!(read(), 200);
+    deny(&server, &["add", "--cert", &certificate]).ok();
+    assert_eq!(read(), 200, "a read may rely on the last confirmation");
+    let targets = publisher.targets_file(2);
+    let refused = client.publish("reg/app", &[("targets", &targets)]);
+    assert_eq!(refused.status, 401, "a publish asks the database");
+    assert_eq!(read(), 401, "and what it was told holds for reads too");
+}

@@ -41,7 +41,7 @@ pub struct Options {
 /// # Errors
 /// When it cannot start.
 pub fn run(options: &Options) -> Result<()> {
-    let acceptor = acceptor(options)?;
+    let acceptor = settings(options)?;
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{BODY}",
         BODY.len()
@@ -60,7 +60,10 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// The settings of our server's listeners.
-fn acceptor(options: &Options) -> Result<SslAcceptor> {
+///
+/// # Errors
+/// When the files cannot be used.
+pub fn settings(options: &Options) -> Result<SslAcceptor> {
     let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
     builder.set_certificate_chain_file(&options.certificate)?;
     builder.set_private_key_file(&options.key, SslFiletype::PEM)?;

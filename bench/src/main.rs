@@ -4,6 +4,7 @@ mod acceptor;
 mod clients;
 mod fault;
 mod filling;
+mod framework;
 mod growth;
 mod http;
 mod load;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let outcome = match &options.command {
         Some(Command::Acceptor(options)) => acceptor::run(options).map(|()| true),
+        Some(Command::Framework(options)) => framework::run(options).map(|()| true),
         Some(Command::Growth(options)) => growth::run(options),
         None => run::run(&options.run),
     };

@@ -29,6 +29,9 @@ pub enum Command {
     /// Answers every request with the same, as the floor of all measurements; started by the others.
     #[command(hide = true)]
     Acceptor(acceptor::Options),
+    /// The same with the HTTP framework of our server; started by the others.
+    #[command(hide = true)]
+    Framework(acceptor::Options),
     /// Measures how cost grows with what is stored, connected or denied.
     Growth(growth::Options),
 }
@@ -52,7 +55,7 @@ pub struct Run {
     /// Leave out our programs.
     #[arg(long)]
     skip_ours: bool,
-    /// Leave out the bare acceptor.
+    /// Leave out the bare acceptor and the bare framework.
     #[arg(long)]
     skip_floor: bool,
     /// Seconds that each round is measured.
@@ -82,7 +85,7 @@ impl Run {
     pub fn kinds(&self) -> Vec<Kind> {
         let mut kinds = Vec::new();
         if !self.skip_floor {
-            kinds.push(Kind::Floor);
+            kinds.extend([Kind::Floor, Kind::Framework]);
         }
         if !self.skip_peer {
             kinds.push(Kind::Notary(Engine::Postgres));

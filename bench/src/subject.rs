@@ -48,6 +48,8 @@ const IDLE: Duration = Duration::from_millis(500);
 pub enum Kind {
     /// The least that an answer over mutual TLS costs.
     Floor,
+    /// The HTTP framework of our server alone.
+    Framework,
     /// Notary's programs.
     Notary(Engine),
     /// Our programs.
@@ -60,6 +62,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Floor => formatter.write_str("bare acceptor"),
+            Self::Framework => formatter.write_str("bare actix-web"),
             Self::Notary(engine) => write!(formatter, "Notary, {}", called(*engine)),
             Self::Ours(engine) => write!(formatter, "ours, {}", called(*engine)),
             Self::Other(engine) => write!(formatter, "other build, {}", called(*engine)),
@@ -160,7 +163,8 @@ impl Subject {
     /// When it cannot be started, or does not serve what it is given.
     pub fn start(kind: Kind, setup: &Setup, databases: &mut DatabaseServers) -> Result<Self> {
         match kind {
-            Kind::Floor => Self::start_floor(),
+            Kind::Floor => Self::start_floor(kind, "acceptor"),
+            Kind::Framework => Self::start_floor(kind, "framework"),
             Kind::Notary(engine) => Self::start_server(
                 kind,
                 engine,
@@ -193,20 +197,20 @@ impl Subject {
         Self::start_server(Kind::Ours(engine), engine, programs, setup, databases, special)
     }
 
-    fn start_floor() -> Result<Self> {
+    fn start_floor(kind: Kind, command_name: &str) -> Result<Self> {
         let directory = TempDir::new()?;
         let pki = TestPki::new(directory.path());
         let (files, port) = (pki.daemon("floor", &[], &[]), free_port());
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["acceptor", "--port", &port.to_string()]);
+        command.args([command_name, "--port", &port.to_string()]);
         command.arg("--certificate").arg(&files.certificate);
         command.arg("--key").arg(&files.key).arg("--ca").arg(&files.ca);
         let mut daemon = Daemon::spawn(&mut command, &directory.path().join("log"));
-        daemon.wait_for("the bare acceptor listens", || {
+        daemon.wait_for("it listens", || {
             std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
         let mut subject = Self {
-            kind: Kind::Floor,
+            kind,
             running: Running::Floor {
                 id: daemon.id(),
                 _daemon: daemon,
@@ -293,7 +297,7 @@ impl Subject {
     /// # Errors
     /// When it does not answer.
     pub fn greeting(&self) -> Result<Vec<u8>> {
-        if self.kind == Kind::Floor {
+        if matches!(self.kind, Kind::Floor | Kind::Framework) {
             return Ok(acceptor::BODY.as_bytes().to_vec());
         }
         Ok(self.client().try_request("GET", "/v2/", &[], &[])?.body)
@@ -342,7 +346,7 @@ impl Subject {
     /// The engine of its databases.
     pub fn engine(&self) -> Option<Engine> {
         match self.kind {
-            Kind::Floor => None,
+            Kind::Floor | Kind::Framework => None,
             Kind::Notary(engine) | Kind::Ours(engine) | Kind::Other(engine) => Some(engine),
         }
     }

@@ -169,7 +169,7 @@ impl Workload {
                     Kind::Notary(_) | Kind::Ours(Engine::Postgres) | Kind::Other(Engine::Postgres)
                 )
             }
-            _ => kind != Kind::Floor,
+            _ => !matches!(kind, Kind::Floor | Kind::Framework),
         }
     }
 

@@ -1,8 +1,10 @@
 //! Log lines on standard error, at a level that can be changed while running.
 
 use std::{
+    io::{self, BufWriter, Write},
     str::FromStr,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,6 +15,13 @@ use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt, reload
 /// How many lines may wait until standard error takes them. Lines beyond that are dropped and counted, because a
 /// reader that does not keep up must not delay requests.
 const WAITING_LINES: usize = 32_768;
+
+/// How long lines gather before they are written together. Without it a busy server would wake the thread that writes,
+/// and make a system call, for every line.
+const GATHERING: Duration = Duration::from_millis(5);
+
+/// How many bytes are written at once at most, if no line is longer.
+const WRITTEN_AT_ONCE: usize = 64 * 1024;
 
 /// Counts the lines that were lost.
 static LOST: OnceLock<ErrorCounter> = OnceLock::new();
@@ -149,6 +158,27 @@ impl Log {
     }
 }
 
+/// Writes whole lines in few calls. It is flushed whenever no line is waiting, and then leaves time for more to gather.
+struct Gathered<W: Write>(BufWriter<W>);
+
+impl<W: Write> Gathered<W> {
+    fn new(to: W) -> Self {
+        Self(BufWriter::with_capacity(WRITTEN_AT_ONCE, to))
+    }
+}
+
+impl<W: Write> Write for Gathered<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        std::thread::sleep(GATHERING);
+        Ok(())
+    }
+}
+
 /// Changes the level of the running process.
 #[derive(Clone)]
 pub struct LevelControl {
@@ -163,7 +193,7 @@ pub fn start(level: Level, format: Format) -> Log {
         .buffered_lines_limit(WAITING_LINES)
         .lossy(true)
         .thread_name("log")
-        .finish(std::io::stderr());
+        .finish(Gathered::new(io::stderr()));
     let lost = writer.error_counter();
     let json = || {
         let lines = tracing_subscriber::fmt::layer().json().flatten_event(true);
@@ -217,7 +247,7 @@ impl LevelControl {
     ///
     /// # Errors
     /// When the handlers cannot be installed.
-    pub async fn follow_signals(self) -> std::io::Result<()> {
+    pub async fn follow_signals(self) -> io::Result<()> {
         let mut more = signal(SignalKind::user_defined1())?;
         let mut less = signal(SignalKind::user_defined2())?;
         loop {

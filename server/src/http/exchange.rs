@@ -27,6 +27,18 @@ pub struct Target {
     pub selector: Option<String>,
 }
 
+impl Target {
+    /// A target whose path names nothing.
+    pub fn of(operation: Operation) -> Self {
+        Self {
+            operation,
+            gun: None,
+            role: None,
+            selector: None,
+        }
+    }
+}
+
 /// A request, with everything that the stages and the handlers need.
 pub struct Exchange<'a> {
     /// The server's shared state.

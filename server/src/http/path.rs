@@ -64,8 +64,8 @@ pub fn resolve(method: &Method, raw_path: &str, query: &str) -> Resolution {
         rest if path.starts_with("//") => Cow::Owned(format!("/{rest}")),
         _ => path,
     };
-    let clean = clean(&path);
-    if clean != path {
+    if !is_clean(&path) {
+        let clean = clean(&path);
         let encoded = utf8_percent_encode(&clean, PATH).to_string();
         return Resolution::Moved(if query.is_empty() {
             encoded
@@ -88,6 +88,15 @@ pub fn resolve(method: &Method, raw_path: &str, query: &str) -> Resolution {
 fn unknown() -> Resolution {
     let (target, handler) = routes::unknown();
     Resolution::Route(target, handler)
+}
+
+/// Whether a path is as `clean` would make it.
+fn is_clean(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix('/') else {
+        return false;
+    };
+    let segments = rest.strip_suffix('/').unwrap_or(rest);
+    rest.is_empty() || !segments.split('/').any(|segment| matches!(segment, "" | "." | ".."))
 }
 
 /// Resolves empty, `.` and `..` segments; a trailing slash is kept.
@@ -125,6 +134,13 @@ mod tests {
 
     fn some(text: &str) -> Option<String> {
         Some(text.to_owned())
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_path_is_clean_exactly_if_cleaning_changes_nothing(path in "[/.a ]{0,12}") {
+            assert_eq!(is_clean(&path), clean(&path) == path, "{path}");
+        }
     }
 
     #[test]

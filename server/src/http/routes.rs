@@ -32,9 +32,17 @@ impl Handler {
 
 struct Route {
     method: &'static str,
-    path: Regex,
+    path: Pattern,
     operation: Operation,
     handler: Handler,
+}
+
+/// What the path of a route looks like.
+enum Pattern {
+    /// Exactly this.
+    Fixed(&'static str),
+    /// With names in it.
+    Named(Regex),
 }
 
 const ROLE: &str = r"root|targets(?:/[^/\s]+)*|snapshot|timestamp";
@@ -47,10 +55,10 @@ macro_rules! handler {
 }
 
 macro_rules! route {
-    ($method:literal, $path:literal, $operation:ident, $handler:path) => {
+    ($method:literal, $path:expr, $operation:ident, $handler:path) => {
         Route {
             method: $method,
-            path: pattern($path),
+            path: $path,
             operation: Operation::$operation,
             handler: handler!($handler),
         }
@@ -61,37 +69,66 @@ macro_rules! route {
 #[rustfmt::skip]
 static ROUTES: LazyLock<[Route; 22]> = LazyLock::new(|| {
     [
-        route!("GET", r"/v2/", Ping, status::ping),
-        route!("POST", r"/v2/(?P<gun>[^*]+)/_trust/tuf/", Publish, repository::publish),
-        route!("GET", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>{ROLE})\.(?P<selector>{CHECKSUM})\.json", ReadByChecksum, metadata::by_checksum),
-        route!("GET", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<selector>[0-9]+)\.(?P<role>{ROLE})\.json", ReadByVersion, metadata::by_version),
-        route!("GET", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>{ROLE})\.json", ReadCurrent, metadata::current),
-        route!("GET", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>snapshot|timestamp)\.key", ReadKey, keys::read),
-        route!("POST", r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>snapshot|timestamp)\.key", RotateKey, keys::rotate),
-        route!("DELETE", r"/v2/(?P<gun>[^*]+)/_trust/tuf/", Delete, repository::delete),
-        route!("GET", r"/v2/(?:(?P<gun>[^*]+)/)?_trust/changefeed", Changefeed, changefeed::read),
-        route!("GET", r"/_notary_server/health", Health, status::health),
-        route!("GET", r"/metrics", Metrics, status::metrics),
-        route!("GET", r"/", Overview, api::overview),
-        route!("GET", r"/health", HealthInfo, api::health),
-        route!("GET", r"/ca", Ca, api::ca),
-        route!("GET", r"/setup\.sh", SetupScript, api::setup_script),
-        route!("GET", r"/openapi\.json", OpenApi, api::description),
-        route!("GET", r"/basic_info", BasicInfo, api::basic_info),
-        route!("GET", r"/api/v0/admin/version", Version, api::version),
-        route!("GET", r"/api/v0/meta/settings", Settings, api::settings),
-        route!("GET", r"/api/v0/repositories/?", Repositories, api::list),
-        route!("GET", r"/api/v0/repositories/(?P<selector>.+)/tags/?", Tags, api::tags),
-        route!("GET", r"/api/v0/repositories/(?P<selector>.+)", Repository, api::one),
+        route!("GET", Pattern::Fixed("/v2/"), Ping, status::ping),
+        route!("POST", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/"), Publish, repository::publish),
+        route!("GET", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>{ROLE})\.(?P<selector>{CHECKSUM})\.json"), ReadByChecksum, metadata::by_checksum),
+        route!("GET", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<selector>[0-9]+)\.(?P<role>{ROLE})\.json"), ReadByVersion, metadata::by_version),
+        route!("GET", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>{ROLE})\.json"), ReadCurrent, metadata::current),
+        route!("GET", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>snapshot|timestamp)\.key"), ReadKey, keys::read),
+        route!("POST", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>snapshot|timestamp)\.key"), RotateKey, keys::rotate),
+        route!("DELETE", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/"), Delete, repository::delete),
+        route!("GET", named(r"/v2/(?:(?P<gun>[^*]+)/)?_trust/changefeed"), Changefeed, changefeed::read),
+        route!("GET", Pattern::Fixed("/_notary_server/health"), Health, status::health),
+        route!("GET", Pattern::Fixed("/metrics"), Metrics, status::metrics),
+        route!("GET", Pattern::Fixed("/"), Overview, api::overview),
+        route!("GET", Pattern::Fixed("/health"), HealthInfo, api::health),
+        route!("GET", Pattern::Fixed("/ca"), Ca, api::ca),
+        route!("GET", Pattern::Fixed("/setup.sh"), SetupScript, api::setup_script),
+        route!("GET", Pattern::Fixed("/openapi.json"), OpenApi, api::description),
+        route!("GET", Pattern::Fixed("/basic_info"), BasicInfo, api::basic_info),
+        route!("GET", Pattern::Fixed("/api/v0/admin/version"), Version, api::version),
+        route!("GET", Pattern::Fixed("/api/v0/meta/settings"), Settings, api::settings),
+        route!("GET", named(r"/api/v0/repositories/?"), Repositories, api::list),
+        route!("GET", named(r"/api/v0/repositories/(?P<selector>.+)/tags/?"), Tags, api::tags),
+        route!("GET", named(r"/api/v0/repositories/(?P<selector>.+)"), Repository, api::one),
     ]
 });
 
-fn pattern(path: &str) -> Regex {
+fn named(path: &str) -> Pattern {
     let anchored = format!(
         "^{}$",
         path.replace("{ROLE}", ROLE).replace("{CHECKSUM}", CHECKSUM)
     );
-    Regex::new(&anchored).expect("the table's patterns are constants")
+    Pattern::Named(Regex::new(&anchored).expect("the table's patterns are constants"))
+}
+
+impl Pattern {
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Fixed(fixed) => *fixed == path,
+            Self::Named(pattern) => pattern.is_match(path),
+        }
+    }
+}
+
+impl Route {
+    fn target(&self, path: &str) -> Option<Target> {
+        let mut target = Target::of(self.operation);
+        match &self.path {
+            Pattern::Fixed(fixed) => (*fixed == path).then_some(target),
+            // Most requests match one of several patterns, and whether one matches is found faster than where its names
+            // are.
+            Pattern::Named(pattern) if !pattern.is_match(path) => None,
+            Pattern::Named(pattern) => {
+                let found = pattern.captures(path)?;
+                let part = |name| found.name(name).map(|part| part.as_str().to_owned());
+                target.gun = part("gun");
+                target.role = part("role");
+                target.selector = part("selector");
+                Some(target)
+            }
+        }
+    }
 }
 
 /// The route for a method and a decoded path.
@@ -99,32 +136,16 @@ pub fn find(method: &str, path: &str) -> Option<(Target, Handler)> {
     ROUTES
         .iter()
         .filter(|route| route.method == method)
-        .find_map(|route| {
-            let found = route.path.captures(path)?;
-            let part = |name| found.name(name).map(|part| part.as_str().to_owned());
-            let target = Target {
-                operation: route.operation,
-                gun: part("gun"),
-                role: part("role"),
-                selector: part("selector"),
-            };
-            Some((target, route.handler))
-        })
+        .find_map(|route| Some((route.target(path)?, route.handler)))
 }
 
 /// The handler for requests without a route: only a client with an identity is told that there is no such route.
 pub fn unknown() -> (Target, Handler) {
-    let target = Target {
-        operation: Operation::Unknown,
-        gun: None,
-        role: None,
-        selector: None,
-    };
-    (target, handler!(status::no_route))
+    (Target::of(Operation::Unknown), handler!(status::no_route))
 }
 
 /// Whether a path of the interface beyond the Notary contract exists for another method.
 pub fn is_read_only(path: &str) -> bool {
     let mut api = ROUTES.iter().filter(|route| route.operation.is_api());
-    api.any(|route| route.path.is_match(path))
+    api.any(|route| route.path.matches(path))
 }

@@ -1,11 +1,20 @@
 //! Metrics for Prometheus, with the names that the Notary server uses.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{cell::RefCell, collections::HashMap, sync::OnceLock, time::Duration};
 
 use actix_web::http::{Method, StatusCode};
+use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
+
+// Looking a metric up by its labels costs as much as finding the route, so each thread keeps those that it has used.
+thread_local! {
+    /// Requests by operation, method and status.
+    static REQUESTS: RefCell<HashMap<(&'static str, &'static str, u16), Counter>> = RefCell::default();
+    /// Duration, size of the request and size of the response, by operation.
+    static COSTS: RefCell<HashMap<&'static str, [Histogram; 3]>> = RefCell::default();
+}
 
 /// Starts recording; further calls in one process return the same handle.
 ///
@@ -53,24 +62,39 @@ fn method_label(method: &Method) -> &'static str {
 
 /// Records one answered request.
 pub fn record(operation: &'static str, method: &Method, status: StatusCode, cost: Cost) {
-    let labels = [
-        ("operation", operation.to_owned()),
-        ("method", method_label(method).to_owned()),
-        ("code", status.as_str().to_owned()),
-    ];
-    metrics::counter!("notary_server_http_requests_total", &labels).increment(1);
+    let method = method_label(method);
+    REQUESTS.with_borrow_mut(|requests| {
+        let counter = requests
+            .entry((operation, method, status.as_u16()))
+            .or_insert_with(|| {
+                let labels = [
+                    ("operation", operation.to_owned()),
+                    ("method", method.to_owned()),
+                    ("code", status.as_str().to_owned()),
+                ];
+                metrics::counter!("notary_server_http_requests_total", &labels)
+            });
+        counter.increment(1);
+    });
     let microseconds = u64::try_from(cost.duration.as_micros()).unwrap_or(u64::MAX);
-    for (name, value) in [
-        ("notary_server_http_request_duration_microseconds", microseconds),
-        ("notary_server_http_request_size_bytes", cost.request_bytes),
-        ("notary_server_http_response_size_bytes", cost.response_bytes),
-    ] {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "far below 2^53, the last exact whole number"
-        )]
-        metrics::histogram!(name, "operation" => operation).record(value as f64);
-    }
+    let values = [microseconds, cost.request_bytes, cost.response_bytes];
+    COSTS.with_borrow_mut(|costs| {
+        let of_operation = costs.entry(operation).or_insert_with(|| {
+            [
+                "notary_server_http_request_duration_microseconds",
+                "notary_server_http_request_size_bytes",
+                "notary_server_http_response_size_bytes",
+            ]
+            .map(|name| metrics::histogram!(name, "operation" => operation))
+        });
+        for (histogram, value) in of_operation.iter().zip(values) {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "far below 2^53, the last exact whole number"
+            )]
+            histogram.record(value as f64);
+        }
+    });
 }
 
 /// Counts a connection whose handshake failed.

@@ -10,7 +10,7 @@ use tests::{
 const GUN: &str = "reg/app";
 
 /// The most statements that the trust server may use for a publish, who the client is and what it may do included.
-const SERVER_STATEMENTS: usize = 10;
+const SERVER_STATEMENTS: usize = 9;
 
 /// How often a publish is counted. Tasks beside it use statements too, so the least counts.
 const ROUNDS: i64 = 5;

@@ -9,15 +9,13 @@ use moka::future::Cache;
 use tokio::task::spawn_blocking;
 use tuf::Gun;
 
-use super::{ConfirmError, Confirmed, Moment};
+use super::{ConfirmError, Confirmed, Moment, OVERHEAD};
 use crate::store::{NewestTimestamp, Stored};
 
 pub use crate::store::Wanted;
 
 /// A document may use one part in this many of the memory for documents; larger ones are not kept.
 const SHARE_OF_ONE: u64 = 8;
-/// What an entry costs beside its document, in bytes: the cache's own bookkeeping and both keys.
-const OVERHEAD: usize = 1024;
 
 /// A document as it is served.
 #[derive(Debug, Clone)]

@@ -8,6 +8,7 @@
 mod batch;
 mod documents;
 mod recent;
+mod states;
 
 use std::{sync::Arc, time::Instant};
 
@@ -21,8 +22,12 @@ use crate::{
 use batch::Batches;
 use documents::Documents;
 use recent::Recent;
+use states::States;
 
 pub use documents::{Served, Wanted};
+
+/// What an entry costs beside its documents, in bytes: the cache's own bookkeeping and both keys.
+const OVERHEAD: usize = 1024;
 
 /// One moment of the database, after the request that asked for it had arrived.
 #[derive(Debug, Clone)]
@@ -55,6 +60,7 @@ pub struct Confirmed {
     store: Store,
     batches: Arc<Batches>,
     documents: Documents,
+    states: States,
     recent: Option<Recent>,
 }
 
@@ -65,6 +71,7 @@ impl Confirmed {
             batches: Arc::new(Batches::new(store.clone())),
             store,
             documents: Documents::new(settings.memory),
+            states: States::new(settings.memory),
             recent: Recent::new(settings.max_staleness),
         }
     }

@@ -13,6 +13,7 @@ use super::{
     operation::Operation,
 };
 use crate::{
+    confirmed::Moment,
     generation::{Generation, LoadedListener},
     identity::{
         IdentityError, Method, Peer, Principal, VerifiedCertificate, forwarded,
@@ -21,7 +22,7 @@ use crate::{
         verify,
     },
     revocation::RevocationError,
-    state::{ServiceError, State},
+    state::State,
     store::Security,
     telemetry::metrics,
 };
@@ -185,25 +186,27 @@ fn passwords_at<'a>(generation: &'a Generation, peer: &Peer) -> Option<&'a Arc<P
     generation.passwords.as_ref().filter(|_| taken)
 }
 
-/// Checks again that nobody has denied the client since the request arrived: an upload may take minutes.
+/// Checks again that nobody has denied the client since the request arrived: an upload may take minutes. Returns the
+/// moment at which that was so.
 ///
 /// # Errors
 /// When somebody has, or when the database fails.
-pub async fn still_admitted(exchange: &Exchange<'_>, principal: &Principal) -> Result<(), ApiError> {
+pub async fn still_admitted(exchange: &Exchange<'_>, principal: &Principal) -> Result<Moment, ApiError> {
+    let moment = exchange.new_moment().await?;
     if principal.method() == Method::Anonymous {
-        return Ok(());
+        return Ok(moment);
     }
-    let confirmed = &exchange.state.confirmed;
-    let now = confirmed.moment(None, exchange.target.operation.class()).await;
-    let security = now.map_err(ServiceError::from)?.security;
     if let Some(verified) = principal.certificate() {
         let revoked = |reason| IdentityError::Revoked(Box::new(verified.certificate.clone()), reason);
-        if security.denies_any(verified.chain.denied_as().map_err(revoked)?) {
+        if moment
+            .security
+            .denies_any(verified.chain.denied_as().map_err(revoked)?)
+        {
             return Err(revoked(RevocationError::denied()).into());
         }
     }
-    check_not_denied(&exchange.generation, &security, principal.clone())?;
-    Ok(())
+    check_not_denied(&exchange.generation, &moment.security, principal.clone())?;
+    Ok(moment)
 }
 
 /// Refuses principals that are denied: by the deny list, or because their account is disabled.

@@ -69,15 +69,19 @@ impl Exchange<'_> {
     /// # Errors
     /// When the database fails.
     pub async fn moment(&self) -> Result<&Moment, ServiceError> {
-        self.moment
-            .get_or_try_init(|| async {
-                let operation = self.target.operation;
-                let name = self.target.gun.as_deref().filter(|_| operation.uses_documents());
-                let gun = name.and_then(|name| Gun::parse(name).ok());
-                let confirmed = &self.state.confirmed;
-                Ok(confirmed.moment(gun.as_ref(), operation.class()).await?)
-            })
-            .await
+        self.moment.get_or_try_init(|| self.new_moment()).await
+    }
+
+    /// A moment from now on, for what may have changed since the first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn new_moment(&self) -> Result<Moment, ServiceError> {
+        let operation = self.target.operation;
+        let name = self.target.gun.as_deref().filter(|_| operation.uses_documents());
+        let gun = name.and_then(|name| Gun::parse(name).ok());
+        let confirmed = &self.state.confirmed;
+        Ok(confirmed.moment(gun.as_ref(), operation.class()).await?)
     }
 
     /// A document of the repository that the caller may pull.

@@ -45,6 +45,7 @@ pub async fn read(exchange: &mut Exchange<'_>, grant: Grant<ReadKey>) -> Result<
     let handed_out = Committed {
         documents: Vec::new(),
         place: None,
+        newest: None,
     };
     tracing::info!(
         repo.gun = %gun, role.name = %role, key.id = detail, principal = grant.principal().name(),
@@ -75,6 +76,7 @@ pub async fn rotate(exchange: &mut Exchange<'_>, grant: Grant<RotateKey>) -> Res
     let committed = Committed {
         documents: Vec::new(),
         place,
+        newest: None,
     };
     Ok(Outcome::changed(answer(&key), committed))
 }

@@ -96,7 +96,10 @@ fn is_clean(path: &str) -> bool {
         return false;
     };
     let segments = rest.strip_suffix('/').unwrap_or(rest);
-    rest.is_empty() || !segments.split('/').any(|segment| matches!(segment, "" | "." | ".."))
+    rest.is_empty()
+        || !segments
+            .split('/')
+            .any(|segment| matches!(segment, "" | "." | ".."))
 }
 
 /// Resolves empty, `.` and `..` segments; a trailing slash is kept.

@@ -34,8 +34,8 @@ pub async fn publish(exchange: &mut Exchange<'_>, grant: Grant<PublishAny>) -> R
     let grant = access
         .authorize_publish(grant, &upload.roles())
         .map_err(ApiError::PublishDenied)?;
-    still_admitted(exchange, grant.principal()).await?;
-    let committed = publish::publish(exchange.state, access, &grant, upload).await?;
+    let moment = still_admitted(exchange, grant.principal()).await?;
+    let committed = publish::publish(exchange.state, access, &grant, upload, &moment).await?;
     Ok(Outcome::changed(HttpResponse::Ok().finish(), committed).by_rule(grant.rule()))
 }
 

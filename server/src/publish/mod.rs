@@ -6,7 +6,10 @@ mod server_keys;
 mod sign;
 mod versions;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use actix_web::web;
 use tuf::{CheckedUpdate, Document, Gun, PublicKey, Rejection, RoleName, SignedUpdate, Upload};
@@ -16,8 +19,9 @@ pub use sign::{SignError, Signatory};
 
 use crate::{
     access::{Access, Denied, Grant, Publish},
+    confirmed::Moment,
     state::{ServiceError, State},
-    store::{Actor, Base, CommitError, Committed, TrustedState},
+    store::{Actor, Base, CommitError, Committed, NewestDocuments, TrustedState},
 };
 
 /// How often an update is checked and signed again because the GUN changed meanwhile without conflicting with the
@@ -51,7 +55,7 @@ pub enum PublishError {
     Service(#[from] ServiceError),
 }
 
-/// Publishes an upload, or leaves everything unchanged.
+/// Publishes an upload, or leaves everything unchanged. `moment` is one after the upload was complete.
 ///
 /// # Errors
 /// When the upload is refused, comes too late, or cannot be signed or stored.
@@ -60,12 +64,14 @@ pub async fn publish(
     access: &Access,
     grant: &Grant<Publish>,
     upload: Upload,
+    moment: &Moment,
 ) -> Result<Committed, PublishError> {
     let gun = grant.gun();
     let roles = upload.roles();
     let upload = Arc::new(upload);
+    let mut kept = state.confirmed.newest_documents(moment, gun);
     for _ in 0..ATTEMPTS {
-        let found = check(state, gun, &upload).await?;
+        let found = check(state, gun, &upload, kept.take()).await?;
         // Checked against the state that the commit builds on: if the GUN was deleted since, this publish would create
         // it, which is a different right.
         if found.makes_the_gun {
@@ -90,7 +96,8 @@ pub async fn publish(
             Err(error) => return Err(explain::explain(state, gun, error).await),
         };
         let actor = grant.principal().actor();
-        match store(state, gun, found.base, update, found.replaced, actor).await {
+        let before = (found.root, found.above);
+        match store(state, gun, found.base, update, found.replaced, actor, before).await {
             Ok(committed) => {
                 let roles: Vec<&str> = roles.iter().map(tuf::RoleName::as_str).collect();
                 tracing::info!(
@@ -113,6 +120,8 @@ struct Found {
     makes_the_gun: bool,
     /// The stored root.
     root: Option<Document>,
+    /// The current documents of the roles above those of the upload.
+    above: BTreeMap<RoleName, Document>,
     /// The state on which the update is based.
     base: Option<Base>,
     /// Roles whose stored documents of the same or a higher version are set aside, because the current keys do not
@@ -120,15 +129,22 @@ struct Found {
     replaced: BTreeSet<RoleName>,
 }
 
-/// Reads the trusted state and checks the upload against it.
-async fn check(state: &State, gun: &Gun, upload: &Arc<Upload>) -> Result<Found, PublishError> {
+/// Reads the trusted state, unless it follows from `kept`, and checks the upload against it.
+async fn check(
+    state: &State,
+    gun: &Gun,
+    upload: &Arc<Upload>,
+    kept: Option<Arc<NewestDocuments>>,
+) -> Result<Found, PublishError> {
     let (store, gun, now) = (state.store.clone(), gun.clone(), state.clock.now());
     let upload = upload.clone();
     let version_step = state.config.version_step;
     web::block(move || {
         let roles = upload.roles();
-        let TrustedState { current, highest } =
-            store.trusted_state(&gun, &upload).map_err(ServiceError::from)?;
+        let kept = kept.filter(|kept| kept.knows_roles_of(&upload));
+        let known = kept.and_then(|kept| kept.state_for(&upload));
+        let trusted = known.map_or_else(|| store.trusted_state(&gun, &upload), Ok);
+        let TrustedState { current, highest } = trusted.map_err(ServiceError::from)?;
         let versions = upload.versions();
         let steps = tuf::check_steps(&upload, &highest, version_step);
         let checked = tuf::check(&gun, &upload, &current, now).and_then(|checked| steps.map(|()| checked));
@@ -144,6 +160,7 @@ async fn check(state: &State, gun: &Gun, upload: &Arc<Upload>) -> Result<Found, 
             makes_the_gun: current.root.is_none() && roles.contains(&RoleName::Root),
             base: current.timestamp.as_ref().map(Base::of),
             root: current.root,
+            above: current.targets,
             replaced,
         })
     })
@@ -197,6 +214,7 @@ fn signers(checked: &CheckedUpdate, stored_root: Option<&Document>, role: &RoleN
     tuf::signers(&RoleName::Root, &root.bytes, role, &document.bytes).unwrap_or_default()
 }
 
+/// Stores an update. `before` are the root and the documents above it that were current before.
 async fn store(
     state: &State,
     gun: &Gun,
@@ -204,13 +222,24 @@ async fn store(
     update: SignedUpdate,
     replaced: BTreeSet<RoleName>,
     actor: Actor,
+    (root, above): (Option<Document>, BTreeMap<RoleName, Document>),
 ) -> Result<Committed, PublishError> {
     let (store, gun, now) = (state.store.clone(), gun.clone(), state.clock.now());
-    let outcome =
-        web::block(move || store.commit(&gun, base.as_ref(), update.documents(), &replaced, &actor, now))
-            .await;
+    let name = gun.clone();
+    let outcome = web::block(move || {
+        let documents = update.documents();
+        let committed = store.commit(&name, base.as_ref(), documents, &replaced, &actor, now)?;
+        let newest = NewestDocuments::after(root.as_ref(), &above, documents);
+        Ok((committed, newest))
+    })
+    .await;
     match outcome.map_err(|_| ServiceError::Stopping)? {
-        Ok(committed) => Ok(committed),
+        Ok((committed, newest)) => {
+            if let Some((timestamp, newest)) = committed.newest.clone().zip(newest) {
+                state.confirmed.keep_newest(&gun, timestamp, newest);
+            }
+            Ok(committed)
+        }
         Err(CommitError::Conflict) => Err(PublishError::Conflict),
         Err(CommitError::Store(cause)) => Err(ServiceError::from(cause).into()),
     }

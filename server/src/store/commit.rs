@@ -8,7 +8,7 @@ use platform::database::{DbConnection, exact, is_conflict, locked};
 use tuf::{Checksum, Document, Gun, RoleName, Version};
 
 use super::{
-    Store, StoreError, audit, pending_keys,
+    NewestTimestamp, Store, StoreError, audit, pending_keys,
     rows::{self, NewChange},
     schema::tuf_files,
     set_aside,
@@ -72,6 +72,8 @@ pub struct Committed {
     pub documents: Vec<StoredDocument>,
     /// Where the table of changes holds the record, if the table is enabled.
     pub place: Option<Place>,
+    /// The row of the new timestamp, if there is one and the engine tells its ID.
+    pub newest: Option<NewestTimestamp>,
 }
 
 /// The state of a GUN on which an update is based: its newest timestamp, which names everything else. It includes the
@@ -206,7 +208,7 @@ impl Store {
             if !standing.admits(base, documents) {
                 return Err(CommitError::Conflict);
             }
-            rows::insert_files(connection, gun, documents, now)?;
+            let row = rows::insert_files(connection, gun, documents, now)?;
             let root = documents.iter().find(|document| document.role == RoleName::Root);
             if let Some(root) = root
                 && !pending_keys::take(connection, root)?
@@ -240,9 +242,15 @@ impl Store {
                 )?),
                 None => None,
             };
+            let newest = timestamp.zip(row).map(|(timestamp, id)| NewestTimestamp {
+                id,
+                version: timestamp.version.get(),
+                sha256: timestamp.sha256.as_hex(),
+            });
             Ok(Committed {
                 documents: stored,
                 place,
+                newest,
             })
         })
     }
@@ -283,6 +291,7 @@ impl Store {
                 Ok(Some(Committed {
                     documents: Vec::new(),
                     place,
+                    newest: None,
                 }))
             })?,
         )

@@ -42,7 +42,7 @@ pub use inventory::Audited;
 pub use pending_keys::{KeyQuota, PendingKey};
 pub use read::{Chain, Found, Stored, Wanted};
 pub use security::{DenialKey, Security};
-pub use trusted_state::TrustedState;
+pub use trusted_state::{NewestDocuments, TrustedState};
 
 /// The migrations of this program's tables.
 pub static MIGRATIONS: Migrations = Migrations {

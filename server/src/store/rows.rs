@@ -3,10 +3,10 @@
 use chrono::NaiveDateTime;
 use diesel::{
     prelude::*,
-    sql_types::{BigInt, Integer},
+    sql_types::{BigInt, Integer, Text},
 };
 use platform::database::{DbConnection, Statement};
-use tuf::{Document, Gun};
+use tuf::{Document, Gun, RoleName};
 
 use super::commit::Actor;
 
@@ -26,13 +26,15 @@ pub(super) struct NewChange<'a> {
     pub(super) category: &'a str,
 }
 
-/// Stores documents, all in one statement unless they are large.
+/// Stores documents, all in one statement unless they are large. Returns the row ID of the timestamp among them, where
+/// the engine tells it.
 pub(super) fn insert_files(
     connection: &mut DbConnection,
     gun: &Gun,
     documents: &[Document],
     now: NaiveDateTime,
-) -> QueryResult<()> {
+) -> QueryResult<Option<i32>> {
+    let mut timestamp = None;
     let mut rest = documents;
     while !rest.is_empty() {
         let mut bytes = 0;
@@ -46,11 +48,11 @@ pub(super) fn insert_files(
             [large] if large.bytes.len() > PIECE_BYTES && !matches!(connection, DbConnection::Sqlite(_)) => {
                 insert_in_pieces(connection, gun, large, now)?;
             }
-            group => insert_group(connection, gun, group, now)?,
+            group => timestamp = insert_group(connection, gun, group, now)?.or(timestamp),
         }
         rest = others;
     }
-    Ok(())
+    Ok(timestamp)
 }
 
 /// Stores a document's first piece, and appends the others to it. Readers do not see it before the transaction ends.
@@ -92,12 +94,12 @@ fn insert_group(
     gun: &Gun,
     documents: &[Document],
     now: NaiveDateTime,
-) -> QueryResult<()> {
+) -> QueryResult<Option<i32>> {
     let checksums: Vec<String> = documents
         .iter()
         .map(|document| document.sha256.as_hex())
         .collect();
-    let mut insert: Statement<'_> = Statement::new(
+    let mut insert: Statement<'_, (Integer, Text)> = Statement::new(
         "INSERT INTO tuf_files (created_at, updated_at, gun, role, version, data, sha256) VALUES ",
     );
     for (position, (document, sha256)) in documents.iter().zip(&checksums).enumerate() {
@@ -118,7 +120,15 @@ fn insert_group(
             .text(sha256)
             .sql(")");
     }
-    insert.execute(connection).map(drop)
+    // MySQL has no RETURNING.
+    if matches!(connection, DbConnection::Mysql(_)) {
+        return insert.execute(connection).map(|_| None);
+    }
+    let rows: Vec<(i32, String)> = insert.sql(" RETURNING id, role").load(connection)?;
+    let mut timestamps = rows
+        .into_iter()
+        .filter(|(_, role)| role == RoleName::Timestamp.as_str());
+    Ok(timestamps.next().map(|(id, _)| id))
 }
 
 /// Adds an entry with its author to the changefeed; returns its ID.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use diesel::{
     prelude::*,
     sql_types::{Binary, Integer, Nullable, Text},
@@ -14,6 +15,9 @@ use super::{
     read::{self, Selector},
 };
 
+/// The most bytes of a document that is kept for the next publish.
+const KEPT: usize = 64 * 1024;
+
 /// The state against which a publish is checked, all at one moment of the database.
 pub struct TrustedState {
     /// The documents.
@@ -25,10 +29,12 @@ pub struct TrustedState {
 /// The newest row of a role, and its bytes if they were asked for.
 type Row = (String, i32, Option<Vec<u8>>, Option<String>);
 
-/// The newest rows of some roles.
-#[derive(Default)]
-struct Newest {
+/// The newest documents of some roles.
+#[derive(Debug, Default)]
+pub struct NewestDocuments {
+    /// The highest stored version of each role.
     versions: BTreeMap<RoleName, Version>,
+    /// The documents of this version that are at hand.
     documents: BTreeMap<RoleName, Document>,
 }
 
@@ -68,57 +74,100 @@ fn newest_state(
             wanted.push((role.clone(), false));
         }
     }
-    let Some(mut newest) = read_newest(connection, gun, &wanted)? else {
-        return Ok(None);
-    };
-    // Whether the current keys verify the document that stands against it has to be known then.
-    let conflicts = |(role, version): &(RoleName, i64)| {
-        *role != RoleName::Root
-            && newest
-                .versions
-                .get(role)
-                .is_some_and(|last| i64::from(last.get()) >= *version)
-    };
-    if uploaded.iter().any(conflicts) {
-        return Ok(None);
-    }
-    let timestamp = newest.documents.remove(&RoleName::Timestamp);
-    let mut snapshot = newest.documents.remove(&RoleName::Snapshot);
-    match &timestamp {
-        None => snapshot = None,
-        Some(timestamp) => {
-            let named = tuf::named_snapshot(&timestamp.bytes).ok();
-            if named.is_none() || named != snapshot.as_ref().map(|document| document.sha256) {
-                return Ok(None);
+    let newest = read_newest(connection, gun, &wanted)?;
+    Ok(newest.and_then(|newest| newest.state_for(upload)))
+}
+
+impl NewestDocuments {
+    /// The documents after an update was stored, for the next one: `stored` are its own, `root` and `above` those that
+    /// were current before. `None` if they are too large to be kept.
+    pub fn after(
+        root: Option<&Document>,
+        above: &BTreeMap<RoleName, Document>,
+        stored: &[Document],
+    ) -> Option<Self> {
+        let mut newest = Self::default();
+        for document in root.into_iter().chain(above.values()).chain(stored) {
+            let role = document.role.clone();
+            newest.versions.insert(role.clone(), document.version);
+            // A copy, because the bytes may be part of a large upload.
+            if document.bytes.len() <= KEPT {
+                let bytes = Bytes::copy_from_slice(&document.bytes);
+                let document = document.clone();
+                newest.documents.insert(role, Document { bytes, ..document });
+            } else if role.is_targets_type() {
+                newest.documents.remove(&role);
+            } else {
+                return None;
             }
         }
+        Some(newest)
     }
-    let mut targets = BTreeMap::new();
-    for role in above {
-        let Some(snapshot) = &snapshot else { break };
-        let Ok(named) = tuf::named_in_snapshot(&snapshot.bytes, &role) else {
-            return Ok(None);
-        };
-        let found = newest.documents.remove(&role);
-        match (named, found) {
-            (None, _) => {}
-            (Some(named), Some(found)) if found.sha256 == named => drop(targets.insert(role, found)),
-            (Some(_), _) => return Ok(None),
+
+    /// How many bytes the documents take.
+    pub fn size(&self) -> usize {
+        self.documents.values().map(|document| document.bytes.len()).sum()
+    }
+
+    /// Whether the highest version of every role of an upload is known.
+    pub fn knows_roles_of(&self, upload: &Upload) -> bool {
+        upload.roles().iter().all(|role| self.versions.contains_key(role))
+    }
+
+    /// The state against which an upload is checked, if the newest document of each role that counts is its current one
+    /// and at hand.
+    pub fn state_for(&self, upload: &Upload) -> Option<TrustedState> {
+        if upload.compares_with_stored() {
+            return None;
         }
+        let uploaded = upload.versions();
+        // Whether the current keys verify the document that stands against it has to be known then.
+        let conflicts = |(role, version): &(RoleName, i64)| {
+            *role != RoleName::Root
+                && self
+                    .versions
+                    .get(role)
+                    .is_some_and(|last| i64::from(last.get()) >= *version)
+        };
+        if uploaded.iter().any(conflicts) {
+            return None;
+        }
+        let timestamp = self.documents.get(&RoleName::Timestamp);
+        let snapshot = match timestamp {
+            None => None,
+            Some(timestamp) => {
+                let snapshot = self.documents.get(&RoleName::Snapshot)?;
+                let named = tuf::named_snapshot(&timestamp.bytes).ok();
+                (named == Some(snapshot.sha256)).then_some(Some(snapshot))?
+            }
+        };
+        let mut targets = BTreeMap::new();
+        for role in upload.depends_on() {
+            let Some(snapshot) = snapshot else { break };
+            let named = tuf::named_in_snapshot(&snapshot.bytes, &role).ok()?;
+            let found = self.documents.get(&role);
+            match (named, found) {
+                (None, _) => {}
+                (Some(named), Some(found)) if found.sha256 == named => {
+                    targets.insert(role, found.clone());
+                }
+                (Some(_), _) => return None,
+            }
+        }
+        let highest = uploaded.into_iter().filter_map(|(role, _)| {
+            let version = self.versions.get(&role).copied();
+            version.map(|version| (role, version))
+        });
+        Some(TrustedState {
+            highest: highest.collect(),
+            current: Current {
+                root: self.documents.get(&RoleName::Root).cloned(),
+                timestamp: timestamp.cloned(),
+                snapshot: snapshot.cloned(),
+                targets,
+            },
+        })
     }
-    let highest = uploaded.into_iter().filter_map(|(role, _)| {
-        let version = newest.versions.get(&role).copied();
-        version.map(|version| (role, version))
-    });
-    Ok(Some(TrustedState {
-        highest: highest.collect(),
-        current: Current {
-            root: newest.documents.remove(&RoleName::Root),
-            timestamp,
-            snapshot,
-            targets,
-        },
-    }))
 }
 
 /// The newest row of each role, with its bytes where that is wanted; the first role's must be. `None` if the checksum
@@ -127,7 +176,7 @@ fn read_newest(
     connection: &mut DbConnection,
     gun: &Gun,
     wanted: &[(RoleName, bool)],
-) -> Result<Option<Newest>, StoreError> {
+) -> Result<Option<NewestDocuments>, StoreError> {
     let mut statement: Statement<'_, (Text, Integer, Nullable<Binary>, Nullable<Text>)> = Statement::new("");
     for (position, (role, with_bytes)) in wanted.iter().enumerate() {
         if position > 0 {
@@ -146,7 +195,7 @@ fn read_newest(
             .sql(" AND deleted_at IS NULL ORDER BY version DESC LIMIT 1) AS newest");
     }
     let rows: Vec<Row> = statement.load(connection)?;
-    let mut newest = Newest::default();
+    let mut newest = NewestDocuments::default();
     for (role, number, bytes, sha256) in rows {
         let damaged = |reason: String| StoreError::Damaged {
             gun: gun.to_string(),

@@ -18,6 +18,7 @@ use crate::{
     clock::Clock,
     config::{Config, Listener, ProxyTrust},
     identity::{
+        forwarded::VerifiedForwarded,
         password::{PasswordSetUpError, Passwords},
         rules::IdentityRules,
     },
@@ -52,6 +53,7 @@ pub struct LoadedListener {
     asks: bool,
     takes_passwords: bool,
     proxy_trust: ProxyTrust,
+    forwarded: VerifiedForwarded,
 }
 
 /// Why no generation can be built from a configuration.
@@ -247,6 +249,7 @@ impl LoadedListener {
             asks: listener.asks(),
             takes_passwords,
             proxy_trust: listener.proxy_trust.clone(),
+            forwarded: VerifiedForwarded::default(),
         })
     }
 
@@ -278,6 +281,11 @@ impl LoadedListener {
     /// Which proxies are trusted about a connection or its client's certificate.
     pub fn proxy_trust(&self) -> &ProxyTrust {
         &self.proxy_trust
+    }
+
+    /// What verifies the certificates that these proxies pass on.
+    pub fn forwarded(&self) -> &VerifiedForwarded {
+        &self.forwarded
     }
 
     /// Whether this listener accepts user names and passwords.

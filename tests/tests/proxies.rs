@@ -12,7 +12,7 @@ use serde_json::json;
 use tests::{
     Client, ClientFiles, Response, TestServer,
     http::{connection_from, request_bytes},
-    process::{Daemon, free_port, installed_program},
+    process::{Daemon, free_port, installed_program, wait_until},
     server::Builder,
 };
 
@@ -245,6 +245,50 @@ fn nothing_in_a_value_that_envoy_does_not_quote_is_a_certificate() {
 }
 
 /// Also if the handshake asks for no certificate, and there is no policy.
+#[test]
+fn a_certificate_that_was_passed_on_before_is_refused_once_it_is_denied_or_its_ca_is_trusted_no_more() {
+    for format in FORMATS {
+        let server = behind(format).requests_certificates().start();
+        let (pki, proxy) = (server.pki(), server.client("gateway"));
+        let alice = pki.user("alice");
+        let passed_on = || ask(&proxy, server.port(), PROXY, "GET", &headers(format, &alice));
+        assert_eq!([passed_on().status, passed_on().status], [404; 2], "{format}");
+        let certificate = alice.certificate.display().to_string();
+        let config = server.path().join("server.json").display().to_string();
+        for (how, status) in [("add", 401), ("remove", 404)] {
+            let arguments = [how, "--cert", &certificate, "--config", &config];
+            server.run_server_program("deny", arguments).ok();
+            assert_eq!(passed_on().status, status, "{format}: {how}");
+        }
+        // The same bytes with another header are another request.
+        let mut others = headers(format, &alice);
+        if format == "nginx" {
+            others[0].1 = "NONE".to_owned();
+            let answer = ask(&proxy, server.port(), PROXY, "GET", &others);
+            assert_eq!(answer.status, 401, "{}", answer.text());
+        }
+        // The files are watched: now only another CA's certificates count.
+        let other = pki.stranger("gateway");
+        fs::copy(pki.stranger_ca(), server.path().join("pki/new-ca.pem")).unwrap();
+        let path = server.path().join("server.json");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(
+            &path,
+            text.replace(
+                "\"client_ca_file\":\"pki/ca.pem\"",
+                "\"client_ca_file\":\"pki/new-ca.pem\"",
+            ),
+        )
+        .unwrap();
+        let other = server.client_with(&other);
+        wait_until("the proxy with the new CA's certificate gets in", || {
+            other.get("/v2/").status != 401
+        });
+        let answer = ask(&other, server.port(), PROXY, "GET", &headers(format, &alice));
+        assert_eq!(answer.status, 401, "{format}: {}", answer.text());
+    }
+}
+
 #[test]
 fn clients_without_a_certificate_from_the_proxy_change_nothing() {
     let server = TestServer::builder()

@@ -19,7 +19,6 @@ use crate::{
         IdentityError, Method, Peer, Principal, VerifiedCertificate, forwarded,
         password::{Credentials, Passwords, Place},
         token::{Access, TokenRefusal},
-        verify,
     },
     revocation::RevocationError,
     state::State,
@@ -248,8 +247,10 @@ fn verified(
             return Ok((verified, Method::Certificate));
         }
     };
-    let certificate = forwarded::read(forwarded, request.headers())?.ok_or(IdentityError::NoCertificate)?;
-    let verified = verify(trust, &certificate)?;
+    let known = listener
+        .map(LoadedListener::forwarded)
+        .ok_or(IdentityError::NoCertificate)?;
+    let verified = known.verify(forwarded, request.headers(), trust, state.clock.now())?;
     Ok((verified, Method::ForwardedCertificate))
 }
 

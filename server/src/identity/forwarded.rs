@@ -1,6 +1,7 @@
 //! Client certificates in the headers of a reverse proxy. The proxy is trusted to say which certificate its client
 //! proved to own; this server verifies that certificate itself.
 
+mod verified;
 mod xfcc;
 
 use actix_web::http::header::{HeaderMap, HeaderName};
@@ -10,6 +11,8 @@ use percent_encoding::percent_decode_str;
 use platform::tls::ClientCertificate;
 
 use crate::config::ForwardedCertificate;
+
+pub use verified::VerifiedForwarded;
 
 const XFCC: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 const NGINX: HeaderName = HeaderName::from_static("ssl-client-cert");

@@ -89,6 +89,11 @@ impl VerifiedCertificate {
             until,
         })
     }
+
+    /// Whether neither the certificate nor one of its issuers has expired.
+    pub fn is_valid_at(&self, now: DateTime<Utc>) -> bool {
+        now <= self.until
+    }
 }
 
 impl Peer {
@@ -122,7 +127,9 @@ impl Peer {
         if let Ok(known) = self.verified.lock()
             && let Some((number, outcome)) = known.as_ref()
             && *number == generation
-            && outcome.as_ref().map_or(true, |verified| now <= verified.until)
+            && outcome
+                .as_ref()
+                .map_or(true, |verified| verified.is_valid_at(now))
         {
             return outcome.clone();
         }

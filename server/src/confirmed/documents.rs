@@ -22,7 +22,7 @@ const SHARE_OF_ONE: u64 = 8;
 pub struct Served {
     /// The document.
     pub stored: Stored,
-    /// For the current timestamp and snapshot: when the first of the two expires; `None` if that cannot be read.
+    /// For the current timestamp, the snapshot, and bundles: when the first of the two expires; `None` if that cannot be read.
     pub usable_until: Option<DateTime<Utc>>,
 }
 
@@ -120,9 +120,8 @@ impl Confirmed {
         let read = spawn_blocking(move || {
             let found = store.document(&gun, &wanted)?;
             let served = found.document.map(|stored| {
-                let expiring = found.counterpart.as_ref().map(|other| [&stored, other]);
-                let usable_until = expiring.and_then(|documents| {
-                    let ends = documents.map(|stored| tuf::expires(&stored.document.bytes).ok());
+                let usable_until = found.expiring.and_then(|documents| {
+                    let ends = documents.map(|document| tuf::expires(&document.bytes).ok());
                     ends.into_iter().min().flatten()
                 });
                 Arc::new(Served { stored, usable_until })

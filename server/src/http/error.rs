@@ -26,7 +26,7 @@ use crate::{
     },
     publish::PublishError,
     state::ServiceError,
-    store::StoreError,
+    store::{BUNDLE_LIMIT, StoreError},
     upload_memory::NoMemory,
 };
 
@@ -415,6 +415,11 @@ fn stopping() -> Answer {
 fn store_answer(cause: &StoreError) -> Answer {
     match cause {
         StoreError::Damaged { .. } => internal(),
+        StoreError::LargeBundle => {
+            let mebibytes = BUNDLE_LIMIT / 1024 / 1024;
+            let message = format!("The documents take more than {mebibytes} MiB: read them one by one.");
+            bad_request("TOO_LARGE", &message, Value::Null)
+        }
         _ => unavailable("The database does not answer. Try again."),
     }
 }

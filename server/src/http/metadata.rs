@@ -8,6 +8,7 @@ use actix_web::{
         CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, HttpDate, IF_NONE_MATCH, LAST_MODIFIED, PRAGMA,
     },
 };
+use chrono::TimeDelta;
 use tuf::{Checksum, RoleName, Version};
 
 use super::{
@@ -19,6 +20,7 @@ use crate::{
     access::{Grant, Pull},
     confirmed::{Served, Wanted},
     refresh,
+    state::ServiceError,
     store::Stored,
 };
 
@@ -77,6 +79,29 @@ pub async fn current(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<
         public: exchange.access().is_public(grant.gun()),
     };
     Ok(answer(exchange, stored, &caching))
+}
+
+/// Serves everything that is verified for a pull, as it was at one moment.
+pub async fn bundle(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
+    let (state, gun) = (exchange.state, grant.gun());
+    let mut found = exchange
+        .document(&grant, Wanted::Bundle)
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    let now = state.clock.now();
+    if found.usable_until.is_none_or(|end| end < now) {
+        refresh::renew(state, gun, TimeDelta::zero()).await?;
+        let moment = exchange.new_moment().await?;
+        let renewed = state.confirmed.document(&moment, gun, Wanted::Bundle).await;
+        found = renewed.map_err(ServiceError::from)?.ok_or(ApiError::NotFound)?;
+    }
+    state.pulls.count(gun.as_str());
+    let caching = Caching {
+        max_age: state.config.caching.current,
+        current: true,
+        public: exchange.access().is_public(gun),
+    };
+    Ok(answer(exchange, &found.stored, &caching))
 }
 
 /// The role in the path. An invalid role is answered like a missing document.

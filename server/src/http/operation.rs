@@ -15,6 +15,8 @@ pub enum Operation {
     ReadByVersion,
     /// Read the current document of a role.
     ReadCurrent,
+    /// Read all documents in one piece.
+    ReadBundle,
     /// Read the server's public key for a role.
     ReadKey,
     /// Make a new server key for a role.
@@ -62,6 +64,7 @@ impl Operation {
             Self::ReadByChecksum => "GetRoleByHash",
             Self::ReadByVersion => "GetRoleByVersion",
             Self::ReadCurrent => "GetRole",
+            Self::ReadBundle => "GetBundle",
             Self::ReadKey => "GetKey",
             Self::RotateKey => "RotateKey",
             Self::Delete => "DeleteTUF",
@@ -90,7 +93,7 @@ impl Operation {
         match self {
             Self::Ping => "ping",
             Self::Publish => "push",
-            Self::ReadByChecksum | Self::ReadByVersion | Self::ReadCurrent => "pull",
+            Self::ReadByChecksum | Self::ReadByVersion | Self::ReadCurrent | Self::ReadBundle => "pull",
             Self::ReadKey => "read-key",
             Self::RotateKey => "rotate-key",
             Self::Delete => "delete",
@@ -117,7 +120,7 @@ impl Operation {
     pub fn uses_documents(self) -> bool {
         matches!(
             self,
-            Self::ReadByChecksum | Self::ReadByVersion | Self::ReadCurrent | Self::Publish
+            Self::ReadByChecksum | Self::ReadByVersion | Self::ReadCurrent | Self::ReadBundle | Self::Publish
         )
     }
 

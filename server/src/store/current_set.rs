@@ -5,7 +5,7 @@ use tuf::{Document, Gun, RoleName};
 use super::{Store, StoreError};
 
 /// The most roles that are followed: delegations can refer to each other in circles.
-const ROLE_LIMIT: usize = 10_000;
+pub(super) const ROLE_LIMIT: usize = 10_000;
 
 impl Store {
     /// Root, timestamp, snapshot, targets, and every delegation that can be reached from targets and is in the

@@ -4,6 +4,7 @@
 mod account_keys;
 mod accounts;
 mod audit;
+mod bundle;
 mod changes;
 mod commit;
 mod confirmation;
@@ -32,6 +33,7 @@ use platform::database::{
 pub use account_keys::{AccountKey, KeyAdded};
 pub use accounts::{ADMINS, Account, AccountAdded, Registered};
 pub use audit::{Accounted, AuditRow, Listed, MadeChange};
+pub use bundle::BUNDLE_LIMIT;
 pub use changes::{Change, ChangeQuery, RecordedActor};
 pub use commit::{Actor, Base, CommitError, Committed};
 pub use confirmation::{Confirmation, Confirmer, NewestTimestamp};
@@ -74,6 +76,9 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The documents of a repository are too large to be read in one piece.
+    #[error("the documents take more than {BUNDLE_LIMIT} bytes")]
+    LargeBundle,
 }
 
 /// The metadata of all GUNs, and the records of changes.

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use platform::database::{DbConnection, exact, first_only, padded};
 use tuf::{Checksum, Document, Gun, RoleName, Version};
 
-use super::{MIGRATIONS, NewestTimestamp, Store, StoreError, schema::tuf_files};
+use super::{MIGRATIONS, NewestTimestamp, Store, StoreError, bundle, schema::tuf_files};
 
 /// A document and when it was stored.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub enum Wanted {
     Version(RoleName, Version),
     /// The role's document with this SHA-256.
     Checksum(RoleName, Checksum),
+    /// Root chain, timestamp, snapshot, targets and delegations in one piece.
+    Bundle,
 }
 
 /// A document, and the state of its repository at the same moment.
@@ -45,9 +47,8 @@ pub struct Found {
     pub newest: Option<NewestTimestamp>,
     /// The document; `None` if there is no such document.
     pub document: Option<Stored>,
-    /// With the current timestamp, the snapshot that it names; with the current snapshot, the timestamp. Neither is
-    /// served without the other.
-    pub counterpart: Option<Stored>,
+    /// For what is of no use without the current timestamp and the snapshot that it names: these two.
+    pub expiring: Option<[Document; 2]>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -89,6 +90,8 @@ impl Row {
 pub(super) enum Selector<'a> {
     Highest,
     Version(Version),
+    /// As a row has it.
+    Row(i32),
     Checksum(&'a Checksum),
 }
 
@@ -108,6 +111,9 @@ fn find_row(
         Selector::Highest => first_only(of_role).get_result(connection),
         Selector::Version(version) => {
             first_only(of_role.filter(tuf_files::version.eq(version.get()))).get_result(connection)
+        }
+        Selector::Row(version) => {
+            first_only(of_role.filter(tuf_files::version.eq(version))).get_result(connection)
         }
         Selector::Checksum(checksum) => {
             first_only(of_role.filter(padded(tuf_files::sha256, checksum.as_hex()))).get_result(connection)
@@ -223,16 +229,22 @@ impl Store {
     pub fn document(&self, gun: &Gun, wanted: &Wanted) -> Result<Found, StoreError> {
         self.at_one_moment(|connection| {
             let (newest, timestamp) = find_newest(connection, gun)?.unzip();
-            let (document, counterpart) = match wanted {
-                Wanted::Current(role @ (RoleName::Timestamp | RoleName::Snapshot)) => {
+            let (document, expiring) = match wanted {
+                Wanted::Current(RoleName::Timestamp | RoleName::Snapshot) | Wanted::Bundle => {
                     let snapshot = named_snapshot(connection, gun, timestamp.as_ref())?;
-                    match (timestamp, snapshot) {
-                        (Some(timestamp), Some(snapshot)) if *role == RoleName::Timestamp => {
-                            (Some(timestamp), Some(snapshot))
+                    let both = timestamp.zip(snapshot);
+                    let expiring = both.as_ref().map(|(timestamp, snapshot)| {
+                        [timestamp, snapshot].map(|stored| stored.document.clone())
+                    });
+                    let document = match (wanted, both) {
+                        (_, None) => None,
+                        (Wanted::Bundle, Some((timestamp, snapshot))) => {
+                            Some(bundle::read(connection, gun, &timestamp, &snapshot)?)
                         }
-                        (Some(timestamp), Some(snapshot)) => (Some(snapshot), Some(timestamp)),
-                        _ => (None, None),
-                    }
+                        (Wanted::Current(RoleName::Snapshot), Some((_, snapshot))) => Some(snapshot),
+                        (_, Some((timestamp, _))) => Some(timestamp),
+                    };
+                    (document, expiring)
                 }
                 Wanted::Current(role) => {
                     let snapshot = match role {
@@ -251,7 +263,7 @@ impl Store {
             Ok(Found {
                 newest,
                 document,
-                counterpart,
+                expiring,
             })
         })
     }

@@ -1,7 +1,8 @@
 # The two commands that do everything on a fresh Debian machine with the Rust toolchain.
 #   make demo   the main job, on embedded SQLite, with the real notary CLI  (DEMO_ARGS=--exit to end by itself)
 #   make test   every test, with the real clients
-# And one that takes its time:
+# And two that measure:
+#   make counts instructions of the parts that cost most, compared with those that are kept
 #   make bench  ours beside Notary's programs, figures and plots into docs/bench  (BENCH_ARGS=--quick for a look)
 
 # What runs on every engine; the other tests choose theirs, or have nothing to do with one.
@@ -10,7 +11,7 @@ SUITE = $(addprefix --test ,api attacks audit bundle checking client_certificate
 	policy policy_routes publish_mutations publish_races publish_refusals reading refreshing reloading \
 	replaced_delegates requirements slow_clients starting stopping tokens transfer unknown_keys upload_memory uploaded_snapshots)
 
-.PHONY: demo test test-release bench lint requirements
+.PHONY: demo test test-release bench counts lint requirements
 
 demo:
 	scripts/install-requirements.sh build openssl notary
@@ -33,6 +34,11 @@ test-release:
 bench:
 	scripts/install-requirements.sh build openssl database notary
 	scripts/bench.sh $(BENCH_ARGS)
+
+# Counts the instructions of the parts that cost most; COUNTS_ARGS=--update after a change that is meant to change them.
+counts:
+	scripts/install-requirements.sh build counts
+	scripts/instruction-counts.sh $(COUNTS_ARGS)
 
 requirements:
 	scripts/install-requirements.sh build database notary docker browser test

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing from Debian's packages, and nothing that is there already.
-# Usage: install-requirements.sh build|openssl|database|notary|docker|browser|test ...
+# Usage: install-requirements.sh build|openssl|database|notary|docker|browser|counts|test ...
 set -eu
 
 missing=""
@@ -56,6 +56,9 @@ for group in "$@"; do
         browser)
             need chromium chromium
             need certutil libnss3-tools
+            ;;
+        counts)
+            need valgrind valgrind
             ;;
         test)
             need faketime faketime

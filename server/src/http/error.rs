@@ -415,6 +415,9 @@ fn stopping() -> Answer {
 fn store_answer(cause: &StoreError) -> Answer {
     match cause {
         StoreError::Damaged { .. } => internal(),
+        cause if cause.is_without_cluster() => unavailable(
+            "The database server is a node of a cluster, and does not take part in the cluster at the moment. Try again.",
+        ),
         _ => unavailable("The database does not answer. Try again."),
     }
 }

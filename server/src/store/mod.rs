@@ -25,7 +25,7 @@ mod trusted_state;
 
 use diesel_migrations::embed_migrations;
 use platform::database::{
-    Database, DatabaseError, Location, Obstacle, Options,
+    Database, DatabaseError, Location, Obstacle, Options, is_without_cluster,
     schema::{Migrations, Program},
 };
 
@@ -74,6 +74,17 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl StoreError {
+    /// Whether the database server is a node of a cluster, and does not take part in the cluster at the moment.
+    pub fn is_without_cluster(&self) -> bool {
+        match self {
+            Self::Connection(cause) => matches!(cause, DatabaseError::WithoutCluster { .. }),
+            Self::Query(cause) => is_without_cluster(cause),
+            Self::Damaged { .. } => false,
+        }
+    }
 }
 
 /// The metadata of all GUNs, and the records of changes.

@@ -39,6 +39,10 @@ for group in "$@"; do
             need pg_ctlcluster postgresql
             need mariadbd mariadb-server
             need setpriv util-linux
+            # A cluster of MariaDB's servers; a node that joins is sent a copy.
+            need /usr/lib/galera/libgalera_smm.so galera-4
+            need rsync rsync
+            need lsof lsof
             ;;
         notary)
             need /usr/bin/notary notary

@@ -36,7 +36,7 @@ pub mod token_service;
 pub mod web;
 
 pub use authority::Authority;
-pub use database::{DatabaseServer, Databases, ENGINES, Engine, SERVED, Whose};
+pub use database::{Cluster, DatabaseServer, Databases, ENGINES, Engine, SERVED, Whose};
 pub use http::{Client, Response};
 pub use notary::Notary;
 pub use pki::{ClientFiles, TestPki};

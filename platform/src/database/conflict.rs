@@ -3,13 +3,15 @@
 use diesel::result::{DatabaseErrorKind, Error};
 
 /// The engines' messages about deadlocks and lock waits for which diesel has no error kind: PostgreSQL 40P01,
-/// MySQL 1213 (within batches), 1205 and 1022. Our MySQL sessions set the language of messages to English.
-const MESSAGES: [&str; 5] = [
+/// MySQL 1213 (within batches), 1205 and 1022. Our MySQL sessions set the language of messages to English. In a Galera
+/// cluster 1213 also means that a transaction of another node came first; it may come with COMMIT.
+const MESSAGES: [&str; 6] = [
     "deadlock detected",
     "Deadlock found when trying to get lock",
     "Lock wait timeout exceeded",
     "duplicate key in table",
     "Record has changed since last read",
+    "WSREP detected deadlock/conflict",
 ];
 
 /// Whether a statement failed because another transaction came first: it inserted the same row, or the two

@@ -8,6 +8,10 @@ use diesel::{
     sql_types::BigInt,
 };
 
+use super::is_conflict;
+
+/// How often a transaction is tried when others come first.
+const ATTEMPTS: u32 = 10;
 /// Seconds to wait for a name that another writer holds.
 const NAME_SECONDS: u32 = 10;
 
@@ -74,7 +78,9 @@ impl DbConnection {
     }
 
     /// [`DbConnection::write_transaction`] while holding a name. Of several transactions for one name, including those
-    /// of other servers on this database, one runs and the others wait. Needed where there is no row to lock yet.
+    /// of other servers on this database, one runs and the others wait. Needed where there is no row to lock yet. In a
+    /// Galera cluster the name is held on this node only: transactions of two nodes must also change a common row, or add
+    /// one under the same unique key, so that one of them fails as a conflict.
     /// SQLite has one writer at a time anyway.
     ///
     /// # Errors
@@ -98,12 +104,43 @@ impl DbConnection {
             Self::Mysql(mysql) => {
                 hold_mysql_name(mysql, key)?;
                 let outcome = self.write_transaction(write);
-                if let Self::Mysql(mysql) = self {
-                    // If it fails, the connection is broken; the server frees the name when the connection ends.
-                    let _ = diesel::sql_query(format!("DO RELEASE_LOCK('countersign {key}')")).execute(mysql);
-                }
+                self.free_mysql_name(key);
                 outcome
             }
+        }
+    }
+
+    /// [`DbConnection::write_transaction_for`] that begins anew when another transaction came first: a name of MySQL is
+    /// held on one node of a Galera cluster only, and a transaction of another node may win.
+    ///
+    /// # Errors
+    /// As [`DbConnection::write_transaction_for`].
+    pub fn repeated_transaction_for<T>(
+        &mut self,
+        scope: &str,
+        name: &str,
+        mut write: impl FnMut(&mut Self) -> QueryResult<T>,
+    ) -> QueryResult<T> {
+        let Self::Mysql(mysql) = self else {
+            return self.write_transaction_for(scope, name, write);
+        };
+        let key = lock_key(scope, name);
+        hold_mysql_name(mysql, key)?;
+        let mut outcome = self.write_transaction(&mut write);
+        for _ in 1..ATTEMPTS {
+            match outcome {
+                Err(cause) if is_conflict(&cause) => outcome = self.write_transaction(&mut write),
+                _ => break,
+            }
+        }
+        self.free_mysql_name(key);
+        outcome
+    }
+
+    fn free_mysql_name(&mut self, key: i64) {
+        if let Self::Mysql(mysql) = self {
+            // If it fails, the connection is broken; the server frees the name when the connection ends.
+            let _ = diesel::sql_query(format!("DO RELEASE_LOCK('countersign {key}')")).execute(mysql);
         }
     }
 

@@ -19,6 +19,14 @@ pub enum DatabaseError {
         /// Why, in the words of the database.
         reason: String,
     },
+    /// It is a node of a cluster, and does not take part in the cluster. May pass by itself.
+    #[error("the database {place} cannot be used: {reason}")]
+    WithoutCluster {
+        /// Engine, host, port and database name.
+        place: String,
+        /// What it says of itself.
+        reason: String,
+    },
     /// The file of an embedded database is missing or wrong.
     #[error("the database {place} cannot be used: {reason}")]
     Unusable {
@@ -71,7 +79,11 @@ impl DatabaseError {
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::Away { .. } | Self::Refused { .. } | Self::Busy { .. } | Self::Schema(_)
+            Self::Away { .. }
+                | Self::Refused { .. }
+                | Self::WithoutCluster { .. }
+                | Self::Busy { .. }
+                | Self::Schema(_)
         )
     }
 }

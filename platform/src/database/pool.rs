@@ -291,7 +291,7 @@ pub(super) fn connect(location: &Location, purpose: Purpose) -> Result<DbConnect
             url.tls_files(),
             || PgConnection::establish(url.for_libpq()),
             |text| reason::postgres(&text),
-            |connection| set_up_postgres(connection, purpose),
+            |connection| set_up_postgres(connection, purpose).map_err(Failure::Refused),
         ),
         Location::Mysql(url) => served(
             url.tls_files(),
@@ -305,6 +305,7 @@ pub(super) fn connect(location: &Location, purpose: Purpose) -> Result<DbConnect
         match failure {
             Failure::Unreachable(reason) => DatabaseError::Away { place, reason },
             Failure::Refused(reason) => DatabaseError::Refused { place, reason },
+            Failure::WithoutCluster(reason) => DatabaseError::WithoutCluster { place, reason },
             Failure::Unusable(reason) => DatabaseError::Unusable { place, reason },
         }
     })
@@ -315,13 +316,13 @@ fn served<C>(
     files: &TlsFiles,
     establish: impl FnOnce() -> diesel::ConnectionResult<C>,
     classify: impl Fn(String) -> Failure,
-    set_up: impl FnOnce(C) -> Result<DbConnection, String>,
+    set_up: impl FnOnce(C) -> Result<DbConnection, Failure>,
 ) -> Result<DbConnection, Failure> {
     if let Some(failure) = files.encrypted_key() {
         return Err(failure);
     }
     match establish() {
-        Ok(connection) => set_up(connection).map_err(Failure::Refused),
+        Ok(connection) => set_up(connection),
         Err(diesel::ConnectionError::BadConnection(text)) => Err(files.explain(classify(text))),
         Err(other) => Err(files.explain(classify(other.to_string()))),
     }
@@ -349,8 +350,8 @@ fn set_up_mysql(
     mut connection: MysqlConnection,
     url: &super::MysqlUrl,
     purpose: Purpose,
-) -> Result<DbConnection, String> {
-    let text = |cause: diesel::result::Error| cause.to_string();
+) -> Result<DbConnection, Failure> {
+    let text = |cause: diesel::result::Error| Failure::Refused(cause.to_string());
     if url.encrypted() {
         // The client library falls back to an unencrypted connection if the server has no TLS.
         #[derive(diesel::QueryableByName)]
@@ -369,7 +370,9 @@ fn set_up_mysql(
             .or_else(|_| diesel::sql_query(alternative).get_result(&mut connection))
             .map_err(text)?;
         if found.cipher.is_empty() {
-            return Err("it does not speak TLS, which the address asks for".into());
+            return Err(Failure::Refused(
+                "it does not speak TLS, which the address asks for".into(),
+            ));
         }
     }
     // STRICT_ALL_TABLES: a value that does not fit is refused, not truncated. English: see is_conflict.
@@ -390,6 +393,8 @@ fn set_up_mysql(
             .batch_execute(&format!("SET SESSION {name} = {value}"))
             .map_err(text)?;
     }
+    // After the settings of the address, which must not make reads stale.
+    super::galera::set_up(&mut connection)?;
     if purpose == Purpose::Look {
         connection
             .batch_execute("SET SESSION TRANSACTION READ ONLY")

@@ -121,7 +121,8 @@ pub struct Locked<Q>(Q);
 /// Locks the rows read until the transaction ends, and reads them as they are now rather than as they were when the
 /// transaction began. SQLite has one writer at a time anyway. On MySQL it is a plain read: a locking read that the
 /// server ends because of a deadlock fails in the middle of its answer, and the client library waits for the rest for
-/// ever. There, callers hold a name, or lock a row by updating it to the value it has.
+/// ever. There, callers hold a name, or lock a row by updating it to the value it has. On a node of a Galera cluster any
+/// transaction that holds locks can be ended so, which is why transactions read before they lock.
 pub fn locked<Q>(query: Q) -> Locked<Q> {
     Locked(query)
 }

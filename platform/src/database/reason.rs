@@ -11,6 +11,8 @@ pub(super) enum Failure {
     Unreachable(String),
     /// The database server answered, and refused.
     Refused(String),
+    /// It is a node of a cluster, and does not take part in the cluster.
+    WithoutCluster(String),
     /// The file of an embedded database cannot be used.
     Unusable(String),
 }

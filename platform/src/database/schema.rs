@@ -3,6 +3,8 @@
 //! The first migration of a program is Notary's own schema, made only where it is not there, so that a
 //! database made by Notary's migrations is recognised and used as it is. The later ones add what is ours.
 
+use std::time::Duration;
+
 use diesel::{
     QueryableByName, RunQueryDsl,
     connection::SimpleConnection,
@@ -11,12 +13,15 @@ use diesel::{
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 
-use super::{DatabaseError, DbConnection, TableUse, connection::lock_key};
+use super::{DatabaseError, DbConnection, TableUse, connection::lock_key, galera};
 
 /// Where diesel keeps the numbers of the migrations applied.
 const BOOKKEEPING: &str = "__diesel_schema_migrations";
 /// Seconds to wait for another process that migrates.
 const LOCK_SECONDS: u32 = 300;
+/// How often migrating is tried again on a node of a cluster, and after what time.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// The program that owns tables. Server and signer may share a database, so their migrations have different numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +148,17 @@ pub fn up(connection: &mut DbConnection, migrations: &Migrations) -> Result<Vec<
                     "another process has been migrating it for a long time".into(),
                 ));
             }
-            let outcome = migrate(connection, migrations);
+            let in_cluster = galera::is_node(mysql).map_err(failed)?;
+            let mut outcome = migrate(connection, migrations);
+            // The lock is held on this node of a cluster only. A process that migrates through another one makes
+            // statements of this one fail; every migration may be repeated.
+            for _ in 0..ATTEMPTS {
+                if outcome.is_ok() || !in_cluster {
+                    break;
+                }
+                std::thread::sleep(PAUSE);
+                outcome = migrate(connection, migrations);
+            }
             // The lock ends with the session anyway.
             let _ = connection.batch_execute(&format!("DO RELEASE_LOCK('countersign {lock}')"));
             outcome

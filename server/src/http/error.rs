@@ -1,5 +1,6 @@
 //! Maps refusals and failures to HTTP responses; the only place that does.
 
+mod answer;
 mod detail;
 
 use actix_web::{
@@ -10,12 +11,14 @@ use actix_web::{
     },
 };
 use serde_json::{Value, json};
-use tuf::{IntakeError, Rejection};
+use tuf::IntakeError;
 
 use super::browser::CrossSite;
-use detail::{
-    access_detail, clip, denied_detail, identity_detail, rejection_detail, shorten, validation_detail,
+use answer::{
+    Answer, bad_request, intake_answer, internal, publish_answer, signing_answer, stopping, store_answer,
+    unavailable,
 };
+use detail::{access_detail, clip, denied_detail, identity_detail, shorten, validation_detail};
 
 use crate::{
     access::Denied,
@@ -26,7 +29,6 @@ use crate::{
     },
     publish::PublishError,
     state::ServiceError,
-    store::{BUNDLE_LIMIT, StoreError},
     upload_memory::NoMemory,
 };
 
@@ -126,11 +128,7 @@ pub enum ApiError {
     StoredState(String),
 }
 
-/// One response: status, code, message, and detail (`null` for none).
-struct Answer(StatusCode, &'static str, String, Value);
-
 const NOT_FOUND: &str = "You have requested metadata that does not exist.";
-const UNKNOWN: &str = "unknown error";
 
 impl From<NoMemory> for ApiError {
     fn from(_: NoMemory) -> Self {
@@ -384,98 +382,6 @@ impl ApiError {
 }
 
 const INVALID_GUN: &str = "The server does not support actions on images of this name.";
-
-fn bad_request(code: &'static str, message: &str, detail: Value) -> Answer {
-    Answer(StatusCode::BAD_REQUEST, code, message.to_owned(), detail)
-}
-
-fn unavailable(message: &str) -> Answer {
-    Answer(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "UNAVAILABLE",
-        message.to_owned(),
-        Value::Null,
-    )
-}
-
-/// The log says what went wrong; the client can do nothing about it.
-fn internal() -> Answer {
-    Answer(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "UNKNOWN",
-        UNKNOWN.to_owned(),
-        json!({}),
-    )
-}
-
-fn stopping() -> Answer {
-    unavailable("The server is stopping; nothing was changed. Try again.")
-}
-
-fn store_answer(cause: &StoreError) -> Answer {
-    match cause {
-        StoreError::Damaged { .. } => internal(),
-        StoreError::LargeBundle => {
-            let mebibytes = BUNDLE_LIMIT / 1024 / 1024;
-            let message = format!("The documents take more than {mebibytes} MiB: read them one by one.");
-            bad_request("TOO_LARGE", &message, Value::Null)
-        }
-        _ => unavailable("The database does not answer. Try again."),
-    }
-}
-
-fn signing_answer(cause: &signing::SigningError) -> Answer {
-    match cause {
-        signing::SigningError::Unavailable(_) => {
-            unavailable("The signing service does not answer; nothing was changed. Try again.")
-        }
-        _ => internal(),
-    }
-}
-
-fn intake_answer(refusal: &IntakeError) -> Answer {
-    match refusal {
-        IntakeError::NoFilename => bad_request("NO_FILENAME", "No file/role name provided.", Value::Null),
-        IntakeError::InvalidRole(role) => bad_request(
-            "INVALID_ROLE",
-            "The role you are attempting to operate on is invalid.",
-            json!(shorten(role)),
-        ),
-        IntakeError::MalformedJson { .. } => bad_request(
-            "MALFORMED_JSON",
-            "JSON sent by the client could not be parsed by the server.",
-            validation_detail("ErrValidation", &refusal.to_string()),
-        ),
-    }
-}
-
-fn publish_answer(error: &PublishError) -> Answer {
-    match error {
-        PublishError::Rejected(Rejection::StoredState(_)) => internal(),
-        PublishError::Rejected(rejection) => bad_request(
-            "INVALID_UPDATE",
-            "Update sent by the client is invalid.",
-            rejection_detail(rejection),
-        ),
-        PublishError::NotOwnKey { .. } | PublishError::Denied(_) => bad_request(
-            "INVALID_UPDATE",
-            "Update sent by the client is invalid.",
-            validation_detail("ErrValidation", &error.to_string()),
-        ),
-        PublishError::Conflict => bad_request(
-            "VERSION",
-            "A newer version of metadata is already available.",
-            validation_detail(
-                "ErrValidation",
-                "somebody else published to this repository first; run the command again",
-            ),
-        ),
-        PublishError::Service(ServiceError::Store(cause)) => store_answer(cause),
-        PublishError::Service(ServiceError::SharedStore(cause)) => store_answer(cause),
-        PublishError::Service(ServiceError::Signing(cause)) => signing_answer(cause),
-        PublishError::Service(ServiceError::Stopping) => stopping(),
-    }
-}
 
 /// The error envelope, with `<`, `>` and `&` escaped as the Notary server does, and short enough for the clients to
 /// read.

@@ -10,6 +10,7 @@ use super::{
     audit::AUDIT_LOCK,
     schema::account_keys,
 };
+use crate::audit::chain::Chain;
 
 /// A public key of an account, with its three names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,13 +120,14 @@ impl Store {
                 .or(account_keys::certificate_key_id.assume_not_null().eq(id)),
         );
         Ok(
-            connection.write_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
-                let removed = diesel::delete(named).execute(connection)? > 0;
+            connection.repeated_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
+                let end = self.end(connection, &Chain::Accounts)?;
+                let removed = diesel::delete(named.clone()).execute(connection)? > 0;
                 if removed {
                     let detail = Some(id.to_owned());
-                    self.note_account(connection, actor, "account.key.remove", account, detail)?;
+                    self.note_account(connection, end, actor, "account.key.remove", account, detail)?;
                 }
-                Ok::<_, Error>(removed)
+                Ok(removed)
             })?,
         )
     }
@@ -137,7 +139,8 @@ impl Store {
         key: &AccountKey,
         actor: &Actor,
     ) -> Result<KeyAdded, Error> {
-        connection.write_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
+        connection.repeated_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
+            let end = self.end(connection, &Chain::Accounts)?;
             let added = put(connection, account, key)?;
             let action = match added {
                 KeyAdded::New => "account.key.add",
@@ -145,7 +148,7 @@ impl Store {
                 _ => return Ok(added),
             };
             let detail = Some(key.spki_sha256.clone());
-            self.note_account(connection, actor, action, account, detail)?;
+            self.note_account(connection, end, actor, action, account, detail)?;
             Ok(added)
         })
     }

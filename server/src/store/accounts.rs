@@ -6,7 +6,7 @@ use platform::database::{DbConnection, exact, is_conflict};
 
 use super::{
     Actor, Store, StoreError,
-    audit::AUDIT_LOCK,
+    audit::{AUDIT_LOCK, End},
     schema::{account_keys, accounts},
     security::raise_epoch,
 };
@@ -201,24 +201,27 @@ impl Store {
     ) -> Result<Option<bool>, StoreError> {
         let mut connection = self.database.writer()?;
         let since = since.map(|time| connection.storable(time));
-        connection.write_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
-            let Some(account) = find_account(connection, name)? else {
-                return Ok(None);
-            };
-            if account.disabled_at.is_some() == since.is_some() {
-                return Ok(Some(false));
-            }
-            diesel::update(accounts::table.filter(exact(accounts::name, name)))
-                .set(accounts::disabled_at.eq(since))
-                .execute(connection)?;
-            let action = if since.is_some() {
-                "account.disable"
-            } else {
-                "account.enable"
-            };
-            self.note_account(connection, actor, action, name, None)?;
-            Ok(Some(true))
-        })
+        Ok(
+            connection.repeated_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
+                let end = self.end(connection, &Chain::Accounts)?;
+                let Some(account) = find_account(connection, name)? else {
+                    return Ok(None);
+                };
+                if account.disabled_at.is_some() == since.is_some() {
+                    return Ok(Some(false));
+                }
+                diesel::update(accounts::table.filter(exact(accounts::name, name)))
+                    .set(accounts::disabled_at.eq(since))
+                    .execute(connection)?;
+                let action = if since.is_some() {
+                    "account.disable"
+                } else {
+                    "account.enable"
+                };
+                self.note_account(connection, end, actor, action, name, None)?;
+                Ok(Some(true))
+            })?,
+        )
     }
 
     /// Removes an account and its keys; returns false if there is none.
@@ -227,16 +230,19 @@ impl Store {
     /// When the database fails.
     pub fn remove_account(&self, name: &str, actor: &Actor) -> Result<bool, StoreError> {
         let mut connection = self.database.writer()?;
-        connection.write_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
-            diesel::delete(account_keys::table.filter(exact(account_keys::account, name)))
-                .execute(connection)?;
-            let removed =
-                diesel::delete(accounts::table.filter(exact(accounts::name, name))).execute(connection)?;
-            if removed > 0 {
-                self.note_account(connection, actor, "account.remove", name, None)?;
-            }
-            Ok(removed > 0)
-        })
+        Ok(
+            connection.repeated_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
+                let end = self.end(connection, &Chain::Accounts)?;
+                diesel::delete(account_keys::table.filter(exact(account_keys::account, name)))
+                    .execute(connection)?;
+                let removed = diesel::delete(accounts::table.filter(exact(accounts::name, name)))
+                    .execute(connection)?;
+                if removed > 0 {
+                    self.note_account(connection, end, actor, "account.remove", name, None)?;
+                }
+                Ok(removed > 0)
+            })?,
+        )
     }
 
     /// Records a change to an account, and lets every server know that there was one. Must be the last step of its
@@ -244,6 +250,7 @@ impl Store {
     pub(super) fn note_account(
         &self,
         connection: &mut DbConnection,
+        end: End,
         actor: &Actor,
         action: &str,
         name: &str,
@@ -255,7 +262,14 @@ impl Store {
             detail,
             ..Change::default()
         };
-        self.note(connection, &Chain::Accounts, actor, change, Clock::System.now())?;
+        self.note(
+            connection,
+            &Chain::Accounts,
+            end,
+            actor,
+            change,
+            Clock::System.now(),
+        )?;
         raise_epoch(connection)
     }
 
@@ -265,7 +279,8 @@ impl Store {
         wanted: &Account,
         actor: &Actor,
     ) -> Result<AccountAdded, Error> {
-        connection.write_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
+        connection.repeated_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
+            let end = self.end(connection, &Chain::Accounts)?;
             let added = put(connection, wanted)?;
             let action = match &added {
                 AccountAdded::New => "account.add",
@@ -275,7 +290,14 @@ impl Store {
             let form = serde_json::json!({
                 "groups": wanted.groups, "admin": wanted.is_admin, "full_name": wanted.full_name,
             });
-            self.note_account(connection, actor, action, &wanted.name, Some(form.to_string()))?;
+            self.note_account(
+                connection,
+                end,
+                actor,
+                action,
+                &wanted.name,
+                Some(form.to_string()),
+            )?;
             Ok(added)
         })
     }

@@ -71,32 +71,22 @@ pub struct Listed {
 }
 
 /// The number and hash of the last row of a chain.
-fn end(connection: &mut DbConnection, chain: &str) -> QueryResult<Option<(i32, String)>> {
+pub(super) type End = Option<(i32, String)>;
+
+fn end(connection: &mut DbConnection, chain: &str) -> QueryResult<End> {
     let last: Statement<'_, (Integer, Text)> =
         Statement::new("SELECT sequence, hash FROM audit_log WHERE chain = ")
             .text(chain)
             .sql(" ORDER BY sequence DESC LIMIT 1");
-    last.get_result(connection).optional()
+    // All of the answer is read: it may end with a failure.
+    Ok(last.load(connection)?.pop())
 }
 
-/// Adds a record to its chain. The caller must hold the chain's lock: see [`Chain`].
-pub(super) fn append(
-    connection: &mut DbConnection,
-    chain: &Chain,
-    actor: &Actor,
-    change: Change,
-    now: DateTime<Utc>,
-) -> QueryResult<Place> {
-    let name = chain.name();
-    let end = end(connection, &name)?;
-    append_after(connection, name, end, actor, change, now)
-}
-
-/// Adds a record after the last one of its chain.
+/// Adds a record after the last one of its chain. The caller must hold the chain's lock: see [`Chain`].
 pub(super) fn append_after(
     connection: &mut DbConnection,
     name: String,
-    end: Option<(i32, String)>,
+    end: End,
     actor: &Actor,
     change: Change,
     now: DateTime<Utc>,
@@ -142,11 +132,21 @@ fn records(connection: &mut DbConnection, chain: &Chain) -> QueryResult<Vec<Stri
 }
 
 impl Store {
-    /// Adds a record, if the table is enabled.
+    /// The end of a chain, to be read before its transaction changes anything; `None` if the table is not enabled.
+    pub(super) fn end(&self, connection: &mut DbConnection, chain: &Chain) -> QueryResult<End> {
+        if self.audit_table {
+            end(connection, &chain.name())
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Adds a record after the end of its chain, if the table is enabled. The caller must hold the chain's lock.
     pub(super) fn note(
         &self,
         connection: &mut DbConnection,
         chain: &Chain,
+        end: End,
         actor: &Actor,
         change: Change,
         now: DateTime<Utc>,
@@ -154,7 +154,7 @@ impl Store {
         if !self.audit_table {
             return Ok(None);
         }
-        append(connection, chain, actor, change, now).map(Some)
+        append_after(connection, chain.name(), end, actor, change, now).map(Some)
     }
 
     /// Records a change to a repository outside of this database, such as a new key at the signer.
@@ -171,8 +171,9 @@ impl Store {
         let mut connection = self.database.writer()?;
         let chain = Chain::Gun(gun.clone());
         Ok(
-            connection.write_transaction_for(GUN_LOCK, gun.as_str(), |connection| {
-                self.note(connection, &chain, actor, change, now)
+            connection.repeated_transaction_for(GUN_LOCK, gun.as_str(), |connection| {
+                let end = self.end(connection, &chain)?;
+                self.note(connection, &chain, end, actor, change.clone(), now)
             })?,
         )
     }

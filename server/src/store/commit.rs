@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
-use platform::database::{DbConnection, exact, is_conflict, locked};
+use platform::database::{DbConnection, Statement, exact, first_only, is_conflict, locked};
 use tuf::{Checksum, Document, Gun, RoleName, Version};
 
 use super::{
-    NewestTimestamp, Store, StoreError, audit, pending_keys,
+    NewestTimestamp, Store, StoreError, audit,
+    pending_keys::{self, Named},
     rows::{self, NewChange},
     schema::tuf_files,
     set_aside,
@@ -131,20 +132,54 @@ pub(super) fn highest_version(
     locked(newest).get_result(connection).optional()
 }
 
-/// On MySQL, prevents a Notary server from deleting or replacing the state on which the update is based. Updating a
-/// row to its own values locks it there; [`locked`] says why it is not read with a lock.
-fn hold_base(connection: &mut DbConnection, gun: &Gun, base: Option<&Base>) -> QueryResult<()> {
+/// On MySQL, prevents a Notary server from deleting or replacing the state on which the update is based; false if that
+/// has happened since it was read. Updating a row to its own values locks it there; [`locked`] says why it is not read with
+/// a lock.
+fn hold_base(connection: &mut DbConnection, gun: &Gun, base: Option<&Base>) -> QueryResult<bool> {
     let Some(base) = base.filter(|_| matches!(connection, DbConnection::Mysql(_))) else {
-        return Ok(());
+        return Ok(true);
     };
-    let row = tuf_files::table
+    let sha256 = base.sha256.as_hex();
+    let hold: Statement<'_> = Statement::new("UPDATE tuf_files SET version = version WHERE ")
+        .exact("gun", gun.as_str())
+        .sql(" AND ")
+        .exact("role", RoleName::Timestamp.as_str())
+        .sql(" AND deleted_at IS NULL AND version = ")
+        .integer(base.version.get())
+        .sql(" AND SHA2(data, 256) = ")
+        .text(&sha256);
+    // Counts the rows that were found, whether or not they changed.
+    Ok(hold.execute(connection)? > 0)
+}
+
+/// On MySQL, makes a deletion and a publish that are under way on two nodes of a Galera cluster a conflict, of which one
+/// fails. Without it they change different rows, and both would succeed: what was published would be left without a
+/// root. The deletion takes the version that the publish gives to its timestamp; the row is deleted with the others.
+fn exclude_publishes(connection: &mut DbConnection, gun: &Gun, now: NaiveDateTime) -> QueryResult<()> {
+    if !matches!(connection, DbConnection::Mysql(_)) {
+        return Ok(());
+    }
+    let newest = tuf_files::table
         .filter(exact(tuf_files::gun, gun.as_str()))
         .filter(exact(tuf_files::role, RoleName::Timestamp.as_str()))
-        .filter(tuf_files::version.eq(base.version.get()));
-    diesel::update(row)
-        .set(tuf_files::version.eq(tuf_files::version))
-        .execute(connection)
-        .map(drop)
+        .select(tuf_files::version)
+        .order(tuf_files::version.desc());
+    let newest: Option<i32> = first_only(newest).get_result(connection).optional()?;
+    let Some(next) = newest.and_then(|newest| newest.checked_add(1)) else {
+        return Ok(());
+    };
+    let insert: Statement<'_> = Statement::new(
+        "INSERT INTO tuf_files (created_at, updated_at, gun, role, version, data, sha256) VALUES (",
+    )
+    .time(now)
+    .sql(", ")
+    .time(now)
+    .sql(", ")
+    .text(gun.as_str())
+    .sql(", 'timestamp', ")
+    .integer(next)
+    .sql(", '', '')");
+    insert.execute(connection).map(drop)
 }
 
 /// Adds a changefeed entry for a new timestamp that was not stored by a publish.
@@ -195,24 +230,31 @@ impl Store {
         let now = connection.storable(at);
         let chain = self.audit_table.then(|| Chain::Gun(gun.clone()).name());
         connection.write_transaction_for(GUN_LOCK, gun.as_str(), |connection| {
-            hold_base(connection, gun, base)?;
-            let mut aside = Vec::new();
+            // Everything is read before anything is locked: what holds locks can be ended by a transaction of another
+            // node of a cluster, and the client library does not survive that while it reads an answer (see `locked`).
+            let mut conflicting = Vec::new();
             for document in documents
                 .iter()
                 .filter(|document| replaced.contains(&document.role))
             {
                 let (role, version) = (&document.role, document.version.get());
-                aside.extend(set_aside::set_aside(connection, gun, role, version, now)?);
+                conflicting.extend(set_aside::conflicting(connection, gun, role, version)?);
             }
             let standing = Standing::read(connection, gun, documents, chain.as_deref())?;
-            if !standing.admits(base, documents) {
+            if !standing.admits(base, documents, replaced) {
                 return Err(CommitError::Conflict);
             }
-            let row = rows::insert_files(connection, gun, documents, now)?;
             let root = documents.iter().find(|document| document.role == RoleName::Root);
-            if let Some(root) = root
-                && !pending_keys::take(connection, root)?
-            {
+            let taken = match root {
+                Some(root) => pending_keys::named_by(connection, root)?,
+                None => Named::default(),
+            };
+            if taken.any_swept() || !hold_base(connection, gun, base)? {
+                return Err(CommitError::Conflict);
+            }
+            let aside = set_aside::set_aside(connection, conflicting, now)?;
+            let row = rows::insert_files(connection, gun, documents, now)?;
+            if !taken.take(connection)? {
                 return Err(CommitError::Conflict);
             }
             let timestamp = documents
@@ -268,11 +310,15 @@ impl Store {
         let mut connection = self.database.writer()?;
         let now = connection.storable(at);
         Ok(
-            connection.write_transaction_for(GUN_LOCK, gun.as_str(), |connection| {
+            connection.repeated_transaction_for(GUN_LOCK, gun.as_str(), |connection| {
+                let chain = Chain::Gun(gun.clone());
+                // Read before anything is locked, as in `commit`.
+                let end = self.end(connection, &chain)?;
+                exclude_publishes(connection, gun, now)?;
                 let removed = diesel::delete(tuf_files::table.filter(exact(tuf_files::gun, gun.as_str())))
                     .execute(connection)?;
                 if removed == 0 {
-                    return Ok::<_, diesel::result::Error>(None);
+                    return Ok(None);
                 }
                 let change = NewChange {
                     created_at: now,
@@ -287,7 +333,7 @@ impl Store {
                     change_id: Some(rows::record_change(connection, &change, actor)?),
                     ..Change::default()
                 };
-                let place = self.note(connection, &Chain::Gun(gun.clone()), actor, change, at)?;
+                let place = self.note(connection, &chain, end, actor, change, at)?;
                 Ok(Some(Committed {
                     documents: Vec::new(),
                     place,

@@ -80,17 +80,18 @@ impl Store {
             ..Change::default()
         };
         Ok(
-            connection.write_transaction_for(AUDIT_LOCK, DENIALS, |connection| {
+            connection.repeated_transaction_for(AUDIT_LOCK, DENIALS, |connection| {
+                let end = self.end(connection, &Chain::Denials)?;
                 let same = denials::table
                     .filter(denials::kind.eq(subject.kind()))
                     .filter(exact(denials::subject, subject.key()));
                 if same.count().get_result::<i64>(connection)? > 0 {
-                    return Ok::<_, diesel::result::Error>(false);
+                    return Ok(false);
                 }
                 diesel::insert_into(denials::table)
                     .values(&row)
                     .execute(connection)?;
-                self.note(connection, &Chain::Denials, actor, change, now)?;
+                self.note(connection, &Chain::Denials, end, actor, change.clone(), now)?;
                 raise_epoch(connection)?;
                 Ok(true)
             })?,
@@ -116,7 +117,8 @@ impl Store {
         };
         let mut connection = self.database.writer()?;
         Ok(
-            connection.write_transaction_for(AUDIT_LOCK, DENIALS, |connection| {
+            connection.repeated_transaction_for(AUDIT_LOCK, DENIALS, |connection| {
+                let end = self.end(connection, &Chain::Denials)?;
                 let mut removed = false;
                 for form in std::iter::once(subject).chain(older) {
                     let entry = denials::table
@@ -125,10 +127,10 @@ impl Store {
                     removed |= diesel::delete(entry).execute(connection)? > 0;
                 }
                 if removed {
-                    self.note(connection, &Chain::Denials, actor, change, now)?;
+                    self.note(connection, &Chain::Denials, end, actor, change.clone(), now)?;
                     raise_epoch(connection)?;
                 }
-                Ok::<_, diesel::result::Error>(removed)
+                Ok(removed)
             })?,
         )
     }

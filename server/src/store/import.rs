@@ -138,9 +138,8 @@ impl Store {
                 let item = item?;
                 if insert(connection, gun, &item)? {
                     imported.added += 1;
-                    if item.document.role == RoleName::Root
-                        && !pending_keys::take(connection, &item.document)?
-                    {
+                    let is_root = item.document.role == RoleName::Root;
+                    if is_root && !pending_keys::named_by(connection, &item.document)?.take(connection)? {
                         tracing::warn!(
                             repo.gun = %gun,
                             "a root that is imported names a key of the server's that is being deleted"
@@ -188,7 +187,9 @@ impl Store {
                 documents: added,
                 ..Change::default()
             };
-            self.note(connection, &Chain::Gun(gun.clone()), actor, change, now)?;
+            let chain = Chain::Gun(gun.clone());
+            let end = self.end(connection, &chain)?;
+            self.note(connection, &chain, end, actor, change, now)?;
             Ok(imported)
         })
     }

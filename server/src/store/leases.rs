@@ -95,9 +95,12 @@ impl Store {
                 refresh_leases::holder.eq(holder),
                 refresh_leases::held_until.eq(until),
             ))
-            .execute(&mut *connection)?;
-        if taken > 0 {
-            return Ok(true);
+            .execute(&mut *connection);
+        match taken {
+            Ok(0) => {}
+            Ok(_) => return Ok(true),
+            Err(cause) if is_conflict(&cause) => return Ok(false),
+            Err(other) => return Err(other.into()),
         }
         let lease = NewLease {
             gun: gun.as_str(),

@@ -26,7 +26,7 @@ mod trusted_state;
 
 use diesel_migrations::embed_migrations;
 use platform::database::{
-    Database, DatabaseError, Location, Obstacle, Options,
+    Database, DatabaseError, Location, Obstacle, Options, is_without_cluster,
     schema::{Migrations, Program},
 };
 
@@ -79,6 +79,17 @@ pub enum StoreError {
     /// The documents of a repository are too large to be read in one piece.
     #[error("the documents take more than {BUNDLE_LIMIT} bytes")]
     LargeBundle,
+}
+
+impl StoreError {
+    /// Whether the database server is a node of a cluster, and does not take part in the cluster at the moment.
+    pub fn is_without_cluster(&self) -> bool {
+        match self {
+            Self::Connection(cause) => matches!(cause, DatabaseError::WithoutCluster { .. }),
+            Self::Query(cause) => is_without_cluster(cause),
+            Self::Damaged { .. } | Self::LargeBundle => false,
+        }
+    }
 }
 
 /// The metadata of all GUNs, and the records of changes.

@@ -70,23 +70,40 @@ fn named(root: &Document) -> impl Iterator<Item = KeyId> {
         .into_iter()
 }
 
-/// Marks the keys that a stored root names as used. Returns false if one of them is being deleted.
-pub(super) fn take(connection: &mut DbConnection, root: &Document) -> QueryResult<bool> {
+/// Keys that wait and that a root names.
+#[derive(Default)]
+pub(super) struct Named {
+    ids: Vec<KeyId>,
+    swept: Vec<Option<NaiveDateTime>>,
+}
+
+/// Those of a root.
+pub(super) fn named_by(connection: &mut DbConnection, root: &Document) -> QueryResult<Named> {
     let ids: Vec<KeyId> = named(root).collect();
     if ids.is_empty() {
-        return Ok(true);
+        return Ok(Named::default());
     }
     let select: Statement<'_, Nullable<Timestamp>> =
         Statement::new("SELECT swept_at FROM pending_keys WHERE key_id IN (");
-    let swept: Vec<Option<NaiveDateTime>> = one_of(select, &ids).load(connection)?;
-    if swept.iter().any(Option::is_some) {
-        return Ok(false);
+    let swept = one_of(select, &ids).load(connection)?;
+    Ok(Named { ids, swept })
+}
+
+impl Named {
+    /// Whether one of them is being deleted.
+    pub(super) fn any_swept(&self) -> bool {
+        self.swept.iter().any(Option::is_some)
     }
-    if !swept.is_empty() {
-        let delete: Statement<'_> = Statement::new("DELETE FROM pending_keys WHERE key_id IN (");
-        one_of(delete, &ids).execute(connection)?;
+
+    /// Marks them as used. Returns false if one of them is being deleted, or was taken, since it was read.
+    pub(super) fn take(&self, connection: &mut DbConnection) -> QueryResult<bool> {
+        if self.swept.is_empty() {
+            return Ok(true);
+        }
+        let delete: Statement<'_> =
+            Statement::new("DELETE FROM pending_keys WHERE swept_at IS NULL AND key_id IN (");
+        Ok(one_of(delete, &self.ids).execute(connection)? == self.swept.len())
     }
-    Ok(true)
 }
 
 fn one_of<'a, R>(mut statement: Statement<'a, R>, ids: &'a [KeyId]) -> Statement<'a, R> {

@@ -159,7 +159,11 @@ pub(super) fn record_change(
             let insert: Statement<'_> = Statement::new("");
             with_values(insert, change).execute(connection)?;
             let id: Statement<'_, BigInt> = Statement::new("SELECT CAST(LAST_INSERT_ID() AS SIGNED)");
-            let id: i64 = id.get_result(connection)?;
+            // All of the answer is read: it may end with a failure, if another node of a cluster came first.
+            let id: i64 = id
+                .load(connection)?
+                .pop()
+                .ok_or(diesel::result::Error::NotFound)?;
             let id = i32::try_from(id)
                 .map_err(|cause| diesel::result::Error::DeserializationError(cause.into()))?;
             record_actor(connection, id, actor)

@@ -68,14 +68,21 @@ impl Store {
     }
 }
 
-/// Sets aside every document of a role with at least this version; returns them. Must be called within a transaction.
-pub(super) fn set_aside(
+/// A document that is to be set aside, and the version that its row gets.
+pub(super) struct Conflicting {
+    id: i32,
+    free: i32,
+    document: StoredDocument,
+}
+
+/// Every document of a role with at least this version. Must be called within the transaction that sets them aside, while
+/// the name of the GUN is held.
+pub(super) fn conflicting(
     connection: &mut DbConnection,
     gun: &Gun,
     role: &RoleName,
     version: i32,
-    now: NaiveDateTime,
-) -> QueryResult<Vec<StoredDocument>> {
+) -> QueryResult<Vec<Conflicting>> {
     let of_role = || {
         tuf_files::table
             .filter(exact(tuf_files::gun, gun.as_str()))
@@ -92,7 +99,7 @@ pub(super) fn set_aside(
         .select((tuf_files::id, tuf_files::version, tuf_files::sha256))
         .order(tuf_files::version)
         .load(connection)?;
-    let mut documents = Vec::with_capacity(rows.len());
+    let mut found = Vec::with_capacity(rows.len());
     for (id, version, sha256) in rows {
         // A version is positive, and far fewer rows exist than numbers, so one is free.
         let free = (i32::MIN..=version.saturating_neg())
@@ -100,6 +107,28 @@ pub(super) fn set_aside(
             .find(|free| !taken.contains(free))
             .ok_or(diesel::result::Error::NotFound)?;
         taken.insert(free);
+        found.push(Conflicting {
+            id,
+            free,
+            document: StoredDocument {
+                role: role.to_string(),
+                version,
+                // Other database engines pad these columns with spaces.
+                sha256: sha256.unwrap_or_default().trim_end().to_owned(),
+            },
+        });
+    }
+    Ok(found)
+}
+
+/// Sets documents aside; returns them.
+pub(super) fn set_aside(
+    connection: &mut DbConnection,
+    found: Vec<Conflicting>,
+    now: NaiveDateTime,
+) -> QueryResult<Vec<StoredDocument>> {
+    let mut documents = Vec::with_capacity(found.len());
+    for Conflicting { id, free, document } in found {
         diesel::update(tuf_files::table.find(id))
             .set((
                 tuf_files::version.eq(free),
@@ -107,12 +136,7 @@ pub(super) fn set_aside(
                 tuf_files::updated_at.eq(now),
             ))
             .execute(connection)?;
-        documents.push(StoredDocument {
-            role: role.to_string(),
-            version,
-            // Other database engines pad these columns with spaces.
-            sha256: sha256.unwrap_or_default().trim_end().to_owned(),
-        });
+        documents.push(document);
     }
     Ok(documents)
 }

@@ -1,5 +1,7 @@
 //! What a commit is decided by: one statement reads it, after the name of the GUN is held.
 
+use std::collections::BTreeSet;
+
 use diesel::{
     prelude::*,
     sql_types::{Binary, Integer, Nullable, Text},
@@ -80,15 +82,20 @@ impl Standing {
     }
 
     /// Whether an update that is based on `base` may be stored: its base is still the newest, to the byte, and no
-    /// role has such a version or a higher one.
-    pub(super) fn admits(&self, base: Option<&Base>, documents: &[Document]) -> bool {
+    /// role has such a version or a higher one, except those of which such versions are set aside.
+    pub(super) fn admits(
+        &self,
+        base: Option<&Base>,
+        documents: &[Document],
+        replaced: &BTreeSet<RoleName>,
+    ) -> bool {
         let is_base = match (&self.timestamp, base) {
             (None, None) => true,
             (Some((version, sha256)), Some(base)) => *version == base.version.get() && *sha256 == base.sha256,
             _ => false,
         };
         let is_new = |(document, stored): (&Document, &Option<i32>)| {
-            stored.is_none_or(|stored| stored < document.version.get())
+            replaced.contains(&document.role) || stored.is_none_or(|stored| stored < document.version.get())
         };
         is_base && documents.iter().zip(&self.highest).all(is_new)
     }

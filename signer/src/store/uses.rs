@@ -3,6 +3,7 @@
 use chrono::NaiveDateTime;
 use diesel::{
     prelude::*,
+    result::DatabaseErrorKind,
     sql_types::{BigInt, Integer, Text},
 };
 use platform::database::{DbConnection, Statement, is_conflict};
@@ -60,9 +61,16 @@ impl Store {
             let decided = self.write(None, |connection| {
                 let of_one_key =
                     |(_, one): &(usize, &Use), (_, other): &(usize, &Use)| one.key_id == other.key_id;
+                // Everything is read first. On MySQL it is not locked before it is written: what holds locks can be ended
+                // by a transaction of another node of a cluster, and the client library does not survive that while it
+                // reads an answer.
+                let groups = left.chunk_by(of_one_key);
+                let plans: Vec<_> = groups
+                    .map(|group| plan(connection, group))
+                    .collect::<diesel::QueryResult<_>>()?;
                 let mut decided = Vec::with_capacity(left.len());
-                for group in left.chunk_by(of_one_key) {
-                    decided.extend(record_key(connection, group)?);
+                for plan in plans {
+                    decided.extend(plan.apply(connection)?);
                 }
                 Ok(decided)
             })?;
@@ -152,38 +160,44 @@ impl Ledger<'_> {
     }
 }
 
-/// Stores the uses of one key, in their order.
-fn record_key(
-    connection: &mut DbConnection,
-    uses: &[(usize, &Use)],
-) -> QueryResult<Vec<(usize, UseOutcome)>> {
+/// What is to be written for the uses of one key.
+#[derive(Default)]
+struct Plan<'a> {
+    key_id: &'a str,
+    ledgers: Vec<Ledger<'a>>,
+    mark: Option<NaiveDateTime>,
+    outcomes: Vec<(usize, UseOutcome)>,
+}
+
+/// Decides about the uses of one key, in their order.
+fn plan<'a>(connection: &mut DbConnection, uses: &[(usize, &'a Use)]) -> QueryResult<Plan<'a>> {
     let Some((_, first)) = uses.first() else {
-        return Ok(Vec::new());
+        return Ok(Plan::default());
     };
     let id = first.key_id.as_str();
-    if !hold(connection, id)? {
-        return Ok(uses
-            .iter()
-            .map(|(place, _)| (*place, UseOutcome::KeyGone))
-            .collect());
+    let mut plan = Plan {
+        key_id: id,
+        ..Plan::default()
+    };
+    if !is_there(connection, id)? {
+        let gone = uses.iter().map(|(place, _)| (*place, UseOutcome::KeyGone));
+        plan.outcomes = gone.collect();
+        return Ok(plan);
     }
-    let mut ledgers: Vec<Ledger<'_>> = Vec::new();
-    let mut mark = None;
-    let mut outcomes = Vec::with_capacity(uses.len());
     for (place, one) in uses {
         let at = connection.storable(one.at.and_utc());
         let mut outcome = UseOutcome::Recorded;
         if let Some((role, version)) = &one.signed {
-            let ledger = match ledgers.iter().position(|ledger| ledger.role == role) {
+            let ledger = match plan.ledgers.iter().position(|ledger| ledger.role == role) {
                 Some(known) => known,
                 None => {
                     let stored = signed_version(connection, id, role)?;
                     let raised = None;
-                    ledgers.push(Ledger { role, stored, raised });
-                    ledgers.len() - 1
+                    plan.ledgers.push(Ledger { role, stored, raised });
+                    plan.ledgers.len() - 1
                 }
             };
-            if let Some(ledger) = ledgers.get_mut(ledger) {
+            if let Some(ledger) = plan.ledgers.get_mut(ledger) {
                 match ledger.highest() {
                     Some(signed) if signed > *version => outcome = UseOutcome::LowerVersion(signed),
                     _ => ledger.raised = Some((*version, at)),
@@ -191,52 +205,81 @@ fn record_key(
             }
         }
         if one.mark && outcome == UseOutcome::Recorded {
-            mark = Some(at);
+            plan.mark = Some(at);
         }
-        outcomes.push((*place, outcome));
+        plan.outcomes.push((*place, outcome));
     }
-    for ledger in &ledgers {
-        if let Some((version, at)) = ledger.raised {
-            raise(connection, id, ledger, version, at)?;
-        }
-    }
-    if let Some(at) = mark {
-        let update: Statement<'_> = Statement::new("UPDATE private_keys SET last_used = ")
-            .time(at)
-            .sql(", updated_at = ")
-            .time(at)
-            .sql(" WHERE ")
-            .exact("key_id", id);
-        update.execute(connection)?;
-    }
-    Ok(outcomes)
+    Ok(plan)
 }
 
-/// Locks the row of a key, so that no other transaction deletes it or raises its versions in this way before this one
-/// commits; false if it is gone. On MySQL an update locks the row even if it sets the value that is there.
-fn hold(connection: &mut DbConnection, id: &str) -> QueryResult<bool> {
-    if matches!(connection, DbConnection::Mysql(_)) {
-        let touch: Statement<'_> = Statement::new("UPDATE private_keys SET role = role WHERE ")
-            .exact("key_id", id)
-            .sql(" AND deleted_at IS NULL");
-        return Ok(touch.execute(connection)? > 0);
+impl Plan<'_> {
+    /// Writes it. What was read is compared once more where it was not locked; a difference is a conflict.
+    fn apply(self, connection: &mut DbConnection) -> QueryResult<Vec<(usize, UseOutcome)>> {
+        let raises = self.ledgers.iter().any(|ledger| ledger.raised.is_some());
+        if raises || self.mark.is_some() {
+            hold(connection, self.key_id)?;
+        }
+        for ledger in &self.ledgers {
+            if let Some((version, at)) = ledger.raised {
+                raise(connection, self.key_id, ledger, version, at)?;
+            }
+        }
+        if let Some(at) = self.mark {
+            let update: Statement<'_> = Statement::new("UPDATE private_keys SET last_used = ")
+                .time(at)
+                .sql(", updated_at = ")
+                .time(at)
+                .sql(" WHERE ")
+                .exact("key_id", self.key_id);
+            update.execute(connection)?;
+        }
+        Ok(self.outcomes)
     }
+}
+
+/// Whether a key exists. Except on MySQL its row is locked, so that no other transaction deletes it or raises its versions
+/// in this way before this one commits.
+fn is_there(connection: &mut DbConnection, id: &str) -> QueryResult<bool> {
     let row: Statement<'_, Integer> = Statement::new("SELECT id FROM private_keys WHERE ")
         .exact("key_id", id)
         .sql(" AND deleted_at IS NULL")
         .lock_rows();
-    let found: Option<i32> = row.get_result(connection).optional()?;
-    Ok(found.is_some())
+    let found: Vec<i32> = row.load(connection)?;
+    Ok(!found.is_empty())
 }
 
-/// The version that a key, whose row is locked, has signed for a role.
+/// On MySQL, locks the row of a key, which must be there still: an update locks the row even if it sets the value that is
+/// there.
+fn hold(connection: &mut DbConnection, id: &str) -> QueryResult<()> {
+    if !matches!(connection, DbConnection::Mysql(_)) {
+        return Ok(());
+    }
+    let touch: Statement<'_> = Statement::new("UPDATE private_keys SET role = role WHERE ")
+        .exact("key_id", id)
+        .sql(" AND deleted_at IS NULL");
+    came_first(touch.execute(connection)?)
+}
+
+/// A statement that finds no row any more is a conflict.
+fn came_first(found: usize) -> QueryResult<()> {
+    if found > 0 {
+        return Ok(());
+    }
+    let reason = "another signer came first".to_owned();
+    Err(diesel::result::Error::DatabaseError(
+        DatabaseErrorKind::SerializationFailure,
+        Box::new(reason),
+    ))
+}
+
+/// The version that a key has signed for a role.
 fn signed_version(connection: &mut DbConnection, id: &str, role: &str) -> QueryResult<Option<i64>> {
     let stored: Statement<'_, BigInt> = Statement::new("SELECT version FROM signed_versions WHERE ")
         .exact("key_id", id)
         .sql(" AND ")
         .exact("role", role)
         .lock_rows();
-    stored.get_result(connection).optional()
+    Ok(stored.load(connection)?.pop())
 }
 
 fn raise(
@@ -255,6 +298,8 @@ fn raise(
             .exact("key_id", id)
             .sql(" AND ")
             .exact("role", ledger.role)
+            .sql(" AND version <= ")
+            .big_integer(version)
     } else {
         Statement::new("INSERT INTO signed_versions (key_id, role, version, signed_at) VALUES (")
             .text(id)
@@ -266,7 +311,7 @@ fn raise(
             .time(at)
             .sql(")")
     };
-    write.execute(connection).map(drop)
+    came_first(write.execute(connection)?)
 }
 
 #[cfg(test)]

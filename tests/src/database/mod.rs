@@ -3,6 +3,7 @@
 //! One server of each kind serves a whole test process, with a fresh database for each test. It ends with
 //! the process, however that ends: a shell waits for the end of its input.
 
+mod cluster;
 mod server;
 
 use std::{
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::process::{Finished, installed_program};
 
+pub use cluster::Cluster;
 pub use server::DatabaseServer;
 
 /// The password of the account that tests use.
@@ -155,6 +157,16 @@ impl Databases {
         match whose {
             Whose::Server => format!("server_{}", self.number),
             Whose::Signer => format!("signer_{}", self.number),
+        }
+    }
+
+    /// The same databases through another server that has them too.
+    #[must_use]
+    pub fn through(&self, server: &DatabaseServer) -> Self {
+        Self {
+            directory: server.directory().to_path_buf(),
+            port: server.port(),
+            ..self.clone()
         }
     }
 

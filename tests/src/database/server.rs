@@ -12,10 +12,11 @@ use tempfile::TempDir;
 use super::{CERTIFIED, Databases, Engine, PASSWORD, Whose, client, feed};
 use crate::{
     pki::ClientFiles,
-    process::{free_port, wait_until},
+    process::{Finished, free_port, wait_until},
 };
 
 /// Runs a database server until the input ends; then ends it, and removes a directory if one is named.
+/// One that is told to kill it leaves the directory, since the server may be started again.
 const KEEPER: &str = r#"
 remove=$1; signal=$2; shift 2
 "$@" & server=$!
@@ -26,7 +27,7 @@ else
     kill -s "$signal" "$server"
 fi
 wait "$server"
-[ -z "$remove" ] || rm -rf "$remove"
+[ "$how" = kill ] || [ -z "$remove" ] || rm -rf "$remove"
 "#;
 
 /// A database server.
@@ -37,6 +38,8 @@ pub struct DatabaseServer {
     keeper: Option<Child>,
     options: Vec<String>,
     own: Option<TempDir>,
+    /// The signal that ends it, if not the usual one.
+    ends_by: Option<&'static str>,
 }
 
 impl DatabaseServer {
@@ -72,6 +75,55 @@ impl DatabaseServer {
             ),
         });
         server
+    }
+
+    /// A node of a cluster, which is not started. Its files are those of another one that has not been started either.
+    pub(super) fn node(like: Option<&Self>, options: impl FnOnce(u16) -> Vec<String>) -> Self {
+        let directory = TempDir::new().unwrap().keep();
+        let mut server = match like {
+            None => Self::prepare(Engine::Mysql, directory),
+            Some(like) => {
+                let mut copy = Command::new("cp");
+                copy.arg("-a").arg(like.directory.join("data")).arg(&directory);
+                Finished::run(&mut copy, "").ok();
+                Engine::Mysql.give(&directory);
+                Self::over(Engine::Mysql, directory)
+            }
+        };
+        server.options = options(server.port);
+        // A node that is stopped politely waits for others that are being stopped.
+        server.ends_by = Some("KILL");
+        server
+    }
+
+    /// Starts a node, which has the state of the cluster at this position.
+    pub(super) fn launch_at(&mut self, position: &str) {
+        self.options.push(format!("--wsrep-start-position={position}"));
+        self.launch();
+        self.options.pop();
+    }
+
+    /// The position that a node has after it was killed.
+    pub(super) fn recovered(&self) -> String {
+        let output = self.command().arg("--wsrep-recover").output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let position = told
+            .lines()
+            .find_map(|line| line.split_once("Recovered position: "));
+        position.unwrap_or_else(|| panic!("{told}")).1.trim().to_owned()
+    }
+
+    pub(super) fn options(&mut self) -> &mut Vec<String> {
+        &mut self.options
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Its port on the loopback interface.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub(super) fn start_shared(engine: Engine) -> Self {
@@ -111,6 +163,10 @@ impl DatabaseServer {
         };
         let output = make.current_dir(&directory).output().unwrap();
         assert!(output.status.success(), "{make:?}: {output:?}");
+        Self::over(engine, directory)
+    }
+
+    fn over(engine: Engine, directory: PathBuf) -> Self {
         Self {
             engine,
             directory,
@@ -118,6 +174,7 @@ impl DatabaseServer {
             keeper: None,
             options: Vec::new(),
             own: None,
+            ends_by: None,
         }
     }
 
@@ -156,9 +213,21 @@ impl DatabaseServer {
 
     /// Starts the server, also after [`DatabaseServer::stop`], and waits until it answers.
     pub fn resume(&mut self) {
+        self.launch();
+        wait_until("the database server answers", || self.answers());
+    }
+
+    /// Whether it lets its administrator in.
+    pub(super) fn answers(&self) -> bool {
+        let mut client = self.client(None);
+        client.stdin(Stdio::null()).output().unwrap().status.success()
+    }
+
+    /// The command that runs the server.
+    fn command(&self) -> Command {
         let data = self.directory.join("data");
         let port = self.port.to_string();
-        let (signal, mut command) = if self.engine == Engine::Postgres {
+        let mut command = if self.engine == Engine::Postgres {
             let mut command = self.engine.command(&self.engine.program("postgres"));
             command.arg("-D").arg(&data).arg("-k").arg(&self.directory);
             command.args([
@@ -171,7 +240,7 @@ impl DatabaseServer {
                 "-c",
                 "max_connections=300",
             ]);
-            ("INT", command)
+            command
         } else {
             let mut command = self.engine.command(&self.engine.program("mariadbd"));
             command
@@ -183,9 +252,20 @@ impl DatabaseServer {
                 .arg(format!("--port={port}"));
             command.args(["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=2"]);
             command.args(["--max-connections=300", "--innodb-buffer-pool-size=64M"]);
-            ("TERM", command)
+            command
         };
         command.args(&self.options);
+        command.current_dir(&self.directory);
+        command
+    }
+
+    /// Starts the server, and does not wait.
+    pub(super) fn launch(&mut self) {
+        let command = self.command();
+        let signal = match self.engine {
+            Engine::Postgres => "INT",
+            _ => "TERM",
+        };
         let log = File::options()
             .create(true)
             .append(true)
@@ -197,19 +277,14 @@ impl DatabaseServer {
             &self.directory
         };
         let mut keeper = Command::new("sh");
-        keeper.args(["-c", KEEPER, "sh"]).arg(remove).arg(signal);
+        keeper
+            .args(["-c", KEEPER, "sh"])
+            .arg(remove)
+            .arg(self.ends_by.unwrap_or(signal));
         keeper.arg(command.get_program()).args(command.get_args());
         keeper.current_dir(&self.directory).stdin(Stdio::piped());
         keeper.stdout(log.try_clone().unwrap()).stderr(log);
         self.keeper = Some(keeper.spawn().unwrap());
-        wait_until("the database server answers", || {
-            self.client(None)
-                .stdin(Stdio::null())
-                .output()
-                .unwrap()
-                .status
-                .success()
-        });
     }
 
     /// The ids of its processes.
@@ -280,7 +355,7 @@ impl DatabaseServer {
         databases
     }
 
-    fn make_account(&self) {
+    pub(super) fn make_account(&self) {
         self.run(&match self.engine {
             Engine::Postgres => format!("CREATE ROLE tester LOGIN PASSWORD '{PASSWORD}';"),
             _ => format!(

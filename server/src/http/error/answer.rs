@@ -1,0 +1,117 @@
+//! Answers to failures of the database, the signer and a publish.
+
+use actix_web::http::StatusCode;
+use serde_json::{Value, json};
+use tuf::{IntakeError, Rejection};
+
+use super::detail::{rejection_detail, shorten, validation_detail};
+use crate::{
+    publish::PublishError,
+    state::ServiceError,
+    store::{BUNDLE_LIMIT, StoreError},
+};
+
+const UNKNOWN: &str = "unknown error";
+
+/// One response: status, code, message, and detail (`null` for none).
+pub(super) struct Answer(
+    pub(super) StatusCode,
+    pub(super) &'static str,
+    pub(super) String,
+    pub(super) Value,
+);
+
+pub(super) fn bad_request(code: &'static str, message: &str, detail: Value) -> Answer {
+    Answer(StatusCode::BAD_REQUEST, code, message.to_owned(), detail)
+}
+
+pub(super) fn unavailable(message: &str) -> Answer {
+    Answer(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "UNAVAILABLE",
+        message.to_owned(),
+        Value::Null,
+    )
+}
+
+/// The log says what went wrong; the client can do nothing about it.
+pub(super) fn internal() -> Answer {
+    Answer(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "UNKNOWN",
+        UNKNOWN.to_owned(),
+        json!({}),
+    )
+}
+
+pub(super) fn stopping() -> Answer {
+    unavailable("The server is stopping; nothing was changed. Try again.")
+}
+
+pub(super) fn store_answer(cause: &StoreError) -> Answer {
+    match cause {
+        StoreError::Damaged { .. } => internal(),
+        StoreError::LargeBundle => {
+            let mebibytes = BUNDLE_LIMIT / 1024 / 1024;
+            let message = format!("The documents take more than {mebibytes} MiB: read them one by one.");
+            bad_request("TOO_LARGE", &message, Value::Null)
+        }
+        cause if cause.is_without_cluster() => unavailable(
+            "The database server is a node of a cluster, and does not take part in the cluster at the moment. Try again.",
+        ),
+        _ => unavailable("The database does not answer. Try again."),
+    }
+}
+
+pub(super) fn signing_answer(cause: &signing::SigningError) -> Answer {
+    match cause {
+        signing::SigningError::Unavailable(_) => {
+            unavailable("The signing service does not answer; nothing was changed. Try again.")
+        }
+        _ => internal(),
+    }
+}
+
+pub(super) fn intake_answer(refusal: &IntakeError) -> Answer {
+    match refusal {
+        IntakeError::NoFilename => bad_request("NO_FILENAME", "No file/role name provided.", Value::Null),
+        IntakeError::InvalidRole(role) => bad_request(
+            "INVALID_ROLE",
+            "The role you are attempting to operate on is invalid.",
+            json!(shorten(role)),
+        ),
+        IntakeError::MalformedJson { .. } => bad_request(
+            "MALFORMED_JSON",
+            "JSON sent by the client could not be parsed by the server.",
+            validation_detail("ErrValidation", &refusal.to_string()),
+        ),
+    }
+}
+
+pub(super) fn publish_answer(error: &PublishError) -> Answer {
+    match error {
+        PublishError::Rejected(Rejection::StoredState(_)) => internal(),
+        PublishError::Rejected(rejection) => bad_request(
+            "INVALID_UPDATE",
+            "Update sent by the client is invalid.",
+            rejection_detail(rejection),
+        ),
+        PublishError::NotOwnKey { .. } | PublishError::Denied(_) => bad_request(
+            "INVALID_UPDATE",
+            "Update sent by the client is invalid.",
+            validation_detail("ErrValidation", &error.to_string()),
+        ),
+        PublishError::Conflict => bad_request(
+            "VERSION",
+            "A newer version of metadata is already available.",
+            validation_detail(
+                "ErrValidation",
+                "somebody else published to this repository first; run the command again",
+            ),
+        ),
+        PublishError::Service(ServiceError::Store(cause)) => store_answer(cause),
+        PublishError::Service(ServiceError::SharedStore(cause)) => store_answer(cause),
+        PublishError::Service(ServiceError::Signing(cause)) => signing_answer(cause),
+        PublishError::Service(ServiceError::Stopping) => stopping(),
+    }
+}

@@ -121,7 +121,7 @@ fn options([own, missed, copy]: [u16; 3], port: u16) -> Vec<String> {
     let provider = format!(
         "gmcast.listen_addr=tcp://127.0.0.1:{own};ist.recv_addr=127.0.0.1:{missed};ist.recv_bind=127.0.0.1:{missed};\
          gcache.size=32M;evs.suspect_timeout=PT2S;evs.inactive_timeout=PT6S;evs.inactive_check_period=PT0.5S;\
-         evs.keepalive_period=PT0.5S;pc.recovery=false"
+         evs.keepalive_period=PT0.5S;repl.causal_read_timeout=PT10S;pc.recovery=false"
     );
     vec![
         "--binlog-format=ROW".into(),

@@ -18,7 +18,7 @@ use crate::{
     clock::Clock,
     config::{Config, Listener, ProxyTrust},
     identity::{
-        forwarded::VerifiedForwarded,
+        KnownCertificates,
         password::{PasswordSetUpError, Passwords},
         rules::IdentityRules,
     },
@@ -53,7 +53,7 @@ pub struct LoadedListener {
     asks: bool,
     takes_passwords: bool,
     proxy_trust: ProxyTrust,
-    forwarded: VerifiedForwarded,
+    known: KnownCertificates,
 }
 
 /// Why no generation can be built from a configuration.
@@ -249,7 +249,7 @@ impl LoadedListener {
             asks: listener.asks(),
             takes_passwords,
             proxy_trust: listener.proxy_trust.clone(),
-            forwarded: VerifiedForwarded::default(),
+            known: KnownCertificates::default(),
         })
     }
 
@@ -283,9 +283,9 @@ impl LoadedListener {
         &self.proxy_trust
     }
 
-    /// What verifies the certificates that these proxies pass on.
-    pub fn forwarded(&self) -> &VerifiedForwarded {
-        &self.forwarded
+    /// The certificates that its client CAs verified before.
+    pub fn known(&self) -> &KnownCertificates {
+        &self.known
     }
 
     /// Whether this listener accepts user names and passwords.

@@ -192,6 +192,32 @@ fn a_certificate_that_expires_on_an_open_connection_is_refused_at_the_next_reque
 }
 
 #[test]
+fn a_certificate_that_was_verified_before_is_refused_on_new_connections_once_it_has_expired_or_was_changed() {
+    let server = TestServer::start();
+    let mut short = Template::new("short", Usage::Client, 1);
+    short.validity.1 = 8;
+    let files = server.pki().client("short", &short);
+    let asks = |files: &ClientFiles| server.client_with(files).try_request("GET", "/v2/", &[], &[]);
+    for _ in 0..3 {
+        assert_eq!(asks(&files).unwrap().status, 200);
+    }
+    process::wait_until("its time is over, and the handshake fails", || {
+        asks(&files).is_err()
+    });
+    assert!(server.log().contains("certificate has expired"));
+    // The same bytes, but for one bit of the signature, are another certificate.
+    let alice = server.pki().user("alice");
+    assert_eq!(asks(&alice).unwrap().status, 200);
+    let pem = std::fs::read(&alice.certificate).unwrap();
+    let mut der = openssl::x509::X509::from_pem(&pem).unwrap().to_der().unwrap();
+    let place = der.len() - 5;
+    der[place] ^= 1;
+    let changed = openssl::x509::X509::from_der(&der).unwrap();
+    std::fs::write(&alice.certificate, changed.to_pem().unwrap()).unwrap();
+    assert!(asks(&alice).is_err(), "the signature is not the CA's");
+}
+
+#[test]
 fn ambiguous_subjects_give_no_identity() {
     let server = TestServer::builder().requests_certificates().start();
     let reserved = server.client_with(&server.pki().user("anonymous"));

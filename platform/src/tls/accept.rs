@@ -133,7 +133,7 @@ fn presented(stream: &TlsStream, judgement: Option<Judgement>) -> PeerCertificat
     match judgement {
         // A safeguard: the judgement must be about the certificate whose key the client has proved to hold.
         Some(Ok(verified)) if verified.chain.first() == Some(&x509) => {
-            PeerCertificate::Verified(Box::new(certificate), verified.chain)
+            PeerCertificate::Verified(Box::new(certificate), verified)
         }
         Some(Err(fault)) => refused(certificate, fault),
         Some(Ok(_)) | None => refused(certificate, CertificateFault::unverified()),

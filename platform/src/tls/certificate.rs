@@ -7,7 +7,7 @@ use openssl::{
     x509::X509,
 };
 
-use super::CertificateFault;
+use super::{CertificateFault, Verified};
 use crate::x509::name_text;
 
 /// What is known about a certificate, verified or not.
@@ -105,8 +105,8 @@ pub enum PeerCertificate {
     None,
     /// A certificate that must not give an identity.
     Refused(Box<ClientCertificate>, CertificateFault),
-    /// A certificate whose chain was verified in the handshake: from itself to the CA that vouches for it.
-    Verified(Box<ClientCertificate>, Vec<X509>),
+    /// A certificate that was verified in the handshake, and how.
+    Verified(Box<ClientCertificate>, Verified),
 }
 
 /// OpenSSL gives no timestamp of an ASN.1 time, only its distance from another.

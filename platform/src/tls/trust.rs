@@ -1,9 +1,11 @@
 //! Which certificates may issue client certificates, in named sets, and the verification against them.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use chrono::{DateTime, Utc};
+use moka::sync::Cache;
 use openssl::{
+    sha::Sha256,
     stack::{Stack, StackRef},
     x509::{X509, X509Name, X509Ref, X509VerifyResult},
 };
@@ -58,10 +60,22 @@ struct LoadedSet {
     anchors: Anchors,
 }
 
-/// The client CAs of a listener, read.
+/// How many verified certificates are remembered. Each takes about 10 KB.
+const REMEMBERED: u64 = 2000;
+
+/// The client CAs of a listener, read. Never changed: whatever they verified once, they verify until it expires.
 pub struct ClientTrust {
     sets: Vec<LoadedSet>,
     all: Anchors,
+    /// What was verified before, by the SHA-256 of all that was presented: most clients make a new connection for each
+    /// request.
+    verified: Cache<[u8; 32], Arc<Remembered>>,
+}
+
+/// A successful verification, and when the first certificate of the chain expires.
+struct Remembered {
+    verified: Verified,
+    until: DateTime<Utc>,
 }
 
 /// A certificate's verified chain.
@@ -94,6 +108,7 @@ impl ClientTrust {
         Ok(Self {
             all: Anchors::new(everything.collect())?,
             sets: loaded,
+            verified: Cache::new(REMEMBERED),
         })
     }
 
@@ -107,15 +122,30 @@ impl ClientTrust {
     /// # Errors
     /// When no configured CA vouches for it, or it may not be used by a TLS client now.
     pub fn verify(&self, leaf: &X509Ref, presented: &[X509]) -> Result<Verified, CertificateFault> {
+        let key = fingerprint(leaf, presented);
+        if let Some(known) = key.and_then(|key| self.verified.get(&key))
+            && Utc::now() <= known.until
+        {
+            return Ok(known.verified.clone());
+        }
         let chain = self.all.verify(leaf, presented)?;
-        Ok(Verified {
+        let verified = Verified {
             sets: self.vouching(leaf, presented),
             chain,
-        })
+        };
+        // A chain with an end that cannot be read is not remembered.
+        if let (Some(key), Some(until)) = (key, first_end(&verified.chain)) {
+            let remembered = Remembered {
+                verified: verified.clone(),
+                until,
+            };
+            self.verified.insert(key, Arc::new(remembered));
+        }
+        Ok(verified)
     }
 
     /// The names of the sets that vouch for a certificate that all CAs together vouch for.
-    pub fn vouching(&self, leaf: &X509Ref, presented: &[X509]) -> Vec<String> {
+    fn vouching(&self, leaf: &X509Ref, presented: &[X509]) -> Vec<String> {
         let names = |set: &LoadedSet| set.name.clone();
         match self.sets.as_slice() {
             [only] => vec![names(only)],
@@ -195,6 +225,26 @@ impl ClientTrust {
         }
         found
     }
+}
+
+/// The SHA-256 of a certificate and of the issuers that came with it; `None` if one cannot be encoded.
+fn fingerprint(leaf: &X509Ref, presented: &[X509]) -> Option<[u8; 32]> {
+    let mut hash = Sha256::new();
+    for certificate in std::iter::once(leaf).chain(presented.iter().map(|issuer| &**issuer)) {
+        let der = certificate.to_der().ok()?;
+        hash.update(&der.len().to_be_bytes());
+        hash.update(&der);
+    }
+    Some(hash.finish())
+}
+
+/// When the first certificate of a chain expires.
+fn first_end(chain: &[X509]) -> Option<DateTime<Utc>> {
+    let ends: Option<Vec<_>> = chain
+        .iter()
+        .map(|certificate| Some(ClientCertificate::new(certificate.clone())?.not_after()))
+        .collect();
+    ends?.into_iter().min()
 }
 
 fn is_self_issued(certificate: &X509Ref) -> bool {

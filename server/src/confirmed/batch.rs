@@ -262,6 +262,9 @@ impl Asking {
         while let Some(batch) = self.next() {
             let outcome = self.batches.answer(&batch.guns);
             batch.answer.send_replace(Some(outcome));
+            // Where processors are scarce, those that were just answered, and whoever else is about to ask, come first: the
+            // next question is then asked for more of them.
+            std::thread::yield_now();
         }
     }
 

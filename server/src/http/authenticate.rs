@@ -232,6 +232,10 @@ fn verified(
 ) -> Result<(Arc<VerifiedCertificate>, Method), IdentityError> {
     let listener = generation.listener(peer.listener);
     let trust = listener.and_then(LoadedListener::trust);
+    let known = listener
+        .map(LoadedListener::known)
+        .ok_or(IdentityError::NoCertificate)?;
+    let now = state.clock.now();
     let proxy_trust = listener.map(LoadedListener::proxy_trust);
     let forwarded = match proxy_trust.and_then(|proxy_trust| proxy_trust.certificates_from(peer.transport)) {
         Some(format) => format,
@@ -243,14 +247,11 @@ fn verified(
                     "ignored the header of a forwarded client certificate: it is not from a trusted proxy"
                 );
             }
-            let verified = peer.verified(trust, generation.number(), state.clock.now())?;
+            let verified = peer.verified(trust, known, generation.number(), now)?;
             return Ok((verified, Method::Certificate));
         }
     };
-    let known = listener
-        .map(LoadedListener::forwarded)
-        .ok_or(IdentityError::NoCertificate)?;
-    let verified = known.verify(forwarded, request.headers(), trust, state.clock.now())?;
+    let verified = forwarded::verified(forwarded, request.headers(), trust, known, now)?;
     Ok((verified, Method::ForwardedCertificate))
 }
 

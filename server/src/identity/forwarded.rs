@@ -12,7 +12,7 @@ use platform::tls::ClientCertificate;
 
 use crate::config::ForwardedCertificate;
 
-pub use verified::VerifiedForwarded;
+pub use verified::verified;
 
 const XFCC: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 const NGINX: HeaderName = HeaderName::from_static("ssl-client-cert");

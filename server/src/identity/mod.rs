@@ -2,6 +2,7 @@
 
 pub mod facts;
 pub mod forwarded;
+mod known;
 pub mod password;
 mod peer;
 mod record;
@@ -12,6 +13,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use platform::tls::{CertificateFault, ClientCertificate};
 
+pub use known::KnownCertificates;
 pub use peer::{Peer, Session, VerifiedCertificate, verify};
 
 use crate::{

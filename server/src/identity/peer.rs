@@ -8,7 +8,11 @@ use std::{
 use chrono::{DateTime, Utc};
 use platform::tls::{CertificateFault, ClientCertificate, ClientTrust, PeerCertificate, Verified};
 
-use super::{IdentityError, Principal, facts::CertificateFacts};
+use super::{
+    IdentityError, Principal,
+    facts::CertificateFacts,
+    known::{self, KnownCertificates},
+};
 use crate::{revocation::VerifiedChain, store::Security};
 
 /// The peer of a connection, as the listener recorded it.
@@ -123,9 +127,15 @@ impl Peer {
     ///
     /// # Errors
     /// When there is no certificate, or no CA verifies it.
-    pub fn verified(&self, trust: Option<&ClientTrust>, generation: u64, now: DateTime<Utc>) -> Outcome {
-        if let Ok(known) = self.verified.lock()
-            && let Some((number, outcome)) = known.as_ref()
+    pub fn verified(
+        &self,
+        trust: Option<&ClientTrust>,
+        known: &KnownCertificates,
+        generation: u64,
+        now: DateTime<Utc>,
+    ) -> Outcome {
+        if let Ok(last) = self.verified.lock()
+            && let Some((number, outcome)) = last.as_ref()
             && *number == generation
             && outcome
                 .as_ref()
@@ -133,9 +143,9 @@ impl Peer {
         {
             return outcome.clone();
         }
-        let outcome = self.verify(trust, generation, now);
-        if let Ok(mut known) = self.verified.lock() {
-            *known = Some((generation, outcome.clone()));
+        let outcome = self.verify(trust, known, generation, now);
+        if let Ok(mut last) = self.verified.lock() {
+            *last = Some((generation, outcome.clone()));
         }
         outcome
     }
@@ -169,24 +179,33 @@ impl Peer {
         Ok(principal)
     }
 
-    fn verify(&self, trust: Option<&ClientTrust>, generation: u64, now: DateTime<Utc>) -> Outcome {
+    fn verify(
+        &self,
+        trust: Option<&ClientTrust>,
+        known: &KnownCertificates,
+        generation: u64,
+        now: DateTime<Utc>,
+    ) -> Outcome {
         match &self.certificate {
             PeerCertificate::None => Err(IdentityError::NoCertificate),
             PeerCertificate::Refused(certificate, fault) if generation == self.generation => {
                 Err(IdentityError::Rejected(certificate.clone(), fault.clone()))
             }
             PeerCertificate::Refused(certificate, _) => verify(trust, certificate),
-            PeerCertificate::Verified(certificate, chain) if generation == self.generation => {
-                let sets = trust
-                    .map(|trust| trust.vouching(certificate.x509(), certificate.presented()))
-                    .unwrap_or_default();
-                let chain = chain.clone();
-                let verified = VerifiedCertificate::new((**certificate).clone(), Verified { chain, sets })?;
-                if now <= verified.until {
-                    Ok(Arc::new(verified))
-                } else {
-                    verify(trust, certificate)
+            PeerCertificate::Verified(certificate, found) if generation == self.generation => {
+                let key = known::of_handshake(certificate.x509(), certificate.presented(), &found.chain);
+                if let Some(known) = key.and_then(|key| known.find(&key, now)) {
+                    return Ok(known);
                 }
+                let verified = VerifiedCertificate::new((**certificate).clone(), found.clone())?;
+                if !verified.is_valid_at(now) {
+                    return verify(trust, certificate);
+                }
+                let verified = Arc::new(verified);
+                if let Some(key) = key {
+                    known.keep(key, &verified);
+                }
+                Ok(verified)
             }
             PeerCertificate::Verified(certificate, _) => verify(trust, certificate),
         }

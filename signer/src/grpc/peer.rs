@@ -126,7 +126,10 @@ impl Identity {
 #[cfg(test)]
 pub(super) mod tests {
     use openssl::x509::X509;
-    use platform::pki::{Issued, Template, Usage};
+    use platform::{
+        pki::{Issued, Template, Usage},
+        tls::Verified,
+    };
 
     use super::*;
 
@@ -136,7 +139,13 @@ pub(super) mod tests {
         let certificate = ClientCertificate::new(x509).unwrap();
         Peer::new(
             None,
-            PeerCertificate::Verified(Box::new(certificate), Vec::new()),
+            PeerCertificate::Verified(
+                Box::new(certificate),
+                Verified {
+                    chain: Vec::new(),
+                    sets: Vec::new(),
+                },
+            ),
             1,
         )
     }

@@ -4,70 +4,54 @@ use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
 use chrono::{DateTime, Utc};
-use moka::sync::Cache;
-use openssl::sha::Sha256;
 use platform::tls::ClientTrust;
 
 use super::{CLIENT_CERT, CLIENT_CERT_CHAIN, NGINX, NGINX_VERIFY, XFCC, read};
 use crate::{
     config::ForwardedCertificate,
-    identity::{IdentityError, VerifiedCertificate, verify},
+    identity::{
+        IdentityError, VerifiedCertificate,
+        known::{Fingerprint, KnownCertificates, Parts},
+        verify,
+    },
 };
 
-/// How many certificates are remembered for a listener. Each takes about 10 KB.
-const REMEMBERED: u64 = 1000;
-
-/// The certificates that the client CAs of one listener verified. A new generation starts with none.
-pub struct VerifiedForwarded(Cache<[u8; 32], Arc<VerifiedCertificate>>);
-
-impl Default for VerifiedForwarded {
-    fn default() -> Self {
-        Self(Cache::new(REMEMBERED))
+/// The certificate that a trusted proxy passes on, verified by `trust`. `known` are those that it verified before.
+///
+/// # Errors
+/// When there is none, it cannot be read, or no CA verifies it.
+pub fn verified(
+    format: ForwardedCertificate,
+    headers: &HeaderMap,
+    trust: Option<&ClientTrust>,
+    known: &KnownCertificates,
+    now: DateTime<Utc>,
+) -> Result<Arc<VerifiedCertificate>, IdentityError> {
+    let key = fingerprint(format, headers);
+    if let Some(known) = known.find(&key, now) {
+        return Ok(known);
     }
-}
-
-impl VerifiedForwarded {
-    /// The certificate that a trusted proxy passes on, verified by `trust`, which is always the same for this listener.
-    ///
-    /// # Errors
-    /// When there is none, it cannot be read, or no CA verifies it.
-    pub fn verify(
-        &self,
-        format: ForwardedCertificate,
-        headers: &HeaderMap,
-        trust: Option<&ClientTrust>,
-        now: DateTime<Utc>,
-    ) -> Result<Arc<VerifiedCertificate>, IdentityError> {
-        let key = fingerprint(format, headers);
-        if let Some(known) = self.0.get(&key)
-            && known.is_valid_at(now)
-        {
-            return Ok(known);
-        }
-        let certificate = read(format, headers)?.ok_or(IdentityError::NoCertificate)?;
-        let verified = verify(trust, &certificate)?;
-        self.0.insert(key, Arc::clone(&verified));
-        Ok(verified)
-    }
+    let certificate = read(format, headers)?.ok_or(IdentityError::NoCertificate)?;
+    let verified = verify(trust, &certificate)?;
+    known.keep(key, &verified);
+    Ok(verified)
 }
 
 /// The hash of everything that a format reads: the number of values of each header, and each with its length.
-fn fingerprint(format: ForwardedCertificate, headers: &HeaderMap) -> [u8; 32] {
+fn fingerprint(format: ForwardedCertificate, headers: &HeaderMap) -> Fingerprint {
     let names = match format {
         ForwardedCertificate::Xfcc => &[XFCC][..],
         ForwardedCertificate::Nginx => &[NGINX, NGINX_VERIFY],
         ForwardedCertificate::Rfc9440 => &[CLIENT_CERT, CLIENT_CERT_CHAIN],
     };
-    let mut hash = Sha256::new();
-    let number = |length: usize, hash: &mut Sha256| hash.update(&length.to_be_bytes());
+    let mut parts = Parts::of("headers");
     for name in names {
-        number(headers.get_all(name).count(), &mut hash);
+        parts.count(headers.get_all(name).count());
         for value in headers.get_all(name) {
-            number(value.len(), &mut hash);
-            hash.update(value.as_bytes());
+            parts.add(value.as_bytes());
         }
     }
-    hash.finish()
+    parts.finish()
 }
 
 #[cfg(test)]

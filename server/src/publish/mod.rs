@@ -71,29 +71,12 @@ pub async fn publish(
     let upload = Arc::new(upload);
     let mut kept = state.confirmed.newest_documents(moment, gun);
     for _ in 0..ATTEMPTS {
-        let found = check(state, gun, &upload, kept.take()).await?;
-        // Checked against the state that the commit builds on: if the GUN was deleted since, this publish would create
-        // it, which is a different right.
-        if found.makes_the_gun {
-            access.check_init(grant)?;
-        }
-        let checked = found.checked?;
-        check_own_keys(state, grant, &checked, found.root.as_ref()).await?;
-        let keys_in_force = KeysInForce::of(found.root.as_ref());
-        let publisher = grant.principal().name();
-        server_keys::check(
-            state,
-            gun,
-            &checked,
-            &keys_in_force,
-            publisher,
-            found.makes_the_gun,
-        )
-        .await?;
-        let signatory = Signatory::new(&state.keys, gun, keys_in_force);
-        let update = match signatory.complete(checked).await {
+        let mut found = check(state, gun, &upload, kept.take()).await?;
+        let update = match signed(state, access, grant, &mut found).await {
             Ok(update) => update,
-            Err(error) => return Err(explain::explain(state, gun, error).await),
+            // Only what is stored refuses: it may have been changed by hand, and then says something else.
+            Err(_) if found.is_kept => continue,
+            Err(reason) => return Err(reason),
         };
         let actor = grant.principal().actor();
         let before = (found.root, found.above);
@@ -112,8 +95,43 @@ pub async fn publish(
     Err(PublishError::Conflict)
 }
 
+/// Checks what depends on who publishes, and has the signer sign what the server makes.
+async fn signed(
+    state: &State,
+    access: &Access,
+    grant: &Grant<Publish>,
+    found: &mut Found,
+) -> Result<SignedUpdate, PublishError> {
+    let gun = grant.gun();
+    // Checked against the state that the commit builds on: if the GUN was deleted since, this publish would create
+    // it, which is a different right.
+    if found.makes_the_gun {
+        access.check_init(grant)?;
+    }
+    let checked = std::mem::replace(&mut found.checked, Err(PublishError::Conflict))?;
+    check_own_keys(state, grant, &checked, found.root.as_ref()).await?;
+    let keys_in_force = KeysInForce::of(found.root.as_ref());
+    let publisher = grant.principal().name();
+    server_keys::check(
+        state,
+        gun,
+        &checked,
+        &keys_in_force,
+        publisher,
+        found.makes_the_gun,
+    )
+    .await?;
+    let signatory = Signatory::new(&state.keys, gun, keys_in_force);
+    match signatory.complete(checked).await {
+        Ok(update) => Ok(update),
+        Err(error) => Err(explain::explain(state, gun, error).await),
+    }
+}
+
 /// The result of checking an upload against the trusted state.
 struct Found {
+    /// Whether the state was in memory.
+    is_kept: bool,
     /// The update, if it may be stored.
     checked: Result<CheckedUpdate, PublishError>,
     /// Whether no root is stored yet, and the upload contains the first one.
@@ -143,6 +161,7 @@ async fn check(
         let roles = upload.roles();
         let kept = kept.filter(|kept| kept.knows_roles_of(&upload));
         let known = kept.and_then(|kept| kept.state_for(&upload));
+        let is_kept = known.is_some();
         let trusted = known.map_or_else(|| store.trusted_state(&gun, &upload), Ok);
         let TrustedState { current, highest } = trusted.map_err(ServiceError::from)?;
         let versions = upload.versions();
@@ -156,9 +175,13 @@ async fn check(
             Err(rejection) => (Err(rejection.into()), BTreeSet::new()),
         };
         Ok(Found {
+            is_kept,
             checked,
             makes_the_gun: current.root.is_none() && roles.contains(&RoleName::Root),
-            base: current.timestamp.as_ref().map(Base::of),
+            base: current.timestamp.as_ref().map(|timestamp| {
+                let kept_root = current.root.as_ref().filter(|_| is_kept);
+                Base::of(timestamp).with_kept_root(kept_root)
+            }),
             root: current.root,
             above: current.targets,
             replaced,

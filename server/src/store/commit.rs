@@ -83,6 +83,8 @@ pub struct Committed {
 pub struct Base {
     pub(super) version: Version,
     pub(super) sha256: Checksum,
+    /// The root, if it was in memory instead of being read with the timestamp: it must be the stored one.
+    pub(super) kept_root: Option<Checksum>,
 }
 
 impl Base {
@@ -91,7 +93,15 @@ impl Base {
         Self {
             version: timestamp.version,
             sha256: timestamp.sha256,
+            kept_root: None,
         }
+    }
+
+    /// The state whose root was in memory.
+    #[must_use]
+    pub fn with_kept_root(mut self, root: Option<&Document>) -> Self {
+        self.kept_root = root.map(|root| root.sha256);
+        self
     }
 }
 
@@ -240,7 +250,7 @@ impl Store {
                 let (role, version) = (&document.role, document.version.get());
                 conflicting.extend(set_aside::conflicting(connection, gun, role, version)?);
             }
-            let standing = Standing::read(connection, gun, documents, chain.as_deref())?;
+            let standing = Standing::read(connection, gun, documents, chain.as_deref(), base)?;
             if !standing.admits(base, documents, replaced) {
                 return Err(CommitError::Conflict);
             }

@@ -16,6 +16,8 @@ use super::commit::Base;
 pub(super) struct Standing {
     /// The version and the checksum of the newest timestamp.
     timestamp: Option<(i32, Checksum)>,
+    /// The checksum of the newest root, if the base asks for it.
+    root: Option<Checksum>,
     /// The highest version of each role of the update, by its position.
     highest: Vec<Option<i32>>,
     /// The number and hash of the last record of the GUN's chain.
@@ -27,12 +29,13 @@ type Row = (i32, i32, Option<Vec<u8>>, Option<String>);
 
 impl Standing {
     /// Reads it, and locks the newest timestamp: it can neither be replaced nor deleted until the transaction ends.
-    /// `chain` is the name of the chain of records, if they are kept.
+    /// `chain` is the name of the chain of records, if they are kept. `base` is what the update is based on.
     pub(super) fn read(
         connection: &mut DbConnection,
         gun: &Gun,
         documents: &[Document],
         chain: Option<&str>,
+        base: Option<&Base>,
     ) -> QueryResult<Self> {
         type Columns = (Integer, Integer, Nullable<Binary>, Nullable<Text>);
         // Rows are told apart by the first column; a constant of a subquery has no type on PostgreSQL.
@@ -55,6 +58,15 @@ impl Standing {
                 .exact("role", document.role.as_str())
                 .sql(" AND deleted_at IS NULL ORDER BY version DESC LIMIT 1) AS newest");
         }
+        if base.is_some_and(|base| base.kept_root.is_some()) {
+            statement = statement
+                .sql(" UNION ALL SELECT -2, version, data, NULL FROM ")
+                .sql(newest)
+                .exact("gun", gun.as_str())
+                .sql(" AND ")
+                .exact("role", RoleName::Root.as_str())
+                .sql(" AND deleted_at IS NULL ORDER BY version DESC LIMIT 1) AS newest");
+        }
         if let Some(chain) = chain {
             statement = statement
                 .sql(" UNION ALL SELECT -1, sequence, NULL, hash FROM (SELECT sequence, hash FROM audit_log WHERE chain = ")
@@ -69,6 +81,7 @@ impl Standing {
         for (which, number, data, text) in rows {
             match which {
                 0 => standing.timestamp = data.map(|data| (number, Checksum::of(&data))),
+                -2 => standing.root = data.map(|data| Checksum::of(&data)),
                 -1 => standing.end = text.map(|hash| (number, hash)),
                 position => {
                     let place = usize::try_from(position - 1).unwrap_or(usize::MAX);
@@ -91,7 +104,11 @@ impl Standing {
     ) -> bool {
         let is_base = match (&self.timestamp, base) {
             (None, None) => true,
-            (Some((version, sha256)), Some(base)) => *version == base.version.get() && *sha256 == base.sha256,
+            (Some((version, sha256)), Some(base)) => {
+                *version == base.version.get()
+                    && *sha256 == base.sha256
+                    && base.kept_root.is_none_or(|kept| self.root == Some(kept))
+            }
             _ => false,
         };
         let is_new = |(document, stored): (&Document, &Option<i32>)| {

@@ -262,8 +262,8 @@ impl Asking {
         while let Some(batch) = self.next() {
             let outcome = self.batches.answer(&batch.guns);
             batch.answer.send_replace(Some(outcome));
-            // Where processors are scarce, those that were just answered, and whoever else is about to ask, come first: the
-            // next question is then asked for more of them.
+            // On a busy machine the requests that were just answered run first, so that more requests have joined the next
+            // batch when its question is asked.
             std::thread::yield_now();
         }
     }

@@ -116,7 +116,7 @@ impl Client for Asker {
         let message = timestamp(self.version);
         let begun = Instant::now();
         self.client
-            .sign(Some(&self.gun), &self.key, message.as_bytes())
+            .sign(Some(&self.gun), &self.key, message.as_bytes(), None)
             .await?;
         Ok(begun.elapsed())
     }

@@ -159,6 +159,16 @@ pub(crate) fn timestamp(version: i64) -> Vec<u8> {
     .into_bytes()
 }
 
+/// The signed part of a snapshot, for tests.
+#[cfg(test)]
+pub(crate) fn snapshot(version: i64) -> Vec<u8> {
+    let file = r#"{"hashes":{"sha256":"x"},"length":1}"#;
+    format!(
+        r#"{{"_type":"Snapshot","expires":"2030-01-01T00:00:00Z","meta":{{"root":{file},"targets":{file}}},"version":{version}}}"#
+    )
+    .into_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

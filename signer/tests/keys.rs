@@ -39,7 +39,7 @@ async fn keys_of_both_algorithms_are_made_and_sign() {
         assert_eq!(held.made_for(&gun(), &RoleName::Timestamp), Some(true));
         assert_eq!(held.made_for(&gun(), &RoleName::Snapshot), Some(false));
         // The client verifies the signature.
-        let signature = client.sign(None, &key, &timestamp(1)).await.unwrap();
+        let signature = client.sign(None, &key, &timestamp(1), None).await.unwrap();
         assert_eq!(signature.key_id, *key.id());
     }
     signer.stop().await;
@@ -56,7 +56,7 @@ async fn a_key_is_handed_out_again_until_it_has_signed() {
     };
     let first = create().await;
     assert_eq!(create().await, first);
-    client.sign(None, &first, &timestamp(1)).await.unwrap();
+    client.sign(None, &first, &timestamp(1), None).await.unwrap();
     assert_ne!(create().await, first);
     signer.stop().await;
 }
@@ -68,19 +68,19 @@ async fn keys_and_versions_survive_a_restart() {
         .create_key(&gun(), &RoleName::Timestamp, KeyAlgorithm::Ed25519)
         .await
         .unwrap();
-    client.sign(None, &key, &timestamp(3)).await.unwrap();
+    client.sign(None, &key, &timestamp(3), None).await.unwrap();
     signer.stop().await;
 
     let signer = Signer::start(&pki, Setup::default()).await;
     let client = pki.client(signer.port, Some("notary-server"));
     assert_eq!(client.key_info(key.id()).await.unwrap().unwrap().public, key);
-    let refused = client.sign(None, &key, &timestamp(2)).await.unwrap_err();
+    let refused = client.sign(None, &key, &timestamp(2), None).await.unwrap_err();
     assert!(
         matches!(&refused, SigningError::Refused(reason) if reason.contains("version 3")),
         "{refused}"
     );
-    client.sign(None, &key, &timestamp(3)).await.unwrap();
-    client.sign(None, &key, &timestamp(4)).await.unwrap();
+    client.sign(None, &key, &timestamp(3), None).await.unwrap();
+    client.sign(None, &key, &timestamp(4), None).await.unwrap();
     signer.stop().await;
 }
 
@@ -90,12 +90,12 @@ async fn only_metadata_of_the_keys_role_is_signed_unless_the_policy_is_any() {
     let key = create(&client, RoleName::Snapshot).await;
     for content in [b"{}".to_vec(), Vec::new()] {
         assert!(matches!(
-            client.sign(None, &key, &content).await,
+            client.sign(None, &key, &content, None).await,
             Err(SigningError::Refused(_))
         ));
     }
     // Callers have to know that it is not the content alone.
-    let refused = client.sign(None, &key, &timestamp(1)).await;
+    let refused = client.sign(None, &key, &timestamp(1), None).await;
     assert!(matches!(refused, Err(SigningError::OtherPurpose(_))));
     signer.stop().await;
 
@@ -106,7 +106,7 @@ async fn only_metadata_of_the_keys_role_is_signed_unless_the_policy_is_any() {
     let signer = Signer::start(&pki, any).await;
     let client = pki.client(signer.port, Some("notary-server"));
     for content in [timestamp(1), b"{}".to_vec(), Vec::new()] {
-        client.sign(None, &key, &content).await.unwrap();
+        client.sign(None, &key, &content, None).await.unwrap();
     }
     signer.stop().await;
 }
@@ -122,7 +122,7 @@ async fn a_key_signs_for_the_repository_that_it_was_made_for_unless_nobody_says_
             .unwrap();
         for other in ["example.com/APP", "example.com/app/", "example.com/lange"] {
             let other = Gun::parse(other).unwrap();
-            let refused = client.sign(Some(&other), &key, &timestamp(7)).await;
+            let refused = client.sign(Some(&other), &key, &timestamp(7), None).await;
             assert!(
                 matches!(refused, Err(SigningError::OtherPurpose(_))),
                 "{refused:?}"
@@ -133,9 +133,9 @@ async fn a_key_signs_for_the_repository_that_it_was_made_for_unless_nobody_says_
             .create_key(&gun, &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
             .await;
         assert_eq!(again.unwrap(), key);
-        client.sign(Some(&gun), &key, &timestamp(1)).await.unwrap();
+        client.sign(Some(&gun), &key, &timestamp(1), None).await.unwrap();
         // A Notary server does not say for which repository it asks.
-        client.sign(None, &key, &timestamp(2)).await.unwrap();
+        client.sign(None, &key, &timestamp(2), None).await.unwrap();
     }
     signer.stop().await;
 }
@@ -147,7 +147,7 @@ async fn unknown_keys_are_told_apart_from_failures() {
     let unknown = KeyId::parse(&"0".repeat(64)).unwrap();
     assert!(client.key_info(&unknown).await.unwrap().is_none());
     signer.store.delete(key.id().as_str()).unwrap();
-    let refused = client.sign(None, &key, &timestamp(1)).await.unwrap_err();
+    let refused = client.sign(None, &key, &timestamp(1), None).await.unwrap_err();
     assert!(matches!(refused, SigningError::KeyUnknown(id) if id == *key.id()));
     signer.stop().await;
 }
@@ -170,7 +170,7 @@ async fn with_another_passphrase_keys_are_unavailable_and_health_says_so() {
         Err(SigningError::Unavailable(_))
     ));
     assert!(matches!(
-        client.sign(None, &key, &timestamp(1)).await,
+        client.sign(None, &key, &timestamp(1), None).await,
         Err(SigningError::Unavailable(_))
     ));
     assert!(matches!(client.health().await, Err(SigningError::Unavailable(_))));

@@ -79,7 +79,7 @@ async fn the_client_works_against_a_notary_signer() {
             "it does not say for whom"
         );
         assert_eq!(held.made_for(&gun, &RoleName::Snapshot), Some(false));
-        client.sign(Some(&gun), &key, &timestamp(1)).await.unwrap();
+        client.sign(Some(&gun), &key, &timestamp(1), None).await.unwrap();
     }
     let unknown = KeyId::parse(&"0".repeat(64)).unwrap();
     assert!(client.key_info(&unknown).await.unwrap().is_none());

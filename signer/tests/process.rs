@@ -104,7 +104,7 @@ async fn acknowledged_keys_and_versions_survive_sigkill() {
         .create_key(&gun, &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
         .await
         .unwrap();
-    client.sign(None, &key, &timestamp(7)).await.unwrap();
+    client.sign(None, &key, &timestamp(7), None).await.unwrap();
     let waiting = client
         .create_key(&gun, &RoleName::Snapshot, KeyAlgorithm::Ed25519)
         .await
@@ -119,10 +119,10 @@ async fn acknowledged_keys_and_versions_survive_sigkill() {
         waiting
     );
     assert!(matches!(
-        client.sign(None, &key, &timestamp(6)).await,
+        client.sign(None, &key, &timestamp(6), None).await,
         Err(SigningError::Refused(_))
     ));
-    client.sign(None, &key, &timestamp(7)).await.unwrap();
+    client.sign(None, &key, &timestamp(7), None).await.unwrap();
 }
 
 // The client must be able to answer the signer's good-bye while this test waits for the log.
@@ -168,7 +168,7 @@ async fn keys_that_no_passphrase_opens_are_unavailable_and_not_lost() {
     for passphrase in [None, Some("another one")] {
         let mut program = Program::start(&pki, CONFIGURATION, passphrase);
         let client = pki.client(program.port(), Some("notary-server"));
-        let signed = client.sign(None, &key, &timestamp(1)).await;
+        let signed = client.sign(None, &key, &timestamp(1), None).await;
         assert!(
             matches!(signed, Err(SigningError::Unavailable(_))),
             "{passphrase:?}: {signed:?}"
@@ -177,7 +177,7 @@ async fn keys_that_no_passphrase_opens_are_unavailable_and_not_lost() {
     }
     let mut program = Program::start(&pki, CONFIGURATION, Some("testpassword"));
     let client = pki.client(program.port(), Some("notary-server"));
-    client.sign(None, &key, &timestamp(1)).await.unwrap();
+    client.sign(None, &key, &timestamp(1), None).await.unwrap();
 }
 
 #[test]
@@ -211,7 +211,7 @@ async fn the_audit_line_names_the_caller_and_not_the_content() {
         .create_key(&gun, &RoleName::Timestamp, KeyAlgorithm::Ecdsa)
         .await
         .unwrap();
-    client.sign(None, &key, &timestamp(7)).await.unwrap();
+    client.sign(None, &key, &timestamp(7), None).await.unwrap();
     let line = program.wait_for("Sign granted");
     for expected in [
         "\"peer.cn\":\"notary-server\"",

@@ -12,7 +12,7 @@ use tonic_health::pb::{
 use tuf::{Gun, KeyId, PublicKey, RoleName, Signature};
 
 use crate::{
-    HeldKey, KeyAlgorithm, SigningError, connection,
+    Announced, HeldKey, KeyAlgorithm, SigningError, connection,
     error::{connection_broke, from_status},
     health, metadata, reply,
     wire::{self, key_management_client::KeyManagementClient, signer_client::SignerClient as SignClient},
@@ -123,7 +123,7 @@ impl SignerClient {
     }
 
     /// What the signer gives as signature by `key` over `message`; it is not verified here. With `gun`, signers of ours
-    /// sign only with a key that was made for it.
+    /// sign only with a key that was made for it. `next` is the signature that will be asked for next, if that is known.
     ///
     /// # Errors
     /// As [`SigningError`] describes them.
@@ -132,6 +132,7 @@ impl SignerClient {
         gun: Option<&Gun>,
         key: &PublicKey,
         message: &[u8],
+        next: Option<&Announced>,
     ) -> Result<Signature, SigningError> {
         let request = wire::SignatureRequest {
             key_id: Some(wire::KeyId {
@@ -145,6 +146,10 @@ impl SignerClient {
                 if let Some(gun) = gun {
                     let gun = MetadataValue::from_bytes(gun.as_str().as_bytes());
                     request.metadata_mut().insert_bin(metadata::GUN, gun);
+                }
+                if let Some(next) = next {
+                    let next = MetadataValue::from_bytes(&next.encode());
+                    request.metadata_mut().insert_bin(metadata::NEXT, next);
                 }
                 async move { SignClient::new(channel).sign(request).await }
             })

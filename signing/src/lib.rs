@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod algorithm;
+mod announcement;
 mod client;
 mod connection;
 mod error;
@@ -16,6 +17,7 @@ mod reply;
 mod service;
 
 pub use algorithm::{KeyAlgorithm, UnknownAlgorithm};
+pub use announcement::Announced;
 pub use client::SignerClient;
 pub use error::SigningError;
 pub use held::HeldKey;
@@ -43,6 +45,8 @@ pub mod health {
 pub mod metadata {
     /// In a call of Sign: the GUN that the signature is for, in UTF-8.
     pub const GUN: &str = "countersign-gun-bin";
+    /// In a call of Sign: the `Announcement` of the signature that will be asked for next.
+    pub const NEXT: &str = "countersign-next-bin";
     /// In a refusal: its kind, where callers treat it differently.
     pub const REFUSAL: &str = "countersign-refusal";
     /// The key was made for another GUN or role.

@@ -2,7 +2,7 @@
 
 use tuf::{Gun, KeyId, PublicKey, RoleName, Signature};
 
-use crate::{HeldKey, KeyAlgorithm, LocalSigner, SignerClient, SigningError};
+use crate::{Announced, HeldKey, KeyAlgorithm, LocalSigner, SignerClient, SigningError};
 
 /// The holder of snapshot and timestamp keys.
 pub enum KeyService {
@@ -42,7 +42,7 @@ impl KeyService {
     }
 
     /// A signature by `key` over `message`. With `gun`, only if the key was made for it; Notary signers do
-    /// not check that.
+    /// not check that. `next` is the signature that will be asked for next, if that is known.
     ///
     /// # Errors
     /// As [`SigningError`] describes them.
@@ -51,9 +51,10 @@ impl KeyService {
         gun: Option<&Gun>,
         key: &PublicKey,
         message: &[u8],
+        next: Option<&Announced>,
     ) -> Result<Signature, SigningError> {
         match self {
-            Self::Remote(client) => client.sign(gun, key, message).await,
+            Self::Remote(client) => client.sign(gun, key, message, next).await,
             Self::Local(signer) => signer.sign(gun, key, message),
         }
     }

@@ -1,6 +1,6 @@
 //! Has the signer sign the documents that the server makes.
 
-use signing::{KeyService, SigningError};
+use signing::{Announced, KeyService, SigningError};
 use tuf::{
     CheckedUpdate, Gun, KeyId, PublicKey, RoleName, SealError, Signature, SignedUpdate, SigningRequest,
     SnapshottedUpdate,
@@ -46,7 +46,10 @@ impl<'a> Signatory<'a> {
     pub async fn complete(&self, update: CheckedUpdate) -> Result<SignedUpdate, SignError> {
         let signatures = match update.snapshot_request() {
             None => Vec::new(),
-            Some(request) => self.signatures(request).await?,
+            Some(request) => {
+                let next = announced(&update);
+                self.signatures(request, next.as_ref()).await?
+            }
         };
         let update = update
             .seal_snapshot(signatures)
@@ -59,17 +62,21 @@ impl<'a> Signatory<'a> {
     /// # Errors
     /// When the key is not held here or the signer fails.
     pub async fn complete_timestamp(&self, update: SnapshottedUpdate) -> Result<SignedUpdate, SignError> {
-        let signatures = self.signatures(update.timestamp_request()).await?;
+        let signatures = self.signatures(update.timestamp_request(), None).await?;
         update
             .seal_timestamp(signatures)
             .map_err(|e| unsealed(RoleName::Timestamp, &e))
     }
 
     /// One signature by each of the role's keys that the signer holds.
-    async fn signatures(&self, request: &SigningRequest) -> Result<Vec<Signature>, SignError> {
+    async fn signatures(
+        &self,
+        request: &SigningRequest,
+        next: Option<&Announced>,
+    ) -> Result<Vec<Signature>, SignError> {
         let mut signatures = Vec::new();
         for key in &request.keys {
-            match self.signature(request, key).await {
+            match self.signature(request, key, next).await {
                 Ok(signature) => signatures.push(signature),
                 Err(SigningError::KeyUnknown(_)) => {}
                 Err(SigningError::OtherPurpose(_)) => {
@@ -86,17 +93,31 @@ impl<'a> Signatory<'a> {
 
     /// Signs with a key that the signer made for this repository. A key made for another one is still used if the
     /// stored root names it: it was named before such roots were refused.
-    async fn signature(&self, request: &SigningRequest, key: &PublicKey) -> Result<Signature, SigningError> {
-        match self.keys.sign(Some(self.gun), key, &request.message).await {
+    async fn signature(
+        &self,
+        request: &SigningRequest,
+        key: &PublicKey,
+        next: Option<&Announced>,
+    ) -> Result<Signature, SigningError> {
+        match self.keys.sign(Some(self.gun), key, &request.message, next).await {
             Err(SigningError::OtherPurpose(reason)) if self.keys_in_force.names(&request.role, key.id()) => {
                 tracing::warn!(
                     repo.gun = %self.gun, role.name = %request.role, key.id = %key.id(), reason,
                     "the root names a key of another repository; run notary key rotate"
                 );
-                self.keys.sign(None, key, &request.message).await
+                self.keys.sign(None, key, &request.message, None).await
             }
             answer => answer,
         }
+    }
+}
+
+/// The timestamp's signature, if there is one key that can make it.
+fn announced(update: &CheckedUpdate) -> Option<Announced> {
+    let (version, keys) = update.coming_timestamp();
+    match keys.as_slice() {
+        [key] => Some(Announced::new(key, version.get().into())),
+        _ => None,
     }
 }
 

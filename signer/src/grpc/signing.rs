@@ -1,7 +1,7 @@
 //! The service `proto.Signer`.
 
 use signing::{
-    metadata,
+    Announced, metadata,
     wire::{self, signer_server::Signer},
 };
 use tonic::{Request, Response, Status};
@@ -22,12 +22,18 @@ impl SigningService {
         Self { keyring }
     }
 
-    async fn sign(&self, gun: Option<&[u8]>, id: Option<&str>, content: &[u8]) -> Result<Signed, Status> {
+    async fn sign(
+        &self,
+        gun: Option<&[u8]>,
+        id: Option<&str>,
+        content: &[u8],
+        next: Option<&Announced>,
+    ) -> Result<Signed, Status> {
         let id = Method::Sign.key_id(id)?;
         let gun = gun.map(std::str::from_utf8).transpose();
         let gun = gun.map_err(|_| Status::invalid_argument("the GUN is not UTF-8"))?;
         self.keyring
-            .sign(gun, &id, content)
+            .sign(gun, &id, content, next)
             .await
             .map_err(|cause| Method::Sign.failed(&id, &cause))
     }
@@ -49,9 +55,13 @@ impl Signer for SigningService {
             Some(Ok(gun)) => Some(gun),
             Some(Err(_)) => return Err(Status::invalid_argument("the GUN is not base64")),
         };
+        let next = request.metadata().get_bin(metadata::NEXT);
+        let next = next
+            .and_then(|next| next.to_bytes().ok())
+            .and_then(|next| Announced::decode(&next));
         let wire::SignatureRequest { key_id, content } = request.into_inner();
         let id = key_id.as_ref().map(|key| key.id.as_str());
-        match self.sign(gun.as_deref(), id, &content).await {
+        match self.sign(gun.as_deref(), id, &content, next.as_ref()).await {
             Ok(Signed {
                 key,
                 document,

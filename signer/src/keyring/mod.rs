@@ -16,9 +16,9 @@ use std::{
 use chrono::Utc;
 use moka::sync::Cache;
 use openssl::sha::sha256;
-use signing::KeyAlgorithm;
+use signing::{Announced, KeyAlgorithm};
 use tokio::task::spawn_blocking;
-use tuf::{KeyId, PublicKey};
+use tuf::{KeyId, PublicKey, RoleName};
 
 pub use error::{KeyringError, Unopenable};
 pub use opened::OpenedKey;
@@ -29,7 +29,7 @@ use crate::{
     passphrase::{Alias, Passphrases},
     policy::{Document, Refusal, SigningPolicy},
     seal,
-    store::{Inserted, Journal, KeyRow, NewKey, Store, UseOutcome},
+    store::{Inserted, Journal, KeyRow, NewKey, Store, Use, UseOutcome},
 };
 use opened::Record;
 
@@ -128,11 +128,17 @@ impl Keyring {
     }
 
     /// A signature over `content`, for the repository that the caller names, if it names one. The use of the key is on
-    /// disk before the signature is returned.
+    /// disk before the signature is returned, and with it that of `next`, a timestamp that the caller will ask for.
     ///
     /// # Errors
     /// As [`KeyringError`] describes them.
-    pub async fn sign(&self, gun: Option<&str>, id: &KeyId, content: &[u8]) -> Result<Signed, KeyringError> {
+    pub async fn sign(
+        &self,
+        gun: Option<&str>,
+        id: &KeyId,
+        content: &[u8],
+        next: Option<&Announced>,
+    ) -> Result<Signed, KeyringError> {
         let key = self.find(id).await?;
         self.shared.policy.judge_gun(key.gun(), gun)?;
         let document = self.shared.policy.judge(key.role(), content)?;
@@ -140,23 +146,55 @@ impl Keyring {
         match key.record_needed(document.as_ref(), &digest, Utc::now()) {
             Record::Nothing => {}
             Record::Later(used) => self.shared.journal.note(used),
-            Record::Now(used) => match self.shared.journal.record(used.clone()).await? {
-                UseOutcome::Recorded => key.recorded(&used, digest),
-                UseOutcome::KeyGone => {
-                    self.shared.opened.invalidate(id);
-                    return Err(KeyringError::Unknown(id.to_string()));
+            Record::Now(used) => {
+                let next = match &document {
+                    Some(document) => self.expected(&key, document, next).await,
+                    None => None,
+                };
+                let uses = std::iter::once(&used).chain(next.iter().map(|(_, used)| used));
+                let outcomes = self.shared.journal.record(uses.cloned().collect()).await?;
+                if let (Some((key, used)), Some(UseOutcome::Recorded)) = (&next, outcomes.get(1)) {
+                    key.announced(used);
                 }
-                UseOutcome::LowerVersion(signed) => {
-                    let version = document.map_or(0, |document| document.version);
-                    return Err(Refusal::LowerVersion { version, signed }.into());
+                match outcomes.first() {
+                    Some(UseOutcome::Recorded) => key.recorded(&used, digest),
+                    Some(UseOutcome::LowerVersion(signed)) => {
+                        let (version, signed) = (document.map_or(0, |document| document.version), *signed);
+                        return Err(Refusal::LowerVersion { version, signed }.into());
+                    }
+                    Some(UseOutcome::KeyGone) | None => {
+                        self.shared.opened.invalidate(id);
+                        return Err(KeyringError::Unknown(id.to_string()));
+                    }
                 }
-            },
+            }
         }
         let signature = key.secret().sign(content, &digest)?;
         Ok(Signed {
             key,
             document,
             signature,
+        })
+    }
+
+    /// The key of a timestamp that was announced with a snapshot, and what is to be stored for it. None if it could not be
+    /// signed: whoever asks for it learns the reason then.
+    async fn expected(
+        &self,
+        with: &OpenedKey,
+        document: &Document,
+        next: Option<&Announced>,
+    ) -> Option<(Arc<OpenedKey>, Use)> {
+        let next = next.filter(|_| document.role == RoleName::Snapshot)?;
+        let key = self.find(&next.key_id).await.ok()?;
+        let timestamp = Document {
+            role: RoleName::Timestamp,
+            version: next.version,
+        };
+        let fits = key.gun() == with.gun() && key.role() == timestamp.role.as_str() && timestamp.version > 0;
+        fits.then(|| {
+            let used = key.announcement(&timestamp, Utc::now());
+            (key, used)
         })
     }
 

@@ -1,7 +1,10 @@
 //! The keyring as a whole, over a database in memory.
 
 use super::*;
-use crate::{policy::timestamp, test_vectors};
+use crate::{
+    policy::{snapshot, timestamp},
+    test_vectors,
+};
 
 fn alias() -> Alias {
     Alias::new("timestamp_1").unwrap()
@@ -58,7 +61,7 @@ async fn a_key_is_handed_out_until_it_has_signed() {
         id_of(&keyring.create(purpose("gun"), KeyAlgorithm::Ecdsa).await.unwrap()),
         first
     );
-    keyring.sign(None, &first, &timestamp(1)).await.unwrap();
+    keyring.sign(None, &first, &timestamp(1), None).await.unwrap();
     assert_ne!(
         id_of(&keyring.create(purpose("gun"), KeyAlgorithm::Ecdsa).await.unwrap()),
         first
@@ -110,7 +113,7 @@ async fn keys_of_the_notary_signer_are_opened_and_sign() {
     let keyring = Keyring::new(store, fixed("testpassword"), alias(), SigningPolicy::Any).unwrap();
     for row in &rows {
         let signed = keyring
-            .sign(None, &KeyId::parse(&row.key_id).unwrap(), b"content")
+            .sign(None, &KeyId::parse(&row.key_id).unwrap(), b"content", None)
             .await
             .unwrap();
         assert_eq!(signed.signature.len(), 64);
@@ -123,17 +126,17 @@ async fn lower_versions_are_refused_also_by_a_new_process() {
     let store = Store::in_memory().unwrap();
     let first = keyring(&store);
     let key = id_of(&first.create(purpose("gun"), KeyAlgorithm::Ecdsa).await.unwrap());
-    first.sign(None, &key, &timestamp(5)).await.unwrap();
-    first.sign(None, &key, &timestamp(5)).await.unwrap();
+    first.sign(None, &key, &timestamp(5), None).await.unwrap();
+    first.sign(None, &key, &timestamp(5), None).await.unwrap();
     drop(first);
     let second = keyring(&store);
-    let refused = second.sign(None, &key, &timestamp(4)).await.unwrap_err();
+    let refused = second.sign(None, &key, &timestamp(4), None).await.unwrap_err();
     let expected = Refusal::LowerVersion {
         version: 4,
         signed: 5,
     };
     assert!(matches!(refused, KeyringError::Refused(refusal) if refusal == expected));
-    second.sign(None, &key, &timestamp(6)).await.unwrap();
+    second.sign(None, &key, &timestamp(6), None).await.unwrap();
 }
 
 #[tokio::test]
@@ -143,7 +146,7 @@ async fn a_deleted_key_neither_signs_nor_comes_back() {
     let key = id_of(&keyring.create(purpose("gun"), KeyAlgorithm::Ecdsa).await.unwrap());
     keyring.delete(&key).await.unwrap();
     assert!(matches!(
-        keyring.sign(None, &key, &timestamp(1)).await,
+        keyring.sign(None, &key, &timestamp(1), None).await,
         Err(KeyringError::Unknown(_))
     ));
     assert_ne!(
@@ -157,13 +160,79 @@ async fn a_key_deleted_by_another_process_signs_nothing_new() {
     let store = Store::in_memory().unwrap();
     let keyring = keyring(&store);
     let key = id_of(&keyring.create(purpose("gun"), KeyAlgorithm::Ecdsa).await.unwrap());
-    keyring.sign(None, &key, &timestamp(1)).await.unwrap();
+    keyring.sign(None, &key, &timestamp(1), None).await.unwrap();
     store.delete(key.as_str()).unwrap();
     assert!(matches!(
-        keyring.sign(None, &key, &timestamp(2)).await,
+        keyring.sign(None, &key, &timestamp(2), None).await,
         Err(KeyringError::Unknown(_))
     ));
     assert!(matches!(keyring.find(&key).await, Err(KeyringError::Unknown(_))));
+}
+
+/// Keys of a snapshot and a timestamp, and the announcement of a timestamp with this version.
+async fn pair(keyring: &Keyring, gun: &str, version: i64) -> (KeyId, KeyId, Announced) {
+    let of_snapshot = KeyPurpose::new(gun.into(), "snapshot".into()).unwrap();
+    let snapshots = keyring.create(of_snapshot, KeyAlgorithm::Ecdsa).await.unwrap();
+    let timestamps = keyring.create(purpose(gun), KeyAlgorithm::Ecdsa).await.unwrap();
+    let announced = Announced::new(timestamps.public(), version);
+    (id_of(&snapshots), id_of(&timestamps), announced)
+}
+
+#[tokio::test]
+async fn an_announced_timestamp_is_stored_with_its_snapshot_and_signed_without_the_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open_sqlite(&directory.path().join("signer.db")).unwrap();
+    let first = keyring(&store);
+    let (snapshots, timestamps, next) = pair(&first, "gun", 5).await;
+    first
+        .sign(Some("gun"), &snapshots, &snapshot(3), Some(&next))
+        .await
+        .unwrap();
+    let second = keyring(&store);
+    let refused = second.sign(Some("gun"), &timestamps, &timestamp(4), None).await;
+    assert!(matches!(
+        refused,
+        Err(KeyringError::Refused(Refusal::LowerVersion {
+            version: 4,
+            signed: 5
+        }))
+    ));
+    store.break_for_tests();
+    first
+        .sign(Some("gun"), &timestamps, &timestamp(5), None)
+        .await
+        .unwrap();
+    let another = first.sign(Some("gun"), &timestamps, &timestamp(6), None).await;
+    assert!(another.is_err(), "{another:?}");
+}
+
+#[tokio::test]
+async fn what_is_announced_for_another_repository_or_by_a_timestamp_counts_for_nothing() {
+    let store = Store::in_memory().unwrap();
+    let keyring = keyring(&store);
+    let (snapshots, _, _) = pair(&keyring, "gun", 5).await;
+    let (_, others, of_other) = pair(&keyring, "other", 5).await;
+    let (_, timestamps, mut next) = pair(&keyring, "third", 5).await;
+    keyring
+        .sign(Some("gun"), &snapshots, &snapshot(1), Some(&of_other))
+        .await
+        .unwrap();
+    keyring
+        .sign(Some("other"), &others, &timestamp(1), Some(&of_other))
+        .await
+        .unwrap();
+    keyring
+        .sign(Some("third"), &timestamps, &timestamp(1), Some(&next))
+        .await
+        .unwrap();
+    next.version = -1;
+    keyring
+        .sign(Some("gun"), &snapshots, &snapshot(2), Some(&next))
+        .await
+        .unwrap();
+    for (gun, key) in [("other", others), ("third", timestamps)] {
+        keyring.sign(Some(gun), &key, &timestamp(2), None).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -14,9 +14,12 @@ const BATCH: usize = 256;
 /// The most uses waiting. Further callers wait until there is room.
 const QUEUE: usize = 1024;
 
+/// Whoever waits for the outcomes of its uses.
+type Answer = Option<oneshot::Sender<Result<Vec<UseOutcome>, StoreError>>>;
+
 struct Entry {
-    used: Use,
-    answer: Option<oneshot::Sender<Result<UseOutcome, StoreError>>>,
+    uses: Vec<Use>,
+    answer: Answer,
 }
 
 /// Stores uses in groups. Dropping it waits until those already accepted are stored.
@@ -41,16 +44,16 @@ impl Journal {
         })
     }
 
-    /// Stores a use and returns when it is on disk.
+    /// Stores uses together and returns when they are on disk, with an outcome for each.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn record(&self, used: Use) -> Result<UseOutcome, StoreError> {
+    pub async fn record(&self, uses: Vec<Use>) -> Result<Vec<UseOutcome>, StoreError> {
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
         let (answer, outcome) = oneshot::channel();
         queue
             .send(Entry {
-                used,
+                uses,
                 answer: Some(answer),
             })
             .await
@@ -61,7 +64,8 @@ impl Journal {
     /// Stores a use soon, or not at all if there is no room or the database is away.
     pub fn note(&self, used: Use) {
         if let Some(queue) = &self.queue {
-            let _ = queue.try_send(Entry { used, answer: None });
+            let uses = vec![used];
+            let _ = queue.try_send(Entry { uses, answer: None });
         }
     }
 }
@@ -78,15 +82,19 @@ impl Drop for Journal {
 fn write(store: &Store, mut entries: mpsc::Receiver<Entry>) {
     let mut batch = Vec::with_capacity(BATCH);
     while entries.blocking_recv_many(&mut batch, BATCH) > 0 {
-        let (uses, answers): (Vec<_>, Vec<_>) = batch
-            .drain(..)
-            .map(|Entry { used, answer }| (used, answer))
-            .unzip();
+        let mut uses = Vec::with_capacity(batch.len());
+        let mut answers = Vec::with_capacity(batch.len());
+        for entry in batch.drain(..) {
+            answers.push((entry.uses.len(), entry.answer));
+            uses.extend(entry.uses);
+        }
         match store.record(&uses) {
             Ok(outcomes) => {
-                for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                    // The caller may be gone; the use stays stored all the same.
-                    let _ = answer.map(|answer| answer.send(Ok(outcome)));
+                let mut outcomes = outcomes.into_iter();
+                for (count, answer) in answers {
+                    let own = outcomes.by_ref().take(count).collect();
+                    // The caller may be gone; the uses stay stored all the same.
+                    let _ = answer.map(|answer| answer.send(Ok(own)));
                 }
             }
             Err(cause) => refuse(&cause, answers),
@@ -94,12 +102,12 @@ fn write(store: &Store, mut entries: mpsc::Receiver<Entry>) {
     }
 }
 
-fn refuse(cause: &StoreError, answers: Vec<Option<oneshot::Sender<Result<UseOutcome, StoreError>>>>) {
+fn refuse(cause: &StoreError, answers: Vec<(usize, Answer)>) {
     tracing::error!(
-        uses = answers.len(),
+        calls = answers.len(),
         "cannot write down what keys were used for: {cause}"
     );
-    for answer in answers.into_iter().flatten() {
+    for answer in answers.into_iter().filter_map(|(_, answer)| answer) {
         let _ = answer.send(Err(StoreError::Unwritten(cause.to_string())));
     }
 }
@@ -124,11 +132,15 @@ mod tests {
         let store = Store::in_memory().unwrap();
         store.insert(&new_key("a", "gun")).unwrap();
         let journal = std::sync::Arc::new(Journal::start(store).unwrap());
-        assert_eq!(journal.record(signed(500)).await.unwrap(), UseOutcome::Recorded);
+        let record =
+            async |journal: &Journal, version| journal.record(vec![signed(version)]).await.unwrap()[0];
+        assert_eq!(record(&journal, 500).await, UseOutcome::Recorded);
         let calls: Vec<_> = (0..1000)
             .map(|version| {
                 let journal = journal.clone();
-                tokio::spawn(async move { (version, journal.record(signed(version)).await.unwrap()) })
+                tokio::spawn(
+                    async move { (version, journal.record(vec![signed(version)]).await.unwrap()[0]) },
+                )
             })
             .collect();
         for call in calls {
@@ -140,10 +152,25 @@ mod tests {
                 );
             }
         }
-        assert_eq!(
-            journal.record(signed(998)).await.unwrap(),
-            UseOutcome::LowerVersion(999)
-        );
+        assert_eq!(record(&journal, 998).await, UseOutcome::LowerVersion(999));
+    }
+
+    #[tokio::test]
+    async fn uses_of_one_call_are_stored_together_and_each_has_its_outcome() {
+        let store = Store::in_memory().unwrap();
+        store.insert(&new_key("a", "gun")).unwrap();
+        let journal = Journal::start(store).unwrap();
+        let gone = Use {
+            key_id: "b".to_owned(),
+            ..signed(2)
+        };
+        let outcomes = journal.record(vec![signed(2), gone, signed(1)]).await.unwrap();
+        let expected = [
+            UseOutcome::Recorded,
+            UseOutcome::KeyGone,
+            UseOutcome::LowerVersion(2),
+        ];
+        assert_eq!(outcomes, expected);
     }
 
     #[test]
@@ -164,7 +191,7 @@ mod tests {
         store.break_for_tests();
         let journal = Journal::start(store).unwrap();
         assert!(matches!(
-            journal.record(signed(1)).await,
+            journal.record(vec![signed(1)]).await,
             Err(StoreError::Unwritten(_))
         ));
     }

@@ -88,53 +88,97 @@ impl Store {
     }
 
     /// Raises the versions signed of many keys with one statement, which is a transaction of its own. Returns the
-    /// places of those that were raised; the others are of keys that are gone, or have signed a higher version.
+    /// places of those that were raised; the others are of keys that are gone, have signed a higher version, or are not
+    /// known to be raised.
     fn raise_all(&self, group: &[(usize, &Use)]) -> Result<Vec<usize>, StoreError> {
         let mut connection = self.database.writer()?;
-        if matches!(&*connection, DbConnection::Mysql(_)) {
-            return Ok(Vec::new());
-        }
-        let mut raise: Statement<'_, (Text, Text)> = Statement::new(
-            "INSERT INTO signed_versions (key_id, role, version, signed_at) \
-             SELECT used.key_id, used.role, used.version, used.signed_at FROM (",
-        );
-        let mut separator = "SELECT ";
-        for (_, one) in group {
-            let Some((role, version)) = &one.signed else {
-                continue;
-            };
-            raise = raise
-                .sql(separator)
-                .text(&one.key_id)
-                .sql(" AS key_id, ")
-                .text(role)
-                .sql(" AS role, ")
-                .big_integer(*version)
-                .sql(" AS version, ")
-                .time(connection.storable(one.at.and_utc()))
-                .sql(" AS signed_at");
-            separator = " UNION ALL SELECT ";
-        }
-        let raise = raise.sql(
-            ") AS used JOIN private_keys ON private_keys.key_id = used.key_id AND private_keys.deleted_at IS NULL \
-             WHERE true ORDER BY used.key_id ON CONFLICT (key_id, role) DO UPDATE SET version = excluded.version, \
-             signed_at = excluded.signed_at WHERE signed_versions.version <= excluded.version \
-             RETURNING key_id, role",
-        );
-        let raised: Vec<(String, String)> = match raise.load(&mut *connection) {
+        let raised = match &*connection {
+            DbConnection::Mysql(_) => raise_and_count(&mut connection, group),
+            _ => raise_and_tell(&mut connection, group),
+        };
+        match raised {
             // Another signer came first; the transaction that follows waits for it.
-            Err(cause) if is_conflict(&cause) => Vec::new(),
-            outcome => outcome?,
-        };
-        let is_raised = |one: &Use| {
-            let role = one.signed.as_ref().map(|(role, _)| role);
-            raised
-                .iter()
-                .any(|(key, of)| *key == one.key_id && Some(of) == role)
-        };
-        let places = group.iter().filter(|(_, one)| is_raised(one));
-        Ok(places.map(|(place, _)| *place).collect())
+            Err(cause) if is_conflict(&cause) => Ok(Vec::new()),
+            outcome => Ok(outcome?),
+        }
     }
+}
+
+/// Where a statement can return the rows that it wrote.
+fn raise_and_tell(connection: &mut DbConnection, group: &[(usize, &Use)]) -> QueryResult<Vec<usize>> {
+    let mut raise: Statement<'_, (Text, Text)> = Statement::new(
+        "INSERT INTO signed_versions (key_id, role, version, signed_at) \
+         SELECT used.key_id, used.role, used.version, used.signed_at FROM (",
+    );
+    let mut separator = "SELECT ";
+    for (one, role, version) in raises(group) {
+        raise = raise
+            .sql(separator)
+            .text(&one.key_id)
+            .sql(" AS key_id, ")
+            .text(role)
+            .sql(" AS role, ")
+            .big_integer(version)
+            .sql(" AS version, ")
+            .time(connection.storable(one.at.and_utc()))
+            .sql(" AS signed_at");
+        separator = " UNION ALL SELECT ";
+    }
+    let raise = raise.sql(
+        ") AS used JOIN private_keys ON private_keys.key_id = used.key_id AND private_keys.deleted_at IS NULL \
+         WHERE true ORDER BY used.key_id ON CONFLICT (key_id, role) DO UPDATE SET version = excluded.version, \
+         signed_at = excluded.signed_at WHERE signed_versions.version <= excluded.version \
+         RETURNING key_id, role",
+    );
+    let raised: Vec<(String, String)> = raise.load(connection)?;
+    let is_raised = |one: &Use| {
+        let role = one.signed.as_ref().map(|(role, _)| role);
+        raised
+            .iter()
+            .any(|(key, of)| *key == one.key_id && Some(of) == role)
+    };
+    let places = group.iter().filter(|(_, one)| is_raised(one));
+    Ok(places.map(|(place, _)| *place).collect())
+}
+
+/// MySQL does not return rows, but counts two for each that was there and was changed: if it counts two for each use, all
+/// were raised. Otherwise none is known to be, and to raise it again is harmless.
+fn raise_and_count(connection: &mut DbConnection, group: &[(usize, &Use)]) -> QueryResult<Vec<usize>> {
+    // Each key is compared with a value and not with a column of a list, because columns of two character sets are not
+    // compared by an index.
+    let mut raise: Statement<'_> =
+        Statement::new("INSERT INTO signed_versions (key_id, role, version, signed_at) ");
+    let mut separator = "SELECT key_id, ";
+    for (one, role, version) in raises(group) {
+        raise = raise
+            .sql(separator)
+            .text(role)
+            .sql(", ")
+            .big_integer(version)
+            .sql(", ")
+            .time(connection.storable(one.at.and_utc()))
+            .sql(" FROM private_keys WHERE ")
+            .exact("key_id", &one.key_id)
+            .sql(" AND deleted_at IS NULL");
+        separator = " UNION ALL SELECT key_id, ";
+    }
+    // The columns are set from left to right, so the version comes last.
+    let raise = raise.sql(
+        " ON DUPLICATE KEY UPDATE \
+         signed_at = IF(signed_versions.version <= VALUES(version), VALUES(signed_at), signed_versions.signed_at), \
+         version = IF(signed_versions.version <= VALUES(version), VALUES(version), signed_versions.version)",
+    );
+    let all = raise.execute(connection)? == 2 * group.len();
+    Ok(group.iter().map(|(place, _)| *place).filter(|_| all).collect())
+}
+
+/// The versions that uses raise.
+fn raises<'a>(group: &[(usize, &'a Use)]) -> impl Iterator<Item = (&'a Use, &'a str, i64)> {
+    let raise = |(_, one): &(usize, &'a Use)| {
+        let (role, version) = one.signed.as_ref()?;
+        Some((*one, role.as_str(), *version))
+    };
+    group.iter().filter_map(raise)
 }
 
 /// Whether the uses only raise versions, each of another key. `uses` is sorted by key.

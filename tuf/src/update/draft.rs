@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::document::Document;
+use crate::key::PublicKey;
 use crate::metadata::{Envelope, FileMeta, MetadataError, RoleKeys, SnapshotBody, TimestampBody, write_meta};
 use crate::role::RoleName;
 use crate::signing::SigningRequest;
@@ -88,6 +89,10 @@ impl TimestampDraft {
             expires: now + TIMESTAMP_LIFETIME,
             keys,
         })
+    }
+
+    pub(crate) fn version_and_keys(&self) -> (Version, Vec<PublicKey>) {
+        (self.version, self.keys.usable())
     }
 
     /// The timestamp for this snapshot.

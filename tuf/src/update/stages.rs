@@ -8,6 +8,7 @@ use crate::metadata::{Envelope, RoleKeys};
 use crate::role::RoleName;
 use crate::signature::Signature;
 use crate::signing::{SealError, SigningRequest};
+use crate::version::Version;
 
 use super::TimestampDraft;
 
@@ -107,6 +108,11 @@ impl CheckedUpdate {
             SnapshotSource::Uploaded(_) => None,
             SnapshotSource::Made { request, .. } => Some(request),
         }
+    }
+
+    /// The version of the timestamp that will name the snapshot, and the keys that may sign it.
+    pub fn coming_timestamp(&self) -> (Version, Vec<PublicKey>) {
+        self.timestamp.version_and_keys()
     }
 
     /// Completes the snapshot with its signatures. Pass none if there was nothing to sign.

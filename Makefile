@@ -6,10 +6,11 @@
 #   make bench  ours beside Notary's programs, figures and plots into docs/bench  (BENCH_ARGS=--quick for a look)
 
 # What runs on every engine; the other tests choose theirs, or have nothing to do with one.
-SUITE = $(addprefix --test ,api attacks audit bundle checking client_certificates damage denials docker_content_trust issuing \
-	keys_and_changes keys_of_others limits notary_flows one_meaning open_connections password_guesses passwords pending_keys \
-	policy policy_routes publish_mutations publish_races publish_refusals reading refreshing reloading \
-	replaced_delegates requirements slow_clients starting stopping tokens transfer unknown_keys upload_memory uploaded_snapshots)
+SUITE = $(addsuffix ::,api attacks audit bundle checking client_certificates damage denials docker_content_trust issuing \
+	keys_and_changes keys_of_others limits notary_flows one_meaning open_connections password_guesses passwords \
+	pending_keys policy policy_routes publish_mutations publish_races publish_refusals reading refreshing reloading \
+	replaced_delegates requirements slow_clients starting stopping tokens transfer unknown_keys upload_memory \
+	uploaded_snapshots)
 
 .PHONY: demo test test-release bench counts lint requirements
 
@@ -20,16 +21,16 @@ demo:
 test: requirements
 	cargo build --workspace --bins --locked
 	cargo test --workspace --locked --no-fail-fast
-	COUNTERSIGN_TEST_ENGINE=postgres cargo test --package tests --locked --no-fail-fast $(SUITE)
-	COUNTERSIGN_TEST_ENGINE=mysql cargo test --package tests --locked --no-fail-fast $(SUITE)
+	COUNTERSIGN_TEST_ENGINE=postgres cargo test --package tests --locked --test suites -- $(SUITE)
+	COUNTERSIGN_TEST_ENGINE=mysql cargo test --package tests --locked --test suites -- $(SUITE)
 
 # Release programs, as they are delivered: with an OpenSSL of their own where the system's is old. Their database clients
 # have the system's all the same.
 test-release:
 	scripts/install-requirements.sh build openssl database notary
 	cargo build --release --locked --package countersign-server --package countersign-signer $$(scripts/openssl-features.sh)
-	COUNTERSIGN_TEST_PROGRAMS=$(abspath $(or $(CARGO_TARGET_DIR),target))/release cargo test --package tests --locked \
-		--test database_tls --test client_certificates --test wrong_certificates --test notary_flows
+	COUNTERSIGN_TEST_PROGRAMS=$(abspath $(or $(CARGO_TARGET_DIR),target))/release cargo test --package tests --locked --test suites -- \
+		database_tls:: client_certificates:: wrong_certificates:: notary_flows::
 
 bench:
 	scripts/install-requirements.sh build openssl database notary

@@ -69,13 +69,7 @@ pub struct ClientTrust {
     all: Anchors,
     /// What was verified before, by the SHA-256 of all that was presented: most clients make a new connection for each
     /// request.
-    verified: Cache<[u8; 32], Arc<Remembered>>,
-}
-
-/// A successful verification, and when the first certificate of the chain expires.
-struct Remembered {
-    verified: Verified,
-    until: DateTime<Utc>,
+    verified: Cache<[u8; 32], Arc<Verified>>,
 }
 
 /// A certificate's verified chain.
@@ -85,6 +79,8 @@ pub struct Verified {
     pub chain: Vec<X509>,
     /// The names of the sets that vouch for it.
     pub sets: Vec<String>,
+    /// When the first certificate of the chain expires; long ago if the end of one cannot be read.
+    pub until: DateTime<Utc>,
 }
 
 impl ClientTrust {
@@ -126,20 +122,16 @@ impl ClientTrust {
         if let Some(known) = key.and_then(|key| self.verified.get(&key))
             && Utc::now() <= known.until
         {
-            return Ok(known.verified.clone());
+            return Ok(Verified::clone(&known));
         }
         let chain = self.all.verify(leaf, presented)?;
         let verified = Verified {
             sets: self.vouching(leaf, presented),
+            until: first_end(&chain).unwrap_or(DateTime::<Utc>::MIN_UTC),
             chain,
         };
-        // A chain with an end that cannot be read is not remembered.
-        if let (Some(key), Some(until)) = (key, first_end(&verified.chain)) {
-            let remembered = Remembered {
-                verified: verified.clone(),
-                until,
-            };
-            self.verified.insert(key, Arc::new(remembered));
+        if let Some(key) = key {
+            self.verified.insert(key, Arc::new(verified.clone()));
         }
         Ok(verified)
     }

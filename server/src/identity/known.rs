@@ -28,14 +28,23 @@ impl Default for KnownCertificates {
 }
 
 impl KnownCertificates {
-    /// The certificate with this fingerprint, if it has not expired since.
-    pub(super) fn find(&self, key: &Fingerprint, now: DateTime<Utc>) -> Option<Arc<VerifiedCertificate>> {
-        self.0.get(key).filter(|known| known.is_valid_at(now))
-    }
-
-    /// Remembers a certificate.
-    pub(super) fn keep(&self, key: Fingerprint, verified: &Arc<VerifiedCertificate>) {
-        self.0.insert(key, Arc::clone(verified));
+    /// The certificate with this fingerprint, unless it has expired since; otherwise the one that `make` verifies, which is
+    /// remembered.
+    ///
+    /// # Errors
+    /// What `make` returns.
+    pub(super) fn find_or_make<E>(
+        &self,
+        key: Fingerprint,
+        now: DateTime<Utc>,
+        make: impl FnOnce() -> Result<Arc<VerifiedCertificate>, E>,
+    ) -> Result<Arc<VerifiedCertificate>, E> {
+        if let Some(known) = self.0.get(&key).filter(|known| known.is_valid_at(now)) {
+            return Ok(known);
+        }
+        let verified = make()?;
+        self.0.insert(key, Arc::clone(&verified));
+        Ok(verified)
     }
 }
 

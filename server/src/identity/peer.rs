@@ -79,18 +79,12 @@ impl VerifiedCertificate {
         let issuers = verified.chain.get(1..).unwrap_or_default();
         let facts = CertificateFacts::new(certificate.x509(), issuers, verified.sets.clone())
             .map_err(|cause| IdentityError::Unreadable(Box::new(certificate.clone()), cause.to_string()))?;
-        let until = verified
-            .chain
-            .iter()
-            .filter_map(|issuer| ClientCertificate::new(issuer.clone()))
-            .map(|issuer| issuer.not_after())
-            .fold(certificate.not_after(), Ord::min);
         Ok(Self {
             certificate,
             chain: VerifiedChain::new(verified.chain),
             sets: verified.sets,
             facts,
-            until,
+            until: verified.until,
         })
     }
 
@@ -193,19 +187,18 @@ impl Peer {
             }
             PeerCertificate::Refused(certificate, _) => verify(trust, certificate),
             PeerCertificate::Verified(certificate, found) if generation == self.generation => {
-                let key = known::of_handshake(certificate.x509(), certificate.presented(), &found.chain);
-                if let Some(known) = key.and_then(|key| known.find(&key, now)) {
-                    return Ok(known);
+                let make = || {
+                    let verified = VerifiedCertificate::new((**certificate).clone(), found.clone())?;
+                    if verified.is_valid_at(now) {
+                        Ok(Arc::new(verified))
+                    } else {
+                        verify(trust, certificate)
+                    }
+                };
+                match known::of_handshake(certificate.x509(), certificate.presented(), &found.chain) {
+                    Some(key) => known.find_or_make(key, now, make),
+                    None => make(),
                 }
-                let verified = VerifiedCertificate::new((**certificate).clone(), found.clone())?;
-                if !verified.is_valid_at(now) {
-                    return verify(trust, certificate);
-                }
-                let verified = Arc::new(verified);
-                if let Some(key) = key {
-                    known.keep(key, &verified);
-                }
-                Ok(verified)
             }
             PeerCertificate::Verified(certificate, _) => verify(trust, certificate),
         }

@@ -144,6 +144,7 @@ pub(super) mod tests {
                 Verified {
                     chain: Vec::new(),
                     sets: Vec::new(),
+                    until: chrono::DateTime::<chrono::Utc>::MAX_UTC,
                 },
             ),
             1,

@@ -27,14 +27,10 @@ pub fn verified(
     known: &KnownCertificates,
     now: DateTime<Utc>,
 ) -> Result<Arc<VerifiedCertificate>, IdentityError> {
-    let key = fingerprint(format, headers);
-    if let Some(known) = known.find(&key, now) {
-        return Ok(known);
-    }
-    let certificate = read(format, headers)?.ok_or(IdentityError::NoCertificate)?;
-    let verified = verify(trust, &certificate)?;
-    known.keep(key, &verified);
-    Ok(verified)
+    known.find_or_make(fingerprint(format, headers), now, || {
+        let certificate = read(format, headers)?.ok_or(IdentityError::NoCertificate)?;
+        verify(trust, &certificate)
+    })
 }
 
 /// The hash of everything that a format reads: the number of values of each header, and each with its length.

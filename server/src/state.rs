@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use platform::tls::TlsError;
 use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     audit::{SinkError, Sinks},
@@ -20,6 +21,9 @@ use crate::{
     telemetry::{health::Health, metrics, pulls::Pulls, reloads::LastReload},
     upload_memory::UploadMemory,
 };
+
+/// How many clients may follow events at a time. Each asks the database twice a second.
+const EVENT_STREAMS: usize = 256;
 
 /// Why something that the configuration names cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +123,10 @@ pub struct State {
     pub documents: SharedDocuments,
     /// The memory that is left for publishes.
     pub upload_memory: UploadMemory,
+    /// How many more clients may follow events.
+    pub event_streams: Arc<Semaphore>,
+    /// Whether the server is stopping, for answers that would not end by themselves.
+    pub stopping: watch::Sender<bool>,
     /// The outcome of the last reload.
     pub last_reload: LastReload,
     /// The recorded metrics.
@@ -151,6 +159,8 @@ impl State {
             health: Arc::default(),
             pulls: Pulls::default(),
             documents: SharedDocuments::default(),
+            event_streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
+            stopping: watch::Sender::new(false),
             last_reload: LastReload::default(),
             metrics,
             config,

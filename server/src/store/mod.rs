@@ -11,6 +11,7 @@ mod confirmation;
 mod current_set;
 mod denials;
 mod denied_subject;
+mod effects;
 mod import;
 mod inventory;
 mod leases;
@@ -23,6 +24,7 @@ mod server_keys;
 mod set_aside;
 mod standing;
 mod trusted_state;
+mod webhooks;
 
 use diesel_migrations::embed_migrations;
 use platform::database::{
@@ -39,12 +41,14 @@ pub use commit::{Actor, Base, CommitError, Committed};
 pub use confirmation::{Confirmation, Confirmer, NewestTimestamp};
 pub use denials::Denial;
 pub use denied_subject::DeniedSubject;
+pub use effects::{Contents, Effect};
 pub use import::{ImportError, Imported};
 pub use inventory::Audited;
 pub use pending_keys::{KeyQuota, PendingKey};
 pub use read::{Chain, Found, Stored, Wanted};
 pub use security::{DenialKey, Security};
 pub use trusted_state::{NewestDocuments, TrustedState};
+pub use webhooks::Undelivered;
 
 /// The migrations of this program's tables.
 pub static MIGRATIONS: Migrations = Migrations {

@@ -12,7 +12,7 @@ use platform::{
 };
 
 use crate::{
-    background::{checkpoints, health, pending_keys, reload, renewals, revocation_lists, webhooks},
+    background::{checkpoints, health, pending_keys, pulls, reload, renewals, revocation_lists, webhooks},
     clock::Clock,
     config::{Config, Listener, TrustService},
     events::{Webhook, WebhookError},
@@ -89,6 +89,7 @@ pub async fn run(path: &Path, strict: bool, level: Option<Level>, format: Format
         },
         state.config.pending_keys.lifetime,
     ));
+    tokio::spawn(pulls::run(state.store.clone()));
     for settings in &state.config.webhooks {
         tokio::spawn(webhooks::run(webhooks::Telling {
             webhook: Webhook::load(settings)?,
@@ -123,6 +124,7 @@ pub async fn run(path: &Path, strict: bool, level: Option<Level>, format: Format
         handle.stop(true).await;
     });
     server.await?;
+    pulls::store_now(&state.store).await;
     state.audit.flush();
     tracing::info!("stopped");
     Ok(())

@@ -18,7 +18,7 @@ use crate::{
     identity::token::{BundleError, TokenAuth},
     shared_documents::SharedDocuments,
     store::{Store, StoreError},
-    telemetry::{health::Health, metrics, pulls::Pulls, reloads::LastReload},
+    telemetry::{health::Health, metrics, reloads::LastReload},
     upload_memory::UploadMemory,
 };
 
@@ -117,8 +117,6 @@ pub struct State {
     pub clock: Clock,
     /// What the last health checks found.
     pub health: Arc<Health>,
-    /// How often each GUN was pulled.
-    pub pulls: Pulls,
     /// Large documents that are being sent to clients.
     pub documents: SharedDocuments,
     /// The memory that is left for publishes.
@@ -157,7 +155,6 @@ impl State {
             audit: Arc::new(audit),
             clock,
             health: Arc::default(),
-            pulls: Pulls::default(),
             documents: SharedDocuments::default(),
             event_streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
             stopping: watch::Sender::new(false),

@@ -3,6 +3,7 @@
 pub mod checkpoints;
 pub mod health;
 pub mod pending_keys;
+pub mod pulls;
 pub mod reload;
 pub mod renewals;
 pub mod revocation_lists;

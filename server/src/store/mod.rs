@@ -16,6 +16,7 @@ mod import;
 mod inventory;
 mod leases;
 mod pending_keys;
+mod pulls;
 mod read;
 mod rows;
 mod schema;
@@ -25,6 +26,8 @@ mod set_aside;
 mod standing;
 mod trusted_state;
 mod webhooks;
+
+use std::sync::Arc;
 
 use diesel_migrations::embed_migrations;
 use platform::database::{
@@ -101,6 +104,8 @@ impl StoreError {
 pub struct Store {
     database: Database,
     audit_table: bool,
+    /// Pulls that are not in the database yet.
+    counted: Arc<pulls::Counted>,
 }
 
 impl Store {
@@ -108,6 +113,7 @@ impl Store {
         Self {
             database,
             audit_table: true,
+            counted: Arc::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use platform::database::TableUse;
 
 /// The tables to which the server writes. It only adds rows to the changefeed and to the record of changes.
 /// Repositories are deleted only on request, so a missing right to delete is not reported as a fault.
-pub(super) static WRITTEN: [TableUse; 13] = [
+pub(super) static WRITTEN: [TableUse; 14] = [
     TableUse {
         table: "tuf_files",
         filled: &[
@@ -116,6 +116,13 @@ pub(super) static WRITTEN: [TableUse; 13] = [
     TableUse {
         table: "undelivered_events",
         filled: &["webhook", "change_id", "reason", "failed_at"],
+        updates: true,
+        deletes: true,
+        needs: None,
+    },
+    TableUse {
+        table: "pull_counts",
+        filled: &["gun", "pulls"],
         updates: true,
         deletes: true,
         needs: None,
@@ -262,5 +269,12 @@ diesel::table! {
         change_id -> Integer,
         reason -> Text,
         failed_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    pull_counts (gun) {
+        gun -> Text,
+        pulls -> BigInt,
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 /// How often the database is asked for changes.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long a server may tell a webhook without renewing its lease: longer than one attempt takes.
-const LEASE: TimeDelta = TimeDelta::seconds(45);
+const LEASE: TimeDelta = TimeDelta::seconds(20);
 /// The longest time between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -126,6 +126,9 @@ impl Telling {
         let mut wait = INTERVAL;
         let mut attempt = 1;
         loop {
+            if !self.hold(holder).await? {
+                return Ok(false);
+            }
             let reason = match self.webhook.send(event, self.clock.now()).await {
                 Ok(()) => {
                     *takes_events = true;
@@ -153,23 +156,20 @@ impl Telling {
                 return Ok(true);
             }
             attempt += 1;
-            if !self.wait(wait, holder).await? {
-                return Ok(false);
-            }
+            self.wait(wait, holder).await?;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 
     /// Waits, and keeps the lease meanwhile.
-    async fn wait(&self, mut left: Duration, holder: &str) -> Result<bool, ServiceError> {
+    async fn wait(&self, mut left: Duration, holder: &str) -> Result<(), ServiceError> {
         while !left.is_zero() {
-            let step = left.min(Duration::from_secs(10));
+            let step = left.min(Duration::from_secs(5));
             tokio::time::sleep(step).await;
             left = left.saturating_sub(step);
-            if !self.hold(holder).await? {
-                return Ok(false);
-            }
+            // If another server has taken over, the next attempt is not made.
+            self.hold(holder).await?;
         }
-        Ok(true)
+        Ok(())
     }
 }

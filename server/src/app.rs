@@ -12,9 +12,10 @@ use platform::{
 };
 
 use crate::{
-    background::{checkpoints, health, pending_keys, reload, renewals, revocation_lists},
+    background::{checkpoints, health, pending_keys, pulls, reload, renewals, revocation_lists, webhooks},
     clock::Clock,
     config::{Config, Listener, TrustService},
+    events::{Webhook, WebhookError},
     findings,
     http::{self, ListenError},
     state::{OpenError, State},
@@ -32,6 +33,9 @@ pub enum StartError {
     /// Something that the configuration names cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A webhook cannot be used.
+    #[error("webhooks: {0}")]
+    Webhook(#[from] WebhookError),
     /// The server cannot listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -85,6 +89,14 @@ pub async fn run(path: &Path, strict: bool, level: Option<Level>, format: Format
         },
         state.config.pending_keys.lifetime,
     ));
+    tokio::spawn(pulls::run(state.store.clone()));
+    for settings in &state.config.webhooks {
+        tokio::spawn(webhooks::run(webhooks::Telling {
+            webhook: Webhook::load(settings)?,
+            store: state.store.clone(),
+            clock: state.clock,
+        }));
+    }
     tokio::spawn(reload::run(
         state.clone(),
         reload::File {
@@ -104,12 +116,15 @@ pub async fn run(path: &Path, strict: bool, level: Option<Level>, format: Format
         addresses = addresses.join(" "),
         "the trust server is listening"
     );
+    let stopped = state.clone();
     tokio::spawn(async move {
         let signal = stop.requested().await;
         tracing::info!(signal, "stopping: requests in flight are finished");
+        stopped.stopping.send_replace(true);
         handle.stop(true).await;
     });
     server.await?;
+    pulls::store_now(&state.store).await;
     state.audit.flush();
     tracing::info!("stopped");
     Ok(())

@@ -16,6 +16,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod confirmed;
+pub mod events;
 pub mod findings;
 pub mod generation;
 pub mod http;

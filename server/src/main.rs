@@ -15,6 +15,7 @@ use server::commands::{
     deny::{self, DenyCommand},
     doctor, expiry, migrate, policy, quickstart, serve,
     transfer::{export, import, mirror},
+    webhook::{self, WebhookCommand},
     whoami,
 };
 
@@ -85,6 +86,11 @@ enum Command {
         #[command(subcommand)]
         command: DenyCommand,
     },
+    /// Show what webhooks were told, try them, and send events again.
+    Webhook {
+        #[command(subcommand)]
+        command: WebhookCommand,
+    },
     /// Show what was changed and by whom, and verify that the record is complete.
     Audit {
         #[command(subcommand)]
@@ -153,6 +159,7 @@ fn run_command(command: Command) -> Result<bool, String> {
         Command::Import(options) => done(import::run(&options)),
         Command::Mirror(options) => done(mirror::run(&options)),
         Command::Deny { command } => done(deny::run(&command)),
+        Command::Webhook { command } => verdict(webhook::run(&command)),
         Command::Audit { command } => verdict(audit::run(&command)),
         Command::Migrate { action } => done(migrate::run(&action)),
     }

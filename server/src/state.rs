@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use platform::tls::TlsError;
 use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     audit::{SinkError, Sinks},
@@ -17,9 +18,12 @@ use crate::{
     identity::token::{BundleError, TokenAuth},
     shared_documents::SharedDocuments,
     store::{Store, StoreError},
-    telemetry::{health::Health, metrics, pulls::Pulls, reloads::LastReload},
+    telemetry::{health::Health, metrics, reloads::LastReload},
     upload_memory::UploadMemory,
 };
+
+/// How many clients may follow events at a time. Each asks the database twice a second.
+const EVENT_STREAMS: usize = 256;
 
 /// Why something that the configuration names cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -113,12 +117,14 @@ pub struct State {
     pub clock: Clock,
     /// What the last health checks found.
     pub health: Arc<Health>,
-    /// How often each GUN was pulled.
-    pub pulls: Pulls,
     /// Large documents that are being sent to clients.
     pub documents: SharedDocuments,
     /// The memory that is left for publishes.
     pub upload_memory: UploadMemory,
+    /// How many more clients may follow events.
+    pub event_streams: Arc<Semaphore>,
+    /// Whether the server is stopping, for answers that would not end by themselves.
+    pub stopping: watch::Sender<bool>,
     /// The outcome of the last reload.
     pub last_reload: LastReload,
     /// The recorded metrics.
@@ -149,8 +155,9 @@ impl State {
             audit: Arc::new(audit),
             clock,
             health: Arc::default(),
-            pulls: Pulls::default(),
             documents: SharedDocuments::default(),
+            event_streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
+            stopping: watch::Sender::new(false),
             last_reload: LastReload::default(),
             metrics,
             config,

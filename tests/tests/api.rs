@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use openssl::x509::X509;
 use serde_json::{Value, json};
-use tests::{ClientFiles, Finished, TestServer, publisher::Publisher};
+use tests::{ClientFiles, Finished, Stop, TestServer, process::wait_until, publisher::Publisher};
 
 /// The `Accept` header of a browser.
 const BROWSER: [&str; 2] = ["-H", "accept: text/html,*/*;q=0.8"];
@@ -470,4 +470,35 @@ fn a_browser_with_a_certificate_is_signed_in() {
         who: Some(server.pki().expired()),
     };
     assert!(stranger.get("/", &BROWSER).2.contains("certificate has expired"));
+}
+
+#[test]
+fn pulls_are_the_same_everywhere_and_outlive_the_server() {
+    let mut server = TestServer::start();
+    let gun = "reg.example:5000/org/a";
+    publish(&server, gun);
+    let alice = server.client("alice");
+    for _ in 0..3 {
+        alice.get(&format!("/v2/{gun}/_trust/tuf/timestamp.json")).ok();
+    }
+    for restarts in 0..2 {
+        let curl = as_user(&server, "alice");
+        let pulls = |path: &str| {
+            let answer = curl.json(path);
+            let one = answer["repositories"].as_array().map_or(&answer, |all| &all[0]);
+            one["pulls"].as_u64().unwrap()
+        };
+        let everywhere = ["", "/org", "/org/a"].map(|path| format!("/api/v0/repositories{path}"));
+        // Counts that are being stored are missing for a moment.
+        wait_until("every pull is counted", || {
+            everywhere.iter().all(|path| pulls(path) == 3)
+        });
+        if restarts == 0 {
+            server.restart_server(Stop::Politely);
+        }
+    }
+    alice.delete(&format!("/v2/{gun}/_trust/tuf/")).ok();
+    publish(&server, gun);
+    let again = as_user(&server, "alice").json("/api/v0/repositories/org/a");
+    assert_eq!(again["pulls"], 0);
 }

@@ -24,6 +24,7 @@ mod disk_full;
 mod docker_content_trust;
 mod doctor;
 mod engines;
+mod events;
 mod findings;
 mod findings_of_certificates;
 mod floods;

@@ -70,6 +70,7 @@ pub struct Grant<A> {
 /// The right of a principal to read the changes of one GUN, or of all.
 #[derive(Debug)]
 pub struct ChangesGrant {
+    pub(super) principal: Principal,
     pub(super) gun: Option<Gun>,
     pub(super) actors: Result<(), Denied>,
     pub(super) rule: Option<String>,
@@ -107,6 +108,11 @@ impl ChangesGrant {
     /// The repository whose changes may be read; `None` means all repositories.
     pub fn gun(&self) -> Option<&Gun> {
         self.gun.as_ref()
+    }
+
+    /// The principal that it was granted to.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
     }
 
     /// Checks that the principal may also see who made the changes; the right to pull is not enough for that.

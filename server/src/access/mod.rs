@@ -159,7 +159,12 @@ impl Access {
             Some(gun) => self.check_either(principal, Action::Changefeed, Action::Pull, gun)?,
             None => self.check(principal, &right, None)?,
         };
-        Ok(ChangesGrant { gun, actors, rule })
+        Ok(ChangesGrant {
+            principal: principal.clone(),
+            gun,
+            actors,
+            rule,
+        })
     }
 
     /// Grants seeing the server's configuration and state.

@@ -3,6 +3,17 @@
 pub mod checkpoints;
 pub mod health;
 pub mod pending_keys;
+pub mod pulls;
 pub mod reload;
 pub mod renewals;
 pub mod revocation_lists;
+pub mod webhooks;
+
+/// A name by which servers on one database tell each other apart.
+fn random_name() -> String {
+    let mut bytes = [0; 16];
+    // Without randomness two servers might have the same name. Then both renew, and one of them loses the race, or both
+    // tell the same event, which does no harm.
+    let _ = openssl::rand::rand_bytes(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -29,7 +29,7 @@ const ROUNDS_PER_SURVEY: u32 = 36;
 
 /// Renews documents, round after round, for as long as the server runs.
 pub async fn run(state: web::Data<State>) {
-    let holder = random_name();
+    let holder = super::random_name();
     let mut round: u32 = 0;
     loop {
         if let Err(reason) = renew_due(&state, &holder).await {
@@ -100,7 +100,7 @@ async fn renew_leased(
 ) -> Result<&'static str, ServiceError> {
     let (wanted, holder, now) = (gun.clone(), holder.to_owned(), state.clock.now());
     if !state
-        .with_store(move |store| store.take_lease(&wanted, &holder, now, now + LEASE))
+        .with_store(move |store| store.take_lease(wanted.as_str(), &holder, now, now + LEASE))
         .await?
     {
         return Ok("elsewhere");
@@ -129,14 +129,6 @@ async fn survey(state: &State) -> Result<BTreeMap<&'static str, DateTime<Utc>>, 
             Ok(nearest)
         })
         .await
-}
-
-fn random_name() -> String {
-    let mut bytes = [0; 16];
-    // Without randomness two servers might have the same name. Then both renew, and one of them loses the race, which
-    // does no harm.
-    let _ = openssl::rand::rand_bytes(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn random_fraction() -> f64 {

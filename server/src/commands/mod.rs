@@ -15,4 +15,5 @@ pub mod policy;
 pub mod quickstart;
 pub mod serve;
 pub mod transfer;
+pub mod webhook;
 pub mod whoami;

@@ -15,6 +15,7 @@ mod repositories;
 mod revocation;
 mod server;
 mod trust_service;
+mod webhooks;
 
 use std::{path::Path, time::Duration};
 
@@ -38,6 +39,7 @@ pub use repositories::GunPrefixes;
 pub use revocation::{CrlSettings, Depth, Fail, FailPolicy, Nonce, OcspSettings, RevocationSettings};
 pub use server::{Listener, client_cas};
 pub use trust_service::TrustService;
+pub use webhooks::WebhookSettings;
 
 /// The start of the names of environment variables that override keys.
 pub const ENVIRONMENT_PREFIX: &str = "NOTARY_SERVER";
@@ -103,6 +105,8 @@ pub struct Config {
     pub audit: AuditSettings,
     /// When timestamps are renewed in the background.
     pub refresh: RefreshSettings,
+    /// Who is told of what happens to repositories.
+    pub webhooks: Vec<WebhookSettings>,
     /// When changed files are taken up.
     pub reload: ReloadSettings,
     /// The largest publish, in bytes.
@@ -187,6 +191,7 @@ impl Config {
         let reads = ReadSettings::read(settings)?;
         let refresh = RefreshSettings::read(settings)?;
         let reload = ReloadSettings::read(settings)?;
+        let webhooks = WebhookSettings::read(settings)?;
         let publish_limit = settings
             .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
             .unwrap_or(PUBLISH_LIMIT);
@@ -233,6 +238,7 @@ impl Config {
             audit,
             refresh,
             reload,
+            webhooks,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
             upload_memory: usize::try_from(upload_memory).unwrap_or(usize::MAX),
             version_step: u32::try_from(version_step).unwrap_or(u32::MAX),
@@ -263,6 +269,7 @@ const SECTIONS: Sections = Sections {
         "reload",
         "revocation",
         "tls",
+        "webhooks",
     ],
     security: &[
         "access",

@@ -11,6 +11,7 @@ mod patterns;
 mod places;
 mod public;
 mod rules;
+mod webhooks;
 
 use std::path::Path;
 
@@ -118,6 +119,7 @@ fn judge(mut config: Config, now: DateTime<Utc>) -> Judged {
         public::of_hosts(&config),
         patterns::of_rules(&config),
         limits::of_publishes(&config),
+        webhooks::of_webhooks(&config),
     ];
     for finding in further.into_iter().flatten() {
         // Whoever makes a generation of this configuration warns of it.

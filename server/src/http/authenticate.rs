@@ -192,20 +192,29 @@ fn passwords_at<'a>(generation: &'a Generation, peer: &Peer) -> Option<&'a Arc<P
 /// When somebody has, or when the database fails.
 pub async fn still_admitted(exchange: &Exchange<'_>, principal: &Principal) -> Result<Moment, ApiError> {
     let moment = exchange.new_moment().await?;
+    check_admitted(&exchange.generation, &moment.security, principal)?;
+    Ok(moment)
+}
+
+/// Checks that nobody has denied a client that was identified.
+///
+/// # Errors
+/// When somebody has.
+pub fn check_admitted(
+    generation: &Generation,
+    security: &Security,
+    principal: &Principal,
+) -> Result<(), IdentityError> {
     if principal.method() == Method::Anonymous {
-        return Ok(moment);
+        return Ok(());
     }
     if let Some(verified) = principal.certificate() {
         let revoked = |reason| IdentityError::Revoked(Box::new(verified.certificate.clone()), reason);
-        if moment
-            .security
-            .denies_any(verified.chain.denied_as().map_err(revoked)?)
-        {
-            return Err(revoked(RevocationError::denied()).into());
+        if security.denies_any(verified.chain.denied_as().map_err(revoked)?) {
+            return Err(revoked(RevocationError::denied()));
         }
     }
-    check_not_denied(&exchange.generation, &moment.security, principal.clone())?;
-    Ok(moment)
+    check_not_denied(generation, security, principal.clone()).map(drop)
 }
 
 /// Refuses principals that are denied: by the deny list, or because their account is disabled.

@@ -117,6 +117,9 @@ pub enum ApiError {
     /// Other publishes take the memory that there is for them.
     #[error("other publishes take the memory that there is for them (limits.upload_memory)")]
     NoMemory,
+    /// Too many clients follow events.
+    #[error("too many clients follow events")]
+    TooManyStreams,
     /// The body did not arrive in time.
     #[error("the body did not arrive in time")]
     Timeout,
@@ -367,6 +370,9 @@ impl ApiError {
             }
             Self::NoMemory => {
                 unavailable("The server is busy with other publishes; nothing was changed. Try again.")
+            }
+            Self::TooManyStreams => {
+                unavailable("Too many clients follow events; read the changefeed, or try again.")
             }
             Self::Timeout => {
                 let message = text("The body of your request did not arrive in time.");

@@ -71,7 +71,7 @@ pub async fn current(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<
     }
     // A client's pull starts with the timestamp, so only that is counted.
     if is_timestamp {
-        state.pulls.count(grant.gun().as_str());
+        state.store.count_pull(grant.gun().as_str());
     }
     let caching = Caching {
         max_age: state.config.caching.current,
@@ -95,7 +95,7 @@ pub async fn bundle(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<O
         let renewed = state.confirmed.document(&moment, gun, Wanted::Bundle).await;
         found = renewed.map_err(ServiceError::from)?.ok_or(ApiError::NotFound)?;
     }
-    state.pulls.count(gun.as_str());
+    state.store.count_pull(gun.as_str());
     let caching = Caching {
         max_age: state.config.caching.current,
         current: true,

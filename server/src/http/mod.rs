@@ -11,6 +11,7 @@ mod connections;
 mod decision;
 mod dispatch;
 mod error;
+mod events;
 mod exchange;
 mod handshakes;
 mod keys;

@@ -25,6 +25,8 @@ pub enum Operation {
     Delete,
     /// Read the changes of one GUN, or of all.
     Changefeed,
+    /// Follow the events of one GUN, or of all.
+    Events,
     /// Check the server's health, for Notary's clients.
     Health,
     /// Read the server's health in detail.
@@ -69,6 +71,7 @@ impl Operation {
             Self::RotateKey => "RotateKey",
             Self::Delete => "DeleteTUF",
             Self::Changefeed => "Changefeed",
+            Self::Events => "Events",
             Self::Health => "Health",
             Self::HealthInfo => "HealthInfo",
             Self::Ca => "Ca",
@@ -97,7 +100,7 @@ impl Operation {
             Self::ReadKey => "read-key",
             Self::RotateKey => "rotate-key",
             Self::Delete => "delete",
-            Self::Changefeed => "changefeed",
+            Self::Changefeed | Self::Events => "changefeed",
             Self::BasicInfo => "basic-info",
             Self::HealthInfo => "health",
             Self::Overview => "overview",

@@ -9,6 +9,7 @@ use regex::Regex;
 use super::{
     api, changefeed,
     error::ApiError,
+    events,
     exchange::{Exchange, Target},
     keys, metadata,
     operation::Operation,
@@ -67,7 +68,7 @@ macro_rules! route {
 
 /// The first match decides. The GUN is greedy and may contain anything but `*`, including slashes.
 #[rustfmt::skip]
-static ROUTES: LazyLock<[Route; 23]> = LazyLock::new(|| {
+static ROUTES: LazyLock<[Route; 24]> = LazyLock::new(|| {
     [
         route!("GET", Pattern::Fixed("/v2/"), Ping, status::ping),
         route!("POST", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/"), Publish, repository::publish),
@@ -78,6 +79,7 @@ static ROUTES: LazyLock<[Route; 23]> = LazyLock::new(|| {
         route!("POST", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>snapshot|timestamp)\.key"), RotateKey, keys::rotate),
         route!("DELETE", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/"), Delete, repository::delete),
         route!("GET", named(r"/v2/(?:(?P<gun>[^*]+)/)?_trust/changefeed"), Changefeed, changefeed::read),
+        route!("GET", named(r"/v2/(?:(?P<gun>[^*]+)/)?_trust/events"), Events, events::follow),
         route!("GET", named(r"/v2/(?P<gun>[^*]+)/_trust/bundle"), ReadBundle, metadata::bundle),
         route!("GET", Pattern::Fixed("/_notary_server/health"), Health, status::health),
         route!("GET", Pattern::Fixed("/metrics"), Metrics, status::metrics),

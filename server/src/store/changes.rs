@@ -58,7 +58,7 @@ pub enum ChangeQuery {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = changefeed)]
-struct Row {
+pub(super) struct Row {
     id: i32,
     created_at: Option<NaiveDateTime>,
     gun: String,

@@ -11,7 +11,7 @@ use super::{
     NewestTimestamp, Store, StoreError, audit,
     pending_keys::{self, Named},
     rows::{self, NewChange},
-    schema::tuf_files,
+    schema::{pull_counts, tuf_files},
     set_aside,
     standing::Standing,
 };
@@ -330,6 +330,8 @@ impl Store {
                 if removed == 0 {
                     return Ok(None);
                 }
+                diesel::delete(pull_counts::table.filter(exact(pull_counts::gun, gun.as_str())))
+                    .execute(connection)?;
                 let change = NewChange {
                     created_at: now,
                     gun: gun.as_str(),

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
 use platform::database::{exact, is_conflict};
-use tuf::{Gun, RoleName};
+use tuf::RoleName;
 
 use super::{
     Store, StoreError,
@@ -70,13 +70,14 @@ impl Store {
         Ok(guns.load(&mut *self.database.reader()?)?)
     }
 
-    /// Takes the lease of a GUN until `until`; returns false if another server holds it.
+    /// Takes the lease of a GUN, or of something whose name is none, until `until`; returns false if another server holds
+    /// it.
     ///
     /// # Errors
     /// When the database fails.
     pub fn take_lease(
         &self,
-        gun: &Gun,
+        gun: &str,
         holder: &str,
         now: DateTime<Utc>,
         until: DateTime<Utc>,
@@ -84,7 +85,7 @@ impl Store {
         let mut connection = self.database.writer()?;
         let (now, until) = (connection.storable(now), connection.storable(until));
         let free = refresh_leases::table
-            .filter(exact(refresh_leases::gun, gun.as_str()))
+            .filter(exact(refresh_leases::gun, gun))
             .filter(
                 refresh_leases::holder
                     .eq(holder)
@@ -103,7 +104,7 @@ impl Store {
             Err(other) => return Err(other.into()),
         }
         let lease = NewLease {
-            gun: gun.as_str(),
+            gun,
             holder,
             held_until: until,
         };

@@ -11,10 +11,12 @@ mod confirmation;
 mod current_set;
 mod denials;
 mod denied_subject;
+mod effects;
 mod import;
 mod inventory;
 mod leases;
 mod pending_keys;
+mod pulls;
 mod read;
 mod rows;
 mod schema;
@@ -23,6 +25,9 @@ mod server_keys;
 mod set_aside;
 mod standing;
 mod trusted_state;
+mod webhooks;
+
+use std::sync::Arc;
 
 use diesel_migrations::embed_migrations;
 use platform::database::{
@@ -39,12 +44,14 @@ pub use commit::{Actor, Base, CommitError, Committed};
 pub use confirmation::{Confirmation, Confirmer, NewestTimestamp};
 pub use denials::Denial;
 pub use denied_subject::DeniedSubject;
+pub use effects::{Contents, Effect};
 pub use import::{ImportError, Imported};
 pub use inventory::Audited;
 pub use pending_keys::{KeyQuota, PendingKey};
 pub use read::{Chain, Found, Stored, Wanted};
 pub use security::{DenialKey, Security};
 pub use trusted_state::{NewestDocuments, TrustedState};
+pub use webhooks::Undelivered;
 
 /// The migrations of this program's tables.
 pub static MIGRATIONS: Migrations = Migrations {
@@ -97,6 +104,8 @@ impl StoreError {
 pub struct Store {
     database: Database,
     audit_table: bool,
+    /// Pulls that are not in the database yet.
+    counted: Arc<pulls::Counted>,
 }
 
 impl Store {
@@ -104,6 +113,7 @@ impl Store {
         Self {
             database,
             audit_table: true,
+            counted: Arc::default(),
         }
     }
 

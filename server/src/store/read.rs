@@ -161,7 +161,7 @@ pub(super) fn current_snapshot(
 }
 
 /// The snapshot that a timestamp names; `None` if there is no such document.
-fn named_snapshot(
+pub(super) fn named_snapshot(
     connection: &mut DbConnection,
     gun: &Gun,
     timestamp: Option<&Stored>,

@@ -4,7 +4,7 @@ use platform::database::TableUse;
 
 /// The tables to which the server writes. It only adds rows to the changefeed and to the record of changes.
 /// Repositories are deleted only on request, so a missing right to delete is not reported as a fault.
-pub(super) static WRITTEN: [TableUse; 11] = [
+pub(super) static WRITTEN: [TableUse; 14] = [
     TableUse {
         table: "tuf_files",
         filled: &[
@@ -102,6 +102,27 @@ pub(super) static WRITTEN: [TableUse; 11] = [
     TableUse {
         table: "pending_keys",
         filled: &["key_id", "gun", "role", "requester", "created_at"],
+        updates: true,
+        deletes: true,
+        needs: None,
+    },
+    TableUse {
+        table: "webhooks",
+        filled: &["name", "settled", "updated_at"],
+        updates: true,
+        deletes: false,
+        needs: None,
+    },
+    TableUse {
+        table: "undelivered_events",
+        filled: &["webhook", "change_id", "reason", "failed_at"],
+        updates: true,
+        deletes: true,
+        needs: None,
+    },
+    TableUse {
+        table: "pull_counts",
+        filled: &["gun", "pulls"],
         updates: true,
         deletes: true,
         needs: None,
@@ -231,5 +252,29 @@ diesel::table! {
         sequence -> Integer,
         record -> Text,
         hash -> Text,
+    }
+}
+
+diesel::table! {
+    webhooks (name) {
+        name -> Text,
+        settled -> Integer,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    undelivered_events (webhook, change_id) {
+        webhook -> Text,
+        change_id -> Integer,
+        reason -> Text,
+        failed_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    pull_counts (gun) {
+        gun -> Text,
+        pulls -> BigInt,
     }
 }

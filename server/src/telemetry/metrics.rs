@@ -117,6 +117,13 @@ pub fn key_swept() {
     metrics::counter!("countersign_keys_swept_total").increment(1);
 }
 
+/// Counts an event that a webhook took, or did not take in the end.
+pub fn webhook_told(webhook: &str, taken: bool) {
+    let outcome = if taken { "taken" } else { "not_taken" };
+    metrics::counter!("countersign_webhook_events_total", "webhook" => webhook.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
 /// Counts a header with a client certificate from a peer that is not a trusted proxy.
 pub fn forwarded_header_ignored() {
     metrics::counter!("countersign_forwarded_headers_ignored_total").increment(1);

@@ -2,5 +2,4 @@
 
 pub mod health;
 pub mod metrics;
-pub mod pulls;
 pub mod reloads;

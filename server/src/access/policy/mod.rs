@@ -18,6 +18,7 @@ use subject::Subject;
 use crate::config::{Effect, PolicyMode as Mode, PolicySettings};
 
 pub use action::Action;
+pub use glob::Glob;
 pub use reach::Met;
 pub use verdict::{PolicyTrace, Verdict};
 

@@ -110,13 +110,6 @@ pub async fn list(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outc
                 .collect::<Result<Vec<_>, _>>()
         })
         .await?;
-    let repositories = described
-        .into_iter()
-        .map(|mut repository| {
-            repository.pulls = state.pulls.of(&repository.gun);
-            repository
-        })
-        .collect();
     let mut response = HttpResponse::Ok();
     if let Some(next) = next {
         response.insert_header(("X-Next-Page-Start", id_of(&next)));
@@ -124,7 +117,13 @@ pub async fn list(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outc
     if let Some(total) = total {
         response.insert_header(("X-Resource-Count", total));
     }
-    Ok(finish(&mut response, &Repositories { repositories })?.into())
+    Ok(finish(
+        &mut response,
+        &Repositories {
+            repositories: described,
+        },
+    )?
+    .into())
 }
 
 /// The first repositories that the caller may see, and whether there are more.
@@ -189,21 +188,17 @@ pub async fn one(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outco
     };
     match found {
         Found::One(gun) => {
-            let mut repository = state.with_store(move |store| describe(store, &gun)).await?;
-            repository.pulls = state.pulls.of(&repository.gun);
+            let repository = state.with_store(move |store| describe(store, &gun)).await?;
             json(&repository)
         }
         Found::Namespace(guns) => {
-            let mut repositories: Vec<Repository> = state
+            let repositories: Vec<Repository> = state
                 .with_store(move |store| {
                     guns.iter()
                         .map(|gun| describe(store, gun))
                         .collect::<Result<_, _>>()
                 })
                 .await?;
-            for repository in &mut repositories {
-                repository.pulls = state.pulls.of(&repository.gun);
-            }
             json(&Repositories { repositories })
         }
     }
@@ -342,7 +337,7 @@ fn describe(store: &Store, gun: &str) -> Result<Repository, StoreError> {
         scan_on_push: false,
         immutable_tags: false,
         enable_manifest_lists: true,
-        pulls: 0,
+        pulls: store.pulls_of(gun)?,
         pushes,
         tag_limit: 0,
         gun: gun.to_owned(),

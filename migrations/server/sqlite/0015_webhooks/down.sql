@@ -1,0 +1,2 @@
+DROP TABLE undelivered_events;
+DROP TABLE webhooks;

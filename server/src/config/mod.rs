@@ -10,6 +10,7 @@ mod proxies;
 mod public;
 mod reads;
 mod refresh;
+mod registry;
 mod reload;
 mod repositories;
 mod revocation;
@@ -33,6 +34,7 @@ pub use proxies::{ForwardedCertificate, ProxyTrust, networks};
 pub use public::PublicSettings;
 pub use reads::ReadSettings;
 pub use refresh::RefreshSettings;
+pub use registry::{EnforceMode, EnforceRule, Login, RegistrySettings};
 pub use reload::ReloadSettings;
 pub use repositories::GunPrefixes;
 pub use revocation::{CrlSettings, Depth, Fail, FailPolicy, Nonce, OcspSettings, RevocationSettings};
@@ -103,6 +105,8 @@ pub struct Config {
     pub audit: AuditSettings,
     /// When timestamps are renewed in the background.
     pub refresh: RefreshSettings,
+    /// The registry for which requests are received; `None` if there is none.
+    pub registry: Option<RegistrySettings>,
     /// When changed files are taken up.
     pub reload: ReloadSettings,
     /// The largest publish, in bytes.
@@ -186,6 +190,7 @@ impl Config {
         let audit = AuditSettings::read(settings)?;
         let reads = ReadSettings::read(settings)?;
         let refresh = RefreshSettings::read(settings)?;
+        let registry = RegistrySettings::read(settings, &public)?;
         let reload = ReloadSettings::read(settings)?;
         let publish_limit = settings
             .integer("limits.publish_bytes", 1..=i64::from(u32::MAX))?
@@ -232,6 +237,7 @@ impl Config {
             reads,
             audit,
             refresh,
+            registry,
             reload,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
             upload_memory: usize::try_from(upload_memory).unwrap_or(usize::MAX),
@@ -260,6 +266,7 @@ const SECTIONS: Sections = Sections {
         "proxies",
         "reads",
         "refresh",
+        "registry",
         "reload",
         "revocation",
         "tls",
@@ -274,6 +281,7 @@ const SECTIONS: Sections = Sections {
         "policy",
         "proxies",
         "reads.max_staleness",
+        "registry",
         "repositories.gun_prefixes",
         "revocation",
         "server.client_ca_file",

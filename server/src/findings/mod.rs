@@ -10,6 +10,7 @@ mod limits;
 mod patterns;
 mod places;
 mod public;
+mod registry;
 mod rules;
 
 use std::path::Path;
@@ -118,6 +119,7 @@ fn judge(mut config: Config, now: DateTime<Utc>) -> Judged {
         public::of_hosts(&config),
         patterns::of_rules(&config),
         limits::of_publishes(&config),
+        registry::of_demands(&config),
     ];
     for finding in further.into_iter().flatten() {
         // Whoever makes a generation of this configuration warns of it.

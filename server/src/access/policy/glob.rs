@@ -6,7 +6,7 @@ const PRINCIPAL: &str = "${principal}";
 
 /// A pattern. It matches names as a whole, byte by byte.
 #[derive(Debug, Clone)]
-pub(super) struct Glob {
+pub struct Glob {
     written: String,
     parts: Vec<Part>,
 }
@@ -32,7 +32,7 @@ impl Glob {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn parse(written: &str) -> Result<Self, String> {
+    pub fn parse(written: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = written;
         while !rest.is_empty() {
@@ -50,18 +50,18 @@ impl Glob {
     }
 
     /// The pattern as it was written.
-    pub(super) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.written
     }
 
     /// Whether it refers to the principal.
-    pub(super) fn names_principal(&self) -> bool {
+    pub fn names_principal(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Principal))
     }
 
     /// Whether it matches `name`. Stars in the principal's name are literal; without a principal, a pattern that
     /// refers to it matches nothing. Takes time in proportion to the product of both lengths.
-    pub(super) fn matches(&self, name: &str, principal: Option<&str>) -> bool {
+    pub fn matches(&self, name: &str, principal: Option<&str>) -> bool {
         let Some(steps) = self.steps(principal) else {
             return false;
         };

@@ -17,6 +17,7 @@ use tests::{
         MANIFEST, Registry, begin_upload, digest, get_manifest, path_of, push_blob, push_image, put_manifest,
         with_parameter,
     },
+    revocation::authority,
     server::Builder,
     web::{Said, Web},
 };
@@ -676,36 +677,60 @@ fn the_registry_sees_no_credentials_but_ours() {
     assert!(!server.log().contains("the-server's-token"));
 }
 
+/// Everything that somebody does who pushes, on a connection of its own each time.
+#[track_caller]
+fn does_nothing(alice: &Client, upload: &str) {
+    for (method, path) in [
+        ("GET", "/v2/team/app/tags/list"),
+        ("GET", "/v2/team/app/manifests/1"),
+        ("GET", "/v2/_catalog"),
+        ("POST", "/v2/team/app/blobs/uploads/"),
+        ("PATCH", upload),
+        ("DELETE", "/v2/team/app/manifests/1"),
+    ] {
+        alice.request(method, path, &[], &[]).refuses(401, "UNAUTHORIZED");
+    }
+}
+
 #[test]
-fn a_certificate_that_was_denied_or_revoked_does_nothing_from_the_next_request_on() {
+fn a_denied_client_does_nothing_from_the_next_request_on() {
     let world = World::start();
     let alice = world.client("alice");
     push_image(&alice, "team/app", "1", "x");
     let mut open = alice.open();
     assert_eq!(open.get("/v2/team/app/tags/list").status, 200);
-    let place = begin_upload(&alice, "team/app");
+    let upload = begin_upload(&alice, "team/app");
     world.server.command_line("deny add --principal alice").ok();
-    assert_eq!(
-        open.try_ask("GET", "/v2/team/app/tags/list")
-            .map(|answer| answer.status)
-            .unwrap_or(401),
-        401
-    );
-    for (method, path) in [
-        ("GET", "/v2/team/app/tags/list"),
-        ("GET", "/v2/_catalog"),
-        ("POST", "/v2/team/app/blobs/uploads/"),
-        ("PATCH", place.as_str()),
-        ("DELETE", "/v2/team/app/manifests/1"),
-    ] {
-        let answer = alice.request(method, path, &[], &[]);
-        assert!(
-            [401, 403].contains(&answer.status),
-            "{method} {path}: {}",
-            answer.status
-        );
-    }
+    assert_eq!(open.get("/v2/team/app/tags/list").status, 401);
+    does_nothing(&alice, &upload);
     get_manifest(&world.client("reader"), "team/app", "1").ok();
+}
+
+#[test]
+fn a_revoked_certificate_does_nothing_from_the_next_request_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let registry = Registry::start(directory.path());
+    let prepared = builder(&registry.url())
+        .requests_certificates()
+        .set("revocation.crl.files", json!(["list.pem"]))
+        .prepare();
+    let authority = authority(&prepared);
+    let list = prepared.path().join("list.pem");
+    fs::write(&list, authority.list()).unwrap();
+    let server = prepared.start();
+    let files = server.pki().user("alice");
+    let (alice, reader) = (server.client_with(&files), server.client("reader"));
+    push_image(&alice, "team/app", "1", "x");
+    let mut open = alice.open();
+    assert_eq!(open.get("/v2/team/app/tags/list").status, 200);
+    let upload = begin_upload(&alice, "team/app");
+    authority.revoke(&files);
+    fs::write(&list, authority.list()).unwrap();
+    server.reload(&reader);
+    let refused = open.get("/v2/team/app/tags/list").refuses(401, "UNAUTHORIZED");
+    assert_eq!(refused["detail"]["reason"], "certificate_revoked");
+    does_nothing(&alice, &upload);
+    get_manifest(&reader, "team/app", "1").ok();
 }
 
 #[test]

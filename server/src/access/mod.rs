@@ -146,7 +146,7 @@ impl Access {
     ///
     /// # Errors
     /// When it has not.
-    pub fn check_image(
+    fn check_image(
         &self,
         principal: &Principal,
         right: &Right,

@@ -31,6 +31,7 @@ fn policy() -> Value {
         {"effect": "allow", "principals": ["alice"], "actions": ["*"], "guns": ["reg.example/**"]},
         {"effect": "allow", "principals": ["reader", "cleaner"], "actions": ["pull"], "guns": ["reg.example/**"]},
         {"effect": "allow", "principals": ["cleaner"], "actions": ["delete"], "guns": ["team/**"]},
+        {"effect": "allow", "principals": ["qa"], "actions": ["pull", "push:targets/qa"], "guns": ["reg.example/**"]},
     ])
 }
 
@@ -119,8 +120,11 @@ fn signed_images_leave_and_others_do_not() {
         "1.0",
         "only signed images may be pulled from reg.example/team/app, and nothing in it is signed",
     );
-    // Whoever may push may pull: otherwise nobody could sign.
+    // Whoever may push or sign may pull: otherwise nobody could sign. The right to sign in a role is none to push.
     get_manifest(&world.alice, NAME, "1.0").ok();
+    let qa = world.server.client("qa");
+    get_manifest(&qa, NAME, "1.0").ok();
+    put_manifest(&qa, NAME, "1.0", MANIFEST, &one).refuses(403, "DENIED");
 
     world.sign(&[("1.0", &one)]);
     let other = push_image(&world.alice, NAME, "2.0", "the second");

@@ -146,12 +146,7 @@ impl Access {
     ///
     /// # Errors
     /// When it has not.
-    fn check_image(
-        &self,
-        principal: &Principal,
-        right: &Right,
-        image: Image<'_>,
-    ) -> Result<Allowed, Denied> {
+    fn check_image(&self, principal: &Principal, right: &Right, image: Image<'_>) -> Result<Allowed, Denied> {
         self.check_about(principal, right, Some(image.gun), image.into())
     }
 
@@ -174,6 +169,14 @@ impl Access {
                 principal.method() != Method::Token && self.without_policy(principal, &right).permitted
             }
         }
+    }
+
+    /// Whether the rules let a principal push images to a repository, or sign what is in it.
+    pub fn makes(&self, principal: &Principal, image: Image<'_>) -> bool {
+        let signs = |policy: &Policy| {
+            policy.may_push_something(known(principal), principal.groups(), image.gun.as_str())
+        };
+        self.holds(principal, &Action::Push(None), image) || self.policy.as_ref().is_some_and(signs)
     }
 
     /// Whether a principal may see that a repository of images exists.

@@ -29,12 +29,8 @@ pub async fn pull(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Out
     };
     let is_manifest = matches!(resource, Resource::Manifest(..));
     let demand = exchange.generation.enforcement.of(grant.gun().as_str(), name);
-    let demand = demand.filter(|_| {
-        is_manifest
-            && !exchange
-                .access()
-                .holds(grant.principal(), &Action::Push(None), image)
-    });
+    // Whoever signs an image has to see it before it is signed.
+    let demand = demand.filter(|_| is_manifest && !exchange.access().makes(grant.principal(), image));
     let outcome = match demand {
         Some(demand) => judge::judged(exchange, gateway, resource, grant.gun(), &demand).await?,
         None => {

@@ -22,6 +22,7 @@ use crate::{
         password::{PasswordSetUpError, Passwords},
         rules::IdentityRules,
     },
+    registry::Enforcement,
     revocation::{Revocation, SetUpError},
     server_ca::ServerCa,
 };
@@ -40,6 +41,8 @@ pub struct Generation {
     pub server_ca: ServerCa,
     /// Who may do what.
     pub access: Access,
+    /// Which images have to be signed.
+    pub enforcement: Enforcement,
     /// What an operator should know about the configuration file.
     remarks: Vec<String>,
 }
@@ -74,6 +77,11 @@ pub enum GenerationError {
     /// Listeners cannot be added, moved or taken away while the server runs.
     #[error("the listener {0} was added or changed; restart the server to change listeners or addresses")]
     Listener(String),
+    /// The registry is not replaced while the server runs.
+    #[error(
+        "registry was added, changed or removed; restart the server to change more of it than registry.enforce"
+    )]
+    Registry,
     /// A listener was removed, which is not possible while the server runs either.
     #[error("a listener was removed; restart the server to change listeners or addresses")]
     ListenerGone,
@@ -114,6 +122,11 @@ impl Generation {
         let identity = IdentityRules::new(config.identity.clone())?;
         check_pins(config, &identity)?;
         let policy = config.policy.clone().map(Policy::new).transpose()?;
+        let demands = config
+            .registry
+            .as_ref()
+            .map(|registry| registry.enforce.as_slice());
+        let enforcement = Enforcement::new(demands.unwrap_or_default())?;
         Ok(Self {
             number,
             identity,
@@ -121,6 +134,7 @@ impl Generation {
             server_ca,
             passwords: passwords.map(Arc::new),
             access: Access::new(policy, openness(config, &listeners)),
+            enforcement,
             remarks: config.warnings.clone(),
             listeners,
         })

@@ -24,6 +24,7 @@ pub mod identity;
 pub mod issuing;
 pub mod publish;
 pub mod refresh;
+pub mod registry;
 pub mod revocation;
 pub mod server_ca;
 pub mod shared_documents;

@@ -16,6 +16,7 @@ use crate::{
     confirmed::{ConfirmError, Confirmed},
     generation::{Generation, GenerationError},
     identity::token::{BundleError, TokenAuth},
+    registry::{self, Gateway},
     shared_documents::SharedDocuments,
     store::{Store, StoreError},
     telemetry::{health::Health, metrics, reloads::LastReload},
@@ -48,6 +49,9 @@ pub enum OpenError {
     /// The files that decide about connections and requests cannot be used.
     #[error(transparent)]
     Generation(#[from] GenerationError),
+    /// The registry cannot be asked.
+    #[error(transparent)]
+    Registry(#[from] registry::SetUpError),
     /// Audit records cannot be written.
     #[error(transparent)]
     Audit(#[from] SinkError),
@@ -107,6 +111,8 @@ pub struct State {
     pub confirmed: Confirmed,
     /// The token service to which clients without a certificate are sent, if one is configured.
     pub tokens: Option<TokenAuth>,
+    /// The registry behind this server, if there is one.
+    pub registry: Option<Gateway>,
     /// The signer of timestamps and snapshots.
     pub keys: Arc<KeyService>,
     /// The algorithm of new keys.
@@ -139,6 +145,11 @@ impl State {
     pub fn open(config: Config, clock: Clock) -> Result<Self, OpenError> {
         let (keys, key_algorithm) = key_service(&config.trust_service)?;
         let tokens = config.auth.as_ref().map(token_auth).transpose()?;
+        let registry = config
+            .registry
+            .as_ref()
+            .map(|settings| Gateway::new(settings, &config.public))
+            .transpose()?;
         let generation = Generation::load(&config, clock, 1)?;
         let audit = Sinks::open(&config.audit.sinks)?;
         let store =
@@ -150,6 +161,7 @@ impl State {
             confirmed: Confirmed::new(store.clone(), config.reads),
             store,
             tokens,
+            registry,
             keys: Arc::new(keys),
             key_algorithm,
             audit: Arc::new(audit),

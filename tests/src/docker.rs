@@ -43,7 +43,7 @@ pub struct DockerHost {
     place: Place,
     namespace: Arc<Namespace>,
     dockerd: Daemon,
-    _registry: Daemon,
+    _registry: Option<Daemon>,
 }
 
 impl DockerHost {
@@ -51,8 +51,23 @@ impl DockerHost {
     pub fn start(namespace: &Arc<Namespace>, directory: &Path, pki: &TestPki, user: &str) -> Self {
         let place = Place::Inside(namespace.clone());
         let registry = start_registry(&place, directory, pki);
-        let certificates = directory.join("etc-docker/certs.d").join(REGISTRY);
-        write_docker_certificates(&certificates, &pki.user(user));
+        let host = Self::start_daemon(namespace, directory, Some(registry));
+        host.is_at(REGISTRY, &pki.user(user));
+        host
+    }
+
+    /// Starts the daemon alone, for a registry that is there already.
+    pub fn start_alone(namespace: &Arc<Namespace>, directory: &Path) -> Self {
+        Self::start_daemon(namespace, directory, None)
+    }
+
+    /// From now on the daemon has this certificate for a registry.
+    pub fn is_at(&self, registry: &str, files: &ClientFiles) {
+        write_docker_certificates(&self.directory.join("etc-docker/certs.d").join(registry), files);
+    }
+
+    fn start_daemon(namespace: &Arc<Namespace>, directory: &Path, registry: Option<Daemon>) -> Self {
+        let place = Place::Inside(namespace.clone());
         let root = directory.join("dockerd");
         fs::create_dir_all(&root).unwrap();
         // In the process namespace too: containerd and whatever else it starts must end with it.
@@ -112,6 +127,17 @@ impl DockerHost {
         let docker = self.user_with_password(program, (name, "unused"), &files.ca, port);
         let server = format!("{TRUST_NAME}:{port}");
         write_docker_certificates(&docker.home.join("tls").join(&server), files);
+        docker
+    }
+
+    /// A docker CLI of a person with a certificate for a registry that is the trust server as well, and nothing else: it
+    /// finds the one by the other's name.
+    pub fn user_at(&self, program: &Path, name: &str, files: &ClientFiles, registry: &str) -> Docker {
+        let docker = self.docker(program, name);
+        write_docker_certificates(&docker.home.join("tls").join(registry), files);
+        let login = STANDARD.encode(format!("{name}:unused"));
+        let config = json!({"auths": {registry: {"auth": login}}});
+        fs::write(docker.home.join("config.json"), config.to_string()).unwrap();
         docker
     }
 

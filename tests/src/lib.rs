@@ -29,6 +29,7 @@ pub mod pki;
 pub mod process;
 pub mod publisher;
 mod records;
+pub mod registry;
 pub mod revocation;
 pub mod server;
 pub mod startup;

@@ -1,8 +1,8 @@
 //! The Notary v1 flavour of TUF: formats and rules, without I/O, SQL or a clock of its own.
 //!
 //! A publish goes through [`Upload`], [`check`], [`CheckedUpdate`], [`SnapshottedUpdate`] and [`SignedUpdate`].
-//! [`plan_refresh`] renews the documents of a repository that nobody publishes to, and [`audit`] verifies what is
-//! stored.
+//! [`plan_refresh`] renews the documents of a repository that nobody publishes to, [`audit`] verifies what is stored, and
+//! [`verified_targets`] tells what it signs.
 
 #![forbid(unsafe_code)]
 
@@ -28,6 +28,7 @@ mod time;
 mod trusted_root;
 mod update;
 mod upload;
+mod verified;
 mod version;
 
 pub use audit::{Finding, Severity, audit};
@@ -52,4 +53,5 @@ pub use update::{
     check_steps,
 };
 pub use upload::{IntakeError, Upload};
+pub use verified::{CurrentDocuments, VerifiedRole, VerifiedTargets, verified_targets};
 pub use version::{Version, VersionError};

@@ -25,6 +25,9 @@ pub enum RotateKey {}
 /// Deleting a GUN.
 #[derive(Debug)]
 pub enum Delete {}
+/// Pushing images to a repository of a registry. The right to publish some role is not enough.
+#[derive(Debug)]
+pub enum PushImage {}
 
 /// What a principal asks to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +55,9 @@ impl SingleRight for ReadKey {
 }
 impl SingleRight for RotateKey {
     const RIGHT: Right = Right::To(Action::RotateKey);
+}
+impl SingleRight for PushImage {
+    const RIGHT: Right = Right::To(Action::Push(None));
 }
 impl SingleRight for Delete {
     const RIGHT: Right = Right::To(Action::Delete);

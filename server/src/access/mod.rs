@@ -10,9 +10,52 @@ use crate::identity::{IdentityError, Method, Principal};
 use policy::{Action, Asking, Policy, Verdict};
 
 pub use grant::{
-    Administration, ChangesGrant, Delete, Grant, Identified, Publish, PublishAny, Pull, ReadKey, Right,
-    RotateKey, SingleRight,
+    Administration, ChangesGrant, Delete, Grant, Identified, Publish, PublishAny, Pull, PushImage, ReadKey,
+    Right, RotateKey, SingleRight,
 };
+
+/// A repository of images, by both of the names that rules may call it.
+#[derive(Debug, Clone, Copy)]
+pub struct Image<'a> {
+    /// The GUN, which begins with the registry's host.
+    pub gun: &'a Gun,
+    /// The name at the registry, without a host.
+    pub name: &'a str,
+}
+
+/// What a question is about.
+#[derive(Debug, Clone, Copy, Default)]
+struct About<'a> {
+    gun: Option<&'a str>,
+    image: Option<&'a str>,
+}
+
+impl<'a> From<Option<&'a Gun>> for About<'a> {
+    fn from(gun: Option<&'a Gun>) -> Self {
+        Self {
+            gun: gun.map(Gun::as_str),
+            image: None,
+        }
+    }
+}
+
+impl<'a> From<&'a str> for About<'a> {
+    fn from(gun: &'a str) -> Self {
+        Self {
+            gun: Some(gun),
+            image: None,
+        }
+    }
+}
+
+impl<'a> From<Image<'a>> for About<'a> {
+    fn from(image: Image<'a>) -> Self {
+        Self {
+            gun: Some(image.gun.as_str()),
+            image: Some(image.name),
+        }
+    }
+}
 
 /// The outcome of a check that found a right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +129,61 @@ impl Access {
         Ok(Grant::new(principal, gun, allowed.rule, Vec::new()))
     }
 
+    /// Grants an action on a repository of images.
+    ///
+    /// # Errors
+    /// When the principal may not do it.
+    pub fn authorize_image<K: SingleRight>(
+        &self,
+        principal: Principal,
+        image: Image<'_>,
+    ) -> Result<Grant<K>, Denied> {
+        let allowed = self.check_image(&principal, &K::RIGHT, image)?;
+        Ok(Grant::new(principal, image.gun.clone(), allowed.rule, Vec::new()))
+    }
+
+    /// Checks that a principal has a right to a repository of images.
+    ///
+    /// # Errors
+    /// When it has not.
+    fn check_image(&self, principal: &Principal, right: &Right, image: Image<'_>) -> Result<Allowed, Denied> {
+        self.check_about(principal, right, Some(image.gun), image.into())
+    }
+
+    /// Whether the rules give a principal a right to a repository of images that its request is not about. A policy on
+    /// trial gives nothing away here, and neither does a token: it was issued for what the request is about.
+    pub fn holds(&self, principal: &Principal, action: &Action, image: Image<'_>) -> bool {
+        match &self.policy {
+            Some(policy) => {
+                let asking = Asking {
+                    principal: known(principal),
+                    groups: principal.groups(),
+                    action,
+                    gun: Some(image.gun.as_str()),
+                    image: Some(image.name),
+                };
+                policy.decide(&asking).allowed
+            }
+            None => {
+                let right = Right::To(action.clone());
+                principal.method() != Method::Token && self.without_policy(principal, &right).permitted
+            }
+        }
+    }
+
+    /// Whether the rules let a principal push images to a repository, or sign what is in it.
+    pub fn makes(&self, principal: &Principal, image: Image<'_>) -> bool {
+        let signs = |policy: &Policy| {
+            policy.may_push_something(known(principal), principal.groups(), image.gun.as_str())
+        };
+        self.holds(principal, &Action::Push(None), image) || self.policy.as_ref().is_some_and(signs)
+    }
+
+    /// Whether a principal may see that a repository of images exists.
+    pub fn shows_image(&self, principal: &Principal, image: Image<'_>) -> bool {
+        self.shows_about(principal, image.into())
+    }
+
     /// Grants publishing exactly these roles to a GUN that exists.
     ///
     /// # Errors
@@ -127,7 +225,7 @@ impl Access {
     /// Checks that a principal which publishes something may send a snapshot along; it only lists the other documents.
     fn check_snapshot(&self, principal: &Principal, gun: &Gun) -> Result<Allowed, Denied> {
         let right = Right::To(Action::Push(Some(RoleName::Snapshot)));
-        let verdict = self.verdict(principal, &right, Some(gun.as_str()));
+        let verdict = self.verdict(principal, &right, gun.as_str());
         if verdict.permitted || verdict.rule.is_some() {
             return self.check(principal, &right, Some(gun));
         }
@@ -185,7 +283,7 @@ impl Access {
         gun: &Gun,
     ) -> Result<Allowed, Denied> {
         let right = Right::To(action);
-        let verdict = self.verdict(principal, &right, Some(gun.as_str()));
+        let verdict = self.verdict(principal, &right, gun.as_str());
         if verdict.permitted || verdict.rule.is_some() {
             return self.check(principal, &right, Some(gun));
         }
@@ -222,7 +320,17 @@ impl Access {
     /// # Errors
     /// When it has not.
     pub fn check(&self, principal: &Principal, right: &Right, gun: Option<&Gun>) -> Result<Allowed, Denied> {
-        let verdict = self.verdict(principal, right, gun.map(Gun::as_str));
+        self.check_about(principal, right, gun, gun.into())
+    }
+
+    fn check_about(
+        &self,
+        principal: &Principal,
+        right: &Right,
+        gun: Option<&Gun>,
+        about: About<'_>,
+    ) -> Result<Allowed, Denied> {
+        let verdict = self.verdict(principal, right, about);
         if let (false, Some(why)) = (verdict.enforced, &verdict.denied) {
             tracing::warn!(
                 principal = principal.name(),
@@ -256,7 +364,11 @@ impl Access {
 
     /// Whether a principal may see that a GUN exists: it may list or pull it, and no rule denies listing it.
     pub fn shows(&self, principal: &Principal, gun: &str) -> bool {
-        let verdict = |action| self.verdict(principal, &Right::To(action), Some(gun));
+        self.shows_about(principal, gun.into())
+    }
+
+    fn shows_about(&self, principal: &Principal, about: About<'_>) -> bool {
+        let verdict = |action| self.verdict(principal, &Right::To(action), about);
         let list = verdict(Action::List);
         list.permitted || list.rule.is_none() && verdict(Action::Pull).permitted
     }
@@ -268,12 +380,13 @@ impl Access {
                 .verdict(
                     &Principal::anonymous(None, None),
                     &Right::To(Action::Pull),
-                    Some(gun.as_str()),
+                    gun.as_str(),
                 )
                 .permitted
     }
 
-    fn verdict(&self, principal: &Principal, right: &Right, gun: Option<&str>) -> Answer {
+    fn verdict<'a>(&self, principal: &Principal, right: &Right, about: impl Into<About<'a>>) -> Answer {
+        let About { gun, image } = about.into();
         let Some(policy) = &self.policy else {
             return self.without_policy(principal, right);
         };
@@ -283,6 +396,7 @@ impl Access {
             groups: principal.groups(),
             action,
             gun,
+            image,
         };
         let verdict = match right {
             Right::To(action) => policy.decide(&asking(action)),

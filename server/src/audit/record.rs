@@ -239,6 +239,9 @@ pub struct Asked {
     /// The requested checksum, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The requested image, if any: its tag or digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// The documents that were stored.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<StoredDocument>,

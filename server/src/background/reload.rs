@@ -63,6 +63,7 @@ fn reload(state: &State, file: &File, watched: &mut Watched) -> Result<Config, R
     *watched = watch(path, as_read, &config);
     let config = findings::accept(config, state.clock.now())?;
     same_listeners(&state.config, &config)?;
+    same_registry(&state.config, &config)?;
     let number = state.generation.load().number() + 1;
     let generation = Generation::load(&config, state.clock, number)?;
     let before = state.generation.load();
@@ -93,6 +94,21 @@ fn same_listeners(now: &Config, then: &Config) -> Result<(), GenerationError> {
         Some((name, ..)) => Err(GenerationError::Listener(name.clone())),
         None if before.len() != after.len() => Err(GenerationError::ListenerGone),
         None => Ok(()),
+    }
+}
+
+/// The registry stays as it was at start-up: without it, what is demanded of its images would be forgotten while it is
+/// still served.
+fn same_registry(now: &Config, then: &Config) -> Result<(), GenerationError> {
+    let same = match (&now.registry, &then.registry) {
+        (None, None) => true,
+        (Some(now), Some(then)) => now.is_same_registry(then),
+        _ => false,
+    };
+    if same {
+        Ok(())
+    } else {
+        Err(GenerationError::Registry)
     }
 }
 

@@ -59,6 +59,7 @@ pub fn run(options: &Options) -> Result<bool, PolicyTestError> {
         groups: &options.groups,
         action: &options.action,
         gun: options.gun.as_deref(),
+        image: None,
     };
     let verdict = policy.decide(&asking);
     let word = if verdict.allowed { "allowed" } else { "denied" };

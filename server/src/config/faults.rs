@@ -9,8 +9,8 @@ use platform::{
 
 use super::{
     AuditSettings, Config, ENVIRONMENT_PREFIX, GunPrefixes, IdentitySettings, PasswordSettings,
-    PolicySettings, PublicSettings, RefreshSettings, ReloadSettings, RevocationSettings, TokenSettings,
-    TrustService, log_level, server,
+    PolicySettings, PublicSettings, RefreshSettings, RegistrySettings, ReloadSettings, RevocationSettings,
+    TokenSettings, TrustService, log_level, server,
 };
 
 impl Config {
@@ -33,6 +33,11 @@ impl Config {
 
 /// The first fault of each section, in the order in which [`Config::read`] reads them.
 fn of_sections(settings: &Settings) -> Vec<ConfigError> {
+    let public = PublicSettings::read(settings);
+    let registry = public
+        .as_ref()
+        .ok()
+        .and_then(|public| RegistrySettings::read(settings, public).err());
     let faults = [
         log_level(settings).err(),
         GunPrefixes::read(settings).err(),
@@ -40,7 +45,7 @@ fn of_sections(settings: &Settings) -> Vec<ConfigError> {
         Location::read(settings).err(),
         Options::read(settings).err(),
         server::listeners(settings).err(),
-        PublicSettings::read(settings).err(),
+        public.err(),
         IdentitySettings::read(settings).err(),
         PolicySettings::read(settings).err(),
         RevocationSettings::read(settings).err(),
@@ -48,6 +53,7 @@ fn of_sections(settings: &Settings) -> Vec<ConfigError> {
         PasswordSettings::read(settings).err(),
         AuditSettings::read(settings).err(),
         RefreshSettings::read(settings).err(),
+        registry,
         ReloadSettings::read(settings).err(),
     ];
     faults.into_iter().flatten().collect()

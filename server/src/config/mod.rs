@@ -10,6 +10,7 @@ mod proxies;
 mod public;
 mod reads;
 mod refresh;
+mod registry;
 mod reload;
 mod repositories;
 mod revocation;
@@ -34,6 +35,7 @@ pub use proxies::{ForwardedCertificate, ProxyTrust, networks};
 pub use public::PublicSettings;
 pub use reads::ReadSettings;
 pub use refresh::RefreshSettings;
+pub use registry::{EnforceMode, EnforceRule, Login, RegistrySettings};
 pub use reload::ReloadSettings;
 pub use repositories::GunPrefixes;
 pub use revocation::{CrlSettings, Depth, Fail, FailPolicy, Nonce, OcspSettings, RevocationSettings};
@@ -107,6 +109,8 @@ pub struct Config {
     pub refresh: RefreshSettings,
     /// Who is told of what happens to repositories.
     pub webhooks: Vec<WebhookSettings>,
+    /// The registry for which requests are received; `None` if there is none.
+    pub registry: Option<RegistrySettings>,
     /// When changed files are taken up.
     pub reload: ReloadSettings,
     /// The largest publish, in bytes.
@@ -190,6 +194,7 @@ impl Config {
         let audit = AuditSettings::read(settings)?;
         let reads = ReadSettings::read(settings)?;
         let refresh = RefreshSettings::read(settings)?;
+        let registry = RegistrySettings::read(settings, &public)?;
         let reload = ReloadSettings::read(settings)?;
         let webhooks = WebhookSettings::read(settings)?;
         let publish_limit = settings
@@ -237,6 +242,7 @@ impl Config {
             reads,
             audit,
             refresh,
+            registry,
             reload,
             webhooks,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
@@ -266,6 +272,7 @@ const SECTIONS: Sections = Sections {
         "proxies",
         "reads",
         "refresh",
+        "registry",
         "reload",
         "revocation",
         "tls",
@@ -281,6 +288,7 @@ const SECTIONS: Sections = Sections {
         "policy",
         "proxies",
         "reads.max_staleness",
+        "registry",
         "repositories.gun_prefixes",
         "revocation",
         "server.client_ca_file",

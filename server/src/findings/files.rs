@@ -10,6 +10,7 @@ use crate::{
     clock::Clock,
     config::{Config, TrustService},
     identity::{password::Passwords, token::TokenAuth},
+    registry::Gateway,
     revocation::Revocation,
 };
 
@@ -50,11 +51,15 @@ pub(super) fn of_a_generation(config: &Config, now: DateTime<Utc>) -> Vec<Findin
     findings
 }
 
-/// Checks the other files that are read at start: those for TLS to the signer, and the certificates that sign tokens.
+/// Checks the other files that are read at start: those for TLS to the signer and for the registry, and the certificates
+/// that sign tokens.
 pub(super) fn of_others(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let TrustService::Remote { tls, .. } = &config.trust_service {
         findings.extend(of_signer(tls));
+    }
+    if let Some(registry) = &config.registry {
+        findings.extend(Gateway::new(registry, &config.public).err().map(refusal));
     }
     if let Some(auth) = &config.auth {
         let (realm, service, issuer) = (auth.realm.clone(), auth.service.clone(), auth.issuer.clone());
@@ -100,5 +105,11 @@ pub fn further_files(config: &Config) -> Vec<PathBuf> {
         );
     }
     files.extend(config.auth.iter().map(|auth| auth.bundle.clone()));
+    if let Some(registry) = &config.registry {
+        files.extend(registry.ca.clone());
+        let pair = registry.identity.iter();
+        files.extend(pair.flat_map(|(certificate, key)| [certificate, key]).cloned());
+        files.extend(registry.login.iter().map(|login| login.file().clone()));
+    }
     files
 }

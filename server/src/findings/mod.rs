@@ -10,6 +10,7 @@ mod limits;
 mod patterns;
 mod places;
 mod public;
+mod registry;
 mod rules;
 mod webhooks;
 
@@ -120,6 +121,7 @@ fn judge(mut config: Config, now: DateTime<Utc>) -> Judged {
         patterns::of_rules(&config),
         limits::of_publishes(&config),
         webhooks::of_webhooks(&config),
+        registry::of_demands(&config),
     ];
     for finding in further.into_iter().flatten() {
         // Whoever makes a generation of this configuration warns of it.

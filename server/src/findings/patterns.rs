@@ -31,7 +31,11 @@ pub(super) fn of_rules(config: &Config) -> Vec<Finding> {
     }
     if let Some(policy) = &policy {
         found.extend(policy.unreachable(&Met {
-            prefixes: config.gun_prefixes.each(),
+            // They are about GUNs, and rules may name repositories of the registry too.
+            prefixes: match &config.registry {
+                Some(_) => &[],
+                None => config.gun_prefixes.each(),
+            },
             name: &|name| may_be_called(config, &identity, name),
             group: &|group| may_be_grouped(config, &identity, group),
         }));

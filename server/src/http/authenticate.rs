@@ -20,6 +20,7 @@ use crate::{
         password::{Credentials, Passwords, Place},
         token::{Access, TokenRefusal},
     },
+    registry::Resource,
     revocation::RevocationError,
     state::State,
     store::Security,
@@ -282,6 +283,18 @@ fn required_access(target: &Target) -> Vec<Access> {
     let Some(gun) = &target.gun else {
         return vec![Access::catalog()];
     };
+    // Registries name repositories without their own host.
+    if let Some(name) = target.resource.as_ref().and_then(Resource::name) {
+        let actions: &[&str] = match target.operation {
+            Operation::ImagePush | Operation::ImageUpload => &["push", "pull"],
+            Operation::ImageDelete => &["delete"],
+            _ => &["pull"],
+        };
+        return actions
+            .iter()
+            .map(|action| Access::repository(name, action))
+            .collect();
+    }
     let actions: &[&str] = match target.operation {
         Operation::Publish | Operation::ReadKey => &["push", "pull"],
         Operation::RotateKey | Operation::Delete => &["*"],

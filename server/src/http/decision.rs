@@ -24,6 +24,7 @@ use crate::{
     generation::{Generation, LoadedListener},
     identity::{ANONYMOUS, IdentityError, Method, Peer, Principal},
     publish::PublishError,
+    registry::Resource,
     revocation::Status,
     state::State,
 };
@@ -161,7 +162,11 @@ impl RequestRecord {
         let changes = committed.is_some()
             || matches!(
                 target.operation,
-                Operation::Publish | Operation::Delete | Operation::RotateKey
+                Operation::Publish
+                    | Operation::Delete
+                    | Operation::RotateKey
+                    | Operation::ImagePush
+                    | Operation::ImageDelete
             );
         // Load balancers ask for the health every second, without an identity.
         let probe = target.operation == Operation::HealthInfo
@@ -188,6 +193,7 @@ impl RequestRecord {
         };
         let reason = error.map(ToString::to_string);
         let reason = reason.or_else(|| Some(self.not_identified.as_ref()?.reason.clone()));
+        let reason = reason.or_else(|| outcome.and_then(|outcome| outcome.remark.clone()));
         state.audit.write(&Decision {
             ts: state.clock.now(),
             kind: "request",
@@ -328,6 +334,11 @@ fn asked(target: &Target) -> Asked {
         role: target.role.as_deref().map(clipped),
         version: selector(Operation::ReadByVersion).as_deref().map(clipped),
         sha256: selector(Operation::ReadByChecksum),
+        reference: match &target.resource {
+            Some(Resource::Manifest(_, reference)) => Some(clipped(reference.as_str())),
+            Some(Resource::Blob(_, digest) | Resource::Referrers(_, digest)) => Some(clipped(digest)),
+            _ => None,
+        },
         documents: Vec::new(),
     }
 }

@@ -18,6 +18,7 @@ use super::{
     exchange::Exchange,
     operation::Operation,
     path::{self, Resolution},
+    registry,
 };
 use crate::{state::State, telemetry};
 
@@ -33,7 +34,13 @@ pub async fn dispatch(
         .map(|connection| connection.begin());
     let mut record = RequestRecord::new(&request);
     let mut operation = Operation::Unknown;
-    let answer = match path::resolve(request.method(), request.uri().path(), request.query_string()) {
+    let of_images = state
+        .registry
+        .as_ref()
+        .and_then(|gateway| registry::resolve(&request, gateway));
+    let resolution = of_images
+        .unwrap_or_else(|| path::resolve(request.method(), request.uri().path(), request.query_string()));
+    let answer = match resolution {
         Resolution::MethodNotAllowed => Ok(HttpResponse::MethodNotAllowed().finish().into()),
         Resolution::ReadOnly => Err(ApiError::ReadOnly),
         Resolution::Moved(location) => Ok(HttpResponse::MovedPermanently()

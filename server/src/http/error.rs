@@ -28,6 +28,7 @@ use crate::{
         token::{Access, TokenRefusal},
     },
     publish::PublishError,
+    registry::Refusal,
     state::ServiceError,
     upload_memory::NoMemory,
 };
@@ -123,6 +124,9 @@ pub enum ApiError {
     /// The body did not arrive in time.
     #[error("the body did not arrive in time")]
     Timeout,
+    /// The request to the registry is refused, or failed.
+    #[error(transparent)]
+    Registry(#[from] Refusal),
     /// The database or the signing service failed.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -168,7 +172,10 @@ impl ApiError {
         if status == StatusCode::TOO_MANY_REQUESTS {
             response.insert_header((RETRY_AFTER, HeaderValue::from(GUESSING_SECONDS)));
         }
-        if matches!(self, Self::TooLarge(_) | Self::Timeout | Self::NoMemory) {
+        if matches!(
+            self,
+            Self::TooLarge(_) | Self::Timeout | Self::NoMemory | Self::Registry(Refusal::Idle)
+        ) {
             response.insert_header((CONNECTION, HeaderValue::from_static("close")));
         }
         response.body(body(code, &message, detail))
@@ -377,6 +384,11 @@ impl ApiError {
             Self::Timeout => {
                 let message = text("The body of your request did not arrive in time.");
                 Answer(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", message, Value::Null)
+            }
+            Self::Registry(refusal) => {
+                let (status, code) = refusal.code();
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+                Answer(status, code, shorten(&refusal.message()), Value::Null)
             }
             Self::StoredState(_) => internal(),
             Self::Service(ServiceError::Store(cause)) => store_answer(cause),

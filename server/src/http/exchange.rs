@@ -11,6 +11,7 @@ use crate::{
     access::{Access, Grant, Pull},
     confirmed::{Moment, Served, Wanted},
     generation::Generation,
+    registry::Resource,
     state::{ServiceError, State},
 };
 
@@ -25,6 +26,8 @@ pub struct Target {
     pub role: Option<String>,
     /// The version, the checksum, or the path below the repositories, as written in the path.
     pub selector: Option<String>,
+    /// What the path names at the registry, for operations on images.
+    pub resource: Option<Resource>,
 }
 
 impl Target {
@@ -35,6 +38,7 @@ impl Target {
             gun: None,
             role: None,
             selector: None,
+            resource: None,
         }
     }
 }

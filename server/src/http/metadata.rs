@@ -9,7 +9,7 @@ use actix_web::{
     },
 };
 use chrono::TimeDelta;
-use tuf::{Checksum, RoleName, Version};
+use tuf::{Checksum, Gun, RoleName, Version};
 
 use super::{
     error::ApiError,
@@ -84,17 +84,7 @@ pub async fn current(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<
 /// Serves everything that is verified for a pull, as it was at one moment.
 pub async fn bundle(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
     let (state, gun) = (exchange.state, grant.gun());
-    let mut found = exchange
-        .document(&grant, Wanted::Bundle)
-        .await?
-        .ok_or(ApiError::NotFound)?;
-    let now = state.clock.now();
-    if found.usable_until.is_none_or(|end| end < now) {
-        refresh::renew(state, gun, TimeDelta::zero()).await?;
-        let moment = exchange.new_moment().await?;
-        let renewed = state.confirmed.document(&moment, gun, Wanted::Bundle).await;
-        found = renewed.map_err(ServiceError::from)?.ok_or(ApiError::NotFound)?;
-    }
+    let found = current_bundle(exchange, gun).await?.ok_or(ApiError::NotFound)?;
     state.store.count_pull(gun.as_str());
     let caching = Caching {
         max_age: state.config.caching.current,
@@ -102,6 +92,22 @@ pub async fn bundle(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<O
         public: exchange.access().is_public(gun),
     };
     Ok(answer(exchange, &found.stored, &caching))
+}
+
+/// The bundle of a repository, with a timestamp that has not expired if the server can make one; `None` if there is no
+/// such repository.
+pub async fn current_bundle(exchange: &Exchange<'_>, gun: &Gun) -> Result<Option<Arc<Served>>, ServiceError> {
+    let state = exchange.state;
+    let moment = exchange.moment().await?;
+    let found = state.confirmed.document(moment, gun, Wanted::Bundle).await?;
+    let now = state.clock.now();
+    let has_expired = |found: &Arc<Served>| found.usable_until.is_none_or(|end| end < now);
+    if !found.as_ref().is_some_and(has_expired) {
+        return Ok(found);
+    }
+    refresh::renew(state, gun, TimeDelta::zero()).await?;
+    let moment = exchange.new_moment().await?;
+    Ok(state.confirmed.document(&moment, gun, Wanted::Bundle).await?)
 }
 
 /// The role in the path. An invalid role is answered like a missing document.

@@ -24,6 +24,7 @@ mod outcome;
 mod pace;
 mod path;
 mod proxy_protocol;
+mod registry;
 mod repository;
 mod routes;
 mod stages;

@@ -53,6 +53,22 @@ pub enum Operation {
     OpenApi,
     /// Read the metrics for Prometheus.
     Metrics,
+    /// Read a manifest of an image.
+    ImageManifest,
+    /// Read anything else of a repository of images.
+    ImageRead,
+    /// Push the manifest of an image.
+    ImagePush,
+    /// Upload a blob of an image.
+    ImageUpload,
+    /// Delete a manifest, a tag or a blob.
+    ImageDelete,
+    /// List the repositories of the registry.
+    ImageCatalog,
+    /// Something that no registry has.
+    ImageUnknown,
+    /// Something that no registry does.
+    ImageUnsupported,
     /// No route matches.
     Unknown,
 }
@@ -85,6 +101,13 @@ impl Operation {
             Self::Settings => "Settings",
             Self::OpenApi => "OpenApi",
             Self::Metrics => "Metrics",
+            Self::ImageManifest => "RegistryManifest",
+            Self::ImageRead => "RegistryRead",
+            Self::ImagePush => "RegistryPush",
+            Self::ImageUpload => "RegistryUpload",
+            Self::ImageDelete => "RegistryDelete",
+            Self::ImageCatalog => "RegistryCatalog",
+            Self::ImageUnknown | Self::ImageUnsupported => "RegistryUnknown",
             Self::Unknown => "Unknown",
         }
     }
@@ -95,11 +118,17 @@ impl Operation {
     pub fn action(self) -> &'static str {
         match self {
             Self::Ping => "ping",
-            Self::Publish => "push",
-            Self::ReadByChecksum | Self::ReadByVersion | Self::ReadCurrent | Self::ReadBundle => "pull",
+            Self::Publish | Self::ImagePush | Self::ImageUpload => "push",
+            Self::ReadByChecksum
+            | Self::ReadByVersion
+            | Self::ReadCurrent
+            | Self::ReadBundle
+            | Self::ImageManifest
+            | Self::ImageRead => "pull",
             Self::ReadKey => "read-key",
             Self::RotateKey => "rotate-key",
-            Self::Delete => "delete",
+            Self::Delete | Self::ImageDelete => "delete",
+            Self::ImageCatalog => "catalog",
             Self::Changefeed | Self::Events => "changefeed",
             Self::BasicInfo => "basic-info",
             Self::HealthInfo => "health",
@@ -107,9 +136,14 @@ impl Operation {
             Self::Repositories | Self::Repository | Self::Tags => "list",
             Self::Version => "version",
             Self::Settings => "settings",
-            Self::Health | Self::Ca | Self::SetupScript | Self::OpenApi | Self::Metrics | Self::Unknown => {
-                "unknown"
-            }
+            Self::Health
+            | Self::Ca
+            | Self::SetupScript
+            | Self::OpenApi
+            | Self::Metrics
+            | Self::ImageUnknown
+            | Self::ImageUnsupported
+            | Self::Unknown => "unknown",
         }
     }
 
@@ -123,7 +157,13 @@ impl Operation {
     pub fn uses_documents(self) -> bool {
         matches!(
             self,
-            Self::ReadByChecksum | Self::ReadByVersion | Self::ReadCurrent | Self::ReadBundle | Self::Publish
+            Self::ReadByChecksum
+                | Self::ReadByVersion
+                | Self::ReadCurrent
+                | Self::ReadBundle
+                | Self::Publish
+                | Self::ImageManifest
+                | Self::ImageDelete
         )
     }
 
@@ -136,7 +176,13 @@ impl Operation {
     pub fn class(self) -> Class {
         match self {
             // Reading the key of a new repository creates the key.
-            Self::Publish | Self::ReadKey | Self::RotateKey | Self::Delete => Class::Write,
+            Self::Publish
+            | Self::ReadKey
+            | Self::RotateKey
+            | Self::Delete
+            | Self::ImagePush
+            | Self::ImageUpload
+            | Self::ImageDelete => Class::Write,
             _ => Class::Read,
         }
     }

@@ -12,6 +12,8 @@ pub struct Outcome {
     pub committed: Option<Committed>,
     /// The rule of the policy that decided, if the handler decided about more than the route does.
     pub rule: Option<String>,
+    /// What the record says beside the decision.
+    pub remark: Option<String>,
 }
 
 impl Outcome {
@@ -21,7 +23,15 @@ impl Outcome {
             response,
             committed: Some(committed),
             rule: None,
+            remark: None,
         }
+    }
+
+    /// Sets what the record says beside the decision.
+    #[must_use]
+    pub fn remarked(mut self, remark: Option<String>) -> Self {
+        self.remark = remark;
+        self
     }
 
     /// Sets the rule of the policy that decided.
@@ -38,6 +48,7 @@ impl From<HttpResponse> for Outcome {
             response,
             committed: None,
             rule: None,
+            remark: None,
         }
     }
 }

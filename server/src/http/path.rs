@@ -103,7 +103,7 @@ fn is_clean(path: &str) -> bool {
 }
 
 /// Resolves empty, `.` and `..` segments; a trailing slash is kept.
-fn clean(path: &str) -> String {
+pub fn clean(path: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split('/') {
         match segment {

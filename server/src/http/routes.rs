@@ -14,7 +14,7 @@ use super::{
     keys, metadata,
     operation::Operation,
     outcome::Outcome,
-    repository, stages, status,
+    registry, repository, stages, status,
 };
 
 /// The stages and the handler of a route.
@@ -140,6 +140,18 @@ pub fn find(method: &str, path: &str) -> Option<(Target, Handler)> {
         .iter()
         .filter(|route| route.method == method)
         .find_map(|route| Some((route.target(path)?, route.handler)))
+}
+
+/// The handler for an operation on images.
+pub fn of_images(operation: Operation) -> Handler {
+    match operation {
+        Operation::ImageManifest | Operation::ImageRead => handler!(registry::pull),
+        Operation::ImagePush | Operation::ImageUpload => handler!(registry::push),
+        Operation::ImageDelete => handler!(registry::delete),
+        Operation::ImageCatalog => handler!(registry::catalog),
+        Operation::ImageUnsupported => handler!(registry::unsupported),
+        _ => handler!(registry::unknown),
+    }
 }
 
 /// The handler for requests without a route: only a client with an identity is told that there is no such route.

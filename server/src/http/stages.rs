@@ -16,8 +16,9 @@ use super::{
     outcome::Outcome,
 };
 use crate::{
-    access::{Access, Administration, ChangesGrant, Grant, Identified, SingleRight},
+    access::{Access, Administration, ChangesGrant, Grant, Identified, Image, SingleRight},
     identity::{IdentityError, Method, Peer, Principal},
+    registry::Resource,
     revocation::Class,
 };
 
@@ -97,7 +98,8 @@ async fn identify(exchange: &mut Exchange<'_>, asks: Asks) -> Result<Option<Prin
 fn check_prefix(exchange: &Exchange<'_>) -> Result<(), ApiError> {
     let (prefixes, target) = (&exchange.state.config.gun_prefixes, exchange.target);
     match &target.gun {
-        Some(gun) if !prefixes.allow(gun) => Err(match target.operation {
+        // They limit the repositories of metadata, not those of images.
+        Some(gun) if target.resource.is_none() && !prefixes.allow(gun) => Err(match target.operation {
             Operation::Publish => ApiError::GunPrefix(prefixes.to_string()),
             _ => ApiError::NoRoute,
         }),
@@ -221,6 +223,9 @@ impl<A: SingleRight> Granted for Grant<A> {
     fn authorize(access: &Access, caller: Option<Principal>, target: &Target) -> Result<Self, ApiError> {
         let caller = known(caller);
         let gun = named(access, &caller, target)?.ok_or(ApiError::NoRoute)?;
+        if let Some(name) = target.resource.as_ref().and_then(Resource::name) {
+            return Ok(access.authorize_image(caller, Image { gun: &gun, name })?);
+        }
         access.authorize(caller, gun).map_err(|denied| {
             if target.operation.publishes() {
                 ApiError::PublishDenied(denied)

@@ -12,9 +12,13 @@ use super::{
 use crate::{access::Identified, telemetry::metrics};
 
 /// Answers `{}` to clients that are let in; every client starts with this request.
-pub async fn ping(_: &mut Exchange<'_>, _: Heard) -> Result<Outcome, ApiError> {
-    let answer = HttpResponse::Ok().content_type(ContentType::json()).body("{}");
-    Ok(answer.into())
+pub async fn ping(exchange: &mut Exchange<'_>, _: Heard) -> Result<Outcome, ApiError> {
+    let mut answer = HttpResponse::Ok();
+    if exchange.state.registry.is_some() {
+        // Old docker programs try other protocols with a registry that does not say this.
+        answer.insert_header(("Docker-Distribution-Api-Version", "registry/2.0"));
+    }
+    Ok(answer.content_type(ContentType::json()).body("{}").into())
 }
 
 /// Answers clients that are let in that there is no such route.

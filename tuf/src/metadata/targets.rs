@@ -20,6 +20,8 @@ pub(crate) struct TargetsBody {
 struct Delegation {
     name: String,
     keys: RoleKeys,
+    /// What the names of its targets may begin with.
+    paths: Vec<String>,
 }
 
 impl TargetsBody {
@@ -39,7 +41,8 @@ impl TargetsBody {
             let mut names = BTreeSet::new();
             for element in fields.list("roles")? {
                 let entry = Fields::of(element, "document.signed.delegations.roles")?;
-                for path in entry.strings("paths")? {
+                let paths = entry.strings("paths")?;
+                for path in &paths {
                     body.note_name(path);
                 }
                 let name = entry.string("name")?.to_owned();
@@ -51,6 +54,7 @@ impl TargetsBody {
                 body.delegations.push(Delegation {
                     name,
                     keys: RoleKeys::read(&entry, &keys)?,
+                    paths: paths.into_iter().map(str::to_owned).collect(),
                 });
             }
         }
@@ -119,6 +123,15 @@ impl TargetsBody {
             .iter()
             .find(|delegation| delegation.name == name.as_str());
         declared.map(|delegation| &delegation.keys)
+    }
+
+    /// What the names of the targets of the delegation with this name may begin with.
+    pub(crate) fn paths(&self, name: &RoleName) -> &[String] {
+        let declared = self
+            .delegations
+            .iter()
+            .find(|delegation| delegation.name == name.as_str());
+        declared.map_or(&[], |delegation| &delegation.paths)
     }
 
     /// The names that are delegated to, as written.

@@ -33,6 +33,8 @@ pub struct Asking<'a> {
     pub action: &'a Action,
     /// The repository, exactly as it is stored; `None` for all repositories.
     pub gun: Option<&'a str>,
+    /// The other name of a repository of images, by which rules may name it too: that without the registry's host.
+    pub image: Option<&'a str>,
 }
 
 impl Asking<'_> {
@@ -129,6 +131,7 @@ impl Policy {
             groups,
             action,
             gun: Some(gun),
+            image: None,
         };
         let push = self.decide(&asking(&Action::Push(None)));
         // A rule that denies every push has decided; a rule that denies some roles leaves the others allowed.
@@ -154,6 +157,7 @@ impl Policy {
             groups,
             action: &action,
             gun: Some(gun),
+            image: None,
         };
         let of_role = Action::Push(Some(role.clone()));
         let mut rules = self.pushing_rules(&asking).peekable();

@@ -77,19 +77,24 @@ impl Rule {
         }
         match (&self.guns, asking.gun) {
             (None, _) => Ok(()),
-            (Some(globs), Some(gun)) => self.about(globs, gun, asking.principal),
+            (Some(globs), Some(gun)) => self.about(globs, gun, asking),
             (Some(_), None) => self.about_all(asking.action),
         }
     }
 
-    fn about(&self, globs: &[Glob], gun: &str, principal: Option<&str>) -> Result<(), String> {
+    fn about(&self, globs: &[Glob], gun: &str, asking: &Asking<'_>) -> Result<(), String> {
+        let principal = asking.principal;
+        let named = |glob: &Glob| {
+            let mut names = std::iter::once(gun).chain(asking.image);
+            names.any(|name| glob.matches(name, principal))
+        };
         // `${principal}` with a slash in it would match repositories that belong to another principal, whose name is
         // its first part.
         let reaches_out =
             self.effect == Effect::Allow && principal.is_some_and(|principal| principal.contains('/'));
         let found = globs
             .iter()
-            .any(|glob| glob.matches(gun, principal) && !(reaches_out && glob.names_principal()));
+            .any(|glob| named(glob) && !(reaches_out && glob.names_principal()));
         if found {
             return Ok(());
         }

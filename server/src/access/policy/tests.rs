@@ -24,6 +24,7 @@ fn ask(policy: &Policy, who: Option<&str>, action: &str, gun: Option<&str>) -> V
         groups,
         action: &Action::parse(action).unwrap(),
         gun,
+        image: None,
     })
 }
 
@@ -127,6 +128,7 @@ fn an_own_key_is_asked_for_unless_another_rule_does_without() {
         groups: &groups,
         action: &Action::Push(None),
         gun: Some("a"),
+        image: None,
     });
     assert!(verdict.allowed && !verdict.own_key);
     assert_eq!(verdict.rule.as_deref(), Some("free"));

@@ -1,5 +1,5 @@
-//! Runs docs/client-certificates.md word for word: every block in a shell, with a real dockerd, registry, notary and
-//! headless Chromium. Each has to print what the page shows.
+//! Runs docs/client-certificates.md and docs/registry.md word for word: every block in a shell, with a real dockerd,
+//! registry, notary and headless Chromium. Each has to print what the page shows.
 
 use std::{fs, path::Path};
 
@@ -81,8 +81,19 @@ fn the_walk_through_works_word_for_word() {
         installed_program(program, package);
     }
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/client-certificates.md");
+    run(page, 15);
+}
+
+#[test]
+fn the_walk_through_of_a_registry_works_word_for_word() {
+    installed_program("docker-registry", "docker-registry");
+    run(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/registry.md"), 7);
+}
+
+/// Runs a page, which has more than so many blocks.
+fn run(page: &str, more_than: usize) {
     let blocks = blocks(&fs::read_to_string(page).unwrap());
-    assert!(blocks.len() > 15, "{}", blocks.len());
+    assert!(blocks.len() > more_than, "{}", blocks.len());
     let directory = TempDir::new().unwrap();
     let namespace = Namespace::new(directory.path());
     let host = DockerHost::start(

@@ -1,6 +1,7 @@
 //! `quickstart`: creates a development PKI, both configurations and client bundles, ready to use.
 
 mod pki;
+mod registry;
 
 use std::{
     net::{IpAddr, Ipv4Addr, TcpListener},
@@ -18,6 +19,8 @@ use crate::issuing::{
 /// The ports of the Notary programs.
 const SERVER_PORT: u16 = 4443;
 const SIGNER_PORT: u16 = 7899;
+/// The usual port of a registry.
+const REGISTRY_PORT: u16 = 5000;
 /// The name of the CA.
 const AUTHORITY: &str = "Countersign development CA";
 /// The alias that Notary's own examples use for the signer's passphrase.
@@ -52,6 +55,12 @@ pub struct Options {
     /// The signer's port [default: 7899, or the next free one]
     #[arg(long)]
     signer_port: Option<u16>,
+    /// Stand before a registry: also make the configuration of Debian's docker-registry, and let only signed images leave.
+    #[arg(long)]
+    registry: bool,
+    /// With --registry: the registry's port on this machine [default: 5000, or the next free one]
+    #[arg(long, requires = "registry")]
+    registry_port: Option<u16>,
     /// A user for whom a client bundle is created; may be given several times.
     #[arg(long = "user", default_values = ["alice", "bob"])]
     users: Vec<String>,
@@ -83,7 +92,7 @@ pub fn run(options: &Options) -> Result<(), QuickstartError> {
             groups: &[],
             days: CERTIFICATE_DAYS,
             url: Some(&url),
-            registry: None,
+            registry: options.registry.then_some(address.as_str()),
             server_ca: &server_ca,
         };
         bundle::make(
@@ -93,7 +102,10 @@ pub fn run(options: &Options) -> Result<(), QuickstartError> {
             &wanted,
         )?;
     }
-    print_next_steps(directory.path(), &address, &options.users);
+    match options.registry {
+        true => registry::print_next_steps(directory.path(), &address, &options.users),
+        false => print_next_steps(directory.path(), &address, &options.users),
+    }
     Ok(())
 }
 
@@ -101,33 +113,50 @@ pub fn run(options: &Options) -> Result<(), QuickstartError> {
 struct Ports {
     server: u16,
     signer: u16,
+    /// Of the registry; not used without one.
+    registry: u16,
 }
 
 /// The ports of an earlier run, or those on the command line, or the first free ones.
 fn ports(directory: &Directory, options: &Options) -> Result<Ports, QuickstartError> {
-    let written = |file: &str, key: &str| -> Option<u16> {
+    let written = |file: &str, key: [&str; 2]| -> Option<u16> {
         let config: Value = serde_json::from_slice(&directory.read(file).ok()?).ok()?;
-        config["server"][key].as_str()?.rsplit_once(':')?.1.parse().ok()
+        let [section, key] = key;
+        config[section][key].as_str()?.rsplit_once(':')?.1.parse().ok()
     };
-    let choose = |written: Option<u16>, asked: Option<u16>, usual: u16, taken: u16| match written.or(asked) {
+    let choose = |written: Option<u16>, asked: Option<u16>, usual: u16, taken: &[u16]| match written.or(asked)
+    {
         Some(port) => Ok(port),
         None => (usual..=u16::MAX)
-            .find(|port| *port != taken && TcpListener::bind((options.listen, *port)).is_ok())
+            .find(|port| !taken.contains(port) && TcpListener::bind((options.listen, *port)).is_ok())
             .ok_or(QuickstartError::NoPort(usual)),
     };
     let server = choose(
-        written(SERVER_CONFIG, "http_addr"),
+        written(SERVER_CONFIG, ["server", "http_addr"]),
         options.server_port,
         SERVER_PORT,
-        0,
+        &[],
     )?;
     let signer = choose(
-        written(SIGNER_CONFIG, "grpc_addr"),
+        written(SIGNER_CONFIG, ["server", "grpc_addr"]),
         options.signer_port,
         SIGNER_PORT,
-        server,
+        &[server],
     )?;
-    Ok(Ports { server, signer })
+    let registry = match options.registry {
+        true => choose(
+            written(SERVER_CONFIG, ["registry", "upstream"]),
+            options.registry_port,
+            REGISTRY_PORT,
+            &[server, signer],
+        )?,
+        false => 0,
+    };
+    Ok(Ports {
+        server,
+        signer,
+        registry,
+    })
 }
 
 const SERVER_CONFIG: &str = "server/config.json";
@@ -135,30 +164,31 @@ const SIGNER_CONFIG: &str = "signer/config.json";
 
 fn configure(directory: &Directory, options: &Options, ports: Ports) -> Result<(), QuickstartError> {
     let listen = |port: u16| std::net::SocketAddr::new(options.listen, port).to_string();
-    directory.write_new(
-        SERVER_CONFIG,
-        &pretty(&json!({
-            "server": {
-                "http_addr": listen(ports.server),
-                "tls_cert_file": "../pki/server.pem",
-                "tls_key_file": "../pki/server-key.pem",
-                "client_ca_file": "../pki/ca.pem",
-            },
-            // "request" answers a client without a valid certificate with a reason instead of a TLS alert.
-            "tls": {"client_auth": "request"},
-            "trust_service": {
-                "type": "remote",
-                "hostname": "localhost",
-                "port": ports.signer,
-                "key_algorithm": "ecdsa",
-                "tls_ca_file": "../pki/ca.pem",
-                "tls_client_cert": "../pki/server-to-signer.pem",
-                "tls_client_key": "../pki/server-to-signer-key.pem",
-            },
-            "storage": {"backend": "sqlite3", "db_url": "metadata.db"},
-            "logging": {"level": "info"},
-        })),
-    )?;
+    let mut server = json!({
+        "server": {
+            "http_addr": listen(ports.server),
+            "tls_cert_file": "../pki/server.pem",
+            "tls_key_file": "../pki/server-key.pem",
+            "client_ca_file": "../pki/ca.pem",
+        },
+        // "request" answers a client without a valid certificate with a reason instead of a TLS alert.
+        "tls": {"client_auth": "request"},
+        "trust_service": {
+            "type": "remote",
+            "hostname": "localhost",
+            "port": ports.signer,
+            "key_algorithm": "ecdsa",
+            "tls_ca_file": "../pki/ca.pem",
+            "tls_client_cert": "../pki/server-to-signer.pem",
+            "tls_client_key": "../pki/server-to-signer-key.pem",
+        },
+        "storage": {"backend": "sqlite3", "db_url": "metadata.db"},
+        "logging": {"level": "info"},
+    });
+    if options.registry {
+        registry::configure(directory, &mut server, &options.host, ports)?;
+    }
+    directory.write_new(SERVER_CONFIG, &pretty(&server))?;
     directory.write_new(
         SIGNER_CONFIG,
         &pretty(&json!({

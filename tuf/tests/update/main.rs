@@ -17,3 +17,4 @@ mod support;
 mod targets;
 mod thresholds;
 mod vectors;
+mod verified;

@@ -493,3 +493,40 @@ fn what_is_signed_is_deleted_only_by_force() {
             .any(|line| line.contains(r#""action":"delete""#) && line.contains("cleaner"))
     );
 }
+
+#[test]
+fn the_list_of_tags_says_what_is_signed_and_what_was_moved() {
+    let mut world = World::enforcing();
+    let signed = push_image(&world.alice, NAME, "signed", "one");
+    let moved = push_image(&world.alice, NAME, "moved", "two");
+    world.sign(&[("signed", &signed), ("moved", &moved), ("gone", &signed)]);
+    push_image(&world.alice, NAME, "moved", "three");
+    push_image(&world.alice, NAME, "unsigned", "four");
+    let tags = world.reader.get("/api/v0/repositories/team/app/tags").ok().json();
+    let told: Vec<_> = tags
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| {
+            let name = tag["name"].as_str().unwrap();
+            (
+                name,
+                tag["inNotary"].as_bool().unwrap(),
+                tag["hashMismatch"].as_bool().unwrap(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("gone", true, false),
+        ("moved", true, true),
+        ("signed", true, false),
+        ("unsigned", false, false),
+    ];
+    assert_eq!(told, expected);
+    let unsigned = world
+        .reader
+        .get("/api/v0/repositories/team/app/tags/unsigned")
+        .ok()
+        .json();
+    assert!(unsigned["digest"].as_str().unwrap().starts_with("sha256:"));
+}

@@ -12,6 +12,7 @@ mod places;
 mod refusal;
 mod resource;
 mod signed;
+mod tags;
 mod upstream;
 
 use chrono::{DateTime, Utc};
@@ -27,6 +28,7 @@ pub use manifest::{ACCEPTED, ArtifactType, MANIFEST_LIMIT};
 pub use refusal::Refusal;
 pub use resource::{Reference, Resource};
 pub use signed::SignedImages;
+pub use tags::RegistryTag;
 pub use upstream::{Asked, SetUpError, Upstream};
 
 use indexes::Indexes;

@@ -26,11 +26,11 @@ pub struct Tag {
     digest: String,
     /// The length of the signed content, in bytes.
     size: i64,
-    /// Always true: this server knows signed tags only.
+    /// Whether somebody signed it. Without a registry behind this server, only signed tags are known.
     in_notary: bool,
-    /// Whether roles disagree about the digest.
+    /// Whether roles disagree about the digest, or the registry has another one under this tag.
     hash_mismatch: bool,
-    /// The role from which clients take the tag.
+    /// The role from which clients take the tag; empty if nobody signed it.
     role: String,
     /// Every role that signed this tag.
     signatures: Vec<TagSignature>,
@@ -77,8 +77,7 @@ pub async fn tags(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outc
     let gun = Gun::parse(&gun).map_err(|_| ApiError::NotFound)?;
     // A caller that may list the repository knows that it exists; its tags are only for those that may pull it.
     access.check(principal, &Right::To(Action::Pull), Some(&gun))?;
-    let tags = state.with_store(move |store| read(store, &gun)).await?;
-    json(&tags)
+    json(&of(state, gun).await?)
 }
 
 /// One signed tag of a repository.
@@ -101,11 +100,43 @@ pub async fn tag(
     };
     let gun = Gun::parse(&gun).map_err(|_| ApiError::NotFound)?;
     access.check(principal, &Right::To(Action::Pull), Some(&gun))?;
-    let tags = state.with_store(move |store| read(store, &gun)).await?;
+    let tags = of(state, gun).await?;
     match tags.iter().find(|tag| tag.name == name) {
         Some(tag) => json(tag),
         None => Err(ApiError::NoSuchTag(name.to_owned())),
     }
+}
+
+/// The tags that are signed, and those that the registry behind this server has.
+async fn of(state: &State, gun: Gun) -> Result<Vec<Tag>, ApiError> {
+    let listed = match &state.registry {
+        Some(registry) => match registry.name_of(gun.as_str()) {
+            Some(name) => registry.tags(name).await.unwrap_or_else(|reason| {
+                // What is signed is known all the same.
+                tracing::warn!(repo.gun = %gun, %reason, "the registry does not tell its tags");
+                Vec::new()
+            }),
+            None => Vec::new(),
+        },
+        None => Vec::new(),
+    };
+    let mut tags = state.with_store(move |store| read(store, &gun)).await?;
+    for found in listed {
+        match tags.iter_mut().find(|tag| tag.name == found.name) {
+            Some(tag) => tag.hash_mismatch |= tag.digest != found.digest,
+            None => tags.push(Tag {
+                name: found.name,
+                digest: found.digest,
+                size: found.size,
+                in_notary: false,
+                hash_mismatch: false,
+                role: String::new(),
+                signatures: Vec::new(),
+            }),
+        }
+    }
+    tags.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(tags)
 }
 
 fn read(store: &Store, gun: &Gun) -> Result<Vec<Tag>, StoreError> {
@@ -146,7 +177,6 @@ fn read(store: &Store, gun: &Gun) -> Result<Vec<Tag>, StoreError> {
             }
         }
     }
-    tags.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(tags)
 }
 

@@ -54,6 +54,7 @@ for group in "$@"; do
             need /usr/sbin/dockerd docker.io
             need /usr/bin/docker docker.io
             need /usr/bin/docker-registry docker-registry
+            need /usr/bin/skopeo skopeo
             need unshare util-linux
             need ip iproute2
             ;;

@@ -199,6 +199,18 @@ impl Access {
         }
     }
 
+    /// Checks that a client may ask for a token: it has an identity, is not asked for one, or anonymous clients may do
+    /// something here. What the token then grants is decided for each thing that it asks for.
+    ///
+    /// # Errors
+    /// When it has no identity and needs one.
+    pub fn hears(&self, principal: &Principal) -> Result<(), IdentityError> {
+        if self.admits_anonymous() {
+            return Ok(());
+        }
+        self.identified(principal).map(drop)
+    }
+
     /// Checks that a client has an identity, or is not asked for one.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use platform::{
 
 use super::{
     AuditSettings, Config, ENVIRONMENT_PREFIX, GunPrefixes, IdentitySettings, PasswordSettings,
-    PolicySettings, PublicSettings, RefreshSettings, ReloadSettings, RevocationSettings, TokenSettings,
-    TrustService, log_level, server,
+    PolicySettings, PublicSettings, RefreshSettings, ReloadSettings, RevocationSettings,
+    TokenServiceSettings, TokenSettings, TrustService, log_level, server,
 };
 
 impl Config {
@@ -45,6 +45,7 @@ fn of_sections(settings: &Settings) -> Vec<ConfigError> {
         PolicySettings::read(settings).err(),
         RevocationSettings::read(settings).err(),
         TokenSettings::read(settings).err(),
+        TokenServiceSettings::read(settings).err(),
         PasswordSettings::read(settings).err(),
         AuditSettings::read(settings).err(),
         RefreshSettings::read(settings).err(),

@@ -11,6 +11,7 @@ mod patterns;
 mod places;
 mod public;
 mod rules;
+mod tokens;
 
 use std::path::Path;
 
@@ -100,7 +101,8 @@ fn judge(mut config: Config, now: DateTime<Utc>) -> Judged {
             findings.extend(config.warnings.iter().map(Finding::remark));
             let every = files::of_a_generation(&config, now)
                 .into_iter()
-                .chain(rules::of_texts(&config));
+                .chain(rules::of_texts(&config))
+                .chain(tokens::of_keys(&config));
             let first = Finding::refusal(cause.to_string());
             every
                 .chain([first])
@@ -118,6 +120,7 @@ fn judge(mut config: Config, now: DateTime<Utc>) -> Judged {
         public::of_hosts(&config),
         patterns::of_rules(&config),
         limits::of_publishes(&config),
+        tokens::of_service(&config, now),
     ];
     for finding in further.into_iter().flatten() {
         // Whoever makes a generation of this configuration warns of it.

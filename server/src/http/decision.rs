@@ -48,6 +48,15 @@ pub struct RequestRecord {
     principal: Option<Principal>,
     rule: Option<String>,
     not_identified: Option<NotIdentified>,
+    token: TokenAsked,
+}
+
+/// A token that was asked for.
+#[derive(Default)]
+struct TokenAsked {
+    service: Option<String>,
+    scopes: Vec<String>,
+    granted: Vec<String>,
 }
 
 /// The certificate or name that a client tried to identify with, although it is answered without an identity.
@@ -73,6 +82,7 @@ impl RequestRecord {
             principal: None,
             rule: None,
             not_identified: None,
+            token: TokenAsked::default(),
         }
     }
 
@@ -109,6 +119,17 @@ impl RequestRecord {
     /// Notes that the request is allowed, and the rule that allowed it.
     pub fn granted(&mut self, rule: Option<&str>) {
         self.rule = rule.map(str::to_owned);
+    }
+
+    /// Notes for which service a token was asked for, and what it was to grant.
+    pub fn asks_for_token(&mut self, service: String, scopes: Vec<String>) {
+        self.token.service = Some(service);
+        self.token.scopes = scopes;
+    }
+
+    /// Notes what a token grants.
+    pub fn grants_token(&mut self, granted: Vec<String>) {
+        self.token.granted = granted;
     }
 
     /// The principal's name; empty if it is not known.
@@ -161,7 +182,7 @@ impl RequestRecord {
         let changes = committed.is_some()
             || matches!(
                 target.operation,
-                Operation::Publish | Operation::Delete | Operation::RotateKey
+                Operation::Publish | Operation::Delete | Operation::RotateKey | Operation::Token
             );
         // Load balancers ask for the health every second, without an identity.
         let probe = target.operation == Operation::HealthInfo
@@ -200,6 +221,9 @@ impl RequestRecord {
             revocation: principal.and_then(Principal::revocation).map(revocation),
             asked: Asked {
                 documents,
+                service: self.token.service.as_deref().map(clipped),
+                scopes: self.token.scopes.clone(),
+                granted: self.token.granted.clone(),
                 ..asked(target)
             },
             decision: if denied { "denied" } else { "allowed" },
@@ -328,7 +352,7 @@ fn asked(target: &Target) -> Asked {
         role: target.role.as_deref().map(clipped),
         version: selector(Operation::ReadByVersion).as_deref().map(clipped),
         sha256: selector(Operation::ReadByChecksum),
-        documents: Vec::new(),
+        ..Asked::default()
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     exchange::Exchange,
     operation::Operation,
     path::{self, Resolution},
+    routes,
 };
 use crate::{state::State, telemetry};
 
@@ -41,14 +42,22 @@ pub async fn dispatch(
             .finish()
             .into()),
         Resolution::Route(target, handler) => {
+            let generation = state.generation.load_full();
+            let absent = target.operation.is_of_token_service() && generation.token_service.is_none();
+            let (target, handler) = if absent {
+                routes::unknown()
+            } else {
+                (target, handler)
+            };
             operation = target.operation;
             let mut exchange = Exchange {
                 state: &state,
-                generation: state.generation.load_full(),
+                generation,
                 request: &request,
                 payload: &mut payload,
                 target: &target,
                 record: &mut record,
+                token_request: None,
                 moment: OnceCell::new(),
             };
             handler.run(&mut exchange).await

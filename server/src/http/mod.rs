@@ -27,5 +27,6 @@ mod repository;
 mod routes;
 mod stages;
 mod status;
+mod tokens;
 
 pub use listener::{ListenError, listen};

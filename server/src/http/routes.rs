@@ -13,7 +13,7 @@ use super::{
     keys, metadata,
     operation::Operation,
     outcome::Outcome,
-    repository, stages, status,
+    repository, stages, status, tokens,
 };
 
 /// The stages and the handler of a route.
@@ -67,7 +67,7 @@ macro_rules! route {
 
 /// The first match decides. The GUN is greedy and may contain anything but `*`, including slashes.
 #[rustfmt::skip]
-static ROUTES: LazyLock<[Route; 23]> = LazyLock::new(|| {
+static ROUTES: LazyLock<[Route; 26]> = LazyLock::new(|| {
     [
         route!("GET", Pattern::Fixed("/v2/"), Ping, status::ping),
         route!("POST", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/"), Publish, repository::publish),
@@ -86,6 +86,9 @@ static ROUTES: LazyLock<[Route; 23]> = LazyLock::new(|| {
         route!("GET", Pattern::Fixed("/ca"), Ca, api::ca),
         route!("GET", Pattern::Fixed("/setup.sh"), SetupScript, api::setup_script),
         route!("GET", Pattern::Fixed("/openapi.json"), OpenApi, api::description),
+        route!("GET", Pattern::Fixed("/auth/token"), Token, tokens::issue),
+        route!("POST", Pattern::Fixed("/auth/token"), Token, tokens::issue),
+        route!("GET", Pattern::Fixed("/auth/keys"), TokenKeys, tokens::keys),
         route!("GET", Pattern::Fixed("/basic_info"), BasicInfo, api::basic_info),
         route!("GET", Pattern::Fixed("/api/v0/admin/version"), Version, api::version),
         route!("GET", Pattern::Fixed("/api/v0/meta/settings"), Settings, api::settings),

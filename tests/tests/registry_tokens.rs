@@ -52,7 +52,8 @@ fn world() -> World {
 
 #[test]
 fn certificates_push_and_pull_without_a_login_as_far_as_the_policy_goes() {
-    let World { host, server, .. } = world();
+    let world = world();
+    let (host, server) = (&world.host, &world.server);
     let (image, other) = (
         format!("{REGISTRY}/team/app:1"),
         format!("{REGISTRY}/other/app:1"),
@@ -110,7 +111,8 @@ fn certificates_push_and_pull_without_a_login_as_far_as_the_policy_goes() {
 
 #[test]
 fn docker_login_keeps_a_token_instead_of_the_password() {
-    let World { host, server, .. } = world();
+    let world = world();
+    let (host, server) = (&world.host, &world.server);
     let image = format!("{REGISTRY}/team/app:1");
     let docker = host.docker(&debian_cli(), "somebody");
     docker.make_image(&image, "one");

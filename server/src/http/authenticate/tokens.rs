@@ -79,7 +79,9 @@ pub(super) async fn by_token(
             Ok(check_not_denied(generation, security, principal)?)
         }
         // A client that presented a certificate is told what is wrong with it, not asked for a password.
-        Err(TokenRefusal { error: None, .. }) if !without_certificate => Err(reason),
+        Err(TokenRefusal { error: None, .. } | TokenRefusal { bound: true, .. }) if !without_certificate => {
+            Err(reason)
+        }
         Err(refusal) => Err(challenged(refusal)),
     }
 }
@@ -100,9 +102,10 @@ fn of_own_token(
         .passwords
         .as_ref()
         .filter(|passwords| passwords.has(user));
-    let passwords = known.ok_or_else(|| TokenRefusal {
-        error: Some("invalid_token"),
-        reason: format!("there is no user {user:?} any more, for whom the token was issued"),
+    let passwords = known.ok_or_else(|| {
+        TokenRefusal::invalid(format!(
+            "there is no user {user:?} any more, for whom the token was issued"
+        ))
     })?;
     Ok(by_user(passwords, security, peer, user, Method::OwnToken))
 }

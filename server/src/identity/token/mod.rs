@@ -53,13 +53,17 @@ pub struct TokenRefusal {
     pub error: Option<&'static str>,
     /// What is wrong with the token, for the log.
     pub reason: String,
+    /// Whether the token is good, but its certificate did not come with it.
+    pub bound: bool,
 }
 
 impl TokenRefusal {
-    fn invalid(reason: impl Into<String>) -> Self {
+    /// A token that is not accepted.
+    pub fn invalid(reason: impl Into<String>) -> Self {
         Self {
             error: Some("invalid_token"),
             reason: reason.into(),
+            bound: false,
         }
     }
 }
@@ -92,6 +96,7 @@ impl TokenAuth {
         let token = authorization.and_then(bearer).ok_or_else(|| TokenRefusal {
             error: None,
             reason: "no client certificate and no token was presented".to_owned(),
+            bound: false,
         })?;
         let parsed = jws::Token::parse(token).map_err(TokenRefusal::invalid)?;
         let claims = &parsed.claims;
@@ -101,9 +106,12 @@ impl TokenAuth {
         let key = self.keys.key_for(&parsed.header).map_err(TokenRefusal::invalid)?;
         parsed.verify(&key).map_err(TokenRefusal::invalid)?;
         if claims.bound_to.is_some() {
-            return Err(TokenRefusal::invalid(
-                "the token is bound to a client certificate, and this connection has not presented it",
-            ));
+            return Err(TokenRefusal {
+                bound: true,
+                ..TokenRefusal::invalid(
+                    "the token is bound to a client certificate, and this connection has not presented it",
+                )
+            });
         }
         match required.iter().find(|access| !claims.grants(access)) {
             None => Ok(Bearer {
@@ -115,6 +123,7 @@ impl TokenAuth {
             Some(missing) => Err(TokenRefusal {
                 error: Some("insufficient_scope"),
                 reason: format!("the token does not grant {missing}"),
+                bound: false,
             }),
         }
     }

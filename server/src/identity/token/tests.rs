@@ -347,6 +347,7 @@ fn challenges_are_those_of_notary() {
     let refusal = |error| TokenRefusal {
         error,
         reason: "the \"key\" is wrong".to_owned(),
+        bound: false,
     };
     let required = required();
     assert_eq!(

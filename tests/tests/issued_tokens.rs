@@ -7,11 +7,14 @@ use platform::pki::{Template, Usage};
 use serde_json::{Value, json};
 use tests::{
     TestServer,
+    authority::CLIENT,
     issued_tokens::{
-        ISSUER, REGISTRY, ask, builder, granted, make_key, parts, post, start, thumbprint, token, verified,
+        ISSUER, REGISTRY, ask, builder, granted, make_key, parts, post, prepare, start, thumbprint, token,
+        verified,
     },
     password_users::{basic, bcrypt_of},
     process::wait_until,
+    revocation::authority,
 };
 
 const PUSH: &str = "repository:team/app:push,pull";
@@ -292,6 +295,27 @@ fn a_refused_certificate_is_final_and_a_denied_client_gets_nothing_from_the_next
     let error = ask(&alice, REGISTRY, &[PUSH], &[]).refuses(401, "UNAUTHORIZED");
     assert_eq!(error["message"], "alice is barred from this server");
     post(&nobody, BOB).refuses(401, "UNAUTHORIZED");
+}
+
+#[test]
+fn a_revoked_certificate_gets_no_token() {
+    let prepared = prepare(builder().set("revocation.crl.files", json!(["list.pem"])));
+    let authority = authority(&prepared);
+    let issue = |name: &str| authority.issue(name, "/CN=alice", CLIENT, &[]);
+    let (lost, stolen, good) = (issue("lost"), issue("stolen"), issue("good"));
+    authority.revoke(&lost);
+    fs::write(prepared.path().join("list.pem"), authority.list()).unwrap();
+    let server = prepared.start();
+    let reason = |files| {
+        let error = ask(&server.client_with(files), REGISTRY, &[PUSH], &[]).refuses(401, "UNAUTHORIZED");
+        error["detail"]["reason"].clone()
+    };
+    assert_eq!(reason(&lost), "certificate_revoked");
+    ask(&server.client_with(&stolen), REGISTRY, &[PUSH], &[]).ok();
+    let deny = format!("deny add --cert {}", stolen.certificate.display());
+    server.command_line(&deny).ok();
+    assert_eq!(reason(&stolen), "certificate_revoked");
+    ask(&server.client_with(&good), REGISTRY, &[PUSH], &[]).ok();
 }
 
 #[test]

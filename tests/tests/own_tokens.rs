@@ -7,6 +7,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use openssl::{hash::MessageDigest, pkey::PKey, sign::Signer, x509::X509};
+use platform::pki::{Issued, Template, Usage};
 use serde_json::{Value, json};
 use tests::{
     Client, ClientFiles, Finished, Response, TestServer,
@@ -16,7 +17,9 @@ use tests::{
         token,
     },
     judged::{COMMANDS, change, prepared, refused_everywhere, run},
-    password_users::basic,
+    operator::documented_toml,
+    password_users::{basic, users},
+    process::built_programs,
     server::Builder,
 };
 
@@ -346,10 +349,6 @@ fn keys_that_cannot_sign_refuse_a_start_and_careless_ones_are_told() {
     for name in ["token", "other"] {
         make_key(prepared.path(), name);
     }
-    let section = |key: &str, certificates: &str| {
-        json!({"issuer": ISSUER, "services": [{"name": TRUST}], "x5c": true,
-               "keys": [{"file": key, "certificates": certificates}]})
-    };
     fs::write(prepared.path().join("garbage.key"), "garbage").unwrap();
     for (key, certificates, causes) in [
         ("missing.key", "token.crt", ["token_service:", "missing.key"]),
@@ -390,14 +389,64 @@ fn keys_that_cannot_sign_refuse_a_start_and_careless_ones_are_told() {
     told("token.key is open to others (mode 644), who could issue tokens with it; chmod 600");
     let realm = json!({"realm": "https://localhost/auth/token", "service": TRUST, "issuer": ISSUER,
                        "rootcertbundle": prepared.path().join("other.crt")});
-    let mut section = section("token.key", "token.crt");
-    section["x5c"] = json!(false);
+    let mut without_x5c = section("token.key", "token.crt");
+    without_x5c["x5c"] = json!(false);
     change(
         &prepared,
         &[
-            ("token_service", section),
+            ("token_service", without_x5c),
             ("auth", json!({"type": "token", "options": realm})),
         ],
     );
     told("has no certificate of the first key of token_service.keys");
+    // Registries look at the dates of certificates that tokens carry.
+    let mut template = Template::new("old", Usage::Server, 1);
+    template.validity = (-2 * 86_400, -86_400);
+    let old = Issued::self_signed(&template).unwrap();
+    fs::write(prepared.path().join("old.key"), old.key_pem().unwrap()).unwrap();
+    fs::write(prepared.path().join("old.crt"), old.certificate_pem().unwrap()).unwrap();
+    change(
+        &prepared,
+        &[
+            ("auth", json!({})),
+            ("token_service", section("old.key", "old.crt")),
+        ],
+    );
+    run(&prepared, COMMANDS[0]).fails().says("old.crt expired at");
+    change(&prepared, &[("token_service.x5c", json!(false))]);
+    run(&prepared, COMMANDS[0]).ok().says("old.crt expired at");
+}
+
+/// `token_service` with this key and these certificates.
+fn section(key: &str, certificates: &str) -> Value {
+    json!({"issuer": ISSUER, "services": [{"name": TRUST}], "x5c": true,
+           "keys": [{"file": key, "certificates": certificates}]})
+}
+
+#[test]
+fn the_documented_configurations_are_taken() {
+    let prepared = prepared();
+    make_key(prepared.path(), "token");
+    users(prepared.path());
+    let base = "[server]\nhttp_addr = \"127.0.0.1:4443\"\nexternal_url = \"https://localhost:4443\"\n\
+                tls_cert_file = \"pki/server.pem\"\ntls_key_file = \"pki/server-key.pem\"\n\
+                client_ca_file = \"pki/ca.pem\"\n[tls]\nclient_auth = \"request\"\n\
+                [trust_service]\ntype = \"local\"\n[storage]\nbackend = \"memory\"\n";
+    let documented = documented_toml("tokens.md");
+    let [registries, own] = documented.as_slice() else {
+        panic!("the page has {} examples", documented.len());
+    };
+    let bundle = prepared.path().join("token.crt").display().to_string();
+    let own = own.replace("/etc/countersign/token.crt", &bundle);
+    for text in [format!("{base}{registries}"), format!("{base}{registries}{own}")] {
+        fs::write(prepared.path().join("server.toml"), text).unwrap();
+        let mut check = std::process::Command::new(built_programs().join("countersign-server"));
+        check
+            .current_dir(prepared.path())
+            .args(["check-config", "--strict", "--config", "server.toml"]);
+        Finished::run(&mut check, "")
+            .ok()
+            .says("is fine")
+            .does_not_say("token");
+    }
 }

@@ -8,6 +8,7 @@ use tests::{
     docker::{DockerHost, REGISTRY, debian_cli},
     issued_tokens::{self, ISSUER},
     namespace::{Namespace, TRUST_NAME},
+    process::wait_until,
 };
 
 struct World {
@@ -76,7 +77,10 @@ fn certificates_push_and_pull_without_a_login_as_far_as_the_policy_goes() {
         .run(["push", &format!("{REGISTRY}/team/app:2")])
         .fails()
         .says(denied);
-    docker.run(["pull", &other]).fails().says("denied");
+    docker
+        .run(["pull", &other])
+        .fails()
+        .says(&format!("pull access denied for {REGISTRY}/other/app"));
     let copied = docker.home().join("copied");
     let skopeo = || {
         let mut skopeo = host.place().command(Path::new("/usr/bin/skopeo"));
@@ -91,7 +95,10 @@ fn certificates_push_and_pull_without_a_login_as_far_as_the_policy_goes() {
 
     host.present(None);
     let missing = "neither a client certificate nor a user name and a password was presented";
-    docker.run(["pull", &image]).fails().says(missing);
+    docker
+        .run(["pull", &image])
+        .fails()
+        .says(&format!("unauthorized: {missing}"));
     skopeo().fails().says(missing);
 
     let alice = server.pki().user("alice");
@@ -101,12 +108,24 @@ fn certificates_push_and_pull_without_a_login_as_far_as_the_policy_goes() {
     docker
         .run(["push", &image])
         .fails()
-        .says("alice is barred from this server");
+        .says("unauthorized: alice is barred from this server");
     host.present(Some(&server.pki().expired()));
     docker
         .run(["pull", &image])
         .fails()
-        .says("client certificate rejected: ");
+        .says("unauthorized: client certificate rejected: ");
+
+    // The registry's configuration and ours do not fit together.
+    server.configure("token_service.services", json!([{"name": "another"}]));
+    server.hang_up();
+    wait_until("the server has reloaded", || {
+        server.log().contains("reloaded certificates")
+    });
+    host.present(Some(&bob));
+    docker
+        .run(["pull", &image])
+        .fails()
+        .says("no tokens are issued here for the service \"registry\"");
 }
 
 #[test]

@@ -16,15 +16,17 @@ use platform::{
 use crate::{
     access::{Access, Openness, policy::Policy},
     clock::Clock,
-    config::{Config, Listener, ProxyTrust},
+    config::{Config, Listener, ProxyTrust, TokenSettings},
     identity::{
         KnownCertificates,
         password::{PasswordSetUpError, Passwords},
         rules::IdentityRules,
+        token::{BundleError, TokenAuth},
     },
     registry::Enforcement,
     revocation::{Revocation, SetUpError},
     server_ca::ServerCa,
+    tokens::TokenService,
 };
 
 /// One set of certificates, client CAs, identity rules and policy. Never changed, only replaced.
@@ -37,6 +39,10 @@ pub struct Generation {
     pub revocation: Arc<Revocation>,
     /// Who may log in with a password; `None` if passwords are not used.
     pub passwords: Option<Arc<Passwords>>,
+    /// The token service to which clients without a certificate are sent, if one is configured.
+    pub tokens: Option<TokenAuth>,
+    /// The token service of this server itself, if it issues tokens.
+    pub token_service: Option<TokenService>,
     /// The CA that issued the server's certificate.
     pub server_ca: ServerCa,
     /// Who may do what.
@@ -71,6 +77,17 @@ pub enum GenerationError {
     /// The files of users and groups.
     #[error(transparent)]
     Password(#[from] PasswordSetUpError),
+    /// The certificates of the token service to which clients are sent.
+    #[error("auth.options.rootcertbundle: {}: {cause}", bundle.display())]
+    TokenBundle {
+        /// The file.
+        bundle: PathBuf,
+        /// What is wrong with it.
+        cause: BundleError,
+    },
+    /// The keys of this server's own token service.
+    #[error("token_service: {0}")]
+    TokenService(TlsError),
     /// The files for TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -119,6 +136,9 @@ impl Generation {
             })
             .collect::<Result<_, TlsError>>()?;
         let passwords = config.password.as_ref().map(Passwords::load).transpose()?;
+        let tokens = config.auth.as_ref().map(token_auth).transpose()?;
+        let token_service = config.token_service.as_ref().map(TokenService::load).transpose();
+        let token_service = token_service.map_err(GenerationError::TokenService)?;
         let identity = IdentityRules::new(config.identity.clone())?;
         check_pins(config, &identity)?;
         let policy = config.policy.clone().map(Policy::new).transpose()?;
@@ -133,6 +153,8 @@ impl Generation {
             revocation,
             server_ca,
             passwords: passwords.map(Arc::new),
+            tokens,
+            token_service,
             access: Access::new(policy, openness(config, &listeners)),
             enforcement,
             remarks: config.warnings.clone(),
@@ -195,6 +217,21 @@ impl Generation {
         warnings.dedup();
         warnings
     }
+}
+
+/// The token service of a configuration, with its certificates read.
+///
+/// # Errors
+/// When they cannot be used.
+pub fn token_auth(settings: &TokenSettings) -> Result<TokenAuth, GenerationError> {
+    let TokenSettings {
+        realm,
+        service,
+        issuer,
+        bundle,
+    } = settings.clone();
+    TokenAuth::new(realm, service, issuer, &bundle)
+        .map_err(|cause| GenerationError::TokenBundle { bundle, cause })
 }
 
 fn openness(config: &Config, listeners: &[LoadedListener]) -> Openness {
@@ -329,6 +366,9 @@ pub fn files(config: &Config) -> Vec<PathBuf> {
         files.push(passwords.file.clone());
         files.extend(passwords.groups.clone());
     }
+    files.extend(config.auth.iter().map(|auth| auth.bundle.clone()));
+    let token_service = config.token_service.iter();
+    files.extend(token_service.flat_map(|service| service.files().cloned()));
     files.sort();
     files.dedup();
     files

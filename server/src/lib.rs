@@ -31,4 +31,5 @@ pub mod shared_documents;
 pub mod state;
 pub mod store;
 pub mod telemetry;
+pub mod tokens;
 pub mod upload_memory;

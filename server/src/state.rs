@@ -1,6 +1,6 @@
 //! The server's shared state, which request handlers and background tasks work with.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use actix_web::web;
 use arc_swap::ArcSwap;
@@ -12,10 +12,9 @@ use tokio::sync::{Semaphore, watch};
 use crate::{
     audit::{SinkError, Sinks},
     clock::Clock,
-    config::{Config, TokenSettings, TrustService},
+    config::{Config, TrustService},
     confirmed::{ConfirmError, Confirmed},
     generation::{Generation, GenerationError},
-    identity::token::{BundleError, TokenAuth},
     registry::{self, Gateway},
     shared_documents::SharedDocuments,
     store::{Store, StoreError},
@@ -38,14 +37,6 @@ pub enum OpenError {
     /// The signer's address cannot be used.
     #[error("trust_service.hostname: {0}")]
     Signer(signing::SigningError),
-    /// The certificates of the token service cannot be used.
-    #[error("auth.options.rootcertbundle: {}: {cause}", bundle.display())]
-    TokenBundle {
-        /// The file.
-        bundle: PathBuf,
-        /// What is wrong with it.
-        cause: BundleError,
-    },
     /// The files that decide about connections and requests cannot be used.
     #[error(transparent)]
     Generation(#[from] GenerationError),
@@ -109,8 +100,6 @@ pub struct State {
     pub store: Store,
     /// What of it is kept in memory.
     pub confirmed: Confirmed,
-    /// The token service to which clients without a certificate are sent, if one is configured.
-    pub tokens: Option<TokenAuth>,
     /// The registry behind this server, if there is one.
     pub registry: Option<Gateway>,
     /// The signer of timestamps and snapshots.
@@ -144,7 +133,6 @@ impl State {
     /// When a file, the database or a sink cannot be used.
     pub fn open(config: Config, clock: Clock) -> Result<Self, OpenError> {
         let (keys, key_algorithm) = key_service(&config.trust_service)?;
-        let tokens = config.auth.as_ref().map(token_auth).transpose()?;
         let registry = config
             .registry
             .as_ref()
@@ -160,7 +148,6 @@ impl State {
             generation: Arc::new(ArcSwap::from_pointee(generation)),
             confirmed: Confirmed::new(store.clone(), config.reads),
             store,
-            tokens,
             registry,
             keys: Arc::new(keys),
             key_algorithm,
@@ -223,18 +210,4 @@ pub fn key_service(trust_service: &TrustService) -> Result<(KeyService, KeyAlgor
             Ok((KeyService::Remote(client), *algorithm))
         }
     }
-}
-
-/// The token service of a configuration, with its certificates read.
-///
-/// # Errors
-/// When they cannot be used.
-pub fn token_auth(settings: &TokenSettings) -> Result<TokenAuth, OpenError> {
-    let TokenSettings {
-        realm,
-        service,
-        issuer,
-        bundle,
-    } = settings.clone();
-    TokenAuth::new(realm, service, issuer, &bundle).map_err(|cause| OpenError::TokenBundle { bundle, cause })
 }

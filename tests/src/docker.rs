@@ -13,7 +13,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     namespace::{ADDRESS, Namespace, Place, REGISTRY_NAME, TRUST_NAME},
@@ -49,8 +49,19 @@ pub struct DockerHost {
 impl DockerHost {
     /// Starts both in `place`; the daemon has `user`'s certificate for the registry.
     pub fn start(namespace: &Arc<Namespace>, directory: &Path, pki: &TestPki, user: &str) -> Self {
+        Self::start_with(namespace, directory, pki, user, |_| {})
+    }
+
+    /// The same with changes to the registry's configuration.
+    pub fn start_with(
+        namespace: &Arc<Namespace>,
+        directory: &Path,
+        pki: &TestPki,
+        user: &str,
+        configure: impl FnOnce(&mut Value),
+    ) -> Self {
         let place = Place::Inside(namespace.clone());
-        let registry = start_registry(&place, directory, pki);
+        let registry = start_registry(&place, directory, pki, configure);
         let host = Self::start_daemon(namespace, directory, Some(registry));
         host.is_at(REGISTRY, &pki.user(user));
         host
@@ -105,6 +116,20 @@ impl DockerHost {
             host.docker(&debian_cli(), "probe").run(["version"]).code == 0
         });
         host
+    }
+
+    /// Gives the daemon another certificate for the registry, or none; returns the directory that has it.
+    pub fn present(&self, files: Option<&ClientFiles>) -> PathBuf {
+        let directory = certificates_of_daemon(&self.directory);
+        match files {
+            Some(files) => write_docker_certificates(&directory, files),
+            None => {
+                for name in ["client.cert", "client.key"] {
+                    fs::remove_file(directory.join(name)).unwrap();
+                }
+            }
+        }
+        directory
     }
 
     /// A docker CLI without any configuration.
@@ -310,9 +335,19 @@ fn write_docker_certificates(directory: &Path, files: &ClientFiles) {
     fs::set_permissions(directory.join("client.key"), fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn start_registry(place: &Place, directory: &Path, pki: &TestPki) -> Daemon {
+/// Where the daemon's certificates for the registry are.
+fn certificates_of_daemon(directory: &Path) -> PathBuf {
+    directory.join("etc-docker/certs.d").join(REGISTRY)
+}
+
+fn start_registry(
+    place: &Place,
+    directory: &Path,
+    pki: &TestPki,
+    configure: impl FnOnce(&mut Value),
+) -> Daemon {
     let files = pki.daemon("registry", &[REGISTRY_NAME], &[ADDRESS]);
-    let config = json!({
+    let mut config = json!({
         "version": "0.1",
         "log": {"level": "warn"},
         "storage": {"filesystem": {"rootdirectory": directory.join("registry")}},
@@ -321,6 +356,7 @@ fn start_registry(place: &Place, directory: &Path, pki: &TestPki) -> Daemon {
             "tls": {"certificate": files.certificate, "key": files.key, "clientcas": [files.ca]},
         },
     });
+    configure(&mut config);
     // JSON is YAML.
     let path = directory.join("registry.yml");
     fs::write(&path, config.to_string()).unwrap();

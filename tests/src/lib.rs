@@ -17,6 +17,7 @@ pub mod database;
 pub mod docker;
 pub mod flows;
 pub mod http;
+pub mod issued_tokens;
 pub mod judged;
 pub mod messages;
 pub mod mutation;

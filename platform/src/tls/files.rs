@@ -71,7 +71,7 @@ pub fn parse_certificates(content: &[u8]) -> Result<Vec<X509>, String> {
 ///
 /// # Errors
 /// When it cannot be read, or holds none.
-pub(crate) fn private_key(what: &'static str, path: &Path) -> Result<PKey<Private>, TlsError> {
+pub fn private_key(what: &'static str, path: &Path) -> Result<PKey<Private>, TlsError> {
     let content = read(what, path)?;
     forget_errors();
     PKey::private_key_from_pem_passphrase(&content, NO_PASSWORD).map_err(|cause| {

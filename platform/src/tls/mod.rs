@@ -17,7 +17,10 @@ pub use certificate::{ClientCertificate, PeerCertificate, utc};
 pub use client::{ClientTls, connect};
 pub use fault::{CertificateFault, FaultReason};
 pub(crate) use files::is_encrypted;
-pub use files::{certificates as read_certificates, key_pair as read_key_pair, parse_certificates};
+pub use files::{
+    certificates as read_certificates, key_pair as read_key_pair, parse_certificates,
+    private_key as read_private_key,
+};
 pub use own_certificate::{ServerCertificateFault, client_certificate_obstacle, server_certificate_fault};
 pub use server::{ClientAuth, IsRevoked, ServerTls};
 pub use stream::{Connection, LastFailure};

@@ -146,7 +146,12 @@ impl Access {
     ///
     /// # Errors
     /// When it has not.
-    fn check_image(&self, principal: &Principal, right: &Right, image: Image<'_>) -> Result<Allowed, Denied> {
+    pub fn check_image(
+        &self,
+        principal: &Principal,
+        right: &Right,
+        image: Image<'_>,
+    ) -> Result<Allowed, Denied> {
         self.check_about(principal, right, Some(image.gun), image.into())
     }
 
@@ -166,7 +171,8 @@ impl Access {
             }
             None => {
                 let right = Right::To(action.clone());
-                principal.method() != Method::Token && self.without_policy(principal, &right).permitted
+                let by_token = matches!(principal.method(), Method::Token | Method::OwnToken);
+                !by_token && self.without_policy(principal, &right).permitted
             }
         }
     }
@@ -300,6 +306,18 @@ impl Access {
             Some(IdentityError::NoCertificate) if self.admits_anonymous() => Ok(()),
             _ => self.identified(principal).map(drop),
         }
+    }
+
+    /// Checks that a client may ask for a token: it has an identity, is not asked for one, or anonymous clients may do
+    /// something here. What the token then grants is decided for each thing that it asks for.
+    ///
+    /// # Errors
+    /// When it has no identity and needs one.
+    pub fn hears(&self, principal: &Principal) -> Result<(), IdentityError> {
+        if self.admits_anonymous() {
+            return Ok(());
+        }
+        self.identified(principal).map(drop)
     }
 
     /// Checks that a client has an identity, or is not asked for one.

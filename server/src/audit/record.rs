@@ -245,4 +245,13 @@ pub struct Asked {
     /// The documents that were stored.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<StoredDocument>,
+    /// The service that a token was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// What the token was to grant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// What it grants.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub granted: Vec<String>,
 }

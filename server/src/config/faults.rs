@@ -10,7 +10,7 @@ use platform::{
 use super::{
     AuditSettings, Config, ENVIRONMENT_PREFIX, GunPrefixes, IdentitySettings, PasswordSettings,
     PolicySettings, PublicSettings, RefreshSettings, RegistrySettings, ReloadSettings, RevocationSettings,
-    TokenSettings, TrustService, log_level, server,
+    TokenServiceSettings, TokenSettings, TrustService, log_level, server,
 };
 
 impl Config {
@@ -50,6 +50,7 @@ fn of_sections(settings: &Settings) -> Vec<ConfigError> {
         PolicySettings::read(settings).err(),
         RevocationSettings::read(settings).err(),
         TokenSettings::read(settings).err(),
+        TokenServiceSettings::read(settings).err(),
         PasswordSettings::read(settings).err(),
         AuditSettings::read(settings).err(),
         RefreshSettings::read(settings).err(),

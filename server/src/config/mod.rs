@@ -15,6 +15,7 @@ mod reload;
 mod repositories;
 mod revocation;
 mod server;
+mod tokens;
 mod trust_service;
 mod webhooks;
 
@@ -40,6 +41,7 @@ pub use reload::ReloadSettings;
 pub use repositories::GunPrefixes;
 pub use revocation::{CrlSettings, Depth, Fail, FailPolicy, Nonce, OcspSettings, RevocationSettings};
 pub use server::{Listener, client_cas};
+pub use tokens::{TokenAudience, TokenKey, TokenServiceSettings};
 pub use trust_service::TrustService;
 pub use webhooks::WebhookSettings;
 
@@ -87,6 +89,8 @@ pub struct Config {
     pub revocation: RevocationSettings,
     /// The token service to which clients without a certificate are sent; `None` if there is none.
     pub auth: Option<TokenSettings>,
+    /// The token service of this server itself; `None` if it issues no tokens.
+    pub token_service: Option<TokenServiceSettings>,
     /// The users who may log in with a password; `None` if that is switched off.
     pub password: Option<PasswordSettings>,
     /// Who signs timestamps and snapshots.
@@ -190,6 +194,7 @@ impl Config {
         let policy = PolicySettings::read(settings)?;
         let revocation = RevocationSettings::read(settings)?;
         let auth = TokenSettings::read(settings)?;
+        let token_service = TokenServiceSettings::read(settings)?;
         let password = PasswordSettings::read(settings)?;
         let audit = AuditSettings::read(settings)?;
         let reads = ReadSettings::read(settings)?;
@@ -232,6 +237,7 @@ impl Config {
             policy,
             revocation,
             auth,
+            token_service,
             password,
             trust_service,
             storage,
@@ -276,6 +282,7 @@ const SECTIONS: Sections = Sections {
         "reload",
         "revocation",
         "tls",
+        "token_service",
         "webhooks",
     ],
     security: &[
@@ -298,6 +305,7 @@ const SECTIONS: Sections = Sections {
         "server.tls_key_file",
         "server.trusted_proxies",
         "tls",
+        "token_service",
     ],
     other_variables: false,
 };

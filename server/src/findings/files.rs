@@ -9,7 +9,8 @@ use super::Finding;
 use crate::{
     clock::Clock,
     config::{Config, TrustService},
-    identity::{password::Passwords, token::TokenAuth},
+    generation::token_auth,
+    identity::password::Passwords,
     registry::Gateway,
     revocation::Revocation,
 };
@@ -18,7 +19,8 @@ fn refusal(cause: impl std::fmt::Display) -> Finding {
     Finding::refusal(cause.to_string())
 }
 
-/// Checks the files of a generation: certificates, keys and client CAs of the listeners, revocation lists, password files.
+/// Checks the files of a generation: certificates, keys and client CAs of the listeners, revocation lists, password
+/// files, and the certificates that sign tokens.
 pub(super) fn of_a_generation(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut trusts = Vec::new();
@@ -48,11 +50,12 @@ pub(super) fn of_a_generation(config: &Config, now: DateTime<Utc>) -> Vec<Findin
     );
     let passwords = config.password.as_ref().map(Passwords::load);
     findings.extend(passwords.and_then(Result::err).map(refusal));
+    let auth = config.auth.as_ref().map(token_auth);
+    findings.extend(auth.and_then(Result::err).map(refusal));
     findings
 }
 
-/// Checks the other files that are read at start: those for TLS to the signer and for the registry, and the certificates
-/// that sign tokens.
+/// Checks the other files that are read at start: those for TLS to the signer and for the registry.
 pub(super) fn of_others(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let TrustService::Remote { tls, .. } = &config.trust_service {
@@ -60,16 +63,6 @@ pub(super) fn of_others(config: &Config) -> Vec<Finding> {
     }
     if let Some(registry) = &config.registry {
         findings.extend(Gateway::new(registry, &config.public).err().map(refusal));
-    }
-    if let Some(auth) = &config.auth {
-        let (realm, service, issuer) = (auth.realm.clone(), auth.service.clone(), auth.issuer.clone());
-        let refused = TokenAuth::new(realm, service, issuer, &auth.bundle).err();
-        findings.extend(refused.map(|cause| {
-            refusal(format!(
-                "auth.options.rootcertbundle: {}: {cause}",
-                auth.bundle.display()
-            ))
-        }));
     }
     findings
 }
@@ -104,7 +97,6 @@ pub fn further_files(config: &Config) -> Vec<PathBuf> {
                 .cloned(),
         );
     }
-    files.extend(config.auth.iter().map(|auth| auth.bundle.clone()));
     if let Some(registry) = &config.registry {
         files.extend(registry.ca.clone());
         let pair = registry.identity.iter();

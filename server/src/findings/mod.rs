@@ -12,6 +12,7 @@ mod places;
 mod public;
 mod registry;
 mod rules;
+mod tokens;
 mod webhooks;
 
 use std::path::Path;
@@ -102,7 +103,8 @@ fn judge(mut config: Config, now: DateTime<Utc>) -> Judged {
             findings.extend(config.warnings.iter().map(Finding::remark));
             let every = files::of_a_generation(&config, now)
                 .into_iter()
-                .chain(rules::of_texts(&config));
+                .chain(rules::of_texts(&config))
+                .chain(tokens::of_keys(&config));
             let first = Finding::refusal(cause.to_string());
             every
                 .chain([first])
@@ -122,6 +124,7 @@ fn judge(mut config: Config, now: DateTime<Utc>) -> Judged {
         limits::of_publishes(&config),
         webhooks::of_webhooks(&config),
         registry::of_demands(&config),
+        tokens::of_service(&config, now),
     ];
     for finding in further.into_iter().flatten() {
         // Whoever makes a generation of this configuration warns of it.

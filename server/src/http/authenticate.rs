@@ -1,16 +1,20 @@
 //! Identifies the client of a request by the connection's certificate, one forwarded by a proxy, a password, or a
 //! token.
 
+mod tokens;
+
+use std::{net::IpAddr, sync::Arc};
+
 use actix_web::{
     HttpRequest,
-    http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue},
+    http::header::{AUTHORIZATION, HeaderName},
 };
-use std::{net::IpAddr, sync::Arc};
 
 use super::{
     error::ApiError,
     exchange::{Exchange, Target},
     operation::Operation,
+    tokens::Login,
 };
 use crate::{
     confirmed::Moment,
@@ -18,7 +22,7 @@ use crate::{
     identity::{
         IdentityError, Method, Peer, Principal, VerifiedCertificate, forwarded,
         password::{Credentials, Passwords, Place},
-        token::{Access, TokenRefusal},
+        token::Access,
     },
     registry::Resource,
     revocation::RevocationError,
@@ -33,57 +37,24 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Authenticates a request. A verified certificate is enough. A client without one needs a password or a token if
 /// these are configured; otherwise it is anonymous and most requests are refused.
 pub async fn authenticate(exchange: &Exchange<'_>) -> Result<Principal, ApiError> {
-    let (state, generation, request) = (exchange.state, &exchange.generation, exchange.request);
+    let (generation, request) = (&exchange.generation, exchange.request);
     // Every connection has a peer record. If it were missing, the client would count as anonymous.
     let Some(peer) = request.conn_data::<Arc<Peer>>() else {
         return Err(IdentityError::NoCertificate.into());
     };
     let identified = by_certificate(exchange, peer).await;
     // A refused certificate is final: its holder cannot become somebody else with a password.
-    if matches!(
-        identified,
-        Err(ApiError::Unidentified(IdentityError::NoCertificate))
-    ) && let Some(logged_in) = by_password(exchange, peer).await
-    {
+    let without_certificate = identified.as_ref().is_err_and(tokens::is_without_certificate);
+    if without_certificate && let Some(logged_in) = by_password(exchange, peer).await {
         return logged_in;
     }
-    let Some(tokens) = &state.tokens else {
-        return match identified {
-            Err(ApiError::Unidentified(IdentityError::NoCertificate)) => Ok(anonymous(generation, peer)),
-            known => known,
-        };
-    };
-    let reason = match identified {
-        Ok(principal) => return Ok(principal),
-        Err(reason) => reason,
-    };
-    let header = |name| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    let required = required_access(exchange.target);
-    match tokens.check(header(AUTHORIZATION), &required, state.clock.now()) {
-        Ok(subject) => {
-            let security = &exchange.moment().await?.security;
-            let principal = Principal::from_token(&subject, peer.address);
-            Ok(check_not_denied(generation, security, principal)?)
-        }
-        // A client that presented a certificate is told what is wrong with it, not asked for a password.
-        Err(TokenRefusal { error: None, .. })
-            if !matches!(reason, ApiError::Unidentified(IdentityError::NoCertificate)) =>
-        {
-            Err(reason)
-        }
-        Err(refusal) => {
-            let challenge = tokens.challenge(header(HOST).unwrap_or_default(), &required, &refusal);
-            Err(ApiError::Challenged {
-                challenge,
-                required,
-                refusal,
-            })
-        }
+    if exchange.target.operation == Operation::Token {
+        return tokens::for_token(exchange, peer, identified).await;
+    }
+    match &generation.tokens {
+        Some(tokens) => tokens::by_token(exchange, peer, tokens, identified).await,
+        None if without_certificate => Ok(anonymous(generation, peer)),
+        None => identified,
     }
 }
 
@@ -120,26 +91,39 @@ async fn by_certificate(exchange: &Exchange<'_>, peer: &Peer) -> Result<Principa
 async fn by_password(exchange: &Exchange<'_>, peer: &Peer) -> Option<Result<Principal, ApiError>> {
     let (generation, request) = (&exchange.generation, exchange.request);
     let passwords = passwords_at(generation, peer)?;
-    let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
-    let credentials = Credentials::parse(header)?;
+    let credentials = match exchange.token_request.as_ref().map(|request| &request.login) {
+        Some(Login::Password(credentials)) => credentials.clone(),
+        Some(Login::Refresh(_)) => return None,
+        Some(Login::Header) | None => {
+            let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+            Credentials::parse(header)?
+        }
+    };
     let refused = |reason| IdentityError::Password(reason, passwords.realm().to_owned());
     Some(
         async {
             let credentials = credentials.map_err(refused)?;
             let from = place(generation, peer, request);
             passwords.check(&credentials, from).await.map_err(refused)?;
-            let user = credentials.user().to_owned();
-            let mut groups = passwords.groups(&user);
             let security = &exchange.moment().await?.security;
-            let account = security.account(&user);
-            groups.extend(account.map(|account| account.all_groups()).unwrap_or_default());
-            groups.sort();
-            groups.dedup();
-            let principal = Principal::from_password(&user, groups, peer.address);
+            let principal = by_user(passwords, security, peer, credentials.user(), Method::Password);
             Ok(check_not_denied(generation, security, principal)?)
         }
         .await,
     )
+}
+
+/// The principal of a user of the password file, with the groups of that file and of the account of this name.
+fn by_user(passwords: &Passwords, security: &Security, peer: &Peer, user: &str, method: Method) -> Principal {
+    let mut groups = passwords.groups(user);
+    let account = security.account(user);
+    groups.extend(account.map(|account| account.all_groups()).unwrap_or_default());
+    groups.sort();
+    groups.dedup();
+    match method {
+        Method::OwnToken => Principal::from_own_token(user, groups, peer.address),
+        _ => Principal::from_password(user, groups, peer.address),
+    }
 }
 
 /// Where a login comes from, as far as known; wrong passwords from one place are counted together. Behind a reverse

@@ -66,6 +66,28 @@ pub async fn read(
     }
 }
 
+/// Reads the whole body, if it is at most `limit` bytes, which have to be few.
+pub async fn read_whole(
+    request: &HttpRequest,
+    payload: &mut web::Payload,
+    limit: usize,
+) -> Result<Vec<u8>, ApiError> {
+    check_announced(request, limit)?;
+    let mut whole = Vec::new();
+    let end = Instant::now() + IDLE_TIMEOUT;
+    while let Some(piece) = timeout_at(end, payload.next())
+        .await
+        .map_err(|_| ApiError::Timeout)?
+    {
+        let piece = piece.map_err(|cause| ApiError::MalformedUpload(cause.to_string()))?;
+        if whole.len() + piece.len() > limit {
+            return Err(ApiError::TooLarge(limit));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole)
+}
+
 /// Refuses a body that is announced to be larger than `limit` bytes.
 pub fn check_announced(request: &HttpRequest, limit: usize) -> Result<(), ApiError> {
     if announced(request).is_some_and(|length| length > limit as u64) {

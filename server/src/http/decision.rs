@@ -49,6 +49,15 @@ pub struct RequestRecord {
     principal: Option<Principal>,
     rule: Option<String>,
     not_identified: Option<NotIdentified>,
+    token: TokenAsked,
+}
+
+/// A token that was asked for.
+#[derive(Default)]
+struct TokenAsked {
+    service: Option<String>,
+    scopes: Vec<String>,
+    granted: Vec<String>,
 }
 
 /// The certificate or name that a client tried to identify with, although it is answered without an identity.
@@ -74,6 +83,7 @@ impl RequestRecord {
             principal: None,
             rule: None,
             not_identified: None,
+            token: TokenAsked::default(),
         }
     }
 
@@ -110,6 +120,17 @@ impl RequestRecord {
     /// Notes that the request is allowed, and the rule that allowed it.
     pub fn granted(&mut self, rule: Option<&str>) {
         self.rule = rule.map(str::to_owned);
+    }
+
+    /// Notes for which service a token was asked for, and what it was to grant.
+    pub fn asks_for_token(&mut self, service: String, scopes: Vec<String>) {
+        self.token.service = Some(service);
+        self.token.scopes = scopes;
+    }
+
+    /// Notes what a token grants.
+    pub fn grants_token(&mut self, granted: Vec<String>) {
+        self.token.granted = granted;
     }
 
     /// The principal's name; empty if it is not known.
@@ -167,6 +188,7 @@ impl RequestRecord {
                     | Operation::RotateKey
                     | Operation::ImagePush
                     | Operation::ImageDelete
+                    | Operation::Token
             );
         // Load balancers ask for the health every second, without an identity.
         let probe = target.operation == Operation::HealthInfo
@@ -206,6 +228,9 @@ impl RequestRecord {
             revocation: principal.and_then(Principal::revocation).map(revocation),
             asked: Asked {
                 documents,
+                service: self.token.service.as_deref().map(clipped),
+                scopes: self.token.scopes.clone(),
+                granted: self.token.granted.clone(),
                 ..asked(target)
             },
             decision: if denied { "denied" } else { "allowed" },
@@ -339,7 +364,7 @@ fn asked(target: &Target) -> Asked {
             Some(Resource::Blob(_, digest) | Resource::Referrers(_, digest)) => Some(clipped(digest)),
             _ => None,
         },
-        documents: Vec::new(),
+        ..Asked::default()
     }
 }
 

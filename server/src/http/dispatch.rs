@@ -18,7 +18,7 @@ use super::{
     exchange::Exchange,
     operation::Operation,
     path::{self, Resolution},
-    registry,
+    registry, routes,
 };
 use crate::{state::State, telemetry};
 
@@ -48,14 +48,22 @@ pub async fn dispatch(
             .finish()
             .into()),
         Resolution::Route(target, handler) => {
+            let generation = state.generation.load_full();
+            let absent = target.operation.is_of_token_service() && generation.token_service.is_none();
+            let (target, handler) = if absent {
+                routes::unknown()
+            } else {
+                (target, handler)
+            };
             operation = target.operation;
             let mut exchange = Exchange {
                 state: &state,
-                generation: state.generation.load_full(),
+                generation,
                 request: &request,
                 payload: &mut payload,
                 target: &target,
                 record: &mut record,
+                token_request: None,
                 moment: OnceCell::new(),
             };
             handler.run(&mut exchange).await

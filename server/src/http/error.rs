@@ -13,7 +13,7 @@ use actix_web::{
 use serde_json::{Value, json};
 use tuf::IntakeError;
 
-use super::browser::CrossSite;
+use super::{browser::CrossSite, tokens::TokenFault};
 use answer::{
     Answer, bad_request, intake_answer, internal, publish_answer, signing_answer, stopping, store_answer,
     unavailable,
@@ -130,6 +130,12 @@ pub enum ApiError {
     /// The database or the signing service failed.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// A request for a token is malformed.
+    #[error(transparent)]
+    TokenRequest(#[from] TokenFault),
+    /// A token could not be signed.
+    #[error("{0}")]
+    Signing(String),
     /// Stored metadata cannot be used.
     #[error("stored metadata cannot be used: {0}")]
     StoredState(String),
@@ -309,6 +315,12 @@ impl ApiError {
                 "The parameters provided are not valid.",
                 json!(shorten(reason)),
             ),
+            Self::TokenRequest(fault) => Answer(
+                StatusCode::BAD_REQUEST,
+                "INVALID_PARAMETERS",
+                shorten(&fault.to_string()),
+                Value::Null,
+            ),
             Self::Unidentified(
                 error @ IdentityError::Password(PasswordRefusal::TooMany(_) | PasswordRefusal::Busy, _),
             ) => Answer(
@@ -390,7 +402,7 @@ impl ApiError {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
                 Answer(status, code, shorten(&refusal.message()), Value::Null)
             }
-            Self::StoredState(_) => internal(),
+            Self::StoredState(_) | Self::Signing(_) => internal(),
             Self::Service(ServiceError::Store(cause)) => store_answer(cause),
             Self::Service(ServiceError::SharedStore(cause)) => store_answer(cause),
             Self::Service(ServiceError::Signing(cause)) => signing_answer(cause),

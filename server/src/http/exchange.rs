@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, web};
 use tokio::sync::OnceCell;
 use tuf::Gun;
 
-use super::{decision::RequestRecord, error::ApiError, operation::Operation};
+use super::{decision::RequestRecord, error::ApiError, operation::Operation, tokens::TokenRequest};
 use crate::{
     access::{Access, Grant, Pull},
     confirmed::{Moment, Served, Wanted},
@@ -57,6 +57,8 @@ pub struct Exchange<'a> {
     pub target: &'a Target,
     /// What is known and decided so far, for the log and the audit.
     pub record: &'a mut RequestRecord,
+    /// What a request for a token asks for, once it was read.
+    pub token_request: Option<TokenRequest>,
     /// The moment of the database that the request is answered for, once it was asked for.
     pub moment: OnceCell<Moment>,
 }

@@ -29,5 +29,6 @@ mod repository;
 mod routes;
 mod stages;
 mod status;
+mod tokens;
 
 pub use listener::{ListenError, listen};

@@ -51,6 +51,10 @@ pub enum Operation {
     Settings,
     /// Read the description of the interface beyond the Notary contract.
     OpenApi,
+    /// Get a token for a registry.
+    Token,
+    /// Read the public keys that verify tokens.
+    TokenKeys,
     /// Read the metrics for Prometheus.
     Metrics,
     /// Read a manifest of an image.
@@ -100,6 +104,8 @@ impl Operation {
             Self::Version => "Version",
             Self::Settings => "Settings",
             Self::OpenApi => "OpenApi",
+            Self::Token => "Token",
+            Self::TokenKeys => "TokenKeys",
             Self::Metrics => "Metrics",
             Self::ImageManifest => "RegistryManifest",
             Self::ImageRead => "RegistryRead",
@@ -136,10 +142,12 @@ impl Operation {
             Self::Repositories | Self::Repository | Self::Tags => "list",
             Self::Version => "version",
             Self::Settings => "settings",
+            Self::Token => "token",
             Self::Health
             | Self::Ca
             | Self::SetupScript
             | Self::OpenApi
+            | Self::TokenKeys
             | Self::Metrics
             | Self::ImageUnknown
             | Self::ImageUnsupported
@@ -175,16 +183,22 @@ impl Operation {
     /// Whether it reads or writes.
     pub fn class(self) -> Class {
         match self {
-            // Reading the key of a new repository creates the key.
+            // Reading the key of a new repository creates the key. A token may grant writing.
             Self::Publish
             | Self::ReadKey
             | Self::RotateKey
             | Self::Delete
             | Self::ImagePush
             | Self::ImageUpload
-            | Self::ImageDelete => Class::Write,
+            | Self::ImageDelete
+            | Self::Token => Class::Write,
             _ => Class::Read,
         }
+    }
+
+    /// Whether it exists only where this server issues tokens.
+    pub fn is_of_token_service(self) -> bool {
+        matches!(self, Self::Token | Self::TokenKeys)
     }
 
     /// Whether the response has the shape of Docker Trusted Registry's interface.

@@ -14,7 +14,7 @@ use super::{
     keys, metadata,
     operation::Operation,
     outcome::Outcome,
-    registry, repository, stages, status,
+    registry, repository, stages, status, tokens,
 };
 
 /// The stages and the handler of a route.
@@ -68,7 +68,7 @@ macro_rules! route {
 
 /// The first match decides. The GUN is greedy and may contain anything but `*`, including slashes.
 #[rustfmt::skip]
-static ROUTES: LazyLock<[Route; 24]> = LazyLock::new(|| {
+static ROUTES: LazyLock<[Route; 27]> = LazyLock::new(|| {
     [
         route!("GET", Pattern::Fixed("/v2/"), Ping, status::ping),
         route!("POST", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/"), Publish, repository::publish),
@@ -88,6 +88,9 @@ static ROUTES: LazyLock<[Route; 24]> = LazyLock::new(|| {
         route!("GET", Pattern::Fixed("/ca"), Ca, api::ca),
         route!("GET", Pattern::Fixed("/setup.sh"), SetupScript, api::setup_script),
         route!("GET", Pattern::Fixed("/openapi.json"), OpenApi, api::description),
+        route!("GET", Pattern::Fixed("/auth/token"), Token, tokens::issue),
+        route!("POST", Pattern::Fixed("/auth/token"), Token, tokens::issue),
+        route!("GET", Pattern::Fixed("/auth/keys"), TokenKeys, tokens::keys),
         route!("GET", Pattern::Fixed("/basic_info"), BasicInfo, api::basic_info),
         route!("GET", Pattern::Fixed("/api/v0/admin/version"), Version, api::version),
         route!("GET", Pattern::Fixed("/api/v0/meta/settings"), Settings, api::settings),

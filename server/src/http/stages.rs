@@ -14,6 +14,7 @@ use super::{
     exchange::{Exchange, Target},
     operation::Operation,
     outcome::Outcome,
+    tokens,
 };
 use crate::{
     access::{Access, Administration, ChangesGrant, Grant, Identified, Image, SingleRight},
@@ -75,6 +76,10 @@ async fn identify(exchange: &mut Exchange<'_>, asks: Asks) -> Result<Option<Prin
     exchange.record.decides(&exchange.generation, target);
     // Checked before the client is identified, as in the Notary server.
     check_prefix(exchange)?;
+    if target.operation == Operation::Token {
+        // The form may hold the password.
+        exchange.token_request = Some(tokens::read(exchange).await?);
+    }
     let identified = authenticate(exchange).await;
     let principal = match identified {
         Ok(principal) => exchange.record.identified(principal),
@@ -186,6 +191,17 @@ impl Granted for Heard {
     fn authorize(access: &Access, caller: Option<Principal>, _: &Target) -> Result<Self, ApiError> {
         access.ping(&known(caller))?;
         Ok(Self)
+    }
+}
+
+/// The grant for clients that may ask for a token. Holds the caller.
+pub struct Asking(pub Principal);
+
+impl Granted for Asking {
+    fn authorize(access: &Access, caller: Option<Principal>, _: &Target) -> Result<Self, ApiError> {
+        let caller = known(caller);
+        access.hears(&caller)?;
+        Ok(Self(caller))
     }
 }
 

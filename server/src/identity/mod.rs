@@ -39,8 +39,11 @@ pub enum Method {
     ForwardedCertificate,
     /// A user name and a password.
     Password,
-    /// A token of the token service.
+    /// A token of another token service, which says what its holder may do.
     Token,
+    /// A token of this server's own token service. The policy decides about its holder as about any other client, so
+    /// that a token never gives more than the policy does.
+    OwnToken,
 }
 
 impl Method {
@@ -51,7 +54,7 @@ impl Method {
             Self::Certificate => "TLSClientCertificate",
             Self::ForwardedCertificate => "ForwardedTLSClientCertificate",
             Self::Password => "UsernamePassword",
-            Self::Token => "BearerToken",
+            Self::Token | Self::OwnToken => "BearerToken",
         }
     }
 }
@@ -99,6 +102,9 @@ pub enum IdentityError {
     /// The password was refused. Holds the realm as well.
     #[error("{0}")]
     Password(PasswordRefusal, String),
+    /// The refresh token was refused; says why.
+    #[error("{0}")]
+    RefreshToken(String),
     /// No configured CA verifies the certificate.
     #[error("client certificate rejected: {}", .1.explanation)]
     Rejected(Box<ClientCertificate>, CertificateFault),
@@ -175,6 +181,15 @@ impl Principal {
             Method::Token,
             address,
         ))
+    }
+
+    /// The principal named by a token that this server issued itself to somebody who logged in with a password. It has
+    /// the name of that login, so that the same rules apply to it.
+    pub fn from_own_token(name: &str, groups: Vec<String>, address: Option<SocketAddr>) -> Self {
+        Self::from(Known {
+            groups,
+            ..Known::without_certificate(name.to_owned(), Method::OwnToken, address)
+        })
     }
 
     /// The principal named by a password login, with these groups. Names in the file are checked like those of

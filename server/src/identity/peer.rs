@@ -88,6 +88,11 @@ impl VerifiedCertificate {
         })
     }
 
+    /// When the certificate, or the first of its issuers, expires.
+    pub fn valid_until(&self) -> DateTime<Utc> {
+        self.until
+    }
+
     /// Whether neither the certificate nor one of its issuers has expired.
     pub fn is_valid_at(&self, now: DateTime<Utc>) -> bool {
         now <= self.until

@@ -122,10 +122,7 @@ fn certificate(verified: &VerifiedCertificate, principal: &Principal, now: DateT
         not_before: verified.certificate.not_before(),
         not_after: verified.certificate.not_after(),
         sans: facts.alternative_names(),
-        thumbprint: data_encoding::HEXLOWER
-            .decode(facts.cert_sha256().as_bytes())
-            .map(|digest| data_encoding::BASE64URL_NOPAD.encode(&digest))
-            .unwrap_or_default(),
+        thumbprint: facts.thumbprint(),
         spki_sha256: facts.spki_sha256().to_owned(),
         mapped_by: principal.rule().map(str::to_owned),
         revocation: RevocationInfo {

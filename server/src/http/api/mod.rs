@@ -11,7 +11,7 @@ mod tags;
 
 pub use account::basic_info;
 pub use ca::{ca, setup_script};
-pub use openapi::description;
+pub use openapi::{Errors, description};
 pub use overview::{overview, refused, wants_page};
 pub use repositories::{list, one};
 pub use server::{health, settings, version};

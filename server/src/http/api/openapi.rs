@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use super::{account, ca, json, repositories, server, tags};
-use crate::http::{error::ApiError, exchange::Exchange, outcome::Outcome, stages::Open};
+use crate::http::{error::ApiError, exchange::Exchange, outcome::Outcome, stages::Open, tokens};
 
 /// The body of every error response.
 #[derive(Serialize, ToSchema)]
@@ -38,7 +38,9 @@ struct OneError {
         tags::tag,
         server::health,
         server::version,
-        server::settings
+        server::settings,
+        tokens::issue,
+        tokens::keys
     )
 )]
 pub(super) struct Description;

@@ -52,6 +52,10 @@ pub(super) fn identity_detail(error: &IdentityError) -> Value {
             "reason": "wrong_password",
             "hint": "check the user name and the password that you entered or stored with docker login",
         }),
+        IdentityError::RefreshToken(_) => json!({
+            "reason": "refresh_token_refused",
+            "hint": "log in again (docker login)",
+        }),
         IdentityError::Rejected(certificate, fault) => {
             described(fault.reason.code(), certificate, fault.hint())
         }

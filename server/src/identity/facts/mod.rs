@@ -218,6 +218,15 @@ impl CertificateFacts {
         self.only(&Field::CertificateHash)
     }
 
+    /// The SHA-256 of the certificate in base64url, as tokens name it (RFC 8705 section 3.1).
+    pub fn thumbprint(&self) -> String {
+        let digest = data_encoding::HEXLOWER.decode(self.cert_sha256().as_bytes());
+        digest.map_or_else(
+            |_| String::new(),
+            |digest| data_encoding::BASE64URL_NOPAD.encode(&digest),
+        )
+    }
+
     /// The client CA sets that verify it.
     pub fn verified_by(&self) -> &[String] {
         &self.verified_by

@@ -93,6 +93,13 @@ impl Hash {
         )
     }
 
+    /// As it is stored.
+    pub(super) fn stored(&self) -> &str {
+        match self {
+            Self::Bcrypt(hash) | Self::Argon2id(hash) => hash,
+        }
+    }
+
     /// Whether the password matches. Takes the same time for wrong passwords as for the right one.
     pub fn verify(&self, password: &str) -> bool {
         match self {

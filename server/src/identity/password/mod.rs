@@ -10,8 +10,11 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use data_encoding::BASE64URL_NOPAD;
 use moka::sync::Cache;
-use openssl::{error::ErrorStack, hash::MessageDigest, pkey::PKey, rand::rand_bytes, sign::Signer};
+use openssl::{
+    error::ErrorStack, hash::MessageDigest, pkey::PKey, rand::rand_bytes, sha::sha256, sign::Signer,
+};
 use tokio::sync::{AcquireError, Semaphore};
 
 use crate::config::PasswordSettings;
@@ -50,7 +53,7 @@ pub struct Passwords {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordRefusal {
     /// The header does not hold a user name and a password (RFC 7617).
-    #[error("the Authorization header does not hold a user name and a password")]
+    #[error("what was sent is not a user name and a password")]
     Malformed,
     /// There is no such user, or the password is wrong. Which of the two is not revealed.
     #[error("the user name {0:?} or its password is wrong")]
@@ -75,14 +78,27 @@ impl Credentials {
         }
         let decoded = STANDARD.decode(encoded.trim()).ok();
         let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-        let text = text.filter(|text| !text.chars().any(char::is_control));
         let credentials = text.as_deref().and_then(|text| text.split_once(':'));
         Some(match credentials {
-            Some((user, password)) if !user.is_empty() && password.len() <= PASSWORD_LIMIT => Ok(Self {
-                user: user.to_owned(),
-                password: password.to_owned(),
-            }),
-            _ => Err(PasswordRefusal::Malformed),
+            Some((user, password)) => Self::new(user, password),
+            None => Err(PasswordRefusal::Malformed),
+        })
+    }
+
+    /// A user name and a password from elsewhere than a header, under the same conditions.
+    ///
+    /// # Errors
+    /// When the name is empty, one of them contains control characters, or the password is too long.
+    pub fn new(user: &str, password: &str) -> Result<Self, PasswordRefusal> {
+        let harmless = |text: &str| !text.chars().any(char::is_control);
+        // A colon ends the name in a header, so no user has one.
+        let named = !user.is_empty() && !user.contains(':') && harmless(user);
+        if !named || !harmless(password) || password.len() > PASSWORD_LIMIT {
+            return Err(PasswordRefusal::Malformed);
+        }
+        Ok(Self {
+            user: user.to_owned(),
+            password: password.to_owned(),
         })
     }
 
@@ -129,6 +145,19 @@ impl Passwords {
     /// The realm, which clients show when they ask for a password.
     pub fn realm(&self) -> &str {
         &self.realm
+    }
+
+    /// What is stored of a user's password, as a hash: it changes when the password is set anew, also to the same. `None`
+    /// if there is no such user.
+    pub fn mark(&self, user: &str) -> Option<String> {
+        let stored = self.users.get(user)?.stored();
+        let digest = sha256(format!("countersign password mark\0{user}\0{stored}").as_bytes());
+        Some(BASE64URL_NOPAD.encode(&digest))
+    }
+
+    /// Whether the file has this user.
+    pub fn has(&self, user: &str) -> bool {
+        self.users.contains_key(user)
     }
 
     /// The groups in which the file lists a user.

@@ -51,7 +51,9 @@ impl fmt::Display for Access {
 #[derive(Debug)]
 pub(super) struct Claims {
     pub(super) subject: String,
-    issuer: String,
+    pub(super) issuer: String,
+    /// The SHA-256 of the certificate that its holder has to present, in base64url (RFC 8705 section 3.1).
+    pub(super) bound_to: Option<String>,
     audience: String,
     expires: i64,
     not_before: i64,
@@ -75,6 +77,7 @@ impl Claims {
         Ok(Self {
             subject,
             issuer: text(claims, "iss")?,
+            bound_to: confirmation(&claims["cnf"])?,
             audience: text(claims, "aud")?,
             expires: seconds(claims, "exp")?,
             not_before: seconds(claims, "nbf")?,
@@ -135,6 +138,17 @@ fn grant(grant: &Value) -> Result<Vec<Access>, String> {
         })
     };
     actions.iter().map(access).collect()
+}
+
+/// The certificate in a confirmation (RFC 7800). A token that is bound to anything else cannot be checked here.
+fn confirmation(confirmation: &Value) -> Result<Option<String>, String> {
+    match confirmation {
+        Value::Null => Ok(None),
+        bound => match &bound["x5t#S256"] {
+            Value::String(digest) => Ok(Some(digest.clone())),
+            _ => Err("the token is bound to something else than a client certificate (cnf)".to_owned()),
+        },
+    }
 }
 
 fn text(object: &Value, key: &str) -> Result<String, String> {

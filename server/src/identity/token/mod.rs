@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 
 pub use claims::Access;
 use trusted::TrustedKeys;
+pub use trusted::key_id;
 
 use crate::config::Realm;
 
@@ -33,6 +34,17 @@ pub enum BundleError {
     Certificates(String),
 }
 
+/// A token that is good for what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bearer {
+    /// Its subject.
+    pub subject: String,
+    /// Who issued it.
+    pub issuer: String,
+    /// The ID of the key that signed it.
+    pub key_id: String,
+}
+
 /// A request has no token, or not a sufficient one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
@@ -41,13 +53,17 @@ pub struct TokenRefusal {
     pub error: Option<&'static str>,
     /// What is wrong with the token, for the log.
     pub reason: String,
+    /// Whether the token is good, but its certificate did not come with it.
+    pub bound: bool,
 }
 
 impl TokenRefusal {
-    fn invalid(reason: impl Into<String>) -> Self {
+    /// A token that is not accepted.
+    pub fn invalid(reason: impl Into<String>) -> Self {
         Self {
             error: Some("invalid_token"),
             reason: reason.into(),
+            bound: false,
         }
     }
 }
@@ -66,19 +82,21 @@ impl TokenAuth {
         })
     }
 
-    /// The subject of the token in an `Authorization` header, if the token grants everything required.
+    /// The token in an `Authorization` header of a client without a good certificate, if the token grants everything
+    /// required.
     ///
     /// # Errors
-    /// When there is no token, it is invalid, or it grants too little.
+    /// When there is no token, it is invalid, it is bound to a certificate, or it grants too little.
     pub fn check(
         &self,
         authorization: Option<&str>,
         required: &[Access],
         now: DateTime<Utc>,
-    ) -> Result<String, TokenRefusal> {
+    ) -> Result<Bearer, TokenRefusal> {
         let token = authorization.and_then(bearer).ok_or_else(|| TokenRefusal {
             error: None,
             reason: "no client certificate and no token was presented".to_owned(),
+            bound: false,
         })?;
         let parsed = jws::Token::parse(token).map_err(TokenRefusal::invalid)?;
         let claims = &parsed.claims;
@@ -87,12 +105,47 @@ impl TokenAuth {
             .map_err(TokenRefusal::invalid)?;
         let key = self.keys.key_for(&parsed.header).map_err(TokenRefusal::invalid)?;
         parsed.verify(&key).map_err(TokenRefusal::invalid)?;
+        if claims.bound_to.is_some() {
+            return Err(TokenRefusal {
+                bound: true,
+                ..TokenRefusal::invalid(
+                    "the token is bound to a client certificate, and this connection has not presented it",
+                )
+            });
+        }
         match required.iter().find(|access| !claims.grants(access)) {
-            None => Ok(claims.subject.clone()),
+            None => Ok(Bearer {
+                subject: claims.subject.clone(),
+                issuer: claims.issuer.clone(),
+                key_id: key_id(&key)
+                    .map_err(|cause| TokenRefusal::invalid(platform::reason::of_openssl(&cause)))?,
+            }),
             Some(missing) => Err(TokenRefusal {
                 error: Some("insufficient_scope"),
                 reason: format!("the token does not grant {missing}"),
+                bound: false,
             }),
+        }
+    }
+
+    /// Checks that the token in an `Authorization` header, if there is one, is not bound to another certificate than
+    /// the one that was presented with it. Nothing else about it matters beside a certificate.
+    ///
+    /// # Errors
+    /// When it is.
+    pub fn check_beside(
+        authorization: Option<&str>,
+        presented: impl FnOnce() -> String,
+    ) -> Result<(), TokenRefusal> {
+        let parsed = authorization.and_then(bearer).map(jws::Token::parse);
+        let bound = parsed
+            .and_then(Result::ok)
+            .and_then(|token| token.claims.bound_to);
+        match bound {
+            Some(bound) if bound != presented() => Err(TokenRefusal::invalid(
+                "the token is bound to another client certificate than the one that was presented",
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -115,6 +168,9 @@ impl TokenAuth {
         }
         if let Some(error) = refusal.error {
             challenge.push_str(&format!(",error={}", quoted(error)));
+            // RFC 6750 section 3: neither quotes nor backslashes.
+            let why = refusal.reason.replace(['"', '\\'], "'");
+            challenge.push_str(&format!(",error_description={}", quoted(&why)));
         }
         challenge
     }

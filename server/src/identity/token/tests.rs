@@ -89,7 +89,8 @@ fn required() -> Vec<Access> {
 
 fn check(token: &str) -> Result<String, TokenRefusal> {
     let now = DateTime::from_timestamp(NOW, 0).unwrap();
-    auth().check(Some(&format!("Bearer {token}")), &required(), now)
+    let bearer = auth().check(Some(&format!("Bearer {token}")), &required(), now);
+    bearer.map(|bearer| bearer.subject)
 }
 
 #[track_caller]
@@ -147,7 +148,12 @@ fn a_token_captured_from_a_real_exchange_is_accepted() {
         .find_map(|line| line.strip_prefix("Authorization: "))
         .unwrap();
     let now = DateTime::from_timestamp(NOW, 0).unwrap();
-    assert_eq!(auth().check(Some(header), &required(), now), Ok("alice".into()));
+    let bearer = auth().check(Some(header), &required(), now).unwrap();
+    assert_eq!(
+        (bearer.subject.as_str(), bearer.issuer.as_str()),
+        ("alice", "auth.example.com")
+    );
+    assert_eq!(bearer.key_id, kid("tok.key"));
 }
 
 #[test]
@@ -263,6 +269,38 @@ fn claims_are_checked_with_a_minute_of_leeway() {
 }
 
 #[test]
+fn a_token_that_is_bound_to_a_certificate_is_nothing_without_it() {
+    let bound = |cnf: Value| good(&[("cnf", cnf)]);
+    let digest = "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2";
+    refused(
+        &bound(json!({"x5t#S256": digest})),
+        "this connection has not presented it",
+    );
+    for unknown in [
+        json!({"jkt": digest}),
+        json!({}),
+        json!({"x5t#S256": 1}),
+        json!("x"),
+    ] {
+        refused(&bound(unknown), "something else than a client certificate");
+    }
+    assert!(check(&bound(Value::Null)).is_ok());
+    let beside = |token: &str, presented: &str| {
+        TokenAuth::check_beside(Some(&format!("Bearer {token}")), || presented.to_owned())
+    };
+    let token = bound(json!({"x5t#S256": digest}));
+    assert_eq!(beside(&token, digest), Ok(()));
+    let refusal = beside(&token, "other").unwrap_err();
+    assert_eq!(refusal.error, Some("invalid_token"));
+    assert!(refusal.reason.contains("another client certificate"), "{refusal}");
+    // A certificate is enough: what else comes with it does not matter.
+    for other in [good(&[]), good(&[("exp", json!(1))]), "x.y.z".to_owned()] {
+        assert_eq!(beside(&other, digest), Ok(()));
+    }
+    assert_eq!(TokenAuth::check_beside(None, || digest.to_owned()), Ok(()));
+}
+
+#[test]
 fn every_required_action_must_be_granted() {
     let grants = |access: Value| check(&good(&[("access", access)])).map_err(|refusal| refusal.error);
     let entry =
@@ -308,7 +346,8 @@ fn what_is_no_token_is_told_apart_from_a_bad_one() {
 fn challenges_are_those_of_notary() {
     let refusal = |error| TokenRefusal {
         error,
-        reason: String::new(),
+        reason: "the \"key\" is wrong".to_owned(),
+        bound: false,
     };
     let required = required();
     assert_eq!(
@@ -318,7 +357,7 @@ fn challenges_are_those_of_notary() {
     let named = [Access::repository("a\"b\\ü\u{7}", "pull")];
     let challenge = auth().challenge("h", &named, &refusal(Some("invalid_token")));
     assert!(
-        challenge.ends_with(r#"scope="repository:a\"b\\\u00fc\u0007:pull",error="invalid_token""#),
+        challenge.ends_with(r#"scope="repository:a\"b\\\u00fc\u0007:pull",error="invalid_token",error_description="the 'key' is wrong""#),
         "{challenge}"
     );
     let same_host = TokenAuth {

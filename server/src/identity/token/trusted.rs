@@ -122,7 +122,10 @@ impl TrustedKeys {
 }
 
 /// The libtrust key ID: twelve groups of four base32 characters.
-pub(super) fn key_id(key: &PKey<Public>) -> Result<String, openssl::error::ErrorStack> {
+///
+/// # Errors
+/// When OpenSSL cannot encode the key.
+pub fn key_id(key: &PKey<Public>) -> Result<String, openssl::error::ErrorStack> {
     let digest = sha256(&key.public_key_to_der()?);
     let text = BASE32_NOPAD.encode(digest.get(..KEY_ID_BYTES).unwrap_or(&digest));
     let groups: Vec<&str> = text

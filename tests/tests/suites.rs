@@ -28,6 +28,7 @@ mod events;
 mod findings;
 mod findings_of_certificates;
 mod floods;
+mod gates;
 mod gateway;
 mod gateway_docker;
 mod gateway_signed;

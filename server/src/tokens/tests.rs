@@ -275,7 +275,10 @@ fn what_is_granted_is_what_was_asked_for_and_the_policy_allows() {
         ["repository:reg:5000/team/app:push"]
     );
     assert_eq!(of("carol", &["repository:team/app:push,pull"]), none);
-    assert_eq!(of("dora", &["repository:team/app:push"]), ["repository:team/app:push"]);
+    assert_eq!(
+        of("dora", &["repository:team/app:push"]),
+        ["repository:team/app:push"]
+    );
     assert_eq!(
         of("bob", &["repository:team/app:*"]),
         ["repository:team/app:pull"]

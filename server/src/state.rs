@@ -24,6 +24,8 @@ use crate::{
 
 /// How many clients may follow events at a time. Each asks the database twice a second.
 const EVENT_STREAMS: usize = 256;
+/// How many clients without an identity may; they do not take the places of others.
+const ANONYMOUS_STREAMS: usize = 64;
 
 /// Why something that the configuration names cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +120,8 @@ pub struct State {
     pub upload_memory: UploadMemory,
     /// How many more clients may follow events.
     pub event_streams: Arc<Semaphore>,
+    /// How many more clients without an identity may.
+    pub anonymous_streams: Arc<Semaphore>,
     /// Whether the server is stopping, for answers that would not end by themselves.
     pub stopping: watch::Sender<bool>,
     /// The outcome of the last reload.
@@ -156,6 +160,7 @@ impl State {
             health: Arc::default(),
             documents: SharedDocuments::default(),
             event_streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
+            anonymous_streams: Arc::new(Semaphore::new(ANONYMOUS_STREAMS)),
             stopping: watch::Sender::new(false),
             last_reload: LastReload::default(),
             metrics,

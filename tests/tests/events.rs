@@ -165,6 +165,33 @@ fn whoever_may_not_read_changes_is_refused_and_bad_ids_are_named() {
 }
 
 #[test]
+fn clients_without_an_identity_do_not_take_the_places_of_others() {
+    let mut rules = policy();
+    let open = json!({"effect": "allow", "principals": ["anonymous"], "actions": ["pull"]});
+    rules.as_array_mut().unwrap().push(open);
+    let server = TestServer::builder()
+        .requests_certificates()
+        .set("policy", rules)
+        .start();
+    let (nobody, alice) = (server.client_without_certificate(), server.client("alice"));
+    let path = "/v2/reg/app/_trust/events";
+    let followers: Vec<Follower> = (0..64).map(|_| Follower::new(&nobody, path, None)).collect();
+    nobody.get(path).refuses(503, "UNAVAILABLE");
+    let mut follower = Follower::new(&alice, path, None);
+    drop(followers);
+    Publisher::new(&alice, GUN, GUN).publish_first(&alice, GUN);
+    assert_eq!(follower.next().unwrap().kind, "published");
+    // Places are free again when the server notices that a client is gone.
+    wait_until("there is a place", || {
+        let mut stream = nobody.connect().unwrap();
+        stream.write_all(&request_bytes("GET", path, &[], &[])).unwrap();
+        let mut status = String::new();
+        BufReader::new(stream).read_line(&mut status).unwrap();
+        status.starts_with("HTTP/1.1 200 ")
+    });
+}
+
+#[test]
 fn a_stream_ends_when_its_client_is_denied_and_when_the_server_stops() {
     let mut server = TestServer::start();
     let (alice, bob) = (server.client("alice"), server.client("bob"));

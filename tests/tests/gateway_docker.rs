@@ -9,7 +9,7 @@ use tests::{
     flows::docker::clis,
     namespace::{Namespace, Place},
     process::installed_program,
-    registry::Registry,
+    registry::{Registry, digest},
     server::Builder,
 };
 
@@ -186,4 +186,99 @@ fn skopeo_copies_what_is_signed_and_nothing_else() {
         .skopeo("carol", &["inspect", &pushed])
         .fails()
         .says("carol may not pull");
+}
+
+/// Writes an image of one platform into an OCI layout; returns its descriptor.
+fn write_image(layout: &Path, [layer, compressed]: &[Vec<u8>; 2], architecture: &str) -> Value {
+    let kind = "application/vnd.oci.image.layer.v1.tar+gzip";
+    let compressed = write_blob(layout, kind, compressed);
+    let config = json!({
+        "architecture": architecture, "os": "linux", "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [digest(layer)]},
+    });
+    let kind = "application/vnd.oci.image.config.v1+json";
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": write_blob(layout, kind, config.to_string().as_bytes()), "layers": [compressed],
+    });
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let mut described = write_blob(layout, kind, manifest.to_string().as_bytes());
+    described["platform"] = json!({"os": "linux", "architecture": architecture});
+    described
+}
+
+/// Writes a blob into an OCI layout; returns its descriptor.
+fn write_blob(layout: &Path, kind: &str, bytes: &[u8]) -> Value {
+    let digest = digest(bytes);
+    let blobs = layout.join("blobs/sha256");
+    std::fs::create_dir_all(&blobs).unwrap();
+    std::fs::write(blobs.join(digest.strip_prefix("sha256:").unwrap()), bytes).unwrap();
+    json!({"mediaType": kind, "size": bytes.len(), "digest": digest})
+}
+
+#[test]
+fn an_index_of_two_platforms_is_signed_with_notary_and_pulled_with_docker() {
+    let world = World::start(&json!([{"pattern": "**", "mode": "signed"}]));
+    let clis = clis();
+    let repository = format!("{}/team/multi", world.name);
+    let image = format!("{repository}:1.0");
+    let alice = world.user(&clis[0], "alice0");
+    let (layout, content) = (alice.home().join("layout"), alice.home().join("content"));
+    std::fs::create_dir_all(&layout).unwrap();
+    std::fs::write(&content, "the same for both").unwrap();
+    let archive = alice.home().join("layer.tar");
+    let mut tar = Command::new("tar");
+    Finished::run(
+        tar.arg("-cf")
+            .arg(&archive)
+            .arg("-C")
+            .arg(alice.home())
+            .arg("content"),
+        "",
+    )
+    .ok();
+    Finished::run(Command::new("gzip").arg("--keep").arg(&archive), "").ok();
+    let layer = [archive.clone(), alice.home().join("layer.tar.gz")].map(|path| std::fs::read(path).unwrap());
+    let manifests = ["amd64", "arm64"].map(|architecture| write_image(&layout, &layer, architecture));
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": manifests}).to_string();
+    let mut described = write_blob(&layout, kind, index.as_bytes());
+    described["annotations"] = json!({"org.opencontainers.image.ref.name": "1.0"});
+    let entry = json!({"schemaVersion": 2, "manifests": [described]}).to_string();
+    std::fs::write(layout.join("index.json"), entry).unwrap();
+    std::fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    let source = format!("oci:{}:1.0", layout.display());
+    world
+        .skopeo(
+            "alice0",
+            &[
+                "copy",
+                "--all",
+                "--preserve-digests",
+                &source,
+                &format!("docker://{image}"),
+            ],
+        )
+        .ok();
+
+    let reader = world.user(&clis[0], "reader");
+    reader
+        .run(["pull", &image])
+        .fails()
+        .says("nothing in it is signed");
+    let notary = world.server.notary("alice0");
+    notary.run(["init", &repository, "-p"]).ok();
+    let (size, sum) = (index.len().to_string(), digest(index.as_bytes()));
+    let sum = sum.strip_prefix("sha256:").unwrap();
+    notary
+        .run(["addhash", &repository, "1.0", &size, "--sha256", sum, "-p"])
+        .ok();
+    for cli in &clis {
+        let reader = world.user(cli, "reader");
+        reader.run(["pull", &image]).ok();
+        reader.with_content_trust().run(["pull", &image]).ok();
+        reader.run(["rmi", "--force", &image]).ok();
+    }
+    let inside = world.skopeo("reader", &["inspect", "--raw", &format!("docker://{image}")]);
+    assert_eq!(inside.ok().stdout.trim_end(), index);
 }

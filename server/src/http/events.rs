@@ -25,7 +25,7 @@ use crate::{
     access::ChangesGrant,
     events::{self, Event, Feed},
     generation::Generation,
-    identity::Principal,
+    identity::{Method, Principal},
     revocation::Class,
     state::{ServiceError, State},
 };
@@ -45,7 +45,11 @@ const BEGINNING: &str = "retry: 2000\n\n";
 pub async fn follow(exchange: &mut Exchange<'_>, grant: ChangesGrant) -> Result<Outcome, ApiError> {
     let state = exchange.request.app_data::<web::Data<State>>();
     let state = state.cloned().ok_or(ServiceError::Stopping)?;
-    let place = Arc::clone(&state.event_streams).try_acquire_owned();
+    let places = match grant.principal().method() {
+        Method::Anonymous => &state.anonymous_streams,
+        _ => &state.event_streams,
+    };
+    let place = Arc::clone(places).try_acquire_owned();
     let place = place.map_err(|_| ApiError::TooManyStreams)?;
     let gun = grant.gun().map(ToString::to_string);
     let feed = match last_seen(exchange)? {

@@ -22,7 +22,7 @@ demo:
 
 # Each command is for the whole workspace, so that nothing is built once more with other features.
 test: requirements
-	cargo build --workspace --bins --locked
+	cargo build --workspace --bins --tests --locked
 	cargo test --workspace --locked --no-fail-fast
 	COUNTERSIGN_TEST_ENGINE=postgres cargo test --workspace --locked --test suites -- $(SUITE) $(SKIPPED)
 	COUNTERSIGN_TEST_ENGINE=mysql cargo test --workspace --locked --test suites -- $(SUITE) $(SKIPPED)

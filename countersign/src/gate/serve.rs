@@ -179,18 +179,16 @@ async fn reload(
                 "a file changed"
             }
         };
-        let mut outcome = decider.reload().map_err(|cause| cause.to_string());
-        if let (Ok(()), Some((tls, current))) = (&outcome, &acceptor) {
-            outcome = match tls.acceptor() {
-                Ok(fresh) => {
-                    current.store(Arc::new(fresh));
-                    Ok(())
-                }
-                Err(cause) => Err(cause.to_string()),
-            };
-        }
+        let fresh = acceptor.as_ref().map(|(tls, _)| tls.acceptor()).transpose();
+        let outcome = match fresh {
+            Ok(fresh) => decider.reload().map_err(|cause| cause.to_string()).map(|()| fresh),
+            Err(cause) => Err(cause.to_string()),
+        };
         match outcome {
-            Ok(()) => {
+            Ok(fresh) => {
+                if let (Some(fresh), Some((_, current))) = (fresh, &acceptor) {
+                    current.store(Arc::new(fresh));
+                }
                 tracing::info!(reason, "reloaded the policy and the certificates");
                 watched = watch(decider);
             }

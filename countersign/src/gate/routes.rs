@@ -33,25 +33,25 @@ impl Routes {
 
     /// Answers a request.
     pub async fn answer(&self, request: Request) -> Response {
-        const POSTED: [&str; 5] = [
+        const POSTED: [&str; 6] = [
             "/admission/v1/mutate",
             "/admission/v1/validate",
+            "/admission/v1/validate/pinned",
             "/image-review",
             "/gatekeeper/v1/validate",
             "/verify",
         ];
         match (&request.method, request.path.as_str()) {
-            (&Method::GET | &Method::HEAD, "/health") => Response::text(StatusCode::OK, "ok\n"),
-            (&Method::GET | &Method::HEAD, "/ready") => match self.decider.obstacle() {
-                None => Response::text(StatusCode::OK, "ready\n"),
-                Some(reason) => Response::text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
-            },
+            // A gate listens once its policy is loaded, and decides by what it knows while a trust server is away.
+            (&Method::GET | &Method::HEAD, "/health" | "/ready") => Response::text(StatusCode::OK, "ok\n"),
             (&Method::GET, "/metrics") => Response::text(StatusCode::OK, self.decider.metrics()),
             (&Method::POST, "/admission/v1/mutate") => self.admission(&request, Stage::Mutate).await,
-            (&Method::POST, "/admission/v1/validate") => match pinned_only(&request.query) {
-                Ok(pinned_only) => self.admission(&request, Stage::Validate { pinned_only }).await,
-                Err(reason) => Response::error(StatusCode::BAD_REQUEST, "INVALID_QUERY", &reason),
-            },
+            (&Method::POST, "/admission/v1/validate") => {
+                self.admission(&request, Stage::Validate { pinned_only: false }).await
+            }
+            (&Method::POST, "/admission/v1/validate/pinned") => {
+                self.admission(&request, Stage::Validate { pinned_only: true }).await
+            }
             (&Method::POST, "/image-review") => self.image_review(&request).await,
             (&Method::POST, "/gatekeeper/v1/validate") => self.gatekeeper(&request).await,
             (&Method::POST, "/verify") => self.verify(&request).await,
@@ -172,22 +172,6 @@ impl Question {
             namespace,
         })
     }
-}
-
-/// Whether the webhook's address says `unpinned=deny`. Other words for it are refused, because they would mean nothing.
-fn pinned_only(query: &str) -> Result<bool, String> {
-    let mut pinned_only = false;
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        match (&*name, &*value) {
-            ("unpinned", "deny") => pinned_only = true,
-            ("unpinned", "allow") => {}
-            ("unpinned", other) => return Err(format!("unpinned is allow or deny, not {other:?}")),
-            // What the API server adds.
-            ("timeout", _) => {}
-            (other, _) => return Err(format!("{other:?} is no parameter of this address; unpinned=deny is one")),
-        }
-    }
-    Ok(pinned_only)
 }
 
 fn bad(reason: &dyn std::error::Error) -> Response {

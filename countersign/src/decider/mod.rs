@@ -13,7 +13,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use client::{Contact, Current, Demand, Repositories};
 use futures_util::future::join_all;
 use thiserror::Error;
@@ -201,7 +201,7 @@ impl Decider {
             ..asked.context.clone()
         };
         match generation.policy().plan(&reference, &context) {
-            Plan::Decided(verdict) => verdict,
+            Plan::Decided(verdict) => *verdict,
             Plan::Check(check) => self.check(generation, &check, &reference, deadline).await,
         }
     }

@@ -131,7 +131,7 @@ async fn judge<F: Future<Output = Verdict>>(
             return Ok(());
         }
         let mut of_name = digests.iter().filter(|one| one.name() == reference.name());
-        return match verdict.digest {
+        return match &verdict.digest {
             // A rule lets the repository in without signatures. Local content that never came from there is not of it.
             None => of_name.next().map(|_| ()).ok_or(ContentError::NoRegistryDigest { image }),
             Some(signed) if of_name.any(|one| one.digest() == Some(signed)) => Ok(()),

@@ -8,6 +8,6 @@ mod content;
 mod local;
 
 pub use authorization::{Answer, Authorization, AuthorizationError};
-pub use call::{Call, CallError};
+pub use call::{Call, CallError, Unverifiable};
 pub use content::{Containers, ContentError, judge_create, judge_start};
 pub use local::{Engine, EngineError, LocalContainer, LocalImage};

@@ -32,8 +32,6 @@ pub struct Request {
     pub method: Method,
     /// Its path, as sent.
     pub path: String,
-    /// Its query, without the question mark.
-    pub query: String,
     /// Its body.
     pub body: Bytes,
 }
@@ -108,7 +106,6 @@ where
             handler(Request {
                 method: head.method,
                 path: head.uri.path().to_owned(),
-                query: head.uri.query().unwrap_or_default().to_owned(),
                 body: body.to_bytes(),
             })
             .await

@@ -7,6 +7,5 @@ mod routes;
 mod serve;
 mod tls;
 
-pub use listening::ListenError;
-pub use serve::{GateError, GateSettings, PluginSettings, serve};
-pub use tls::{GateTls, GateTlsError};
+pub use serve::{GateSettings, PluginSettings, serve};
+pub use tls::GateTls;

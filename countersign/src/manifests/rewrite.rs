@@ -82,10 +82,10 @@ fn replaced(line: &str, pinned: &BTreeMap<String, String>) -> Option<String> {
     let key = KEYS
         .into_iter()
         .find(|key| start.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(':')));
-    let quoted = |key: &&str| start.strip_prefix(&format!("\"{key}\"")).is_some();
+    let quoted = |key: &&'static str| start.strip_prefix(&format!("\"{key}\"")).is_some();
     let key_length = match key {
         Some(key) => key.len(),
-        None => KEYS.iter().find(quoted)?.len() + 2,
+        None => KEYS.into_iter().find(quoted)?.len() + 2,
     };
     let after = start.get(key_length..)?.trim_start().strip_prefix(':')?;
     let value_start = line.len() - after.trim_start().len();

@@ -56,7 +56,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE", default_value = "-")]
     audit: PathBuf,
     /// How much is logged: debug, info, warn or error.
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level)]
     log_level: Level,
     /// The format of log lines: json or logfmt.
     #[arg(long, value_name = "FORMAT", default_value = "json")]
@@ -83,6 +83,11 @@ impl From<Allowed> for Unverifiable {
             Allowed::Plugin => Self::Plugin,
         }
     }
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    text.parse()
+        .map_err(|()| "it is one of debug, info, warn, error".to_owned())
 }
 
 /// Serves until stopped.

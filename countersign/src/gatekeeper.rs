@@ -11,7 +11,10 @@ use crate::{
 };
 
 /// The versions of the interface.
-const VERSIONS: [&str; 2] = ["externaldata.gatekeeper.sh/v1beta1", "externaldata.gatekeeper.sh/v1alpha1"];
+const VERSIONS: [&str; 2] = [
+    "externaldata.gatekeeper.sh/v1beta1",
+    "externaldata.gatekeeper.sh/v1alpha1",
+];
 
 /// The body is no request; answered with status 400.
 #[derive(Debug, Error)]
@@ -59,12 +62,18 @@ impl ProviderRequest {
         let judged = self.images.iter().zip(verdicts);
         let items: Vec<Value> = judged
             .map(|(image, verdict)| match verdict.permits() {
-                true => json!({"key": image, "value": verdict.pinned.as_deref().unwrap_or(image), "error": ""}),
+                true => {
+                    json!({"key": image, "value": verdict.pinned.as_deref().unwrap_or(image), "error": ""})
+                }
                 false => json!({"key": image, "value": "", "error": line::of(verdict)}),
             })
             .collect();
         let complete = items.len() == self.images.len();
-        let error = if complete { "" } else { "the gate has not judged every image" };
+        let error = if complete {
+            ""
+        } else {
+            "the gate has not judged every image"
+        };
         json!({
             "apiVersion": self.version,
             "kind": "ProviderResponse",

@@ -84,7 +84,10 @@ impl TrustOptions {
             url: self.server.clone(),
             ca: self.ca.clone(),
             identity,
-            credentials: Credentials::from_environment(self.token_from.as_deref(), self.user_from.as_deref())?,
+            credentials: Credentials::from_environment(
+                self.token_from.as_deref(),
+                self.user_from.as_deref(),
+            )?,
             ..ServerSettings::default()
         };
         Ok(TrustSettings {
@@ -99,7 +102,10 @@ impl TrustOptions {
     pub(super) fn repositories(&self) -> Result<Repositories, Failure> {
         let directory = self.state.clone().or_else(StateDirectory::default_path);
         let directory = directory.ok_or_else(|| {
-            Failure("there is no home directory to keep what was verified in: name one with --state DIRECTORY".into())
+            Failure(
+                "there is no home directory to keep what was verified in: name one with --state DIRECTORY"
+                    .into(),
+            )
         })?;
         Ok(Repositories::new(Some(StateDirectory::open(directory)?)))
     }

@@ -98,7 +98,9 @@ fn explain(verdict: &Verdict) {
         platform::say!(
             "{pad}{name}: version {}, until {}",
             document.version,
-            document.expires.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+            document
+                .expires
+                .to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
         );
         for key in &document.key_ids {
             platform::say!("{pad}  signed by {key}");

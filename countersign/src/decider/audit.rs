@@ -55,7 +55,9 @@ impl Audit {
                 file: Mutex::new(append(path)?),
             })),
         };
-        let builder = NonBlockingBuilder::default().lossy(false).buffered_lines_limit(BUFFERED_LINES);
+        let builder = NonBlockingBuilder::default()
+            .lossy(false)
+            .buffered_lines_limit(BUFFERED_LINES);
         let (lines, guard) = builder.finish(Lines(file.clone()));
         Ok(Self {
             lines,
@@ -83,7 +85,12 @@ impl Audit {
             "verdict": if verdict.allow { "allow" } else { "deny" },
             "permitted": verdict.permits(),
         });
-        self.common(&mut line, asked.skin, asked.context.user.as_deref(), asked.object.as_deref());
+        self.common(
+            &mut line,
+            asked.skin,
+            asked.context.user.as_deref(),
+            asked.object.as_deref(),
+        );
         let decided = serde_json::to_value(verdict);
         let decided = decided.ok().and_then(|value| match value {
             Value::Object(members) => Some(members),
@@ -128,14 +135,22 @@ impl Write for Lines {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         match &self.0 {
             None => io::stdout().lock().write(data),
-            Some(reopened) => reopened.file.lock().unwrap_or_else(PoisonError::into_inner).write(data),
+            Some(reopened) => reopened
+                .file
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .write(data),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &self.0 {
             None => io::stdout().lock().flush(),
-            Some(reopened) => reopened.file.lock().unwrap_or_else(PoisonError::into_inner).flush(),
+            Some(reopened) => reopened
+                .file
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .flush(),
         }
     }
 }

@@ -161,7 +161,13 @@ impl Generation {
 
 fn name_of(rule: &verifier::ServerRule) -> String {
     let file = |name: &Option<String>| name.clone().unwrap_or_default();
-    format!("{}\n{}\n{}\n{}", rule.url, file(&rule.ca), file(&rule.cert), file(&rule.key))
+    format!(
+        "{}\n{}\n{}\n{}",
+        rule.url,
+        file(&rule.ca),
+        file(&rule.cert),
+        file(&rule.key)
+    )
 }
 
 fn read(path: &Path, directory: &Path) -> Result<(Policy, Vec<PathBuf>), DeciderError> {
@@ -185,7 +191,9 @@ fn bounded(path: &Path) -> Result<Vec<u8>, String> {
     let in_words = |cause: std::io::Error| platform::reason::of_io(&cause);
     let length = fs::metadata(path).map_err(in_words)?.len();
     if length > FILE_LIMIT {
-        return Err(format!("it has {length} bytes, and at most {FILE_LIMIT} are read"));
+        return Err(format!(
+            "it has {length} bytes, and at most {FILE_LIMIT} are read"
+        ));
     }
     platform::files::read(path).map_err(in_words)
 }

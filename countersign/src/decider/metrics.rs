@@ -28,14 +28,22 @@ impl Metrics {
         let handle = PrometheusBuilder::new()
             .set_buckets_for_metric(
                 metrics_exporter_prometheus::Matcher::Full(SECONDS.to_owned()),
-                &[0.000_1, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0],
+                &[
+                    0.000_1, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0,
+                ],
             )?
             .install_recorder()?;
         describe_counter!(DECISIONS, "Decisions, by verdict, reason, rule, mode and skin.");
         describe_histogram!(SECONDS, "How long decisions took.");
-        describe_counter!(REFUSALS, "Requests that were refused without a decision about an image.");
+        describe_counter!(
+            REFUSALS,
+            "Requests that were refused without a decision about an image."
+        );
         describe_counter!(BREAK_GLASS, "Images that run because somebody broke the glass.");
-        describe_gauge!(AGE, "How long ago a trust server last confirmed what is known of a repository.");
+        describe_gauge!(
+            AGE,
+            "How long ago a trust server last confirmed what is known of a repository."
+        );
         describe_counter!(FAILURES, "Decisions whose trust server could not be asked.");
         describe_counter!(POLICY_FAILURES, "Changed files that could not be loaded.");
         Ok(Self { handle })

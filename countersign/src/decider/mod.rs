@@ -161,7 +161,12 @@ impl Decider {
     pub async fn decide_all(&self, images: &[&str], asked: &Asked, deadline: Duration) -> Vec<Verdict> {
         let mut once: BTreeMap<&str, Option<Verdict>> = images.iter().map(|image| (*image, None)).collect();
         let names: Vec<&str> = once.keys().copied().collect();
-        let verdicts = join_all(names.iter().map(|image| self.decide_within(image, asked, deadline))).await;
+        let verdicts = join_all(
+            names
+                .iter()
+                .map(|image| self.decide_within(image, asked, deadline)),
+        )
+        .await;
         for (slot, verdict) in once.values_mut().zip(verdicts) {
             *slot = Some(verdict);
         }
@@ -188,7 +193,13 @@ impl Decider {
         verdict
     }
 
-    async fn judge(&self, generation: &Generation, image: &str, asked: &Asked, deadline: Duration) -> Verdict {
+    async fn judge(
+        &self,
+        generation: &Generation,
+        image: &str,
+        asked: &Asked,
+        deadline: Duration,
+    ) -> Verdict {
         let reference = match ImageReference::parse(image) {
             Ok(reference) => reference,
             Err(reason) => {
@@ -225,7 +236,10 @@ impl Decider {
         let max_age = check.max_staleness().min(self.trust.max_age);
         let demand = Demand::within(max_age, deadline);
         let asked = Utc::now();
-        let current = self.repositories.current(&server, gun, check.anchor(), demand).await;
+        let current = self
+            .repositories
+            .current(&server, gun, check.anchor(), demand)
+            .await;
         let verdict = self.judged(check, reference, &current);
         let is_old = |contact: &Contact| contact.last.is_some_and(|last| last < asked);
         if verdict.allow || !is_old(&current.contact) || max_age.is_zero() {
@@ -233,7 +247,10 @@ impl Decider {
         }
         // What was just published must not be refused because it is not known here yet.
         let left = deadline.saturating_sub((Utc::now() - asked).to_std().unwrap_or_default());
-        let current = self.repositories.current(&server, gun, check.anchor(), Demand::now(left)).await;
+        let current = self
+            .repositories
+            .current(&server, gun, check.anchor(), Demand::now(left))
+            .await;
         self.judged(check, reference, &current)
     }
 

@@ -239,7 +239,9 @@ fn pull(query: &str) -> Result<Call, CallError> {
         Some(digest) if digest.contains(':') => format!("{name}@{digest}"),
         Some(tag) => {
             // A tag takes the place of one that the name has.
-            let (path, last) = name.rsplit_once('/').map_or(("", name.as_str()), |(path, last)| (path, last));
+            let (path, last) = name
+                .rsplit_once('/')
+                .map_or(("", name.as_str()), |(path, last)| (path, last));
             let last = last.split([':', '@']).next().unwrap_or_default();
             match path {
                 "" => format!("{last}:{tag}"),
@@ -258,7 +260,10 @@ fn body(request: &Authorization) -> Result<Value, CallError> {
 fn create(request: &Authorization) -> Result<Call, CallError> {
     let body = body(request)?;
     let wrong = |what: &str| CallError::Body(format!("the request to make a container has no usable {what}"));
-    let image = body.get("image").and_then(Value::as_str).filter(|image| !image.is_empty());
+    let image = body
+        .get("image")
+        .and_then(Value::as_str)
+        .filter(|image| !image.is_empty());
     let image = image.ok_or_else(|| wrong("image"))?.to_owned();
     let mut mounts = Vec::new();
     match body.pointer("/hostconfig/mounts") {
@@ -282,10 +287,14 @@ fn service(request: &Authorization, new: bool) -> Result<Call, CallError> {
     if template.is_some_and(|template| template.get("pluginspec").is_some_and(|plugin| !plugin.is_null())) {
         return Ok(Call::Unverifiable(Unverifiable::Plugin));
     }
-    let image = body.pointer("/tasktemplate/containerspec/image").and_then(Value::as_str);
+    let image = body
+        .pointer("/tasktemplate/containerspec/image")
+        .and_then(Value::as_str);
     let image = image.filter(|image| !image.is_empty()).map(str::to_owned);
     if new && image.is_none() {
-        return Err(CallError::Body("the request to make a service names no image".to_owned()));
+        return Err(CallError::Body(
+            "the request to make a service names no image".to_owned(),
+        ));
     }
     Ok(Call::Service { image })
 }
@@ -316,13 +325,25 @@ mod tests {
                 Ok(Call::Pull(name)) => name,
                 other => panic!("{other:?}"),
             };
-            assert_eq!(pulled("fromImage=reg.example%3A5000%2Fa&tag=1"), "reg.example:5000/a:1");
+            assert_eq!(
+                pulled("fromImage=reg.example%3A5000%2Fa&tag=1"),
+                "reg.example:5000/a:1"
+            );
             assert_eq!(pulled("fromImage=a%3A2&tag=1"), "a:1");
             assert_eq!(pulled("tag=sha256%3Aab&fromImage=a"), "a@sha256:ab");
             assert_eq!(pulled("fromImage=a"), "a");
         }
-        for refused in ["", "tag=1", "fromImage=a&fromImage=b", "fromImage=a&tag=1&tag=2", "fromImage=a;fromImage=b"] {
-            assert!(call("POST", &format!("/images/create?{refused}"), "").is_err(), "{refused}");
+        for refused in [
+            "",
+            "tag=1",
+            "fromImage=a&fromImage=b",
+            "fromImage=a&tag=1&tag=2",
+            "fromImage=a;fromImage=b",
+        ] {
+            assert!(
+                call("POST", &format!("/images/create?{refused}"), "").is_err(),
+                "{refused}"
+            );
         }
         let import = call("POST", "/images/create?fromSrc=-&repo=x", "");
         assert_eq!(import, Ok(Call::Unverifiable(Unverifiable::Import)));
@@ -335,7 +356,10 @@ mod tests {
                 image: "a:1".into(),
                 mounts: vec![],
             };
-            assert_eq!(call("POST", "/v1.41/containers/create?name=x", body), Ok(expected));
+            assert_eq!(
+                call("POST", "/v1.41/containers/create?name=x", body),
+                Ok(expected)
+            );
         }
         let mounted = r#"{"Image":"a","HostConfig":{"Mounts":[{"Type":"bind","Source":"/"},{"type":"IMAGE","SOURCE":"b"}]}}"#;
         let expected = Call::Create {
@@ -365,8 +389,17 @@ mod tests {
 
     #[test]
     fn paths_that_a_router_would_clean_are_refused_and_encoded_ones_are_read() {
-        for path in ["/containers//create", "/./containers/create", "/v1.41/x/../containers/create", "//build", "/build/"] {
-            assert!(matches!(call("POST", path, "{}"), Err(CallError::Path(_))), "{path}");
+        for path in [
+            "/containers//create",
+            "/./containers/create",
+            "/v1.41/x/../containers/create",
+            "//build",
+            "/build/",
+        ] {
+            assert!(
+                matches!(call("POST", path, "{}"), Err(CallError::Path(_))),
+                "{path}"
+            );
         }
         let encoded = call("POST", "/containers/%63reate", r#"{"Image":"a"}"#);
         assert!(matches!(encoded, Ok(Call::Create { .. })));
@@ -375,8 +408,15 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_refused_and_reading_is_not_judged() {
-        for (method, path) in [("POST", "/v1.99/containers/conjure"), ("PATCH", "/containers/x"), ("POST", "/build/x")] {
-            assert!(matches!(call(method, path, "{}"), Err(CallError::Unknown { .. })), "{method} {path}");
+        for (method, path) in [
+            ("POST", "/v1.99/containers/conjure"),
+            ("PATCH", "/containers/x"),
+            ("POST", "/build/x"),
+        ] {
+            assert!(
+                matches!(call(method, path, "{}"), Err(CallError::Unknown { .. })),
+                "{method} {path}"
+            );
         }
         for (method, path) in [
             ("GET", "/v1.41/images/json"),
@@ -415,6 +455,9 @@ mod tests {
         assert_eq!(call("POST", "/services/x/update?version=1", body), Ok(expected));
         assert!(call("POST", "/services/create", "{}").is_err());
         let plugin = r#"{"TaskTemplate":{"PluginSpec":{"Remote":"x"}}}"#;
-        assert!(matches!(call("POST", "/services/create", plugin), Ok(Call::Unverifiable(_))));
+        assert!(matches!(
+            call("POST", "/services/create", plugin),
+            Ok(Call::Unverifiable(_))
+        ));
     }
 }

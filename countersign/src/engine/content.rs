@@ -13,7 +13,8 @@ pub trait Containers {
     /// The image that the engine finds by a name or ID; `None` if there is none.
     fn image(&self, name: &str) -> impl Future<Output = Result<Option<LocalImage>, EngineError>> + Send;
     /// The container that it finds by a name or ID; `None` if there is none.
-    fn container(&self, id: &str) -> impl Future<Output = Result<Option<LocalContainer>, EngineError>> + Send;
+    fn container(&self, id: &str)
+    -> impl Future<Output = Result<Option<LocalContainer>, EngineError>> + Send;
 }
 
 impl Containers for Engine {
@@ -118,7 +119,9 @@ async fn judge<F: Future<Output = Verdict>>(
         .filter(|reference| reference.digest().is_some())
         .collect();
     let image = subject.written.to_owned();
-    let by_name = ImageReference::parse(subject.written).ok().filter(|_| !is_id(subject.written));
+    let by_name = ImageReference::parse(subject.written)
+        .ok()
+        .filter(|_| !is_id(subject.written));
     if let Some(reference) = by_name
         && (digests.iter().any(|one| one.name() == reference.name()) || !is_prefix_of_id(subject))
     {
@@ -133,7 +136,10 @@ async fn judge<F: Future<Output = Verdict>>(
         let mut of_name = digests.iter().filter(|one| one.name() == reference.name());
         return match &verdict.digest {
             // A rule lets the repository in without signatures. Local content that never came from there is not of it.
-            None => of_name.next().map(|_| ()).ok_or(ContentError::NoRegistryDigest { image }),
+            None => of_name
+                .next()
+                .map(|_| ())
+                .ok_or(ContentError::NoRegistryDigest { image }),
             Some(signed) if of_name.any(|one| one.digest() == Some(signed)) => Ok(()),
             Some(signed) => Err(ContentError::OtherContent {
                 image,
@@ -161,7 +167,11 @@ fn is_id(text: &str) -> bool {
 
 /// Whether the text can be the beginning of this image's ID.
 fn is_prefix_of_id(subject: &Subject<'_>) -> bool {
-    let id = subject.local.id.strip_prefix("sha256:").unwrap_or(&subject.local.id);
+    let id = subject
+        .local
+        .id
+        .strip_prefix("sha256:")
+        .unwrap_or(&subject.local.id);
     is_hexadecimal(subject.written) && id.starts_with(subject.written)
 }
 

@@ -179,6 +179,7 @@ fn in_words(cause: &reqwest::Error) -> String {
 
 /// A name as it stands in a path: its slashes stay, as the engine's router wants them.
 fn encoded(name: &str) -> String {
-    let encode = |part| percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let encode =
+        |part| percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string();
     name.split('/').map(encode).collect::<Vec<_>>().join("/")
 }

@@ -116,7 +116,11 @@ where
             &format!("the body is larger than {BODY_LIMIT} bytes"),
         ),
         Ok(Err(_)) => Response::error(StatusCode::BAD_REQUEST, "INVALID_BODY", "the body breaks off"),
-        Err(_) => Response::error(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", "the body did not come in time"),
+        Err(_) => Response::error(
+            StatusCode::REQUEST_TIMEOUT,
+            "TIMEOUT",
+            "the body did not come in time",
+        ),
     };
     let mut answer = HttpResponse::new(Full::new(response.body));
     *answer.status_mut() = response.status;

@@ -1,8 +1,7 @@
 //! Sockets, and the loops that accept from them.
 
 use std::{
-    fs,
-    io,
+    fs, io,
     net::SocketAddr,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -49,7 +48,9 @@ impl ListenError {
 /// # Errors
 /// When it is in use or not one of this machine.
 pub async fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).await.map_err(|cause| ListenError::new(address, &cause))
+    TcpListener::bind(address)
+        .await
+        .map_err(|cause| ListenError::new(address, &cause))
 }
 
 /// A Unix socket; the file is removed at the end if it was made here.
@@ -64,7 +65,8 @@ impl UnixSocket {
     /// # Errors
     /// When what was handed over is no Unix socket.
     pub fn inherited() -> Result<Option<Self>, ListenError> {
-        let failed = |cause: io::Error| ListenError::new("the socket that the service manager handed over", &cause);
+        let failed =
+            |cause: io::Error| ListenError::new("the socket that the service manager handed over", &cause);
         let mut handed = listenfd::ListenFd::from_env();
         if handed.len() == 0 {
             return Ok(None);

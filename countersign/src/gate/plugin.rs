@@ -112,7 +112,9 @@ impl<C: Containers + Send + Sync> Plugin<C> {
         self.decider.record_refusal(
             "engine",
             request.and_then(|request| request.user.as_deref()),
-            request.map(|request| format!("{} {}", request.method, request.uri)).as_deref(),
+            request
+                .map(|request| format!("{} {}", request.method, request.uri))
+                .as_deref(),
             reason,
         );
         Answer::Deny(reason.to_owned())

@@ -47,10 +47,12 @@ impl Routes {
             (&Method::GET, "/metrics") => Response::text(StatusCode::OK, self.decider.metrics()),
             (&Method::POST, "/admission/v1/mutate") => self.admission(&request, Stage::Mutate).await,
             (&Method::POST, "/admission/v1/validate") => {
-                self.admission(&request, Stage::Validate { pinned_only: false }).await
+                self.admission(&request, Stage::Validate { pinned_only: false })
+                    .await
             }
             (&Method::POST, "/admission/v1/validate/pinned") => {
-                self.admission(&request, Stage::Validate { pinned_only: true }).await
+                self.admission(&request, Stage::Validate { pinned_only: true })
+                    .await
             }
             (&Method::POST, "/image-review") => self.image_review(&request).await,
             (&Method::POST, "/gatekeeper/v1/validate") => self.gatekeeper(&request).await,
@@ -111,7 +113,9 @@ impl Routes {
                 ..RequestContext::default()
             },
         };
-        let verdicts = self.decide(review.images.iter().map(String::as_str), &asked).await;
+        let verdicts = self
+            .decide(review.images.iter().map(String::as_str), &asked)
+            .await;
         Response::json(&review.answer(&verdicts))
     }
 
@@ -121,7 +125,9 @@ impl Routes {
             Err(reason) => return bad(&reason),
         };
         let asked = Asked::by("gatekeeper");
-        let verdicts = self.decide(question.images.iter().map(String::as_str), &asked).await;
+        let verdicts = self
+            .decide(question.images.iter().map(String::as_str), &asked)
+            .await;
         Response::json(&question.answer(&verdicts))
     }
 
@@ -133,7 +139,9 @@ impl Routes {
         };
         let mut asked = Asked::by("verify");
         asked.context.namespace = question.namespace;
-        let verdicts = self.decide(question.images.iter().map(String::as_str), &asked).await;
+        let verdicts = self
+            .decide(question.images.iter().map(String::as_str), &asked)
+            .await;
         let allowed = !verdicts.is_empty() && verdicts.iter().all(Verdict::permits);
         Response::json(&json!({"allowed": allowed, "verdicts": verdicts}))
     }
@@ -151,17 +159,22 @@ struct Question {
 
 impl Question {
     fn parse(body: &[u8]) -> Result<Self, String> {
-        let question =
-            strict_json::parse(body, Names::Exact).map_err(|cause| format!("the body cannot be read: {cause}"))?;
+        let question = strict_json::parse(body, Names::Exact)
+            .map_err(|cause| format!("the body cannot be read: {cause}"))?;
         let members = question.as_object().into_iter().flatten();
         for (name, _) in members {
             if name != "images" && name != "namespace" {
-                return Err(format!("{name:?} is not known: the body is {{\"images\": [...], \"namespace\"?}}"));
+                return Err(format!(
+                    "{name:?} is not known: the body is {{\"images\": [...], \"namespace\"?}}"
+                ));
             }
         }
         let images = question.get("images").and_then(Value::as_array);
         let images = images.ok_or("the body has no list of images: {\"images\": [\"reg.example/app:1\"]}")?;
-        let images: Option<Vec<String>> = images.iter().map(|image| Some(image.as_str()?.to_owned())).collect();
+        let images: Option<Vec<String>> = images
+            .iter()
+            .map(|image| Some(image.as_str()?.to_owned()))
+            .collect();
         let namespace = match question.get("namespace") {
             None | Some(Value::Null) => None,
             Some(Value::String(name)) => Some(name.clone()),

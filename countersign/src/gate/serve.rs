@@ -86,7 +86,10 @@ pub async fn serve(settings: GateSettings, decider: Arc<Decider>) -> Result<(), 
         return Err(GateError::NothingToServe);
     }
     let system = |cause: std::io::Error| GateError::System(platform::reason::of_io(&cause));
-    let (stop, hangups) = (signals::stop().map_err(system)?, signals::hangups().map_err(system)?);
+    let (stop, hangups) = (
+        signals::stop().map_err(system)?,
+        signals::hangups().map_err(system)?,
+    );
     let (say_stop, stopping) = watch::channel(false);
     let mut serving = JoinSet::new();
     let routes = Arc::new(Routes::new(Arc::clone(&decider)));
@@ -124,7 +127,11 @@ pub async fn serve(settings: GateSettings, decider: Arc<Decider>) -> Result<(), 
                 }
             }
         };
-        serving.spawn(listening::serve_plain(listener, Arc::new(handler), stopping.clone()));
+        serving.spawn(listening::serve_plain(
+            listener,
+            Arc::new(handler),
+            stopping.clone(),
+        ));
     }
     if let Some(plugin) = settings.plugin {
         let socket = match UnixSocket::inherited()? {
@@ -181,7 +188,10 @@ async fn reload(
         };
         let fresh = acceptor.as_ref().map(|(tls, _)| tls.acceptor()).transpose();
         let outcome = match fresh {
-            Ok(fresh) => decider.reload().map_err(|cause| cause.to_string()).map(|()| fresh),
+            Ok(fresh) => decider
+                .reload()
+                .map_err(|cause| cause.to_string())
+                .map(|()| fresh),
             Err(cause) => Err(cause.to_string()),
         };
         match outcome {

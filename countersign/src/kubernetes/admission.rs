@@ -105,7 +105,8 @@ impl Review {
         let groups = groups.into_iter().flatten().filter_map(Value::as_str);
         let annotations = request.pointer("/object/metadata/annotations");
         let annotations = annotations.and_then(Value::as_object).into_iter().flatten();
-        let annotations = annotations.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+        let annotations =
+            annotations.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
         Ok(Self {
             uid,
             subject: subject(request),
@@ -221,7 +222,12 @@ fn notes(response: &mut Map<String, Value>, judged: &[(&Place, &Verdict)]) {
 }
 
 fn subject(request: &Value) -> Subject {
-    let text = |pointer: &str| request.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let text = |pointer: &str| {
+        request
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let operation = text("/operation");
     if matches!(operation, "DELETE" | "CONNECT") {
         return Subject::Nothing;
@@ -232,7 +238,9 @@ fn subject(request: &Value) -> Subject {
     }
     let object = request.get("object").filter(|object| object.is_object());
     let Some(object) = object else {
-        return Subject::Refused(format!("the request to {operation} a {kind} has no object to judge"));
+        return Subject::Refused(format!(
+            "the request to {operation} a {kind} has no object to judge"
+        ));
     };
     let now = match places(group, kind, object) {
         Ok(places) => places,
@@ -258,7 +266,12 @@ fn keeps_images(group: &str, kind: &str, request: &Value, now: &[Place]) -> bool
 }
 
 fn described(request: &Value) -> String {
-    let text = |pointer: &str| request.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let text = |pointer: &str| {
+        request
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let mut name = text("/name").to_owned();
     if name.is_empty() {
         let generated = request.pointer("/object/metadata/generateName");

@@ -179,7 +179,10 @@ mod tests {
         let expected = ["i", "c1", "c2", "e", "vol"];
         let template = json!({"metadata": {}, "spec": spec});
         assert_eq!(images("", "Pod", &template), expected);
-        assert_eq!(images("", "PodTemplate", &json!({"template": template})), expected);
+        assert_eq!(
+            images("", "PodTemplate", &json!({"template": template})),
+            expected
+        );
         for (group, kind) in [
             ("apps", "Deployment"),
             ("apps", "ReplicaSet"),
@@ -189,7 +192,10 @@ mod tests {
             ("", "ReplicationController"),
             ("batch", "Job"),
         ] {
-            assert_eq!(images(group, kind, &json!({"spec": {"template": template}})), expected);
+            assert_eq!(
+                images(group, kind, &json!({"spec": {"template": template}})),
+                expected
+            );
         }
         let job = json!({"spec": {"template": template}});
         let cron = json!({"spec": {"jobTemplate": job}});
@@ -198,7 +204,11 @@ mod tests {
 
     #[test]
     fn unknown_kinds_are_refused_by_name() {
-        for (group, kind) in [("argoproj.io", "Rollout"), ("example", "Deployment"), ("", "deployment")] {
+        for (group, kind) in [
+            ("argoproj.io", "Rollout"),
+            ("example", "Deployment"),
+            ("", "deployment"),
+        ] {
             assert!(places(group, kind, &json!({})).is_err(), "{group} {kind}");
         }
     }

@@ -69,7 +69,10 @@ fn of_document(number: usize, document: &Value, found: &mut Vec<String>) -> Resu
 
 fn of_compose(document: &Value, found: &mut Vec<String>) -> Result<(), ManifestError> {
     let services = document.get("services").and_then(Value::as_object);
-    let images = services.into_iter().flatten().filter_map(|(_, service)| service.get("image")?.as_str());
+    let images = services
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, service)| service.get("image")?.as_str());
     found.extend(images.map(str::to_owned));
     Ok(())
 }

@@ -14,7 +14,9 @@ pub enum RewriteError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// An image is written in a way that cannot be replaced in the text, such as over several lines.
-    #[error("{0} is written in a way that cannot be replaced in the text: write it as `image: {0}` on a line of its own")]
+    #[error(
+        "{0} is written in a way that cannot be replaced in the text: write it as `image: {0}` on a line of its own"
+    )]
     Place(String),
 }
 
@@ -39,7 +41,11 @@ pub fn rewrite(text: &str, pinned: &BTreeMap<String, String>) -> Result<String, 
         .map(|image| pinned.get(&image).cloned().unwrap_or(image))
         .collect();
     let found = images(&written)?;
-    if let Some((missed, _)) = expected.iter().zip(&found).find(|(expected, found)| expected != found) {
+    if let Some((missed, _)) = expected
+        .iter()
+        .zip(&found)
+        .find(|(expected, found)| expected != found)
+    {
         let written_as = pinned.iter().find(|(_, pinned)| *pinned == missed);
         let image = written_as.map_or(missed, |(image, _)| image);
         return Err(RewriteError::Place(image.clone()));
@@ -79,9 +85,11 @@ fn mark(value: &mut Value, pinned: &BTreeMap<String, String>) {
 fn replaced(line: &str, pinned: &BTreeMap<String, String>) -> Option<String> {
     let trimmed = line.trim_start_matches([' ', '\t']);
     let start = trimmed.trim_start_matches("- ").trim_start_matches(' ');
-    let key = KEYS
-        .into_iter()
-        .find(|key| start.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(':')));
+    let key = KEYS.into_iter().find(|key| {
+        start
+            .strip_prefix(key)
+            .is_some_and(|rest| rest.trim_start().starts_with(':'))
+    });
     let quoted = |key: &&'static str| start.strip_prefix(&format!("\"{key}\"")).is_some();
     let key_length = match key {
         Some(key) => key.len(),
@@ -101,7 +109,10 @@ fn replaced(line: &str, pinned: &BTreeMap<String, String>) -> Option<String> {
         }
     };
     let digest = pinned.get(image)?;
-    let quote = value.get(..1).filter(|first| matches!(*first, "\"" | "'")).unwrap_or_default();
+    let quote = value
+        .get(..1)
+        .filter(|first| matches!(*first, "\"" | "'"))
+        .unwrap_or_default();
     Some(format!(
         "{}{quote}{digest}{quote}{}",
         line.get(..value_start)?,
@@ -121,14 +132,19 @@ mod tests {
     fn digests_are_written_and_everything_else_stays() {
         let text = "# first\napiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - image: a:1   # ours\n    name: x\n  - name: y\n    image: \
                     \"a:1\"\n  - name: z\n    image: b\r\n";
-        let expected = text.replace("a:1   #", "a:1@sha256:ab   #").replace("\"a:1\"", "\"a:1@sha256:ab\"");
+        let expected = text
+            .replace("a:1   #", "a:1@sha256:ab   #")
+            .replace("\"a:1\"", "\"a:1@sha256:ab\"");
         assert_eq!(rewrite(text, &pinned()).unwrap(), expected);
     }
 
     #[test]
     fn json_in_lines_is_rewritten_too() {
         let text = "{\"services\": {\"x\": {\n  \"image\": \"a:1\"\n}}}\n";
-        assert_eq!(rewrite(text, &pinned()).unwrap(), text.replace("a:1", "a:1@sha256:ab"));
+        assert_eq!(
+            rewrite(text, &pinned()).unwrap(),
+            text.replace("a:1", "a:1@sha256:ab")
+        );
     }
 
     #[test]

@@ -49,7 +49,9 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
 /// The reference with the digest that the registry gave for it, which is what containerd is about to run.
 fn image(given: &[OsString]) -> Result<String, String> {
     let (mut name, mut digest) = (None, None);
-    let mut rest = given.iter().map(|argument| argument.to_str().ok_or("an argument is not UTF-8"));
+    let mut rest = given
+        .iter()
+        .map(|argument| argument.to_str().ok_or("an argument is not UTF-8"));
     while let Some(option) = rest.next().transpose()? {
         let option = option.trim_start_matches('-');
         let (option, value) = match option.split_once('=') {
@@ -70,7 +72,9 @@ fn image(given: &[OsString]) -> Result<String, String> {
         }
     }
     let (Some(name), Some(digest)) = (name, digest) else {
-        return Err("-name REFERENCE and -digest DIGEST are needed, after --, as containerd gives them".to_owned());
+        return Err(
+            "-name REFERENCE and -digest DIGEST are needed, after --, as containerd gives them".to_owned(),
+        );
     };
     let reference = ImageReference::parse(&name).map_err(|reason| reason.to_string())?;
     match name.split_once('@') {
@@ -100,8 +104,14 @@ mod tests {
         let other = format!("sha256:{}", "cd".repeat(32));
         let media = ["-stdin-media-type", "application/vnd.oci.descriptor.v1+json"];
         let call = |name: &str, digest: &str| read(&["-name", name, "-digest", digest, media[0], media[1]]);
-        assert_eq!(call("reg.example/a:1", &digest), Ok(format!("reg.example/a:1@{digest}")));
-        assert_eq!(call("reg.example/a", &digest), Ok(format!("reg.example/a:latest@{digest}")));
+        assert_eq!(
+            call("reg.example/a:1", &digest),
+            Ok(format!("reg.example/a:1@{digest}"))
+        );
+        assert_eq!(
+            call("reg.example/a", &digest),
+            Ok(format!("reg.example/a:latest@{digest}"))
+        );
         let named = format!("reg.example/a:1@{digest}");
         assert_eq!(call(&named, &digest), Ok(named.clone()));
         assert!(call(&named, &other).is_err());
@@ -109,7 +119,12 @@ mod tests {
 
     #[test]
     fn other_arguments_are_refused() {
-        for arguments in [&["-name", "a"][..], &["-name"], &["-nam", "a"], &["-name", "a", "-name", "b", "-digest", "c"]] {
+        for arguments in [
+            &["-name", "a"][..],
+            &["-name"],
+            &["-nam", "a"],
+            &["-name", "a", "-name", "b", "-digest", "c"],
+        ] {
             assert!(read(arguments).is_err(), "{arguments:?}");
         }
     }

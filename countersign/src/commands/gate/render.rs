@@ -29,13 +29,22 @@ pub struct Webhooks {
     #[arg(long, value_name = "URL", conflicts_with = "service")]
     url: Option<String>,
     /// The gate as a service of the cluster.
-    #[arg(long, value_name = "NAMESPACE/NAME[:PORT]", default_value = "countersign/gate")]
+    #[arg(
+        long,
+        value_name = "NAMESPACE/NAME[:PORT]",
+        default_value = "countersign/gate"
+    )]
     service: String,
     /// The CAs of the gate's certificate.
     #[arg(long, value_name = "FILE")]
     ca: PathBuf,
     /// Namespaces whose objects never come to the gate; that of the gate itself is always among them.
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', default_value = "kube-system")]
+    #[arg(
+        long,
+        value_name = "NAME,...",
+        value_delimiter = ',',
+        default_value = "kube-system"
+    )]
     exempt: Vec<String>,
     /// How long the API server waits, in seconds. The gate itself answers within 2.
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u8).range(3..=30))]
@@ -115,14 +124,22 @@ fn webhooks(options: &Webhooks) -> Result<(), Failure> {
             let base = https(url)?;
             return Ok((json!({"url": format!("{base}{path}"), "caBundle": bundle}), None));
         }
-        let unusable = || Failure(format!("{} is not NAMESPACE/NAME or NAMESPACE/NAME:PORT", options.service));
+        let unusable = || {
+            Failure(format!(
+                "{} is not NAMESPACE/NAME or NAMESPACE/NAME:PORT",
+                options.service
+            ))
+        };
         let (namespace, name) = options.service.split_once('/').ok_or_else(unusable)?;
         let (name, port) = match name.split_once(':') {
             Some((name, port)) => (name, port.parse::<u16>().map_err(|_| unusable())?),
             None => (name, 443),
         };
         let service = json!({"namespace": namespace, "name": name, "port": port, "path": path});
-        Ok((json!({"service": service, "caBundle": bundle}), Some(namespace.to_owned())))
+        Ok((
+            json!({"service": service, "caBundle": bundle}),
+            Some(namespace.to_owned()),
+        ))
     };
     let (mutating, own) = at("/admission/v1/mutate")?;
     let (validating, _) = at("/admission/v1/validate/pinned")?;
@@ -172,8 +189,21 @@ fn rules() -> Value {
         })
     };
     json!([
-        rule("", &["v1"], &["pods", "pods/ephemeralcontainers", "podtemplates", "replicationcontrollers"]),
-        rule("apps", &["v1"], &["deployments", "replicasets", "statefulsets", "daemonsets"]),
+        rule(
+            "",
+            &["v1"],
+            &[
+                "pods",
+                "pods/ephemeralcontainers",
+                "podtemplates",
+                "replicationcontrollers"
+            ]
+        ),
+        rule(
+            "apps",
+            &["v1"],
+            &["deployments", "replicasets", "statefulsets", "daemonsets"]
+        ),
         rule("batch", &["v1"], &["jobs", "cronjobs"]),
     ])
 }
@@ -203,7 +233,9 @@ fn api_server(options: &ApiServer) -> Result<(), Failure> {
         "client-key": path(&options.key),
     });
     platform::say!("# Save each document under the name above it; start the API server with");
-    platform::say!("#   --enable-admission-plugins=...,ImagePolicyWebhook (if it is wanted beside the webhooks)");
+    platform::say!(
+        "#   --enable-admission-plugins=...,ImagePolicyWebhook (if it is wanted beside the webhooks)"
+    );
     platform::say!("#   --admission-control-config-file=/etc/countersign/admission.yaml");
     platform::say!("# /etc/countersign/admission.yaml");
     print(&[json!({
@@ -252,7 +284,10 @@ fn plugin(name: &str) -> Value {
 fn containerd(options: &Containerd) {
     let (program, policy) = (shell(&options.program), shell(&options.policy));
     platform::say!("#!/bin/sh");
-    platform::say!("# Save this as {}/countersign and make it executable.", options.directory.display());
+    platform::say!(
+        "# Save this as {}/countersign and make it executable.",
+        options.directory.display()
+    );
     platform::say!("# In /etc/containerd/config.toml (containerd 2.0 and newer):");
     platform::say!("#   [plugins.\"io.containerd.image-verifier.v1.bindir\"]");
     platform::say!("#     bin_dir = \"{}\"", options.directory.display());

@@ -101,14 +101,24 @@ pub fn run(options: Options) -> Result<Outcome, Failure> {
         _ => Sink::File(options.audit.clone()),
     };
     let audit = Audit::open(&sink).map_err(|cause| {
-        Failure(format!("{}: {}", options.audit.display(), platform::reason::of_io(&cause)))
+        Failure(format!(
+            "{}: {}",
+            options.audit.display(),
+            platform::reason::of_io(&cause)
+        ))
     })?;
-    let decider = options.policy.decider(&options.trust, MAX_AGE)?.recording(audit, Metrics::install()?);
-    let tls = options.tls_cert.zip(options.tls_key).map(|(certificate, key)| GateTls {
-        certificate,
-        key,
-        client_ca: options.client_ca,
-    });
+    let decider = options
+        .policy
+        .decider(&options.trust, MAX_AGE)?
+        .recording(audit, Metrics::install()?);
+    let tls = options
+        .tls_cert
+        .zip(options.tls_key)
+        .map(|(certificate, key)| GateTls {
+            certificate,
+            key,
+            client_ca: options.client_ca,
+        });
     let engine = options.engine;
     let plugin = options.docker_plugin.map(|socket| PluginSettings {
         socket,

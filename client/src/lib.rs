@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod failure;
+pub mod keys;
 pub mod publish;
 pub mod reading;
 pub mod repositories;

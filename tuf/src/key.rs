@@ -130,7 +130,7 @@ impl PublicKey {
 
     /// A value that is equal for all forms in which the public half of one private key may be listed: bare, in any
     /// certificate, in any encoding that verifies signatures; `None` if the key is not usable.
-    pub(crate) fn identity(&self) -> Option<[u8; 32]> {
+    pub fn identity(&self) -> Option<[u8; 32]> {
         let info = match self.key_type {
             KeyType::Rsa => {
                 let key = rsa_key(&self.public).or_else(|_| rsa_key_from_pem(&self.public));
@@ -146,6 +146,18 @@ impl PublicKey {
             _ => return self.spki_sha256(),
         };
         Some(openssl::sha::sha256(&info))
+    }
+
+    /// The key itself: for a certificate the key in it, otherwise the same. Its ID is the one that `notary key list`
+    /// shows for a root key, whose certificate has another ID in every root that lists it. `None` if there is no usable
+    /// certificate.
+    pub fn bare(&self) -> Option<Self> {
+        let key_type = match self.key_type {
+            KeyType::EcdsaX509 => KeyType::Ecdsa,
+            KeyType::RsaX509 => KeyType::Rsa,
+            _ => return Some(self.clone()),
+        };
+        Some(Self::new(key_type, first_public_key(&self.public)?))
     }
 
     /// The answer of the key endpoints: one line of JSON, `public` before `private`.

@@ -29,6 +29,7 @@ mod trusted_root;
 mod update;
 mod upload;
 mod verified;
+mod verified_root;
 mod version;
 
 pub use audit::{Finding, Severity, audit};
@@ -53,5 +54,9 @@ pub use update::{
     check_steps,
 };
 pub use upload::{IntakeError, Upload};
-pub use verified::{CurrentDocuments, VerifiedRole, VerifiedTargets, verified_targets};
+pub use verified::{
+    CurrentDocuments, LeftOut, LeftOutCause, VerifiedDocument, VerifiedRole, VerifiedTargets,
+    verified_targets,
+};
+pub use verified_root::VerifiedRoot;
 pub use version::{Version, VersionError};

@@ -25,6 +25,12 @@ impl TrustedRoot {
         Ok(root)
     }
 
+    /// Loads a root for a reader, who counts every private key once whatever was stored before. Dates are not judged and
+    /// signatures not verified.
+    pub(crate) fn of_reader(gun: &Gun, document: &Envelope) -> Result<Self, MetadataError> {
+        Self::read(gun, document, Dates::Ignored)
+    }
+
     /// Validates a root to be published: structure, certificates, signatures by the previous root's certificates, and
     /// signatures by its own. The caller checks version and expiry.
     ///
@@ -52,6 +58,11 @@ impl TrustedRoot {
     /// Whether enough of this root's keys signed a document: this root itself, or the one that follows it.
     pub(crate) fn signed(&self, document: &Envelope) -> Result<(), MetadataError> {
         self.signers.verify(&RoleName::Root, document)
+    }
+
+    /// The root role, with only the certificates that are usable for the repository.
+    pub(crate) fn signers(&self) -> &RoleKeys {
+        &self.signers
     }
 
     /// Whether a certificate of the root role is usable for the repository at this moment.

@@ -27,6 +27,6 @@ pub use pattern::{Pattern, PatternError};
 pub use policy::{Check, Freshness, Plan, Policy, PolicyError, RequestContext, ServerRule};
 pub use reason::{Denial, Reason};
 pub use reference::{ImageReference, ReferenceError};
-pub use repository::{Repository, verify};
+pub use repository::{Repository, SignedRole, verify};
 pub use seen::Seen;
 pub use verdict::{Mode, Verdict};

@@ -194,6 +194,7 @@ pub(crate) fn matched_name(name: &str) -> String {
     };
     let host = host.to_ascii_lowercase();
     let host = host.strip_suffix(":443").unwrap_or(&host);
+    let host = if host == LEGACY_HOST { DEFAULT_HOST } else { host };
     match path {
         Some(path) => format!("{host}/{path}"),
         None => host.to_owned(),

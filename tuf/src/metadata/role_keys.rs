@@ -120,7 +120,19 @@ impl RoleKeys {
     /// with an unknown method do not count. A signature by a key that is listed under an ID other than its own refuses
     /// the document.
     pub(crate) fn verify(&self, role: &RoleName, document: &Envelope) -> Result<(), MetadataError> {
-        self.verify_signatures(role, document.message(), document.signatures())
+        self.verify_signatures(role, document.message(), document.signatures(), None)
+    }
+
+    /// Like [`verify`](Self::verify), but all signatures are verified: the keys with a good one are returned, sorted by
+    /// key ID.
+    pub(crate) fn verify_all(
+        &self,
+        role: &RoleName,
+        document: &Envelope,
+    ) -> Result<Vec<PublicKey>, MetadataError> {
+        let mut good = BTreeMap::new();
+        self.verify_signatures(role, document.message(), document.signatures(), Some(&mut good))?;
+        Ok(good.into_values().collect())
     }
 
     fn verify_signatures(
@@ -128,6 +140,7 @@ impl RoleKeys {
         role: &RoleName,
         message: &[u8],
         signatures: &[RawSignature],
+        mut good: Option<&mut BTreeMap<String, PublicKey>>,
     ) -> Result<(), MetadataError> {
         if signatures.is_empty() {
             return Err(MetadataError::NoSignatures);
@@ -144,14 +157,17 @@ impl RoleKeys {
             if key.id().as_str() != id {
                 return Err(MetadataError::KeyId);
             }
-            // Once the threshold is met, the other signatures need not be verified.
-            if signers.len() >= threshold || seen.contains(id) {
+            // Once the threshold is met, the other signatures need not be verified, unless somebody asks for them.
+            if good.is_none() && signers.len() >= threshold || seen.contains(id) {
                 continue;
             }
             if let Some(method) = SignatureMethod::parse(&signature.method)
                 && verify_signature(key, method, message, &signature.bytes).is_ok()
             {
                 seen.insert(id);
+                if let Some(good) = &mut good {
+                    good.insert(id.clone(), key.clone());
+                }
                 signers.insert(match self.counting {
                     // A key whose signature was verified has an identity, unless the threshold is 1, where none is
                     // needed.

@@ -1,0 +1,15 @@
+//! Verdicts about repositories that are signed here, one document at a time, and read as they would be from a server.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)]
+
+mod forged;
+mod history;
+mod policies;
+mod properties;
+mod requests;
+mod roots;
+mod signers;
+mod support;
+mod verdicts;
+mod versions;

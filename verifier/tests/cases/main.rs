@@ -5,6 +5,7 @@
 
 mod forged;
 mod history;
+mod imports;
 mod policies;
 mod properties;
 mod requests;

@@ -10,6 +10,7 @@ mod policies;
 mod properties;
 mod requests;
 mod roots;
+mod schema;
 mod signers;
 mod support;
 mod verdicts;

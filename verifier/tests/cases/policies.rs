@@ -7,7 +7,7 @@ use crate::support::{Authority, Key};
 const ID: &str = "5b7852458033845fa1da5371f416a6c003e84444cd5dfabfd1f2c2ceaddc55ac";
 
 /// The example of the documentation.
-fn example() -> String {
+pub fn example() -> String {
     format!(
         r#"
 version: 1
@@ -35,7 +35,7 @@ break_glass: {{ annotation: "trust.image-policy.k8s.io/break-glass", pattern: "I
     )
 }
 
-fn read(file: &str) -> Result<Vec<u8>, String> {
+pub fn read(file: &str) -> Result<Vec<u8>, String> {
     match file {
         "root-ca.pem" => Ok(Authority::new("root").pem()),
         "alice.pub" => Ok(Key::ecdsa().public_pem()),
@@ -113,6 +113,202 @@ impl IntoOwned for Plan<'_> {
     }
 }
 
+/// A text of the example, what it is replaced with, and what the message has to say.
+pub const MISTAKES: &[(&str, &str, &[&str])] = &[
+    ("version: 1", "version: 2", &["version", "version 1 only"]),
+    ("version: 1", "", &["version", "missing"]),
+    ("version: 1", "version: 1\nversion: 1", &["YAML", "version"]),
+    ("version: 1", "version: \"1\"", &["version"]),
+    (
+        "anchors:",
+        "anchor:",
+        &["unknown key anchor", "did you mean anchors?"],
+    ),
+    (
+        "mode: enforce",
+        "mode: enforced",
+        &["defaults.mode", "did you mean enforce?"],
+    ),
+    ("action: deny", "action: refuse", &["defaults.action"]),
+    (
+        "keep_tag: true",
+        "keep_tag: yes",
+        &["defaults.keep_tag", "true or false"],
+    ),
+    (
+        "root_keys: [",
+        "root_key: [",
+        &["anchors.prod", "did you mean root_keys?"],
+    ),
+    (
+        "tofu: true, scope: \"lab.example/**\"",
+        "tofu: true",
+        &["anchors.lab", "scope"],
+    ),
+    ("tofu: true", "tofu: false", &["anchors.lab.tofu"]),
+    (
+        "ca_file: root-ca.pem, common_name: gun",
+        "ca_file: none.pem",
+        &["anchors.corp.ca_file", "none.pem"],
+    ),
+    (
+        "common_name: gun",
+        "common_name: host",
+        &["anchors.corp.common_name"],
+    ),
+    (
+        "cert_ids:  [",
+        "tofu: true, cert_ids: [",
+        &["anchors.one", "exactly one"],
+    ),
+    (
+        "@alice.pub",
+        "alice.pub",
+        &["signers.alice.keys[0]", "@alice.pub"],
+    ),
+    (
+        "@alice.pub",
+        "@bob.pub",
+        &["signers.alice.keys[0]", "bob.pub", "no such file"],
+    ),
+    ("@alice.pub", ID, &["signers.bob.keys[0]", "alice already"]),
+    (
+        "teams:   { qa: [alice, bob] }",
+        "teams: { qa: [alise] }",
+        &["teams.qa[0]", "did you mean alice?"],
+    ),
+    (
+        "teams:   { qa: [alice, bob] }",
+        "teams: { qa: [] }",
+        &["teams.qa", "empty"],
+    ),
+    (
+        "anchor: prod, require: { every",
+        "anchor: prd, require: { every",
+        &["rules[0].anchor", "did you mean prod?"],
+    ),
+    (
+        "anchor: prod, require: { every",
+        "require: { every",
+        &["rules[0]", "anchor is missing"],
+    ),
+    (
+        "every_team: [qa]",
+        "every_team: [aq]",
+        &["rules[0].require.every_team[0]", "did you mean qa?"],
+    ),
+    (
+        "every_team: [qa]",
+        "every_teams: [qa]",
+        &["rules[0].require", "did you mean every_team?"],
+    ),
+    (
+        "{ every_team: [qa] }",
+        "{}",
+        &["rules[0].require", "demands nothing"],
+    ),
+    (
+        "{ every_team: [qa] }",
+        "{ released: false }",
+        &["rules[0].require", "demands nothing"],
+    ),
+    (
+        "require: { every_team: [qa] }",
+        "require: ",
+        &["rules[0].require", "no value"],
+    ),
+    (
+        "at_least: 2",
+        "at_least: 3",
+        &["rules[1].require.signers", "never be reached"],
+    ),
+    ("at_least: 2", "at_least: 0", &["at_least"]),
+    ("at_least: 2", "at_least: 1.5", &["at_least"]),
+    (
+        "signers: [alice, bob], at_least",
+        "signers: [alice, alice], at_least",
+        &["twice"],
+    ),
+    (
+        "signers: [alice, bob], at_least: 2",
+        "at_least: 2",
+        &["at_least", "listed beside it"],
+    ),
+    (
+        "digest: current",
+        "digest: any",
+        &["rules[1].digest", "ever-signed"],
+    ),
+    (
+        "max_staleness: 24h",
+        "max_staleness: 24",
+        &["rules[1].max_staleness"],
+    ),
+    (
+        "max_staleness: 24h",
+        "max_staleness: \"-1h\"",
+        &["rules[1].max_staleness", "duration"],
+    ),
+    (
+        "mode: audit }",
+        "mode: audits }",
+        &["rules[2].mode", "did you mean audit?"],
+    ),
+    (
+        "\"lab.example/x/**\"",
+        "\"lab2.example/**\"",
+        &["rules[3].anchor", "first use"],
+    ),
+    (
+        "action: allow }",
+        "action: allow, anchor: prod }",
+        &["rules[4].anchor"],
+    ),
+    (
+        "action: allow }",
+        "action: alow }",
+        &["rules[4].action", "did you mean allow?"],
+    ),
+    (
+        "registry.k8s.io/**",
+        "REG.example:443/dev/**",
+        &["rules[4]", "neither wins"],
+    ),
+    ("registry.k8s.io/**", "pause/**", &["rules[4].match", "host"]),
+    (
+        "registry.k8s.io/**",
+        "docker.io/alpine",
+        &["rules[4].match", "docker.io/library"],
+    ),
+    (
+        "exempt: [kube-system]",
+        "exempt: [\"*\"]",
+        &["namespaces.exempt[0]"],
+    ),
+    (
+        "exempt: [kube-system]",
+        "exempt: [Kube]",
+        &["namespaces.exempt[0]"],
+    ),
+    (", users: [sre]", "", &["break_glass", "anybody"]),
+    (", max: 1h", "", &["break_glass", "max"]),
+    ("INC-[0-9]+", "INC-[0-9", &["break_glass.pattern"]),
+    ("https://trust", "http://trust", &["servers[0].url"]),
+    (", key: client-key.pem", "", &["servers[0]", "go together"]),
+    ("rules:", "rules: !x", &["rules", "tag"]),
+    ("  prod:  {", "  1: {}\n  prod: {", &["anchors", "texts"]),
+    (
+        "  prod:  {",
+        "  prod: { root_keys: [] }\n  prod: {",
+        &["YAML", "prod"],
+    ),
+    (
+        "{ root_keys: [",
+        "{ root_keys: [], x: [",
+        &["anchors.prod", "unknown key x"],
+    ),
+];
+
 /// The message of an example in which a text was replaced.
 fn changed(from: &str, to: &str) -> String {
     let text = example();
@@ -125,202 +321,9 @@ fn changed(from: &str, to: &str) -> String {
 
 #[test]
 fn every_mistake_is_told_with_its_place_and_what_was_probably_meant() {
-    for (from, to, parts) in [
-        ("version: 1", "version: 2", &["version", "version 1 only"][..]),
-        ("version: 1", "", &["version", "missing"]),
-        ("version: 1", "version: 1\nversion: 1", &["YAML", "version"]),
-        ("version: 1", "version: \"1\"", &["version"]),
-        (
-            "anchors:",
-            "anchor:",
-            &["unknown key anchor", "did you mean anchors?"],
-        ),
-        (
-            "mode: enforce",
-            "mode: enforced",
-            &["defaults.mode", "did you mean enforce?"],
-        ),
-        ("action: deny", "action: refuse", &["defaults.action"]),
-        (
-            "keep_tag: true",
-            "keep_tag: yes",
-            &["defaults.keep_tag", "true or false"],
-        ),
-        (
-            "root_keys: [",
-            "root_key: [",
-            &["anchors.prod", "did you mean root_keys?"],
-        ),
-        (
-            "tofu: true, scope: \"lab.example/**\"",
-            "tofu: true",
-            &["anchors.lab", "scope"],
-        ),
-        ("tofu: true", "tofu: false", &["anchors.lab.tofu"]),
-        (
-            "ca_file: root-ca.pem, common_name: gun",
-            "ca_file: none.pem",
-            &["anchors.corp.ca_file", "none.pem"],
-        ),
-        (
-            "common_name: gun",
-            "common_name: host",
-            &["anchors.corp.common_name"],
-        ),
-        (
-            "cert_ids:  [",
-            "tofu: true, cert_ids: [",
-            &["anchors.one", "exactly one"],
-        ),
-        (
-            "@alice.pub",
-            "alice.pub",
-            &["signers.alice.keys[0]", "@alice.pub"],
-        ),
-        (
-            "@alice.pub",
-            "@bob.pub",
-            &["signers.alice.keys[0]", "bob.pub", "no such file"],
-        ),
-        ("@alice.pub", ID, &["signers.bob.keys[0]", "alice already"]),
-        (
-            "teams:   { qa: [alice, bob] }",
-            "teams: { qa: [alise] }",
-            &["teams.qa[0]", "did you mean alice?"],
-        ),
-        (
-            "teams:   { qa: [alice, bob] }",
-            "teams: { qa: [] }",
-            &["teams.qa", "empty"],
-        ),
-        (
-            "anchor: prod, require: { every",
-            "anchor: prd, require: { every",
-            &["rules[0].anchor", "did you mean prod?"],
-        ),
-        (
-            "anchor: prod, require: { every",
-            "require: { every",
-            &["rules[0]", "anchor is missing"],
-        ),
-        (
-            "every_team: [qa]",
-            "every_team: [aq]",
-            &["rules[0].require.every_team[0]", "did you mean qa?"],
-        ),
-        (
-            "every_team: [qa]",
-            "every_teams: [qa]",
-            &["rules[0].require", "did you mean every_team?"],
-        ),
-        (
-            "{ every_team: [qa] }",
-            "{}",
-            &["rules[0].require", "demands nothing"],
-        ),
-        (
-            "{ every_team: [qa] }",
-            "{ released: false }",
-            &["rules[0].require", "demands nothing"],
-        ),
-        (
-            "require: { every_team: [qa] }",
-            "require: ",
-            &["rules[0].require", "no value"],
-        ),
-        (
-            "at_least: 2",
-            "at_least: 3",
-            &["rules[1].require.signers", "never be reached"],
-        ),
-        ("at_least: 2", "at_least: 0", &["at_least"]),
-        ("at_least: 2", "at_least: 1.5", &["at_least"]),
-        (
-            "signers: [alice, bob], at_least",
-            "signers: [alice, alice], at_least",
-            &["twice"],
-        ),
-        (
-            "signers: [alice, bob], at_least: 2",
-            "at_least: 2",
-            &["at_least", "listed beside it"],
-        ),
-        (
-            "digest: current",
-            "digest: any",
-            &["rules[1].digest", "ever-signed"],
-        ),
-        (
-            "max_staleness: 24h",
-            "max_staleness: 24",
-            &["rules[1].max_staleness"],
-        ),
-        (
-            "max_staleness: 24h",
-            "max_staleness: \"-1h\"",
-            &["rules[1].max_staleness", "duration"],
-        ),
-        (
-            "mode: audit }",
-            "mode: audits }",
-            &["rules[2].mode", "did you mean audit?"],
-        ),
-        (
-            "\"lab.example/x/**\"",
-            "\"lab2.example/**\"",
-            &["rules[3].anchor", "first use"],
-        ),
-        (
-            "action: allow }",
-            "action: allow, anchor: prod }",
-            &["rules[4].anchor"],
-        ),
-        (
-            "action: allow }",
-            "action: alow }",
-            &["rules[4].action", "did you mean allow?"],
-        ),
-        (
-            "registry.k8s.io/**",
-            "REG.example:443/dev/**",
-            &["rules[4]", "neither wins"],
-        ),
-        ("registry.k8s.io/**", "pause/**", &["rules[4].match", "host"]),
-        (
-            "registry.k8s.io/**",
-            "docker.io/alpine",
-            &["rules[4].match", "docker.io/library"],
-        ),
-        (
-            "exempt: [kube-system]",
-            "exempt: [\"*\"]",
-            &["namespaces.exempt[0]"],
-        ),
-        (
-            "exempt: [kube-system]",
-            "exempt: [Kube]",
-            &["namespaces.exempt[0]"],
-        ),
-        (", users: [sre]", "", &["break_glass", "anybody"]),
-        (", max: 1h", "", &["break_glass", "max"]),
-        ("INC-[0-9]+", "INC-[0-9", &["break_glass.pattern"]),
-        ("https://trust", "http://trust", &["servers[0].url"]),
-        (", key: client-key.pem", "", &["servers[0]", "go together"]),
-        ("rules:", "rules: !x", &["rules", "tag"]),
-        ("  prod:  {", "  1: {}\n  prod: {", &["anchors", "texts"]),
-        (
-            "  prod:  {",
-            "  prod: { root_keys: [] }\n  prod: {",
-            &["YAML", "prod"],
-        ),
-        (
-            "{ root_keys: [",
-            "{ root_keys: [], x: [",
-            &["anchors.prod", "unknown key x"],
-        ),
-    ] {
+    for (from, to, parts) in MISTAKES {
         let message = changed(from, to);
-        for part in parts {
+        for part in *parts {
             assert!(message.contains(part), "{from} -> {to}: {message}");
         }
     }

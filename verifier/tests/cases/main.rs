@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod captured;
+mod cost;
 mod forged;
 mod history;
 mod imports;

@@ -46,6 +46,8 @@ fn other_documents_of_the_same_version_are_refused() {
     publisher.timestamp.0 += 1;
     publisher.snapshot.0 += 1;
     publisher.targets.set("v1", "another");
+    let denial = publisher.verify(&publisher.anchor(), Some(&seen)).unwrap_err();
+    assert_eq!(denial.evidence.unwrap().timestamp.version, 2);
     refused(
         publisher.verify(&publisher.anchor(), Some(&seen)),
         Reason::SameVersionDiffers,

@@ -1,3 +1,20 @@
 //! Reads and publishes to Notary v1 servers; keeps keys and verified state on disk.
+//!
+//! A [`Server`] is found by what a person gives and what docker and notary users have configured already
+//! ([`Discovery`]). [`Server::read`] reads all documents of a repository, as they were at one moment, and verifies
+//! nothing; [`Repositories::current`] reads, verifies and remembers, in memory and in a [`StateDirectory`].
 
 #![forbid(unsafe_code)]
+
+mod failure;
+pub mod keys;
+pub mod publish;
+pub mod reading;
+pub mod repositories;
+pub mod server;
+pub mod state;
+
+pub use failure::ReadError;
+pub use repositories::{Contact, Current, Demand, Repositories, RootChange, RootSummary};
+pub use server::{Connection, Credentials, Discovery, Identity, Server, ServerSettings, SettingsError};
+pub use state::{StateDirectory, StateError};

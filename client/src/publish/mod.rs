@@ -1,0 +1,5 @@
+//! Publishes to a repository.
+
+// The editor above it follows.
+#[allow(dead_code)]
+mod wire;

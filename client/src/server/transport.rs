@@ -1,0 +1,318 @@
+//! One request and its answer: tokens, limits, and failures in words.
+
+use bytes::{Bytes, BytesMut};
+use chrono::Utc;
+use platform::reason;
+use reqwest::{
+    RequestBuilder, Response, StatusCode, Url,
+    header::{ETAG, WWW_AUTHENTICATE},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tuf::Gun;
+
+use super::login::{Challenge, TokenAnswer};
+use super::settings::Credentials;
+use super::{Access, Server};
+use crate::failure::ReadError;
+
+/// The largest answer of a token service, and the largest refusal, in bytes.
+const SMALL_LIMIT: u64 = 1 << 18;
+/// The longest sentence of a server that is passed on, in characters.
+const SENTENCE_LIMIT: usize = 500;
+
+/// An answer that was read completely.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Its status.
+    pub(crate) status: StatusCode,
+    /// Its `ETag`.
+    pub(crate) etag: Option<String>,
+    /// Its content, which is a refusal unless the status is a success.
+    pub(crate) body: Bytes,
+}
+
+/// How a request says who asks.
+enum Proof {
+    Nothing,
+    Token(SecretString),
+    Password { name: String, password: SecretString },
+}
+
+#[derive(Deserialize)]
+struct Refusals {
+    errors: Vec<Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    detail: serde_json::Value,
+}
+
+impl Server {
+    /// Sends what `build` makes, with a token if the server asks for one, and reads an answer of at most `limit` bytes.
+    /// Which answers are failures is for the caller to judge, but for 401 and 403.
+    pub(crate) async fn exchange(
+        &self,
+        gun: &Gun,
+        access: Access,
+        what: &str,
+        limit: u64,
+        build: impl Fn(&reqwest::Client) -> RequestBuilder,
+    ) -> Result<Answer, ReadError> {
+        let _place = self
+            .places
+            .acquire()
+            .await
+            .map_err(|_| self.unreachable("it is not asked any more"))?;
+        // Only what is needed now is asked for, whatever the server would have us ask for.
+        let scope = format!("repository:{gun}:{}", access.actions());
+        let mut proof = match (&self.credentials, self.tokens.get(&scope)) {
+            (Credentials::Token(token), _) => Proof::Token(token.clone()),
+            (_, Some(token)) => Proof::Token(token),
+            _ => Proof::Nothing,
+        };
+        let mut logged_in = false;
+        loop {
+            let request = build(&self.client);
+            let request = match &proof {
+                Proof::Nothing => request,
+                Proof::Token(token) => request.bearer_auth(token.expose_secret()),
+                Proof::Password { name, password } => {
+                    request.basic_auth(name, Some(password.expose_secret()))
+                }
+            };
+            let response = request
+                .send()
+                .await
+                .map_err(|cause| self.unreachable(describe(&cause)))?;
+            let status = response.status();
+            if status == StatusCode::UNAUTHORIZED
+                && !logged_in
+                && !matches!(self.credentials, Credentials::Token(_))
+            {
+                logged_in = true;
+                self.tokens.forget(&scope);
+                if let Some(found) = self.log_in(&response, &scope).await? {
+                    proof = found;
+                    continue;
+                }
+            }
+            let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok());
+            let etag = etag.map(str::to_owned);
+            let limit = if status.is_success() { limit } else { SMALL_LIMIT };
+            let body = self.body(response, what, limit).await?;
+            let server = self.label().to_owned();
+            return match status {
+                StatusCode::UNAUTHORIZED => Err(ReadError::Unauthorized {
+                    server,
+                    sentence: sentence(status, &body),
+                }),
+                StatusCode::FORBIDDEN => Err(ReadError::Forbidden {
+                    server,
+                    sentence: sentence(status, &body),
+                }),
+                _ => Ok(Answer { status, etag, body }),
+            };
+        }
+    }
+
+    /// How to prove who asks, after a 401; `None` if there is nothing that could prove it.
+    async fn log_in(&self, refusal: &Response, scope: &str) -> Result<Option<Proof>, ReadError> {
+        let headers = refusal.headers().get_all(WWW_AUTHENTICATE);
+        let headers: Vec<&str> = headers.iter().filter_map(|value| value.to_str().ok()).collect();
+        if headers.is_empty() {
+            return Ok(None);
+        }
+        let unauthorized = |sentence: String| ReadError::Unauthorized {
+            server: self.label().to_owned(),
+            sentence,
+        };
+        let challenge = Challenge::read(headers, self.base.scheme() == "https").map_err(unauthorized)?;
+        let (realm, service) = match (challenge, &self.credentials) {
+            (Challenge::Basic, Credentials::User { name, password }) => {
+                return Ok(Some(Proof::Password {
+                    name: name.clone(),
+                    password: password.clone(),
+                }));
+            }
+            (Challenge::Basic, _) => return Ok(None),
+            (Challenge::Bearer { realm, service }, _) => (realm, service),
+        };
+        let (token, lifetime) = self.token(realm, service.as_deref(), scope).await?;
+        self.tokens.put(scope, token.clone(), lifetime);
+        Ok(Some(Proof::Token(token)))
+    }
+
+    /// Asks a token service.
+    async fn token(
+        &self,
+        realm: Url,
+        service: Option<&str>,
+        scope: &str,
+    ) -> Result<(SecretString, std::time::Duration), ReadError> {
+        let mut url = realm.clone();
+        if let Some(service) = service {
+            url.query_pairs_mut().append_pair("service", service);
+        }
+        url.query_pairs_mut().append_pair("scope", scope);
+        if let Credentials::User { name, .. } = &self.credentials {
+            url.query_pairs_mut().append_pair("account", name);
+        }
+        let mut request = self.client.get(url);
+        if let Credentials::User { name, password } = &self.credentials {
+            request = request.basic_auth(name, Some(password.expose_secret()));
+        }
+        let mut named = realm;
+        named.set_query(None);
+        let failed = |reason: &str| format!("its token service {named} {reason}");
+        let response = request
+            .send()
+            .await
+            .map_err(|cause| self.unreachable(failed(&format!("cannot be asked: {}", describe(&cause)))))?;
+        let status = response.status();
+        let body = self.body(response, "the token", SMALL_LIMIT).await?;
+        let server = self.label().to_owned();
+        if status == StatusCode::UNAUTHORIZED || status == StatusCode::BAD_REQUEST {
+            let sentence = failed(&format!("says: {}", sentence(status, &body)));
+            return Err(ReadError::Unauthorized { server, sentence });
+        }
+        if status == StatusCode::FORBIDDEN {
+            let sentence = failed(&format!("says: {}", sentence(status, &body)));
+            return Err(ReadError::Forbidden { server, sentence });
+        }
+        if !status.is_success() {
+            return Err(self.unreachable(failed(&format!("answered {}", sentence(status, &body)))));
+        }
+        let answer: Option<TokenAnswer> = serde_json::from_slice(&body).ok();
+        answer
+            .and_then(|answer| answer.into_token(Utc::now()))
+            .ok_or_else(|| ReadError::Malformed {
+                server,
+                what: failed("gave no token"),
+            })
+    }
+
+    /// Reads a body of at most `limit` bytes.
+    async fn body(&self, mut response: Response, what: &str, limit: u64) -> Result<Bytes, ReadError> {
+        let mut body = BytesMut::new();
+        while let Some(piece) = response
+            .chunk()
+            .await
+            .map_err(|cause| self.unreachable(describe(&cause)))?
+        {
+            if (body.len() as u64).saturating_add(piece.len() as u64) > limit {
+                return Err(ReadError::TooLarge {
+                    server: self.label().to_owned(),
+                    what: what.to_owned(),
+                    limit,
+                });
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.freeze())
+    }
+
+    pub(crate) fn unreachable(&self, cause: impl Into<String>) -> ReadError {
+        ReadError::Unreachable {
+            server: self.label().to_owned(),
+            cause: cause.into(),
+        }
+    }
+
+    /// The failure that an answer is whose status nobody expects: the server, or something before it, is out of order.
+    pub(crate) fn unexpected(&self, answer: &Answer) -> ReadError {
+        self.unreachable(format!("it answered {}", sentence(answer.status, &answer.body)))
+    }
+
+    /// The failure that the refusal of an upload is.
+    pub(crate) fn rejection(&self, answer: &Answer) -> ReadError {
+        ReadError::Rejected {
+            server: self.label().to_owned(),
+            code: code(&answer.body),
+            sentence: sentence(answer.status, &answer.body),
+        }
+    }
+}
+
+impl Access {
+    fn actions(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Push => "push,pull",
+            Self::Everything => "*",
+        }
+    }
+}
+
+fn first(body: &[u8]) -> Option<Refusal> {
+    let refusals: Refusals = serde_json::from_slice(body).ok()?;
+    refusals.errors.into_iter().next()
+}
+
+/// The code of a refusal, or nothing.
+pub(crate) fn code(body: &[u8]) -> String {
+    let code = first(body).map(|refusal| refusal.code).unwrap_or_default();
+    printable(&code)
+}
+
+/// What a refusal says: the words for people if there are any, else its message, else its status.
+pub(crate) fn sentence(status: StatusCode, body: &[u8]) -> String {
+    let Some(refusal) = first(body) else {
+        return status.to_string();
+    };
+    let words = refusal
+        .detail
+        .pointer("/Error/Msg")
+        .and_then(|text| text.as_str());
+    let detail = refusal.detail.as_str();
+    let text = words.or(detail).unwrap_or(&refusal.message);
+    let text = printable(text);
+    if text.is_empty() { status.to_string() } else { text }
+}
+
+/// A text of a server's as it may stand in a terminal or a log.
+fn printable(text: &str) -> String {
+    let kept = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let kept: String = kept.take(SENTENCE_LIMIT).collect();
+    kept.trim().to_owned()
+}
+
+/// The innermost cause: a refused connection, a certificate, or a name that does not resolve.
+pub(super) fn describe(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let text = reason::of_library(cause).unwrap_or_else(|| cause.to_string());
+    if error.is_timeout() {
+        let during = if error.is_connect() {
+            "connecting"
+        } else {
+            "its answer"
+        };
+        return format!("{during} took too long");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_in_the_words_for_people() {
+        let text = |body: &str| sentence(StatusCode::BAD_REQUEST, body.as_bytes());
+        let wordy = r#"{"errors":[{"code":"VERSION","message":"m","detail":{"Error":{"Msg":"run it\u001b again"}}}]}"#;
+        assert_eq!(text(wordy), "run it  again");
+        assert_eq!(code(wordy.as_bytes()), "VERSION");
+        assert_eq!(text(r#"{"errors":[{"code":"X","message":"m"}]}"#), "m");
+        assert_eq!(text("<html>"), "400 Bad Request");
+        assert_eq!(text(r#"{"errors":[]}"#), "400 Bad Request");
+    }
+}

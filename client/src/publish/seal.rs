@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use serde_json::{Value, json};
-use tuf::{KeyId, RoleName};
+use tuf::{KeyId, RoleName, Signature};
 
 use super::draft::Draft;
 use super::error::PublishError;
@@ -61,7 +59,12 @@ impl<'a> KeyRing<'a> {
     }
 
     /// Signs with every key at hand of those that are declared.
-    fn sign(&mut self, role: &str, declared: &Declared, message: &[u8]) -> Result<Vec<Value>, PublishError> {
+    fn sign(
+        &mut self,
+        role: &str,
+        declared: &Declared,
+        message: &[u8],
+    ) -> Result<Vec<Signature>, PublishError> {
         let mut signatures = Vec::new();
         let mut signed = BTreeSet::new();
         for (listed, key) in &declared.keys {
@@ -72,9 +75,16 @@ impl<'a> KeyRing<'a> {
             if !signed.insert(id.clone()) {
                 continue;
             }
+            // Under another name no reader would look for it.
+            let Ok(key_id) = KeyId::parse(listed) else {
+                continue;
+            };
             let (method, bytes) = self.open(&id)?.sign(message)?;
-            let sig = STANDARD.encode(bytes);
-            signatures.push(json!({"keyid": listed, "method": method.as_str(), "sig": sig}));
+            signatures.push(Signature {
+                key_id,
+                method,
+                bytes,
+            });
         }
         if signatures.len() < declared.threshold || signatures.is_empty() {
             return Err(no_key(role, declared, signatures.len()));
@@ -143,16 +153,15 @@ fn document(
     if let Some(former) = former {
         // Readers follow a root only if the keys of the one before have signed it too.
         for signature in keys.sign("root (by its former keys)", &former, &message)? {
-            if !signatures.iter().any(|made| made["keyid"] == signature["keyid"]) {
+            if !signatures.iter().any(|made| made.key_id == signature.key_id) {
                 signatures.push(signature);
             }
         }
     }
-    let document = json!({"signed": signed, "signatures": signatures});
     Ok(Sealed {
         role: role.clone(),
         version,
-        bytes: document.to_string().into(),
+        bytes: tuf::write_document(&message, &signatures).into(),
     })
 }
 

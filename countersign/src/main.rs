@@ -1,3 +1,50 @@
-//! The client for people and CI, and the gates that run only signed images.
+//! `countersign`: the command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use countersign::commands::{
+    Failure, Outcome,
+    gate::{self, GateCommand},
+    verify,
+};
+
+/// Verifies and signs images with Notary v1 trust data, and keeps unsigned ones from running.
+#[derive(Parser)]
+#[command(name = "countersign", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Say whether images are signed as the policy demands: status 0 if all are, 1 if one is not, 2 if that cannot be
+    /// decided.
+    Verify(Box<verify::Options>),
+    /// Keep unsigned images from running, on Kubernetes, Docker Engine and containerd.
+    Gate {
+        #[command(subcommand)]
+        command: GateCommand,
+    },
+}
+
+fn main() -> ExitCode {
+    platform::output::finish(run())
+}
+
+fn run() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Verify(options) => verify::run(&options),
+        Command::Gate { command } => gate::run(command),
+    };
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Denied) => ExitCode::from(1),
+        Ok(Outcome::Undecided) => ExitCode::from(2),
+        Err(Failure(message)) => {
+            platform::complain!("countersign: {message}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -2,8 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use openssl::ssl::SslConnector;
-use platform::tls::LastFailure;
+use platform::tls::{Connector, LastFailure};
 use tokio::time::timeout;
 use tonic::{Request, Response, Status, metadata::MetadataValue, transport::Channel};
 use tonic_health::pb::{
@@ -37,7 +36,7 @@ impl SignerClient {
     ///
     /// # Errors
     /// When `host` and `port` do not make an address.
-    pub fn new(host: &str, port: u16, tls: SslConnector) -> Result<Self, SigningError> {
+    pub fn new(host: &str, port: u16, tls: Connector) -> Result<Self, SigningError> {
         let (channel, last_failure) = connection::channel(host, port, tls)?;
         Ok(Self {
             channel,

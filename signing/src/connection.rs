@@ -3,8 +3,7 @@
 use std::{io, net::IpAddr, time::Duration};
 
 use hyper_util::rt::TokioIo;
-use openssl::ssl::SslConnector;
-use platform::tls::{Connection, LastFailure};
+use platform::tls::{Connection, Connector, LastFailure};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint, Uri};
@@ -22,11 +21,7 @@ const DEAD_PEER_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When host and port do not make an address.
-pub(crate) fn channel(
-    host: &str,
-    port: u16,
-    tls: SslConnector,
-) -> Result<(Channel, LastFailure), SigningError> {
+pub(crate) fn channel(host: &str, port: u16, tls: Connector) -> Result<(Channel, LastFailure), SigningError> {
     let authority = match host.parse::<IpAddr>() {
         Ok(IpAddr::V6(address)) => format!("[{address}]:{port}"),
         _ => format!("{host}:{port}"),
@@ -52,7 +47,7 @@ pub(crate) fn channel(
 async fn open(
     host: &str,
     port: u16,
-    tls: &SslConnector,
+    tls: &Connector,
     failure: &LastFailure,
 ) -> io::Result<TokioIo<Connection>> {
     let stream = platform::tls::connect(tls, host, port).await?.telling(failure);

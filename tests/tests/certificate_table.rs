@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use openssl::ssl::{SslConnector, SslFiletype, SslMethod};
+use openssl::ssl::{SslContext, SslFiletype, SslMethod};
 use serde_json::json;
 use tests::{ClientFiles, Notary, TestServer, certificate_table::table, server::Programs};
 
@@ -29,7 +29,7 @@ fn admitted(server: &TestServer, files: &ClientFiles, path: &str) -> Result<(), 
 }
 
 fn openssl_presents(files: &ClientFiles) -> bool {
-    let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
+    let mut builder = SslContext::builder(SslMethod::tls_client()).unwrap();
     builder.set_cipher_list("DEFAULT:@SECLEVEL=0").unwrap();
     let certificate = builder.set_certificate_chain_file(&files.certificate);
     certificate.is_ok() && builder.set_private_key_file(&files.key, SslFiletype::PEM).is_ok()

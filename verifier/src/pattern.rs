@@ -30,6 +30,12 @@ pub enum PatternError {
     /// It is that of a short name.
     #[error("{0:?} matches no image, because the completed name is docker.io/library/NAME")]
     ShortName(String),
+    /// Its slashes are not those of a name.
+    #[error("{0:?} matches no image, because names have no empty components")]
+    EmptyComponent(String),
+    /// It is that of a tag.
+    #[error("{0:?} matches no image, because a pattern is one of names: leave the tag out")]
+    Tag(String),
     /// It has a character that no name has.
     #[error("{0:?} matches no image, because of the character {1:?}")]
     Character(String, char),
@@ -70,14 +76,18 @@ impl Pattern {
             return Err(PatternError::NoHost(text.to_owned()));
         }
         if let Some(path) = path {
-            if path.is_empty() {
-                return Err(PatternError::NoHost(text.to_owned()));
+            if path.split('/').any(str::is_empty) {
+                return Err(PatternError::EmptyComponent(text.to_owned()));
+            }
+            if path.contains(':') {
+                return Err(PatternError::Tag(text.to_owned()));
             }
             if host == "docker.io" && !path.contains('/') && !path.contains("**") {
                 return Err(PatternError::ShortName(text.to_owned()));
             }
-            if let Some(upper) = path.chars().find(char::is_ascii_uppercase) {
-                return Err(PatternError::Character(text.to_owned(), upper));
+            let in_paths = |c: &char| !c.is_ascii_uppercase() && *c != '[' && *c != ']';
+            if let Some(bad) = path.chars().find(|c| !in_paths(c)) {
+                return Err(PatternError::Character(text.to_owned(), bad));
             }
         }
         Ok(Self {
@@ -253,6 +263,10 @@ mod tests {
             "reg.example/A",
             "a b/**",
             "alpine",
+            "reg.example//a",
+            "reg.example/a/",
+            "reg.example/a:v1",
+            "reg.example/[a]",
         ] {
             assert!(Pattern::parse(text).is_err(), "{text}");
         }

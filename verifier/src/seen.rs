@@ -9,6 +9,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tuf::{Gun, VerifiedDocument, VerifiedRoot};
 
+use crate::anchor::Anchor;
+
 /// How many roots are remembered by their hashes, to tell an old root from one of a repository that was made anew.
 const ROOTS: usize = 256;
 
@@ -84,6 +86,12 @@ impl Seen {
     /// The newest root that was accepted; `None` if what was kept is damaged.
     pub fn root(&self) -> Option<Bytes> {
         BASE64.decode(&self.root).ok().map(Bytes::from)
+    }
+
+    /// Whether this is the anchor that was met. If not, it has to be met anew, for which every root is needed, from the first
+    /// that is known.
+    pub fn was_verified_from(&self, anchor: &Anchor) -> bool {
+        self.anchor == anchor.fingerprint()
     }
 
     pub(crate) fn set_root(&mut self, line: &[VerifiedRoot]) {

@@ -14,7 +14,7 @@ mod trust;
 
 pub use accept::{Handshake, HandshakeError, TlsStream, close_politely};
 pub use certificate::{ClientCertificate, PeerCertificate, utc};
-pub use client::{ClientTls, connect};
+pub use client::{ClientTls, Connector, connect};
 pub use fault::{CertificateFault, FaultReason};
 pub(crate) use files::is_encrypted;
 pub use files::{

@@ -24,13 +24,8 @@ struct Due {
 
 /// Fetches every configured list when it is due, for as long as the server runs.
 pub async fn run(generation: Arc<ArcSwap<Generation>>) {
-    let client = match fetch_client() {
-        Ok(client) => client,
-        Err(cause) => {
-            tracing::error!(%cause, "revocation lists cannot be fetched");
-            return;
-        }
-    };
+    // Made when it is needed first: it reads all CAs of the system, which takes longer than the rest of a start.
+    let mut made = None;
     let mut lists: BTreeMap<String, Due> = BTreeMap::new();
     let mut looks = tokio::time::interval(LOOK);
     loop {
@@ -48,7 +43,19 @@ pub async fn run(generation: Arc<ArcSwap<Generation>>) {
             if list.at > Instant::now() {
                 continue;
             }
-            let outcome = revocation.fetch(&client, url, &mut list.source).await;
+            if made.is_none() {
+                match fetch_client() {
+                    Ok(client) => made = Some(client),
+                    Err(cause) => {
+                        tracing::error!(%cause, "revocation lists cannot be fetched");
+                        return;
+                    }
+                }
+            }
+            let Some(client) = &made else {
+                continue;
+            };
+            let outcome = revocation.fetch(client, url, &mut list.source).await;
             // A reload may meanwhile have read what an earlier fetch stored.
             let current = Arc::clone(&generation.load().revocation);
             if outcome == Ok(FetchedList::New) && !Arc::ptr_eq(&current, &revocation) {

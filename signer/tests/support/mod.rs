@@ -6,10 +6,9 @@
 use std::path::PathBuf;
 
 use hyper_util::rt::TokioIo;
-use openssl::ssl::SslConnector;
 use platform::{
     pki::{Issued, Template, Usage},
-    tls::{CaSet, ClientAuth, ClientTls, ClientTrust, PemSource, ServerTls},
+    tls::{CaSet, ClientAuth, ClientTls, ClientTrust, Connector, PemSource, ServerTls},
 };
 use signer::{
     grpc::{Admission, Generation, Generations, GrpcServer},
@@ -61,7 +60,7 @@ impl Pki {
         self.directory.path().join(name)
     }
 
-    pub fn connector(&self, identity: Option<&str>) -> SslConnector {
+    pub fn connector(&self, identity: Option<&str>) -> Connector {
         let identity = identity.map(|name| {
             (
                 self.path(&format!("{name}.crt")),

@@ -37,7 +37,7 @@ pub(super) fn trusted_line(
         Some(seen) => {
             let (roots, index) = join(gun, offered, seen)?;
             let mut begin = index;
-            if seen.anchor != anchor.fingerprint() {
+            if !seen.was_verified_from(anchor) {
                 begin = begin.min(first_that_meets(gun, anchor, &roots, now)?);
             }
             // What comes before the root that was seen has to lead to it.

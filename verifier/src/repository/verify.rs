@@ -46,9 +46,7 @@ pub fn verify(
         .verify(&current)
         .map_err(|cause| refusal(gun, "documents", &cause))?;
     let left_out: Vec<Unusable> = verified.left_out.iter().map(Unusable::of).collect();
-    if let Some(seen) = seen {
-        rollback::check(gun, &verified, &left_out, seen)?;
-    }
+    let older = seen.map_or(Ok(()), |seen| rollback::check(gun, &verified, &left_out, seen));
 
     let mut kept = match seen {
         Some(seen) => seen.clone(),
@@ -79,7 +77,7 @@ pub fn verify(
             }
         }
     }
-    Ok(Repository {
+    let repository = Repository {
         gun: gun.clone(),
         anchor: anchor.fingerprint(),
         root: root_evidence(root),
@@ -91,7 +89,14 @@ pub fn verify(
         former,
         usable_until: verified.usable_until,
         seen: kept,
-    })
+    };
+    match older {
+        Ok(()) => Ok(repository),
+        Err(denial) => Err(Denial {
+            evidence: Some(Box::new(repository.evidence(None))),
+            ..denial
+        }),
+    }
 }
 
 fn signed_role(role: &VerifiedRole) -> SignedRole {

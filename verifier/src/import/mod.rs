@@ -1,6 +1,18 @@
 //! Policies of other products, as ours.
+//!
+//! What is written denies at least what the other product denied. What it cannot know, such as the root keys that MKE never
+//! asked for, is left as a placeholder that [`Policy::parse`](crate::Policy::parse) refuses, so that it is not forgotten.
+
+mod engine;
+mod mke;
+mod notary;
+mod write;
 
 use thiserror::Error;
+
+pub use engine::import_engine;
+pub use mke::import_mke;
+pub use notary::import_notary;
 
 /// A policy that was written from another product's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,28 +37,21 @@ pub enum ImportError {
     /// It has not the section that is imported.
     #[error("the file has no {0}, so there is nothing to import")]
     Missing(&'static str),
+    /// A value is not of the kind that it should be.
+    #[error("{place} has to be {expected}")]
+    Kind {
+        /// Where, such as `content-trust.mode`.
+        place: String,
+        /// What it should be.
+        expected: &'static str,
+    },
 }
 
-/// From MKE's configuration: the table `trust_configuration` (TOML).
-///
-/// # Errors
-/// See [`ImportError`].
-pub fn import_mke(_text: &str) -> Result<Imported, ImportError> {
-    Err(ImportError::Missing("trust_configuration"))
-}
-
-/// From the engine's `daemon.json`: `content-trust`.
-///
-/// # Errors
-/// See [`ImportError`].
-pub fn import_engine(_text: &str) -> Result<Imported, ImportError> {
-    Err(ImportError::Missing("content-trust"))
-}
-
-/// From Notary's `config.json`: `trust_pinning`.
-///
-/// # Errors
-/// See [`ImportError`].
-pub fn import_notary(_text: &str) -> Result<Imported, ImportError> {
-    Err(ImportError::Missing("trust_pinning"))
+impl ImportError {
+    fn kind(place: impl Into<String>, expected: &'static str) -> Self {
+        Self::Kind {
+            place: place.into(),
+            expected,
+        }
+    }
 }

@@ -1,0 +1,125 @@
+//! `countersign verify`.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use clap::Args;
+use verifier::{Mode, Reason, Verdict};
+
+use super::{
+    Failure, Outcome, block_on,
+    trust::{PolicyOptions, TrustOptions},
+};
+use crate::{decider::Asked, line};
+
+/// Which images, and what is printed.
+#[derive(Debug, Args)]
+pub struct Options {
+    #[command(flatten)]
+    policy: PolicyOptions,
+    #[command(flatten)]
+    trust: TrustOptions,
+    /// Print each verdict with its evidence as one line of JSON.
+    #[arg(long, conflicts_with = "explain")]
+    json: bool,
+    /// Show below each image what the verdict rests on: documents, keys, and when they end.
+    #[arg(long)]
+    explain: bool,
+    /// The namespace that the policy looks at.
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// How long to wait for trust servers.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    timeout: u64,
+    /// The images, as they are written in a deployment.
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+}
+
+/// Judges the images, and prints a line for each.
+///
+/// # Errors
+/// When the policy, or something else that the command line names, cannot be used.
+pub fn run(options: &Options) -> Result<Outcome, Failure> {
+    let decider = options.policy.decider(&options.trust, TimeDelta::zero())?;
+    let mut asked = Asked::by("verify");
+    asked.context.namespace.clone_from(&options.namespace);
+    let images: Vec<&str> = options.images.iter().map(String::as_str).collect();
+    let deadline = Duration::from_secs(options.timeout);
+    let verdicts = block_on(decider.decide_all(&images, &asked, deadline))?;
+    for verdict in &verdicts {
+        if options.json {
+            platform::say!("{}", serde_json::to_string(verdict)?);
+        } else {
+            platform::say!("{}", line::of(verdict));
+        }
+        if options.explain {
+            explain(verdict);
+        }
+    }
+    Ok(verdicts.iter().map(outcome).max().unwrap_or(Outcome::Undecided))
+}
+
+fn outcome(verdict: &Verdict) -> Outcome {
+    if verdict.permits() {
+        return Outcome::Done;
+    }
+    match verdict.reason {
+        Some(
+            Reason::ServerUnreachable
+            | Reason::ServerError
+            | Reason::AccessDenied
+            | Reason::TooStale
+            | Reason::InvalidState
+            | Reason::InvalidReference,
+        )
+        | None => Outcome::Undecided,
+        Some(_) => Outcome::Denied,
+    }
+}
+
+/// The tree of what a verdict rests on.
+fn explain(verdict: &Verdict) {
+    let rule = verdict.rule.as_deref().unwrap_or("(none)");
+    let mode = match verdict.mode {
+        Mode::Enforce => "",
+        Mode::Audit => ", audit only",
+    };
+    platform::say!("  rule: {rule}{mode}");
+    if !verdict.sentence.is_empty() && verdict.allow {
+        platform::say!("  {}", verdict.sentence);
+    }
+    let Some(evidence) = &verdict.evidence else {
+        platform::say!("  nothing was verified");
+        return;
+    };
+    let document = |indent: usize, name: &str, document: &verifier::DocumentEvidence| {
+        let pad = " ".repeat(indent);
+        platform::say!(
+            "{pad}{name}: version {}, until {}",
+            document.version,
+            document
+                .expires
+                .to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+        );
+        for key in &document.key_ids {
+            platform::say!("{pad}  signed by {key}");
+        }
+    };
+    platform::say!("  repository: {}", evidence.gun);
+    document(4, "root", &evidence.root);
+    document(6, "timestamp", &evidence.timestamp);
+    document(6, "snapshot", &evidence.snapshot);
+    document(6, "targets", &evidence.targets);
+    for role in &evidence.roles {
+        document(8, &role.role, &role.document);
+        let digest = role.digest.as_deref().unwrap_or("no digest");
+        platform::say!("          names {} = {digest}", role.tag);
+        if !role.signers.is_empty() {
+            platform::say!("          signers of the policy: {}", role.signers.join(", "));
+        }
+    }
+    for role in &evidence.left_out {
+        platform::say!("        left out: {role}");
+    }
+}

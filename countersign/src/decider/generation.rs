@@ -1,0 +1,209 @@
+//! A policy as it was loaded, with the trust servers that it names. It never changes.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use chrono::TimeDelta;
+use client::{Discovery, Identity, Server, ServerSettings};
+use verifier::{Anchor, Denial, ImageReference, Policy, Reason};
+
+use super::DeciderError;
+
+/// The largest file that a policy may name, in bytes.
+const FILE_LIMIT: u64 = 1 << 20;
+
+/// Where the policy comes from.
+#[derive(Debug, Clone)]
+pub enum PolicySource {
+    /// A file, with further required signers.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Signers of the policy who have to sign as well.
+        signers: Vec<String>,
+    },
+    /// None: every image is checked from this anchor.
+    AdHoc {
+        /// Where trust begins.
+        anchor: Box<Anchor>,
+        /// Delegations that have to sign.
+        signers: Vec<String>,
+    },
+}
+
+/// How trust servers are asked.
+#[derive(Debug, Clone)]
+pub struct TrustSettings {
+    /// What the command line says, for images for which the policy names no server.
+    pub given: ServerSettings,
+    /// Where the rest is looked for.
+    pub discovery: Discovery,
+    /// How long an answer is waited for, where the question has no deadline of its own.
+    pub deadline: Duration,
+    /// How old may be what an image is allowed by without asking its server first.
+    pub max_age: TimeDelta,
+}
+
+/// A loaded policy.
+pub struct Generation {
+    policy: Policy,
+    files: Vec<PathBuf>,
+    directory: PathBuf,
+    trust: TrustSettings,
+    /// By address and certificate files, or by registry.
+    servers: Mutex<BTreeMap<String, Arc<Server>>>,
+}
+
+impl PolicySource {
+    /// The file.
+    pub fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::File { path, .. } => Some(path.clone()),
+            Self::AdHoc { .. } => None,
+        }
+    }
+}
+
+impl Generation {
+    /// Loads a policy and makes the clients of the servers that it names.
+    ///
+    /// # Errors
+    /// When anything of it cannot be used.
+    pub fn load(source: &PolicySource, trust: &TrustSettings) -> Result<Self, DeciderError> {
+        let (policy, files, directory) = match source {
+            PolicySource::File { path, signers } => {
+                let directory = path.parent().map(Path::to_owned).unwrap_or_default();
+                let (policy, files) = read(path, &directory)?;
+                (demand(policy, signers)?, files, directory)
+            }
+            PolicySource::AdHoc { anchor, signers } => {
+                let policy = Policy::ad_hoc(Anchor::clone(anchor));
+                (demand(policy, signers)?, Vec::new(), PathBuf::new())
+            }
+        };
+        let mut loaded = Self {
+            policy,
+            files,
+            directory,
+            trust: trust.clone(),
+            servers: Mutex::default(),
+        };
+        let mut servers = BTreeMap::new();
+        for rule in loaded.policy.servers() {
+            let settings = loaded.settings(rule);
+            let files = [settings.ca.clone()].into_iter().flatten();
+            loaded.files.extend(files);
+            if let Some(Identity::Pem { cert, key }) = &settings.identity {
+                loaded.files.extend([cert.clone(), key.clone()]);
+            }
+            let server = Server::discover(&settings, &loaded.trust.discovery, "");
+            let server = server.map_err(|reason| DeciderError::Server {
+                pattern: rule.pattern.to_string(),
+                reason: reason.to_string(),
+            })?;
+            servers.insert(name_of(rule), Arc::new(server));
+        }
+        loaded.servers = Mutex::new(servers);
+        Ok(loaded)
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The files that it names.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The server of an image's trust data.
+    ///
+    /// # Errors
+    /// When what was configured for it cannot be used.
+    pub fn server(&self, image: &ImageReference) -> Result<Arc<Server>, Denial> {
+        let host = image.name().split('/').next().unwrap_or_default();
+        let rule = self.policy.server_for(image);
+        let name = rule.map_or_else(|| format!("registry {host}"), name_of);
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = servers.get(&name) {
+            return Ok(Arc::clone(server));
+        }
+        let server = Server::discover(&self.trust.given, &self.trust.discovery, host);
+        let server = server.map_err(|reason| Denial::new(Reason::ServerUnreachable, reason.to_string()))?;
+        let server = Arc::new(server);
+        servers.insert(name, Arc::clone(&server));
+        Ok(server)
+    }
+
+    fn settings(&self, rule: &verifier::ServerRule) -> ServerSettings {
+        let file = |name: &String| self.directory.join(name);
+        ServerSettings {
+            url: Some(rule.url.clone()),
+            ca: rule.ca.as_ref().map(file).or_else(|| self.trust.given.ca.clone()),
+            identity: match (&rule.cert, &rule.key) {
+                (Some(cert), Some(key)) => Some(Identity::Pem {
+                    cert: file(cert),
+                    key: file(key),
+                }),
+                _ => self.trust.given.identity.clone(),
+            },
+            ..self.trust.given.clone()
+        }
+    }
+}
+
+fn name_of(rule: &verifier::ServerRule) -> String {
+    let file = |name: &Option<String>| name.clone().unwrap_or_default();
+    format!(
+        "{}\n{}\n{}\n{}",
+        rule.url,
+        file(&rule.ca),
+        file(&rule.cert),
+        file(&rule.key)
+    )
+}
+
+fn read(path: &Path, directory: &Path) -> Result<(Policy, Vec<PathBuf>), DeciderError> {
+    let unusable = |reason: String| DeciderError::Policy {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = bounded(path).map_err(unusable)?;
+    let text = String::from_utf8(text).map_err(|_| unusable("it is not UTF-8".to_owned()))?;
+    let files = RefCell::new(Vec::new());
+    let read = |name: &str| {
+        let path = directory.join(name);
+        files.borrow_mut().push(path.clone());
+        bounded(&path).map_err(|reason| format!("{}: {reason}", path.display()))
+    };
+    let policy = Policy::parse(&text, &read).map_err(|reason| unusable(reason.to_string()))?;
+    Ok((policy, files.into_inner()))
+}
+
+fn bounded(path: &Path) -> Result<Vec<u8>, String> {
+    let in_words = |cause: std::io::Error| platform::reason::of_io(&cause);
+    let length = fs::metadata(path).map_err(in_words)?.len();
+    if length > FILE_LIMIT {
+        return Err(format!(
+            "it has {length} bytes, and at most {FILE_LIMIT} are read"
+        ));
+    }
+    platform::files::read(path).map_err(in_words)
+}
+
+fn demand(policy: Policy, signers: &[String]) -> Result<Policy, DeciderError> {
+    if signers.is_empty() {
+        return Ok(policy);
+    }
+    let names: Vec<&str> = signers.iter().map(String::as_str).collect();
+    policy
+        .with_signers(&names)
+        .map_err(|reason| DeciderError::Demand(reason.to_string()))
+}

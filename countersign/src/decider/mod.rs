@@ -1,0 +1,271 @@
+//! Decides about images: the policy, the trust data it needs, and the record of each decision. Commands and gates ask
+//! here, and nobody else decides.
+
+mod audit;
+mod generation;
+mod metrics;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use chrono::{TimeDelta, Utc};
+use client::{Contact, Current, Demand, Repositories};
+use futures_util::future::join_all;
+use thiserror::Error;
+use verifier::{Check, Denial, Freshness, ImageReference, Plan, Reason, RequestContext, Verdict};
+
+pub use self::{
+    audit::{Audit, Sink},
+    generation::{Generation, PolicySource, TrustSettings},
+    metrics::Metrics,
+};
+
+/// Who asks, and what is to be recorded beside the verdict.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// The way in which it is asked, such as `admission-mutate`.
+    pub skin: &'static str,
+    /// What the image is for, in words.
+    pub object: Option<String>,
+    /// Whether nothing will come of it.
+    pub dry_run: bool,
+    /// What the policy looks at beside the image.
+    pub context: RequestContext,
+}
+
+impl Asked {
+    /// A question about which nothing else is known.
+    pub fn by(skin: &'static str) -> Self {
+        Self {
+            skin,
+            ..Self::default()
+        }
+    }
+}
+
+/// The policy or what it needs cannot be used.
+#[derive(Debug, Error)]
+pub enum DeciderError {
+    /// The policy file cannot be read, or says something that is not understood.
+    #[error("{}: {reason}", path.display())]
+    Policy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A required signer is not one of the policy's, or no anchor was given.
+    #[error("{0}")]
+    Demand(String),
+    /// A trust server cannot be asked with what was configured.
+    #[error("the trust server for {pattern}: {reason}")]
+    Server {
+        /// The images.
+        pattern: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Decides about images.
+pub struct Decider {
+    source: PolicySource,
+    trust: TrustSettings,
+    generation: ArcSwap<Generation>,
+    repositories: Repositories,
+    audit: Option<Audit>,
+    metrics: Option<Metrics>,
+}
+
+impl Decider {
+    /// Loads the policy. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// When it, or a file that it names, cannot be used.
+    pub fn load(
+        source: PolicySource,
+        trust: TrustSettings,
+        repositories: Repositories,
+    ) -> Result<Self, DeciderError> {
+        let generation = Generation::load(&source, &trust)?;
+        Ok(Self {
+            source,
+            trust,
+            generation: ArcSwap::from_pointee(generation),
+            repositories,
+            audit: None,
+            metrics: None,
+        })
+    }
+
+    /// Records each decision.
+    #[must_use]
+    pub fn recording(mut self, audit: Audit, metrics: Metrics) -> Self {
+        self.audit = Some(audit);
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Loads the policy again. If that fails, everything stays as it was.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn reload(&self) -> Result<(), DeciderError> {
+        let fresh = Generation::load(&self.source, &self.trust)?;
+        self.generation.store(Arc::new(fresh));
+        if let Some(Err(reason)) = self.audit.as_ref().map(Audit::reopen) {
+            tracing::error!(reason = %platform::reason::of_io(&reason), "the audit file cannot be opened anew");
+        }
+        Ok(())
+    }
+
+    /// Counts a reload that was refused.
+    pub fn reload_failed(&self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.reload_failed();
+        }
+    }
+
+    /// The policy file; the working directory's own name where there is none.
+    pub fn policy_file(&self) -> PathBuf {
+        self.source.file().unwrap_or_default()
+    }
+
+    /// The files that the policy names.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.generation.load().files().to_vec()
+    }
+
+    /// The figures about decisions, in Prometheus' text format.
+    pub fn metrics(&self) -> String {
+        self.metrics.as_ref().map(Metrics::render).unwrap_or_default()
+    }
+
+    /// Records that something was refused without a verdict about an image.
+    pub fn record_refusal(&self, skin: &str, user: Option<&str>, object: Option<&str>, reason: &str) {
+        if let Some(audit) = &self.audit {
+            audit.refusal(skin, user, object, reason);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.refusal(skin);
+        }
+    }
+
+    /// Decides about several images together, each within the deadline. There are as many verdicts as images, in the
+    /// same order.
+    pub async fn decide_all(&self, images: &[&str], asked: &Asked, deadline: Duration) -> Vec<Verdict> {
+        let mut once: BTreeMap<&str, Option<Verdict>> = images.iter().map(|image| (*image, None)).collect();
+        let names: Vec<&str> = once.keys().copied().collect();
+        let verdicts = join_all(
+            names
+                .iter()
+                .map(|image| self.decide_within(image, asked, deadline)),
+        )
+        .await;
+        for (slot, verdict) in once.values_mut().zip(verdicts) {
+            *slot = Some(verdict);
+        }
+        let verdict = |image: &&str| once.get(image).cloned().flatten();
+        images.iter().filter_map(verdict).collect()
+    }
+
+    /// Decides about an image, without a deadline beyond that of each request to a trust server.
+    pub async fn decide(&self, image: &str, asked: &Asked) -> Verdict {
+        self.decide_within(image, asked, self.trust.deadline).await
+    }
+
+    async fn decide_within(&self, image: &str, asked: &Asked, deadline: Duration) -> Verdict {
+        let begun = Instant::now();
+        let generation = self.generation.load_full();
+        let verdict = self.judge(&generation, image, asked, deadline).await;
+        let took = begun.elapsed();
+        if let Some(metrics) = &self.metrics {
+            metrics.decision(asked.skin, &verdict, took);
+        }
+        if let Some(audit) = &self.audit {
+            audit.verdict(asked, &verdict, took);
+        }
+        verdict
+    }
+
+    async fn judge(
+        &self,
+        generation: &Generation,
+        image: &str,
+        asked: &Asked,
+        deadline: Duration,
+    ) -> Verdict {
+        let reference = match ImageReference::parse(image) {
+            Ok(reference) => reference,
+            Err(reason) => {
+                let denial = Denial::new(Reason::InvalidReference, reason.to_string());
+                return Verdict::denied(image, &denial);
+            }
+        };
+        let context = RequestContext {
+            now: Utc::now(),
+            ..asked.context.clone()
+        };
+        match generation.policy().plan(&reference, &context) {
+            Plan::Decided(verdict) => *verdict,
+            Plan::Check(check) => self.check(generation, &check, &reference, deadline).await,
+        }
+    }
+
+    async fn check(
+        &self,
+        generation: &Generation,
+        check: &Check<'_>,
+        reference: &ImageReference,
+        deadline: Duration,
+    ) -> Verdict {
+        let never = Freshness {
+            age: TimeDelta::MAX,
+            reachable: false,
+        };
+        let server = match generation.server(reference) {
+            Ok(server) => server,
+            Err(denial) => return check.judge(reference, Err(&denial), never, Utc::now()),
+        };
+        let gun = reference.gun();
+        let max_age = check.max_staleness().min(self.trust.max_age);
+        let demand = Demand::within(max_age, deadline);
+        let asked = Utc::now();
+        let current = self
+            .repositories
+            .current(&server, gun, check.anchor(), demand)
+            .await;
+        let verdict = self.judged(check, reference, &current);
+        let is_old = |contact: &Contact| contact.last.is_some_and(|last| last < asked);
+        if verdict.allow || !is_old(&current.contact) || max_age.is_zero() {
+            return verdict;
+        }
+        // What was just published must not be refused because it is not known here yet.
+        let left = deadline.saturating_sub((Utc::now() - asked).to_std().unwrap_or_default());
+        let current = self
+            .repositories
+            .current(&server, gun, check.anchor(), Demand::now(left))
+            .await;
+        self.judged(check, reference, &current)
+    }
+
+    fn judged(&self, check: &Check<'_>, reference: &ImageReference, current: &Current) -> Verdict {
+        let now = Utc::now();
+        let freshness = current.contact.freshness(now);
+        if let Some(metrics) = &self.metrics {
+            if current.contact.failure.is_some() {
+                metrics.read_failed();
+            }
+            if current.repository.is_ok() {
+                metrics.age(reference.name(), freshness.age.to_std().unwrap_or_default());
+            }
+        }
+        let repository = current.repository.as_ref().map(|repository| &**repository);
+        check.judge(reference, repository, freshness, now)
+    }
+}

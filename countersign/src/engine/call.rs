@@ -1,0 +1,463 @@
+//! Which call of the engine's interface a request is, and what of it has to be judged.
+
+use serde_json::Value;
+use thiserror::Error;
+
+use super::authorization::Authorization;
+use crate::strict_json::{self, Names};
+
+/// What a request does, as far as it matters for what runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// Nothing that brings in or runs an image.
+    Harmless,
+    /// Pulls an image.
+    Pull(String),
+    /// Makes a container of an image, and mounts others.
+    Create {
+        /// The image, as the client wrote it: a name, or an ID.
+        image: String,
+        /// Images that are mounted.
+        mounts: Vec<String>,
+    },
+    /// Starts a container that is there, or changes it.
+    Start(String),
+    /// Makes or changes a service of a swarm, whose workers pull past this engine.
+    Service {
+        /// The image of its tasks; `None` where a service is changed without one.
+        image: Option<String>,
+    },
+    /// Brings in content that no registry vouches for, or runs some without a container.
+    Unverifiable(Unverifiable),
+}
+
+/// What cannot be compared with a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unverifiable {
+    /// `docker build`, and the sessions of BuildKit.
+    Build,
+    /// `docker load`.
+    Load,
+    /// `docker import`.
+    Import,
+    /// `docker commit`.
+    Commit,
+    /// `docker plugin install`, `create` and `upgrade`: plugins run as root.
+    Plugin,
+}
+
+impl Unverifiable {
+    /// The word by which a policy allows it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Load => "load",
+            Self::Import => "import",
+            Self::Commit => "commit",
+            Self::Plugin => "plugin",
+        }
+    }
+}
+
+/// A request that cannot be judged; it is denied.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CallError {
+    /// The path can be read in several ways.
+    #[error("the path {0:?} is not written as the engine's clients write it")]
+    Path(String),
+    /// No call that this gate knows.
+    #[error(
+        "{method} {path} is not a call that this gate knows, so it cannot say whether an unsigned image would run: \
+         update countersign, or take the call out of use"
+    )]
+    Unknown {
+        /// The method.
+        method: String,
+        /// The path without version.
+        path: String,
+    },
+    /// The query states something twice, or not at all.
+    #[error("the query of {0} is not one that can be judged: {1}")]
+    Query(&'static str, &'static str),
+    /// The body is hidden, no JSON, or one that readers read differently.
+    #[error("{0}")]
+    Body(String),
+}
+
+/// The calls by POST and PUT, below the version, that neither bring in nor run an image. `*` stands for one segment.
+const HARMLESS: &[&str] = &[
+    "auth",
+    "build/cancel",
+    "build/prune",
+    "configs/create",
+    "configs/*/update",
+    "containers/prune",
+    "containers/*/archive",
+    "containers/*/attach",
+    "containers/*/checkpoints",
+    "containers/*/copy",
+    "containers/*/exec",
+    "containers/*/kill",
+    "containers/*/pause",
+    "containers/*/rename",
+    "containers/*/resize",
+    "containers/*/stop",
+    "containers/*/unpause",
+    "containers/*/wait",
+    "exec/*/resize",
+    "exec/*/start",
+    "images/prune",
+    "networks/create",
+    "networks/prune",
+    "networks/*/connect",
+    "networks/*/disconnect",
+    "nodes/*/update",
+    "plugins/*/disable",
+    "plugins/*/enable",
+    "plugins/*/push",
+    "plugins/*/set",
+    "secrets/create",
+    "secrets/*/update",
+    "swarm/init",
+    "swarm/join",
+    "swarm/leave",
+    "swarm/unlock",
+    "swarm/update",
+    "volumes/create",
+    "volumes/prune",
+    "volumes/*",
+];
+
+impl Call {
+    /// Reads what a request does.
+    ///
+    /// # Errors
+    /// When it cannot be said without doubt.
+    pub fn of(request: &Authorization) -> Result<Self, CallError> {
+        if matches!(request.method.as_str(), "GET" | "HEAD" | "DELETE" | "OPTIONS") {
+            // The engine pulls, makes and starts nothing by these.
+            return Ok(Self::Harmless);
+        }
+        let (path, query) = request.uri.split_once('?').unwrap_or((&request.uri, ""));
+        let segments = segments(path)?;
+        let unknown = || CallError::Unknown {
+            method: request.method.clone(),
+            path: segments.join("/"),
+        };
+        if !matches!(request.method.as_str(), "POST" | "PUT") {
+            return Err(unknown());
+        }
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        // Names of images have slashes of their own.
+        if let ["images", name @ .., "push" | "tag"] = segments.as_slice()
+            && !name.is_empty()
+        {
+            // A tag gives content another name, by which it is judged when a container is made of it.
+            return Ok(Self::Harmless);
+        }
+        if let ["plugins", name @ .., last] = segments.as_slice()
+            && !name.is_empty()
+        {
+            return match *last {
+                "disable" | "enable" | "push" | "set" => Ok(Self::Harmless),
+                "upgrade" => Ok(Self::Unverifiable(Unverifiable::Plugin)),
+                _ => Err(unknown()),
+            };
+        }
+        match segments.as_slice() {
+            ["images", "create"] => pull(query),
+            ["containers", "create"] => create(request),
+            ["containers", id, "start" | "restart" | "update"] => Ok(Self::Start((*id).to_owned())),
+            ["services", "create"] => service(request, true),
+            ["services", _, "update"] => service(request, false),
+            ["build"] | ["session"] | ["grpc"] => Ok(Self::Unverifiable(Unverifiable::Build)),
+            ["images", "load"] => Ok(Self::Unverifiable(Unverifiable::Load)),
+            ["commit"] => Ok(Self::Unverifiable(Unverifiable::Commit)),
+            ["plugins", "pull" | "create"] => Ok(Self::Unverifiable(Unverifiable::Plugin)),
+            _ if HARMLESS.iter().any(|known| is(known, &segments)) => Ok(Self::Harmless),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+fn is(known: &str, segments: &[&str]) -> bool {
+    let known: Vec<&str> = known.split('/').collect();
+    known.len() == segments.len()
+        && known
+            .iter()
+            .zip(segments)
+            .all(|(known, segment)| *known == "*" || known == segment)
+}
+
+/// The segments of a path, decoded, without the version. A path that a router could clean up is refused.
+fn segments(path: &str) -> Result<Vec<String>, CallError> {
+    let refused = || CallError::Path(path.to_owned());
+    let mut segments = Vec::new();
+    for segment in path.strip_prefix('/').ok_or_else(refused)?.split('/') {
+        let decoded = percent_encoding::percent_decode_str(segment).decode_utf8();
+        let decoded = decoded.map_err(|_| refused())?;
+        if matches!(&*decoded, "" | "." | "..") || decoded.contains(['/', '\\', '\0']) {
+            return Err(refused());
+        }
+        segments.push(decoded.into_owned());
+    }
+    if segments.first().is_some_and(|first| is_version(first)) {
+        segments.remove(0);
+    }
+    Ok(segments)
+}
+
+fn is_version(segment: &str) -> bool {
+    let number = segment.strip_prefix('v').unwrap_or_default();
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+/// A parameter that may be there once; `None` if it is missing or empty.
+fn parameter(query: &str, wanted: &str, call: &'static str) -> Result<Option<String>, CallError> {
+    let values = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == wanted);
+    let values: Vec<String> = values.map(|(_, value)| value.into_owned()).collect();
+    match values.as_slice() {
+        [] => Ok(None),
+        [value] if value.is_empty() => Ok(None),
+        [value] => Ok(Some(value.clone())),
+        _ => Err(CallError::Query(call, "it names a parameter twice")),
+    }
+}
+
+fn pull(query: &str) -> Result<Call, CallError> {
+    const CALL: &str = "images/create";
+    // Some readers also take `;` for a separator.
+    if query.contains(';') {
+        return Err(CallError::Query(CALL, "it contains a semicolon"));
+    }
+    if parameter(query, "fromSrc", CALL)?.is_some() {
+        return Ok(Call::Unverifiable(Unverifiable::Import));
+    }
+    let name = parameter(query, "fromImage", CALL)?.ok_or(CallError::Query(CALL, "it names no image"))?;
+    Ok(Call::Pull(match parameter(query, "tag", CALL)? {
+        None => name,
+        Some(digest) if digest.contains(':') => format!("{name}@{digest}"),
+        Some(tag) => {
+            // A tag takes the place of one that the name has.
+            let (path, last) = name
+                .rsplit_once('/')
+                .map_or(("", name.as_str()), |(path, last)| (path, last));
+            let last = last.split([':', '@']).next().unwrap_or_default();
+            match path {
+                "" => format!("{last}:{tag}"),
+                path => format!("{path}/{last}:{tag}"),
+            }
+        }
+    }))
+}
+
+fn body(request: &Authorization) -> Result<Value, CallError> {
+    let text = request.visible_body().map_err(CallError::Body)?;
+    strict_json::parse(text, Names::AnyCase)
+        .map_err(|reason| CallError::Body(format!("the request's body cannot be judged: {reason}")))
+}
+
+fn create(request: &Authorization) -> Result<Call, CallError> {
+    let body = body(request)?;
+    let wrong = |what: &str| CallError::Body(format!("the request to make a container has no usable {what}"));
+    let image = body
+        .get("image")
+        .and_then(Value::as_str)
+        .filter(|image| !image.is_empty());
+    let image = image.ok_or_else(|| wrong("image"))?.to_owned();
+    let mut mounts = Vec::new();
+    match body.pointer("/hostconfig/mounts") {
+        None | Some(Value::Null) => {}
+        Some(Value::Array(list)) => {
+            for mount in list {
+                let text = |name: &str| mount.get(name).and_then(Value::as_str).unwrap_or_default();
+                if text("type").eq_ignore_ascii_case("image") {
+                    mounts.push(text("source").to_owned());
+                }
+            }
+        }
+        Some(_) => return Err(wrong("list of mounts")),
+    }
+    Ok(Call::Create { image, mounts })
+}
+
+fn service(request: &Authorization, new: bool) -> Result<Call, CallError> {
+    let body = body(request)?;
+    let template = body.get("tasktemplate");
+    if template.is_some_and(|template| template.get("pluginspec").is_some_and(|plugin| !plugin.is_null())) {
+        return Ok(Call::Unverifiable(Unverifiable::Plugin));
+    }
+    let image = body
+        .pointer("/tasktemplate/containerspec/image")
+        .and_then(Value::as_str);
+    let image = image.filter(|image| !image.is_empty()).map(str::to_owned);
+    if new && image.is_none() {
+        return Err(CallError::Body(
+            "the request to make a service names no image".to_owned(),
+        ));
+    }
+    Ok(Call::Service { image })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, uri: &str, body: Option<&str>) -> Authorization {
+        Authorization {
+            user: None,
+            method: method.to_owned(),
+            uri: uri.to_owned(),
+            body: body.map(|body| body.as_bytes().to_vec()),
+            content_length: body.map(|body| body.len() as u64),
+            chunked: false,
+        }
+    }
+
+    fn call(method: &str, uri: &str, body: &str) -> Result<Call, CallError> {
+        Call::of(&request(method, uri, Some(body)))
+    }
+
+    #[test]
+    fn pulls_name_their_image_with_and_without_version() {
+        for prefix in ["", "/v1.41", "/v1.24"] {
+            let pulled = |query: &str| match call("POST", &format!("{prefix}/images/create?{query}"), "") {
+                Ok(Call::Pull(name)) => name,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(
+                pulled("fromImage=reg.example%3A5000%2Fa&tag=1"),
+                "reg.example:5000/a:1"
+            );
+            assert_eq!(pulled("fromImage=a%3A2&tag=1"), "a:1");
+            assert_eq!(pulled("tag=sha256%3Aab&fromImage=a"), "a@sha256:ab");
+            assert_eq!(pulled("fromImage=a"), "a");
+        }
+        for refused in [
+            "",
+            "tag=1",
+            "fromImage=a&fromImage=b",
+            "fromImage=a&tag=1&tag=2",
+            "fromImage=a;fromImage=b",
+        ] {
+            assert!(
+                call("POST", &format!("/images/create?{refused}"), "").is_err(),
+                "{refused}"
+            );
+        }
+        let import = call("POST", "/images/create?fromSrc=-&repo=x", "");
+        assert_eq!(import, Ok(Call::Unverifiable(Unverifiable::Import)));
+    }
+
+    #[test]
+    fn the_image_of_a_container_is_read_in_any_case_and_never_twice() {
+        for body in [r#"{"Image":"a:1"}"#, r#"{"IMAGE":"a:1"}"#] {
+            let expected = Call::Create {
+                image: "a:1".into(),
+                mounts: vec![],
+            };
+            assert_eq!(
+                call("POST", "/v1.41/containers/create?name=x", body),
+                Ok(expected)
+            );
+        }
+        let mounted = r#"{"Image":"a","HostConfig":{"Mounts":[{"Type":"bind","Source":"/"},{"type":"IMAGE","SOURCE":"b"}]}}"#;
+        let expected = Call::Create {
+            image: "a".into(),
+            mounts: vec!["b".into()],
+        };
+        assert_eq!(call("POST", "/containers/create", mounted), Ok(expected));
+        for refused in [
+            r#"{"Image":"a:1","image":"b"}"#,
+            r#"{"Image":""}"#,
+            r#"{"Image":1}"#,
+            "{}",
+            "",
+            r#"{"Image":"a"} {"Image":"b"}"#,
+        ] {
+            assert!(call("POST", "/containers/create", refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_the_engine_hides_is_refused() {
+        assert!(Call::of(&request("POST", "/containers/create", None)).is_err());
+        let mut cut = request("POST", "/containers/create", Some(r#"{"Image":"a"}"#));
+        cut.content_length = Some(2_000_000);
+        assert!(Call::of(&cut).is_err());
+    }
+
+    #[test]
+    fn paths_that_a_router_would_clean_are_refused_and_encoded_ones_are_read() {
+        for path in [
+            "/containers//create",
+            "/./containers/create",
+            "/v1.41/x/../containers/create",
+            "//build",
+            "/build/",
+        ] {
+            assert!(
+                matches!(call("POST", path, "{}"), Err(CallError::Path(_))),
+                "{path}"
+            );
+        }
+        let encoded = call("POST", "/containers/%63reate", r#"{"Image":"a"}"#);
+        assert!(matches!(encoded, Ok(Call::Create { .. })));
+        assert!(call("POST", "/containers%2fcreate", r#"{"Image":"a"}"#).is_err());
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_and_reading_is_not_judged() {
+        for (method, path) in [
+            ("POST", "/v1.99/containers/conjure"),
+            ("PATCH", "/containers/x"),
+            ("POST", "/build/x"),
+        ] {
+            assert!(
+                matches!(call(method, path, "{}"), Err(CallError::Unknown { .. })),
+                "{method} {path}"
+            );
+        }
+        for (method, path) in [
+            ("GET", "/v1.41/images/json"),
+            ("HEAD", "/_ping"),
+            ("DELETE", "/v1.41/containers/x"),
+            ("POST", "/v1.41/containers/x/stop?t=1"),
+            ("POST", "/v1.41/images/reg.example:5000/a/b/tag?repo=x"),
+            ("PUT", "/v1.41/containers/x/archive?path=/"),
+        ] {
+            assert_eq!(call(method, path, ""), Ok(Call::Harmless), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn content_that_nobody_signed_is_told_apart() {
+        for (path, kind) in [
+            ("/v1.41/build?t=x", Unverifiable::Build),
+            ("/session", Unverifiable::Build),
+            ("/grpc", Unverifiable::Build),
+            ("/images/load", Unverifiable::Load),
+            ("/commit?container=x", Unverifiable::Commit),
+            ("/plugins/pull?remote=x", Unverifiable::Plugin),
+            ("/plugins/vieux/sshfs/upgrade", Unverifiable::Plugin),
+        ] {
+            assert_eq!(call("POST", path, "{}"), Ok(Call::Unverifiable(kind)), "{path}");
+        }
+    }
+
+    #[test]
+    fn services_name_the_image_of_their_tasks() {
+        let body = r#"{"TaskTemplate":{"ContainerSpec":{"Image":"a:1@sha256:ab"}}}"#;
+        let expected = Call::Service {
+            image: Some("a:1@sha256:ab".into()),
+        };
+        assert_eq!(call("POST", "/services/create", body), Ok(expected.clone()));
+        assert_eq!(call("POST", "/services/x/update?version=1", body), Ok(expected));
+        assert!(call("POST", "/services/create", "{}").is_err());
+        let plugin = r#"{"TaskTemplate":{"PluginSpec":{"Remote":"x"}}}"#;
+        assert!(matches!(
+            call("POST", "/services/create", plugin),
+            Ok(Call::Unverifiable(_))
+        ));
+    }
+}

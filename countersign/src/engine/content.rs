@@ -1,0 +1,180 @@
+//! Whether what the engine has locally is what was signed under the name that a client uses.
+
+use std::future::Future;
+
+use thiserror::Error;
+use verifier::{ImageReference, Verdict};
+
+use super::local::{Engine, EngineError, LocalContainer, LocalImage};
+use crate::line;
+
+/// What is known of the engine's images and containers.
+pub trait Containers {
+    /// The image that the engine finds by a name or ID; `None` if there is none.
+    fn image(&self, name: &str) -> impl Future<Output = Result<Option<LocalImage>, EngineError>> + Send;
+    /// The container that it finds by a name or ID; `None` if there is none.
+    fn container(&self, id: &str)
+    -> impl Future<Output = Result<Option<LocalContainer>, EngineError>> + Send;
+}
+
+impl Containers for Engine {
+    async fn image(&self, name: &str) -> Result<Option<LocalImage>, EngineError> {
+        self.image(name).await
+    }
+
+    async fn container(&self, id: &str) -> Result<Option<LocalContainer>, EngineError> {
+        self.container(id).await
+    }
+}
+
+/// Why a container is not made or started.
+#[derive(Debug, Error)]
+pub enum ContentError {
+    /// The engine does not say what it has.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The image is not signed as the policy demands.
+    #[error("{0}")]
+    Denied(String),
+    /// The name is signed, but the engine has other content under it.
+    #[error(
+        "denied: {image}: other_content: {digest} is signed under this name, and the engine has other content under it: \
+         docker pull {image}"
+    )]
+    OtherContent {
+        /// The name.
+        image: String,
+        /// The signed digest.
+        digest: String,
+    },
+    /// The image came into the engine past every registry.
+    #[error(
+        "denied: {image}: no_registry_digest: it was built, loaded, imported, committed or tagged here, so no signature \
+         can be compared with it: push it, sign it and pull it"
+    )]
+    NoRegistryDigest {
+        /// The image as it was written.
+        image: String,
+    },
+}
+
+/// An image that is about to run: the name by which it is asked for, and what the engine has.
+pub struct Subject<'a> {
+    /// The image as it was written.
+    pub written: &'a str,
+    /// What the engine has under it.
+    pub local: LocalImage,
+}
+
+/// Judges the images of a container that is to be made. What the engine does not have yet, it does not make a
+/// container of.
+///
+/// # Errors
+/// When one of them must not run.
+pub async fn judge_create<F: Future<Output = Verdict>>(
+    engine: &impl Containers,
+    images: impl Iterator<Item = &str>,
+    decide: impl Fn(String) -> F,
+) -> Result<(), ContentError> {
+    for written in images {
+        if let Some(local) = engine.image(written).await? {
+            judge(&Subject { written, local }, &decide).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Judges the images of a container that is to be started: what they were called when it was made, and what it has.
+///
+/// # Errors
+/// When one of them must not run.
+pub async fn judge_start<F: Future<Output = Verdict>>(
+    engine: &impl Containers,
+    id: &str,
+    decide: impl Fn(String) -> F,
+) -> Result<(), ContentError> {
+    let Some(container) = engine.container(id).await? else {
+        return Ok(());
+    };
+    let Some(local) = engine.image(&container.image_id).await? else {
+        // Its image was removed by force: nothing tells any more what it is.
+        let image = container.image;
+        return Err(ContentError::NoRegistryDigest { image });
+    };
+    let written = container.image.as_str();
+    judge(&Subject { written, local }, &decide).await?;
+    judge_create(engine, container.mounts.iter().map(String::as_str), decide).await
+}
+
+async fn judge<F: Future<Output = Verdict>>(
+    subject: &Subject<'_>,
+    decide: &impl Fn(String) -> F,
+) -> Result<(), ContentError> {
+    let digests: Vec<ImageReference> = subject
+        .local
+        .repo_digests
+        .iter()
+        .flatten()
+        .filter_map(|text| ImageReference::parse(text).ok())
+        .filter(|reference| reference.digest().is_some())
+        .collect();
+    let image = subject.written.to_owned();
+    let by_name = ImageReference::parse(subject.written)
+        .ok()
+        .filter(|_| !is_id(subject.written));
+    if let Some(reference) = by_name
+        && (digests.iter().any(|one| one.name() == reference.name()) || !is_prefix_of_id(subject))
+    {
+        let verdict = decide(image.clone()).await;
+        if !verdict.permits() {
+            return Err(ContentError::Denied(line::of(&verdict)));
+        }
+        // In audit mode, what is denied runs, whatever the engine has.
+        if !verdict.allow {
+            return Ok(());
+        }
+        let mut of_name = digests.iter().filter(|one| one.name() == reference.name());
+        return match &verdict.digest {
+            // A rule lets the repository in without signatures. Local content that never came from there is not of it.
+            None => of_name
+                .next()
+                .map(|_| ())
+                .ok_or(ContentError::NoRegistryDigest { image }),
+            Some(signed) if of_name.any(|one| one.digest() == Some(signed)) => Ok(()),
+            Some(signed) => Err(ContentError::OtherContent {
+                image,
+                digest: format!("sha256:{signed}"),
+            }),
+        };
+    }
+    // By an ID: it is enough that one of the repositories that it came from signs it.
+    let mut first = None;
+    for reference in &digests {
+        let verdict = decide(reference.to_string()).await;
+        if verdict.permits() {
+            return Ok(());
+        }
+        first.get_or_insert(line::of(&verdict));
+    }
+    Err(first.map_or(ContentError::NoRegistryDigest { image }, ContentError::Denied))
+}
+
+/// Whether the engine takes the text for an image's ID, whatever names there are.
+fn is_id(text: &str) -> bool {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    (digits.len() == 64 || digits.len() < text.len()) && is_hexadecimal(digits)
+}
+
+/// Whether the text can be the beginning of this image's ID.
+fn is_prefix_of_id(subject: &Subject<'_>) -> bool {
+    let id = subject
+        .local
+        .id
+        .strip_prefix("sha256:")
+        .unwrap_or(&subject.local.id);
+    is_hexadecimal(subject.written) && id.starts_with(subject.written)
+}
+
+fn is_hexadecimal(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}

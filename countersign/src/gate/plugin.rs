@@ -1,0 +1,129 @@
+//! Docker Engine's authorization plugin, on its Unix socket.
+
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+use serde_json::json;
+use verifier::{Mode, Verdict};
+
+use super::http::{Request, Response};
+use crate::{
+    decider::{Asked, Decider},
+    engine::{Answer, Authorization, Call, Containers, Unverifiable, judge_create, judge_start},
+    line,
+};
+
+/// What is answered, besides the engine's own requests.
+pub struct Plugin<C> {
+    decider: Arc<Decider>,
+    engine: C,
+    /// What may be done although no signature can be compared.
+    allowed: Vec<Unverifiable>,
+}
+
+impl<C: Containers + Send + Sync> Plugin<C> {
+    /// The plugin of an engine.
+    pub fn new(decider: Arc<Decider>, engine: C, allowed: Vec<Unverifiable>) -> Self {
+        Self {
+            decider,
+            engine,
+            allowed,
+        }
+    }
+
+    /// Answers a request of the engine.
+    pub async fn answer(&self, request: Request) -> Response {
+        match (&request.method, request.path.as_str()) {
+            (&Method::POST, "/Plugin.Activate") => Response::json(&json!({"Implements": ["authz"]})),
+            (&Method::POST, "/AuthZPlugin.AuthZReq") => {
+                Response::json(&self.authorize(&request.body).await.body())
+            }
+            // What the engine answers is not judged.
+            (&Method::POST, "/AuthZPlugin.AuthZRes") => Response::json(&Answer::Allow.body()),
+            _ => Response::error(
+                StatusCode::NOT_FOUND,
+                "NOT_FOUND",
+                "this is an authorization plugin of Docker Engine",
+            ),
+        }
+    }
+
+    async fn authorize(&self, body: &[u8]) -> Answer {
+        let request = match Authorization::parse(body) {
+            Ok(request) => request,
+            Err(reason) => return self.refuse(None, &reason.to_string()),
+        };
+        let call = match Call::of(&request) {
+            Ok(call) => call,
+            Err(reason) => return self.refuse(Some(&request), &reason.to_string()),
+        };
+        let mut asked = Asked::by("engine");
+        asked.context.user = request.user.clone();
+        asked.object = Some(format!("{} {}", request.method, request.uri));
+        let asked = &asked;
+        let decide = |image: String| async move { self.decider.decide(&image, asked).await };
+        let judged = match &call {
+            Call::Harmless => return Answer::Allow,
+            Call::Pull(image) => {
+                let verdict = decide(image.clone()).await;
+                return of_verdict(&verdict);
+            }
+            Call::Service { image: None } => return Answer::Allow,
+            Call::Service { image: Some(image) } => {
+                let verdict = decide(image.clone()).await;
+                // The workers of a swarm pull by themselves, so that nothing compares what they get with a tag's digest.
+                if verdict.permits() && verdict.mode == Mode::Enforce && !image.contains('@') {
+                    return self.refuse(
+                        Some(&request),
+                        &format!(
+                            "denied: {image}: not_pinned: the nodes of a swarm pull without asking this engine, so the \
+                             service has to name the digest: {}",
+                            verdict.pinned.as_deref().unwrap_or("NAME@sha256:...")
+                        ),
+                    );
+                }
+                return of_verdict(&verdict);
+            }
+            Call::Unverifiable(kind) if self.allowed.contains(kind) => return Answer::Allow,
+            Call::Unverifiable(kind) => {
+                let word = kind.word();
+                return self.refuse(
+                    Some(&request),
+                    &format!(
+                        "denied: {word}: what comes into this engine past a registry carries no signature; where it may \
+                         all the same, its gate is started with --allow {word}"
+                    ),
+                );
+            }
+            Call::Create { image, mounts } => {
+                let images = std::iter::once(image).chain(mounts).map(String::as_str);
+                judge_create(&self.engine, images, decide).await
+            }
+            Call::Start(id) => judge_start(&self.engine, id, decide).await,
+        };
+        match judged {
+            Ok(()) => Answer::Allow,
+            Err(reason) => self.refuse(Some(&request), &reason.to_string()),
+        }
+    }
+
+    /// A denial that is no verdict about an image, or more than one.
+    fn refuse(&self, request: Option<&Authorization>, reason: &str) -> Answer {
+        self.decider.record_refusal(
+            "engine",
+            request.and_then(|request| request.user.as_deref()),
+            request
+                .map(|request| format!("{} {}", request.method, request.uri))
+                .as_deref(),
+            reason,
+        );
+        Answer::Deny(reason.to_owned())
+    }
+}
+
+fn of_verdict(verdict: &Verdict) -> Answer {
+    match verdict.permits() {
+        true => Answer::Allow,
+        false => Answer::Deny(line::of(verdict)),
+    }
+}

@@ -1,0 +1,7 @@
+//! Manifests: the images that Kubernetes' objects and Compose files name, and the same files with digests in them.
+
+mod documents;
+mod rewrite;
+
+pub use documents::{ManifestError, images};
+pub use rewrite::{RewriteError, rewrite};

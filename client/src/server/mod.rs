@@ -38,7 +38,6 @@ pub(crate) enum Access {
     /// Reading.
     Pull,
     /// Publishing.
-    #[allow(dead_code)]
     Push,
     /// New keys of the server's, and deleting.
     Everything,

@@ -25,7 +25,7 @@ enum Command {
     /// Keep unsigned images from running, on Kubernetes, Docker Engine and containerd.
     Gate {
         #[command(subcommand)]
-        command: GateCommand,
+        command: Box<GateCommand>,
     },
 }
 
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Verify(options) => verify::run(&options),
-        Command::Gate { command } => gate::run(command),
+        Command::Gate { command } => gate::run(*command),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

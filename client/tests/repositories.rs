@@ -531,3 +531,49 @@ async fn a_key_change_keeps_roles_readable_or_is_refused() {
         .await
         .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_followed_repository_is_known_before_anybody_asks() {
+    let world = World::new().await;
+    let clock = Arc::new(chrono::Utc::now);
+    let hour = Duration::from_secs(3_600);
+    let repositories = Repositories::with(None, clock, hour, Duration::ZERO);
+    let server = world.fake.server();
+    let following = repositories.follow(&server, &world.gun, &world.anchor).unwrap();
+    let within = Demand::within(TimeDelta::hours(1), WAIT);
+    assert_eq!(tags(&world.ask(&repositories, &server, within).await), ["v1"]);
+    world.publish(&[add("v2")]).await.unwrap();
+    let began = Instant::now();
+    // Nobody asks the server for an hour, but for the follower.
+    while tags(&world.ask(&repositories, &server, within).await) != ["v1", "v2"] {
+        assert!(began.elapsed() < WAIT);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(following.is_active());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_asked_for_what_is_needed_and_used_as_long_as_it_serves() {
+    let world = World::new().await;
+    let server = world.fake.server();
+    world.fake.inner.wants_token.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        assert_eq!(tags(&world.now(&world.repositories(), &server).await), ["v1"]);
+    }
+    let asked = world.fake.inner.tokens.lock().unwrap().clone();
+    assert_eq!(
+        asked,
+        ["service=fake&scope=repository%3Areg.example%2Fapp%3Apull"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_to_another_server_is_not_followed() {
+    let world = World::new().await;
+    let server = world.fake.server();
+    world.fake.refuse(302);
+    let before = world.fake.requests();
+    let cause = server.read(&world.gun, None).await.unwrap_err().to_string();
+    assert!(cause.contains("redirects to another server"), "{cause}");
+    assert_eq!(world.fake.requests() - before, 1);
+}

@@ -5,6 +5,7 @@
 //! silence lets what was verified before serve, and how old that is stands beside it.
 
 mod entry;
+mod follow;
 mod refresh;
 mod reset;
 
@@ -24,6 +25,7 @@ use crate::state::StateDirectory;
 use entry::Entry;
 use refresh::Task;
 
+pub use follow::Following;
 pub use reset::{RootChange, RootSummary};
 
 /// After what time a repository that is asked for is read again.

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 use tuf::{Checksum, Signature};
 
@@ -47,6 +48,12 @@ pub struct Inner {
     pub refuses: AtomicU16,
     /// How long every answer takes, in milliseconds.
     pub delay: AtomicU64,
+    /// Whether only those with a token are answered.
+    pub wants_token: AtomicBool,
+    /// What tokens were asked for: the queries.
+    pub tokens: Mutex<Vec<String>>,
+    /// Told with every publish.
+    published: watch::Sender<usize>,
 }
 
 impl Fake {
@@ -62,6 +69,9 @@ impl Fake {
             silent: AtomicBool::new(false),
             refuses: AtomicU16::new(0),
             delay: AtomicU64::new(0),
+            wants_token: AtomicBool::new(false),
+            tokens: Mutex::default(),
+            published: watch::Sender::new(0),
         });
         let shared = Arc::clone(&inner);
         tokio::spawn(async move {
@@ -124,13 +134,46 @@ async fn serve(mut stream: TcpStream, shared: Arc<Inner>) {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep(Duration::from_millis(shared.delay.load(Ordering::SeqCst))).await;
-        let (status, etag, body) = match shared.refuses.load(Ordering::SeqCst) {
-            0 => shared.answer(&head, &body),
-            refused => (
-                refused,
-                None,
-                br#"{"errors":[{"code":"X","message":"the operator said no"}]}"#.to_vec(),
-            ),
+        if head.starts_with("GET") && head.contains("/_trust/events") {
+            return events(stream, &shared).await;
+        }
+        let host = head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+        let mut more = String::new();
+        if let Some(query) = head.strip_prefix("GET /token?") {
+            shared
+                .tokens
+                .lock()
+                .unwrap()
+                .push(query.split(' ').next().unwrap().to_owned());
+            let answer = r#"{"token": "t0", "expires_in": 300}"#;
+            let head = format!(
+                "HTTP/1.1 200 X\r\nContent-Length: {}\r\n\r\n{answer}",
+                answer.len()
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            continue;
+        }
+        if shared.wants_token.load(Ordering::SeqCst) && !head.contains("authorization: Bearer t0") {
+            more = format!(
+                "WWW-Authenticate: Bearer realm=\"http://{host}/token\",service=\"fake\",scope=\"repository:other:*\"\r\n"
+            );
+        } else if shared.refuses.load(Ordering::SeqCst) == 302 {
+            more = format!(
+                "Location: http://localhost:{}/elsewhere\r\n",
+                host.rsplit(':').next().unwrap()
+            );
+        }
+        let (status, etag, body) = if more.starts_with("WWW") {
+            (401, None, Vec::new())
+        } else {
+            match shared.refuses.load(Ordering::SeqCst) {
+                0 => shared.answer(&head, &body),
+                refused => (
+                    refused,
+                    None,
+                    br#"{"errors":[{"code":"X","message":"the operator said no"}]}"#.to_vec(),
+                ),
+            }
         };
         let etag = etag.map(|etag| format!("ETag: {etag}\r\n")).unwrap_or_default();
         let length = if status == 304 {
@@ -138,12 +181,23 @@ async fn serve(mut stream: TcpStream, shared: Arc<Inner>) {
         } else {
             format!("Content-Length: {}\r\n", body.len())
         };
-        let head = format!("HTTP/1.1 {status} X\r\n{length}{etag}\r\n");
+        let head = format!("HTTP/1.1 {status} X\r\n{length}{etag}{more}\r\n");
         if stream
             .write_all(&[head.as_bytes(), &body].concat())
             .await
             .is_err()
         {
+            return;
+        }
+    }
+}
+
+async fn events(mut stream: TcpStream, shared: &Inner) {
+    let mut published = shared.published.subscribe();
+    let head = "HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\n\r\n: hello\n\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    while published.changed().await.is_ok() {
+        if stream.write_all(b"event: published\ndata: {}\n\n").await.is_err() {
             return;
         }
     }
@@ -296,6 +350,7 @@ impl Inner {
                 .insert(format!("{role}.{}", Checksum::of(bytes)), bytes.clone());
         }
         stored.insert(gun.to_owned(), next);
+        self.published.send_modify(|count| *count += 1);
         (200, None, Vec::new())
     }
 }

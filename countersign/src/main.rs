@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use countersign::commands::{
     Failure, Outcome,
     gate::{self, GateCommand},
+    policy::{self, PolicyCommand},
     verify,
 };
 
@@ -22,6 +23,11 @@ enum Command {
     /// Say whether images are signed as the policy demands: status 0 if all are, 1 if one is not, 2 if that cannot be
     /// decided.
     Verify(Box<verify::Options>),
+    /// Check a policy, ask what it demands, or write one from another product's configuration.
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
     /// Keep unsigned images from running, on Kubernetes, Docker Engine and containerd.
     Gate {
         #[command(subcommand)]
@@ -36,6 +42,7 @@ fn main() -> ExitCode {
 fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Verify(options) => verify::run(&options),
+        Command::Policy { command } => policy::run(&command),
         Command::Gate { command } => gate::run(*command),
     };
     match outcome {

@@ -235,8 +235,6 @@ fn what_has_expired_is_denied_and_the_role_is_named() {
     let later = Countersign::of(&server, "bob").days_ahead(20);
     // The timestamp lives for 14 days, and the server of the test lives in the present.
     later.denies(&image, "expired").says("timestamp");
-    let much_later = Countersign::of(&server, "bob").days_ahead(4_000);
-    much_later.denies(&image, "expired");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One module for each command that a person types.
 
 pub mod gate;
+pub mod policy;
 mod trust;
 pub mod verify;
 

@@ -1,5 +1,6 @@
 //! The policy: which images need which signatures.
 
+mod describe;
 mod error;
 mod glass;
 mod judge;

@@ -93,6 +93,41 @@ fn the_documented_example_is_read() {
 }
 
 #[test]
+fn the_example_in_the_manual_is_read() {
+    let manual = include_str!("../../../docs/policy.md");
+    let (_, block) = manual.split_once("```yaml\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let other = "0".repeat(64);
+    let text = block.replace("<root key ID>", ID).replace("<key ID>", &other);
+    parse(&text).unwrap_or_else(|reason| panic!("{reason}"));
+}
+
+#[test]
+fn a_policy_is_told_in_sentences() {
+    let policy = parse(&example()).unwrap();
+    let Plan::Check(check) = plan(&policy, "reg.example/pay/app") else {
+        panic!("check")
+    };
+    assert_eq!(
+        check.demands(),
+        "signed by alice, bob; released by targets/releases"
+    );
+    assert_eq!(check.anchor().to_string(), format!("the root key {ID}"));
+    let remarks = policy.remarks().join("\n");
+    for part in [
+        "registry.k8s.io/**",
+        "lab.example/x/**",
+        "reg.example/dev/**",
+        "kube-system",
+        "team-*",
+        "sre",
+    ] {
+        assert!(remarks.contains(part), "{part}: {remarks}");
+    }
+    assert!(!remarks.contains("reg.example/prod"));
+}
+
+#[test]
 fn an_empty_policy_denies_everything() {
     let Plan::Decided(verdict) = plan(&parse("version: 1").unwrap(), "alpine").into_owned() else {
         panic!("decided")

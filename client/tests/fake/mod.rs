@@ -227,7 +227,7 @@ async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String
     }
 }
 
-type Answer = (u16, Option<String>, Vec<u8>);
+pub type Answer = (u16, Option<String>, Vec<u8>);
 
 impl Inner {
     fn answer(&self, head: &str, body: &[u8]) -> Answer {
@@ -317,6 +317,11 @@ impl Inner {
                 Bytes::from(content.strip_suffix("\r\n").unwrap().to_owned()),
             );
         }
+        self.store(gun, uploaded)
+    }
+
+    /// Publishes documents without looking at who signed them.
+    pub fn store(&self, gun: &str, uploaded: BTreeMap<String, Bytes>) -> Answer {
         let mut stored = self.stored.lock().unwrap();
         let mut next = stored.get(gun).cloned().unwrap_or_default();
         for (role, bytes) in &uploaded {
@@ -365,7 +370,7 @@ fn hashes(bytes: &[u8]) -> Value {
     json!({"hashes": {"sha256": sha256}, "length": bytes.len()})
 }
 
-fn signed(key: &PrivateKey, signed: &Value) -> Bytes {
+pub fn signed(key: &PrivateKey, signed: &Value) -> Bytes {
     let message = tuf::canonicalize(signed).unwrap();
     let (method, bytes) = key.sign(&message).unwrap();
     let signature = Signature {

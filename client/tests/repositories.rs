@@ -577,3 +577,97 @@ async fn a_redirect_to_another_server_is_not_followed() {
     assert!(cause.contains("redirects to another server"), "{cause}");
     assert_eq!(world.fake.requests() - before, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_without_a_key_put_there_is_not_signed_by_the_next_publisher() {
+    let world = World::new().await;
+    let role = DelegationName::parse("targets/alice").unwrap();
+    let (alice, mallory) = (PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap());
+    world.keys.add(&alice, "alice", None).unwrap();
+    let delegation = Change::AddDelegation {
+        role: role.clone(),
+        keys: vec![client::keys::SigningKey::public(&alice).clone()],
+        paths: vec!["good".into(), "bet".into()],
+    };
+    let of_alice = |tag: &str| add_to(RoleName::Delegation(role.clone()), tag);
+    let hidden = world
+        .publish(&[delegation.clone(), of_alice("bad")])
+        .await
+        .unwrap_err();
+    assert!(hidden.to_string().contains("begin with good or bet"), "{hidden}");
+    world.publish(&[delegation, of_alice("good")]).await.unwrap();
+    let forged = world.fake.stored(GUN).current["targets/alice"].clone();
+    let mut forged: serde_json::Value = serde_json::from_slice(&forged).unwrap();
+    forged["signed"]["targets"]["evil"] = forged["signed"]["targets"]["good"].clone();
+    forged["signed"]["version"] = 2.into();
+    let forged = fake::signed(&mallory, &forged["signed"]);
+    world
+        .fake
+        .inner
+        .store(GUN, [("targets/alice".to_owned(), forged)].into());
+    world.publish(&[of_alice("better")]).await.unwrap();
+    let current = world.now(&world.repositories(), &world.fake.server()).await;
+    let now = current
+        .repository
+        .as_ref()
+        .unwrap()
+        .role("targets/alice")
+        .unwrap()
+        .clone();
+    assert_eq!(now.version(), 3);
+    assert_eq!(now.tags().map(|(tag, _)| tag).collect::<Vec<_>>(), ["better"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_this_program_does_not_know_stays_as_it_is() {
+    let world = World::new().await;
+    let key = world
+        .keys
+        .list()
+        .unwrap()
+        .into_iter()
+        .find(|key| key.role == "targets")
+        .unwrap();
+    let key = world.keys.private(&key.id).unwrap();
+    let targets = world.fake.stored(GUN).current["targets"].clone();
+    let mut targets: serde_json::Value = serde_json::from_slice(&targets).unwrap();
+    let custom = serde_json::json!({"x": [1, {"<é&>": null}]});
+    targets["signed"]["version"] = 2.into();
+    targets["signed"]["of-another-tool"] = custom.clone();
+    targets["signed"]["targets"]["v1"]["custom"] = custom.clone();
+    let targets = fake::signed(&key, &targets["signed"]);
+    world
+        .fake
+        .inner
+        .store(GUN, [("targets".to_owned(), targets)].into());
+    world.publish(&[add("v2")]).await.unwrap();
+    let targets = world.fake.stored(GUN).current["targets"].clone();
+    let targets: serde_json::Value = serde_json::from_slice(&targets).unwrap();
+    assert_eq!(targets["signed"]["version"], 3);
+    assert_eq!(targets["signed"]["of-another-tool"], custom);
+    assert_eq!(targets["signed"]["targets"]["v1"]["custom"], custom);
+    assert!(targets["signed"]["targets"]["v2"].is_object());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_others_have_overtaken_is_asked_for_again() {
+    let world = Arc::new(World::new().await);
+    let server = world.fake.server_within(Duration::from_secs(60));
+    let slow = world.repositories();
+    world.now(&slow, &server).await.repository.unwrap();
+    world.publish(&[add("v2")]).await.unwrap();
+    world.fake.inner.hold_next.store(true, Ordering::SeqCst);
+    let overtaken = {
+        let world = Arc::clone(&world);
+        let demand = Demand::now(Duration::from_secs(60));
+        tokio::spawn(async move { world.ask(&slow, &server, demand).await })
+    };
+    while !world.fake.inner.held.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.publish(&[add("v3")]).await.unwrap();
+    let overtaking = world.now(&world.repositories(), &world.fake.server()).await;
+    world.fake.inner.held.store(false, Ordering::SeqCst);
+    assert_eq!(tags(&overtaking), ["v1", "v2", "v3"]);
+    assert_eq!(tags(&overtaken.await.unwrap()), ["v1", "v2", "v3"]);
+}

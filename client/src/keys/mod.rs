@@ -58,11 +58,16 @@ pub trait KeyStore: Send + Sync {
     /// When it cannot be removed.
     fn remove(&self, id: &KeyId) -> Result<bool, KeyError>;
 
-    /// Makes a private key for the certificate of a root.
+    /// The private half of a key, to make the certificate of a root with.
     ///
     /// # Errors
-    /// When the store cannot give private keys, or as [`open`](Self::open).
-    fn private(&self, id: &KeyId) -> Result<PrivateKey, KeyError>;
+    /// When the store gives no private keys away, or as [`open`](Self::open).
+    fn private(&self, id: &KeyId) -> Result<PrivateKey, KeyError> {
+        let id = id.as_str();
+        Err(KeyError::Unsupported(format!(
+            "the private key {id} cannot be taken out of its store"
+        )))
+    }
 }
 
 /// Why a key cannot be used.

@@ -92,6 +92,7 @@ impl Draft {
                     return Err(PublishError::Senseless(format!("a target of {gun} needs a name")));
                 }
                 targets.insert(name.clone(), target.to_json());
+                self.must_cover(role, name)?;
                 self.changed.insert(role.as_str().to_owned());
             }
             Change::RemoveTarget { role, name } => {
@@ -136,6 +137,30 @@ impl Draft {
         }
         let signed = self.signed.entry(name.to_owned()).or_insert_with(empty_targets);
         member(name, signed, "targets")
+    }
+
+    /// Refuses a target that readers would not look for in a role: each delegation on the way to it is for names that begin
+    /// with one of its paths.
+    fn must_cover(&self, role: &RoleName, target: &str) -> Result<(), PublishError> {
+        let line = role.ancestors().into_iter().chain([role.clone()]);
+        for name in line {
+            let RoleName::Delegation(delegation) = &name else {
+                continue;
+            };
+            let above = self.signed.get(delegation.parent().as_str());
+            let paths = above
+                .map(|above| listed::paths(above, delegation))
+                .unwrap_or_default();
+            if !paths.iter().any(|path| target.starts_with(path.as_str())) {
+                let text = format!(
+                    "{} is for names that begin with {}, so that nobody would find {target:?} in it",
+                    name.as_str(),
+                    paths.join(" or ")
+                );
+                return Err(PublishError::Senseless(text));
+            }
+        }
+        Ok(())
     }
 
     /// The part of the document above a delegation that declares delegations.

@@ -103,7 +103,7 @@ impl<'a> Editor<'a> {
                 }
                 Err(cause) => return Err(cause),
                 Ok(published) => {
-                    self.read(gun, anchor).await?;
+                    self.see(gun, anchor).await?;
                     return Ok(published);
                 }
             }
@@ -155,7 +155,7 @@ impl<'a> Editor<'a> {
         }
         let mut keys = KeyRing::new(self.keys)?;
         let published = self.send(gun, &mut draft, &mut keys).await?;
-        self.read(gun, anchor).await?;
+        self.see(gun, anchor).await?;
         Ok(published)
     }
 
@@ -238,6 +238,15 @@ impl<'a> Editor<'a> {
             }
         }
         Ok(found)
+    }
+
+    /// Looks at what was published, as every reader will.
+    async fn see(&self, gun: &Gun, anchor: &Anchor) -> Result<(), PublishError> {
+        let seen = self.read(gun, anchor).await;
+        seen.map(drop).map_err(|cause| match cause {
+            PublishError::Denied(denial) => PublishError::Afterwards(denial.to_string()),
+            other => PublishError::Afterwards(other.to_string()),
+        })
     }
 
     async fn set_role_key(

@@ -12,6 +12,9 @@ pub enum PublishError {
     /// What is published now does not verify, so nothing can be built on it.
     #[error("what is published now cannot be built on: {0}")]
     Denied(Denial),
+    /// It was published, and what the server shows now is not usable.
+    #[error("this was published, and what the server shows since then cannot be used: {0}")]
+    Afterwards(String),
     /// The server.
     #[error("{0}")]
     Server(#[from] ReadError),

@@ -76,6 +76,17 @@ pub(super) fn delegations(signed: &Value) -> impl Iterator<Item = &str> {
     roles.iter().filter_map(|entry| entry["name"].as_str())
 }
 
+/// What the names of a delegation's targets may begin with.
+pub(super) fn paths(signed: &Value, role: &DelegationName) -> Vec<String> {
+    let roles = signed["delegations"]["roles"].as_array();
+    let entry = roles.and_then(|roles| roles.iter().find(|entry| entry["name"] == role.as_str()));
+    let paths = entry.and_then(|entry| entry["paths"].as_array());
+    let texts = paths.map_or(&[][..], Vec::as_slice).iter();
+    texts
+        .filter_map(|path| path.as_str().map(str::to_owned))
+        .collect()
+}
+
 fn declared(document: &str, keys: &Value, entry: &Value) -> Result<Declared, PublishError> {
     let ids = entry["keyids"].as_array().map_or(&[][..], Vec::as_slice);
     let threshold = entry["threshold"]

@@ -127,10 +127,7 @@ impl Server {
                     request.basic_auth(name, Some(password.expose_secret()))
                 }
             };
-            let response = request
-                .send()
-                .await
-                .map_err(|cause| self.unreachable(describe(&cause)))?;
+            let response = request.send().await.map_err(|cause| self.broken(&cause))?;
             if response.status() != StatusCode::UNAUTHORIZED || logged_in {
                 return Ok(response);
             }
@@ -232,11 +229,7 @@ impl Server {
     /// Reads a body of at most `limit` bytes.
     async fn body(&self, mut response: Response, what: &str, limit: u64) -> Result<Bytes, ReadError> {
         let mut body = BytesMut::new();
-        while let Some(piece) = response
-            .chunk()
-            .await
-            .map_err(|cause| self.unreachable(describe(&cause)))?
-        {
+        while let Some(piece) = response.chunk().await.map_err(|cause| self.broken(&cause))? {
             if (body.len() as u64).saturating_add(piece.len() as u64) > limit {
                 return Err(ReadError::TooLarge {
                     server: self.label().to_owned(),
@@ -247,6 +240,20 @@ impl Server {
             body.extend_from_slice(&piece);
         }
         Ok(body.freeze())
+    }
+
+    /// The failure that a broken exchange is. An alert about our certificate is a refusal in the words of TLS, not silence:
+    /// whoever is refused must not go on with what was read before.
+    fn broken(&self, cause: &reqwest::Error) -> ReadError {
+        let text = describe(cause);
+        if is_refusal(&text) {
+            let server = self.label().to_owned();
+            return ReadError::Unauthorized {
+                server,
+                sentence: text,
+            };
+        }
+        self.unreachable(text)
     }
 
     pub(crate) fn unreachable(&self, cause: impl Into<String>) -> ReadError {
@@ -314,6 +321,23 @@ fn printable(text: &str) -> String {
     kept.trim().to_owned()
 }
 
+/// Whether OpenSSL's reason is an alert by which a server refuses a client's certificate (RFC 8446 section 6.2).
+fn is_refusal(reason: &str) -> bool {
+    const ABOUT: [&str; 8] = [
+        "certificate required",
+        "unknown ca",
+        "bad certificate",
+        "certificate expired",
+        "certificate revoked",
+        "certificate unknown",
+        "unsupported certificate",
+        "access denied",
+    ];
+    ABOUT
+        .iter()
+        .any(|about| reason.contains(&format!("alert {about}")))
+}
+
 /// The innermost cause: a refused connection, a certificate, or a name that does not resolve.
 pub(super) fn describe(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
@@ -350,5 +374,20 @@ mod tests {
         assert_eq!(text(r#"{"errors":[{"code":"X","message":"m"}]}"#), "m");
         assert_eq!(text("<html>"), "400 Bad Request");
         assert_eq!(text(r#"{"errors":[]}"#), "400 Bad Request");
+    }
+
+    #[test]
+    fn alerts_about_our_certificate_are_refusals_and_others_are_silence() {
+        assert!(is_refusal(
+            "the other side refused our certificate (ssl/tls alert certificate revoked)"
+        ));
+        assert!(is_refusal("... (tlsv13 alert certificate required)"));
+        for silence in [
+            "certificate verify failed",
+            "tlsv1 alert internal error",
+            "Connection refused",
+        ] {
+            assert!(!is_refusal(silence), "{silence}");
+        }
     }
 }

@@ -96,3 +96,39 @@ impl From<&StoredDenial> for Denial {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_has_the_contact_of_somebody_else_or_one_in_the_future() {
+        let now = Utc::now();
+        let mut contacts = Contacts::default();
+        let at = |at| LastContact { at, denied: None };
+        contacts.note("alice", at(now));
+        contacts.note("carol", at(now + TimeDelta::hours(1)));
+        assert!(contacts.of("alice", now).is_some());
+        assert!(contacts.of("bob", now).is_none());
+        assert!(contacts.of("carol", now).is_none());
+        let read = Contacts::decode(&contacts.encode());
+        assert_eq!(read.as_ref(), Some(&contacts));
+        for number in 0..100 {
+            contacts.note(&number.to_string(), at(now + TimeDelta::seconds(number)));
+        }
+        assert!(contacts.by.len() <= MAX_ASKERS && contacts.of("99", now + TimeDelta::hours(1)).is_some());
+    }
+
+    #[test]
+    fn a_denial_keeps_its_reason() {
+        for reason in Reason::ALL {
+            let denial = Denial::new(*reason, "why");
+            assert_eq!(Denial::from(&StoredDenial::from(&denial)), denial);
+        }
+        let unknown = StoredDenial {
+            code: "from_the_future".into(),
+            sentence: "why".into(),
+        };
+        assert_eq!(Denial::from(&unknown).reason, Reason::InvalidState);
+    }
+}

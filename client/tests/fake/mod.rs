@@ -48,6 +48,9 @@ pub struct Inner {
     pub refuses: AtomicU16,
     /// How long every answer takes, in milliseconds.
     pub delay: AtomicU64,
+    /// Whether the next answer is held back when it is ready, and whether one is.
+    pub hold_next: AtomicBool,
+    pub held: AtomicBool,
     /// Whether only those with a token are answered.
     pub wants_token: AtomicBool,
     /// What tokens were asked for: the queries.
@@ -69,6 +72,8 @@ impl Fake {
             silent: AtomicBool::new(false),
             refuses: AtomicU16::new(0),
             delay: AtomicU64::new(0),
+            hold_next: AtomicBool::new(false),
+            held: AtomicBool::new(false),
             wants_token: AtomicBool::new(false),
             tokens: Mutex::default(),
             published: watch::Sender::new(0),
@@ -84,6 +89,11 @@ impl Fake {
 
     /// A new handle to it.
     pub fn server(&self) -> Arc<Server> {
+        self.server_within(Duration::from_secs(3))
+    }
+
+    /// A new handle to it that reads repositories within `limit`.
+    pub fn server_within(&self, limit: Duration) -> Arc<Server> {
         let given = ServerSettings {
             url: Some(self.address.clone()),
             allow_http: true,
@@ -91,11 +101,7 @@ impl Fake {
             ..ServerSettings::default()
         };
         let connection: Connection = client::Discovery::default().complete(&given, "unused").unwrap();
-        Arc::new(
-            Server::new(&connection)
-                .unwrap()
-                .with_read_limit(Duration::from_secs(3)),
-        )
+        Arc::new(Server::new(&connection).unwrap().with_read_limit(limit))
     }
 
     pub fn set_silent(&self, silent: bool) {
@@ -175,6 +181,12 @@ async fn serve(mut stream: TcpStream, shared: Arc<Inner>) {
                 ),
             }
         };
+        if shared.hold_next.swap(false, Ordering::SeqCst) {
+            shared.held.store(true, Ordering::SeqCst);
+            while shared.held.load(Ordering::SeqCst) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
         let etag = etag.map(|etag| format!("ETag: {etag}\r\n")).unwrap_or_default();
         let length = if status == 304 {
             String::new()
@@ -227,7 +239,7 @@ async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String
     }
 }
 
-type Answer = (u16, Option<String>, Vec<u8>);
+pub type Answer = (u16, Option<String>, Vec<u8>);
 
 impl Inner {
     fn answer(&self, head: &str, body: &[u8]) -> Answer {
@@ -317,6 +329,11 @@ impl Inner {
                 Bytes::from(content.strip_suffix("\r\n").unwrap().to_owned()),
             );
         }
+        self.store(gun, uploaded)
+    }
+
+    /// Publishes documents without looking at who signed them.
+    pub fn store(&self, gun: &str, uploaded: BTreeMap<String, Bytes>) -> Answer {
         let mut stored = self.stored.lock().unwrap();
         let mut next = stored.get(gun).cloned().unwrap_or_default();
         for (role, bytes) in &uploaded {
@@ -365,7 +382,7 @@ fn hashes(bytes: &[u8]) -> Value {
     json!({"hashes": {"sha256": sha256}, "length": bytes.len()})
 }
 
-fn signed(key: &PrivateKey, signed: &Value) -> Bytes {
+pub fn signed(key: &PrivateKey, signed: &Value) -> Bytes {
     let message = tuf::canonicalize(signed).unwrap();
     let (method, bytes) = key.sign(&message).unwrap();
     let signature = Signature {

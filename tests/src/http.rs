@@ -53,6 +53,17 @@ impl Open {
     pub fn get(&mut self, path: &str) -> Response {
         self.ask("GET", path)
     }
+
+    /// POST.
+    #[track_caller]
+    pub fn post(&mut self, path: &str, body: &[u8]) -> Response {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.0.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        Response::read(&mut self.0, Vec::new()).unwrap()
+    }
 }
 
 /// An answer.

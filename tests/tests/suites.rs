@@ -36,6 +36,7 @@ mod issued_tokens;
 mod issuing;
 mod keys_and_changes;
 mod keys_of_others;
+mod kubernetes_gate;
 mod limits;
 mod listeners;
 mod messages;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use thiserror::Error;
 use verifier::Verdict;
 
@@ -27,6 +27,7 @@ pub enum ImageReviewError {
 /// A question of the API server. It does not tell who asks, and patches are not possible.
 #[derive(Debug)]
 pub struct ImageReview {
+    review: Value,
     /// The images of a pod, init containers last.
     pub images: Vec<String>,
     /// The annotations of the pod whose name contains `.image-policy.k8s.io/`.
@@ -53,17 +54,20 @@ impl ImageReview {
             .collect();
         let annotations = review.pointer("/spec/annotations").and_then(Value::as_object);
         let annotations = annotations.into_iter().flatten();
+        let annotations = annotations
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect();
         let namespace = review.pointer("/spec/namespace").and_then(Value::as_str);
+        let namespace = namespace.filter(|name| !name.is_empty()).map(str::to_owned);
         Ok(Self {
             images: images.ok_or(ImageReviewError::NotAReview)?,
-            annotations: annotations
-                .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-                .collect(),
-            namespace: namespace.filter(|name| !name.is_empty()).map(str::to_owned),
+            annotations,
+            namespace,
+            review,
         })
     }
 
-    /// The body of the answer; one verdict for each of the images, in the same order.
+    /// The body of the answer, which is the question with a status; one verdict for each of the images, in the same order.
     pub fn answer(&self, verdicts: &[Verdict]) -> Value {
         let denials: Vec<String> = verdicts
             .iter()
@@ -85,6 +89,10 @@ impl ImageReview {
             .map(|(position, verdict)| (format!("verdict-{position}"), line::of(verdict).into()))
             .collect();
         status.insert("auditAnnotations".into(), annotations.into());
-        json!({"apiVersion": API_VERSION, "kind": "ImageReview", "status": status})
+        let mut answer = self.review.clone();
+        if let Some(members) = answer.as_object_mut() {
+            members.insert("status".into(), Value::Object(status));
+        }
+        answer
     }
 }

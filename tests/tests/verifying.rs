@@ -303,3 +303,48 @@ fn documents_by_hand_that_break_a_rule_are_never_believed() {
     ));
     client.denies(&format!("{GUN}:none"), "anchor_mismatch");
 }
+
+#[test]
+fn manifests_are_judged_and_get_digests_unless_an_image_is_denied() {
+    let server = TestServer::start();
+    let notary = signed(&server);
+    let client = Countersign::of(&server, "bob");
+    pinned(&client, &notary, "");
+    let directory = client.directory().join("manifests/deep");
+    fs::create_dir_all(&directory).unwrap();
+    let compose = format!("services:\n  web:\n    image: {GUN}:1.0 # ours\n");
+    let pod =
+        format!("apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: x\n    image: \"{GUN}:1.0\"\n");
+    fs::write(directory.join("compose.yml"), &compose).unwrap();
+    fs::write(directory.join("pod.yaml"), &pod).unwrap();
+    fs::write(directory.join("README.md"), "image: x").unwrap();
+    let verify = |arguments: &[&str]| {
+        let mut command = vec!["verify", "--policy", "policy.yaml", "--manifests", "manifests"];
+        command.extend(arguments);
+        client.run(&command)
+    };
+    let told = verify(&[]).ok();
+    assert_eq!(told.stdout.lines().count(), 1, "{told}");
+    let digest = format!("{GUN}:1.0@sha256:{}", digest("first"));
+    fs::write(
+        directory.join("z.yaml"),
+        format!("services: {{a: {{image: '{GUN}:2'}}}}\n"),
+    )
+    .unwrap();
+    assert_eq!(verify(&["--write"]).code, 1);
+    assert_eq!(
+        fs::read_to_string(directory.join("compose.yml")).unwrap(),
+        compose
+    );
+    fs::remove_file(directory.join("z.yaml")).unwrap();
+    for _ in 0..2 {
+        verify(&["--write"]).ok();
+        for (name, before) in [("compose.yml", &compose), ("pod.yaml", &pod)] {
+            let expected = before.replace(&format!("{GUN}:1.0"), &digest);
+            assert_eq!(fs::read_to_string(directory.join(name)).unwrap(), expected);
+        }
+    }
+    let mut piped = client.command(&["verify", "--policy", "policy.yaml", "--manifests", "-", "--write"]);
+    let piped = tests::Finished::run(&mut piped, &compose).ok();
+    assert_eq!(piped.stdout, compose.replace(&format!("{GUN}:1.0"), &digest));
+}

@@ -1,6 +1,6 @@
 //! `countersign verify`.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use chrono::TimeDelta;
 use clap::Args;
@@ -10,7 +10,7 @@ use super::{
     Failure, Outcome, block_on,
     trust::{PolicyOptions, TrustOptions},
 };
-use crate::{decider::Asked, line};
+use crate::{decider::Asked, line, manifests::ManifestFiles};
 
 /// Which images, and what is printed.
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub struct Options {
     #[arg(long, conflicts_with = "explain")]
     json: bool,
     /// Show below each image what the verdict rests on: documents, keys, and when they end.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "write")]
     explain: bool,
     /// The namespace that the policy looks at.
     #[arg(long, value_name = "NAME")]
@@ -31,8 +31,16 @@ pub struct Options {
     /// How long to wait for trust servers.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
+    /// Judge the images that YAML files name: a file, a directory with all below it, or - for standard input. Objects of
+    /// Kubernetes, the output of Helm and Compose files are understood.
+    #[arg(long, value_name = "PATH")]
+    manifests: Vec<PathBuf>,
+    /// Write the digests of signed images into the files of --manifests; standard input goes to standard output. Nothing
+    /// is written if an image is denied.
+    #[arg(long, requires = "manifests")]
+    write: bool,
     /// The images, as they are written in a deployment.
-    #[arg(required = true, value_name = "IMAGE")]
+    #[arg(required_unless_present = "manifests", value_name = "IMAGE")]
     images: Vec<String>,
 }
 
@@ -44,20 +52,43 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
     let decider = options.policy.decider(&options.trust, TimeDelta::zero())?;
     let mut asked = Asked::by("verify");
     asked.context.namespace.clone_from(&options.namespace);
-    let images: Vec<&str> = options.images.iter().map(String::as_str).collect();
+    let files = ManifestFiles::read(&options.manifests).map_err(Failure)?;
+    let images: Vec<&str> = options
+        .images
+        .iter()
+        .map(String::as_str)
+        .chain(files.images())
+        .collect();
+    // An image that several files name is judged and told once.
+    let mut known = BTreeSet::new();
+    let images: Vec<&str> = images.into_iter().filter(|image| known.insert(*image)).collect();
     let deadline = Duration::from_secs(options.timeout);
     let verdicts = block_on(decider.decide_all(&images, &asked, deadline))?;
     for verdict in &verdicts {
-        if options.json {
-            platform::say!("{}", serde_json::to_string(verdict)?);
-        } else {
-            platform::say!("{}", line::of(verdict));
+        // Standard output may be a rewritten manifest.
+        let text = match options.json {
+            true => serde_json::to_string(verdict)?,
+            false => line::of(verdict),
+        };
+        match options.write {
+            true => platform::complain!("{text}"),
+            false => platform::say!("{text}"),
         }
         if options.explain {
             explain(verdict);
         }
     }
-    Ok(verdicts.iter().map(outcome).max().unwrap_or(Outcome::Undecided))
+    if images.is_empty() {
+        platform::complain!("no image is named there");
+        return Ok(Outcome::Done);
+    }
+    let outcome = verdicts.iter().map(outcome).max().unwrap_or(Outcome::Undecided);
+    if options.write && outcome == Outcome::Done {
+        let pinned = verdicts.iter().filter(|verdict| verdict.allow);
+        let pinned = pinned.filter_map(|verdict| Some((verdict.image.clone(), verdict.pinned.clone()?)));
+        files.write(&pinned.collect()).map_err(Failure)?;
+    }
+    Ok(outcome)
 }
 
 fn outcome(verdict: &Verdict) -> Outcome {

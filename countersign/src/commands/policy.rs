@@ -105,6 +105,7 @@ fn load(policy: &Path) -> Result<Generation, Failure> {
         discovery: Discovery::from_environment(),
         deadline: std::time::Duration::ZERO,
         max_age: chrono::TimeDelta::zero(),
+        follow: false,
     };
     Ok(Generation::load(&source, &trust)?)
 }

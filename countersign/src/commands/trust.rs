@@ -95,6 +95,7 @@ impl TrustOptions {
             discovery: Discovery::from_environment(),
             deadline: DEADLINE,
             max_age: TimeDelta::zero(),
+            follow: false,
         })
     }
 
@@ -146,6 +147,8 @@ impl PolicyOptions {
     pub(super) fn decider(&self, trust: &TrustOptions, max_age: TimeDelta) -> Result<Decider, Failure> {
         let settings = TrustSettings {
             max_age,
+            // What may be taken from memory is kept up with.
+            follow: max_age > TimeDelta::zero(),
             ..trust.settings()?
         };
         Ok(Decider::load(self.source()?, settings, trust.repositories()?)?)

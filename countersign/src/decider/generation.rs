@@ -10,7 +10,8 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use client::{Discovery, Identity, Server, ServerSettings};
+use client::{Discovery, Following, Identity, Repositories, Server, ServerSettings};
+use tuf::Gun;
 use verifier::{Anchor, Denial, ImageReference, Policy, Reason};
 
 use super::DeciderError;
@@ -48,6 +49,8 @@ pub struct TrustSettings {
     pub deadline: Duration,
     /// How old may be what an image is allowed by without asking its server first.
     pub max_age: TimeDelta,
+    /// Whether this process goes on deciding: then it follows the events of the repositories that it is asked about.
+    pub follow: bool,
 }
 
 /// A loaded policy.
@@ -58,6 +61,8 @@ pub struct Generation {
     trust: TrustSettings,
     /// By address and certificate files, or by registry.
     servers: Mutex<BTreeMap<String, Arc<Server>>>,
+    /// By server, repository and anchor. One that has no events stays here, so that it is not asked again and again.
+    followed: Mutex<BTreeMap<(String, String, String), Following>>,
 }
 
 impl PolicySource {
@@ -93,6 +98,7 @@ impl Generation {
             directory,
             trust: trust.clone(),
             servers: Mutex::default(),
+            followed: Mutex::default(),
         };
         let mut servers = BTreeMap::new();
         for rule in loaded.policy.servers() {
@@ -140,6 +146,20 @@ impl Generation {
         let server = Arc::new(server);
         servers.insert(name, Arc::clone(&server));
         Ok(server)
+    }
+
+    /// Keeps up with a repository from now on, as long as this generation lives.
+    pub fn follow(&self, repositories: &Repositories, server: &Arc<Server>, gun: &Gun, anchor: &Anchor) {
+        if !self.trust.follow {
+            return;
+        }
+        let key = (server.label().to_owned(), gun.to_string(), anchor.to_string());
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !followed.contains_key(&key)
+            && let Some(following) = repositories.follow(server, gun, anchor)
+        {
+            followed.insert(key, following);
+        }
     }
 
     fn settings(&self, rule: &verifier::ServerRule) -> ServerSettings {

@@ -241,6 +241,9 @@ impl Decider {
             .current(&server, gun, check.anchor(), demand)
             .await;
         let verdict = self.judged(check, reference, &current);
+        if current.repository.is_ok() {
+            generation.follow(&self.repositories, &server, gun, check.anchor());
+        }
         let is_old = |contact: &Contact| contact.last.is_some_and(|last| last < asked);
         if verdict.allow || !is_old(&current.contact) || max_age.is_zero() {
             return verdict;

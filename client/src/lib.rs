@@ -15,6 +15,6 @@ pub mod server;
 pub mod state;
 
 pub use failure::ReadError;
-pub use repositories::{Contact, Current, Demand, Repositories, RootChange, RootSummary};
+pub use repositories::{Contact, Current, Demand, Following, Repositories, RootChange, RootSummary};
 pub use server::{Connection, Credentials, Discovery, Identity, Server, ServerSettings, SettingsError};
 pub use state::{StateDirectory, StateError};

@@ -31,7 +31,7 @@ enum Command {
     /// Keep unsigned images from running, on Kubernetes, Docker Engine and containerd.
     Gate {
         #[command(subcommand)]
-        command: GateCommand,
+        command: Box<GateCommand>,
     },
 }
 
@@ -43,7 +43,7 @@ fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Verify(options) => verify::run(&options),
         Command::Policy { command } => policy::run(&command),
-        Command::Gate { command } => gate::run(command),
+        Command::Gate { command } => gate::run(*command),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -12,6 +12,7 @@
 pub mod alternator;
 pub mod authority;
 pub mod certificate_table;
+pub mod countersign;
 pub mod craft;
 pub mod database;
 pub mod docker;

@@ -37,14 +37,8 @@ pub fn built_programs() -> &'static Path {
         let test = std::env::current_exe().unwrap();
         let directory = test.ancestors().nth(2).unwrap().to_path_buf();
         let mut build = Command::new(env!("CARGO"));
-        build.args([
-            "build",
-            "--quiet",
-            "--package",
-            "countersign-server",
-            "--package",
-            "countersign-signer",
-        ]);
+        // All of them, as "make test" builds them: a part would be built with other features of the same crates.
+        build.args(["build", "--quiet", "--workspace", "--bins"]);
         build
             .arg("--manifest-path")
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));

@@ -81,6 +81,7 @@ mod transfer;
 mod unknown_keys;
 mod upload_memory;
 mod uploaded_snapshots;
+mod verifying;
 mod walk_through;
 mod watching;
 mod whoami;

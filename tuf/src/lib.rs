@@ -48,7 +48,7 @@ pub use refresh::{Refresh, RefreshError, plan_refresh};
 pub use rejection::Rejection;
 pub use role::{DelegationName, RoleName, RoleNameError};
 pub use signature::{Signature, SignatureError, SignatureMethod, verify_signature};
-pub use signing::{SealError, SigningRequest};
+pub use signing::{SealError, SigningRequest, write_document};
 pub use update::{
     CheckedUpdate, Current, SNAPSHOT_LIFETIME, SignedUpdate, SnapshottedUpdate, TIMESTAMP_LIFETIME, check,
     check_steps,

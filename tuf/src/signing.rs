@@ -112,8 +112,9 @@ impl SigningRequest {
     }
 }
 
-/// Writes a document the way Go does: `signed` first, then `signatures`, no line end.
-fn write_document(message: &[u8], signatures: &[Signature]) -> Vec<u8> {
+/// Writes a document the way Go does: `signed` first, then `signatures`, no line end. `message` is the canonical form of the
+/// signed part. Notary's server hashes some documents as it would write them itself, so that others cannot be read from it.
+pub fn write_document(message: &[u8], signatures: &[Signature]) -> Vec<u8> {
     let mut out = br#"{"signed":"#.to_vec();
     push_escaped(&mut out, message);
     out.extend_from_slice(br#","signatures":["#);

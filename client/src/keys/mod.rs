@@ -7,6 +7,7 @@ mod directory;
 mod passphrase;
 mod pem;
 mod private;
+mod public;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use tuf::{Gun, KeyId};
 pub use directory::KeyDirectory;
 pub use passphrase::Passphrases;
 pub use private::{PrivateKey, SigningKey};
+pub use public::read_public_key;
 
 /// A key in a store.
 #[derive(Debug, Clone, PartialEq, Eq)]

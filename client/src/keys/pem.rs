@@ -119,17 +119,12 @@ pub(super) fn write(
     rand_bytes(&mut salt)?;
     rand_bytes(&mut iv)?;
     let mut secret = Zeroizing::new([0; 32]);
-    let rounds = ITERATIONS as usize;
-    pbkdf2_hmac(passphrase, &salt, rounds, MessageDigest::sha1(), &mut *secret)?;
+    let sha1 = MessageDigest::sha1();
+    pbkdf2_hmac(passphrase, &salt, ITERATIONS as usize, sha1, &mut *secret)?;
     let encrypted = encrypt(Cipher::aes_256_cbc(), &*secret, Some(&iv), &clear)?;
-    // A leading zero, because integers have a sign.
-    let mut rounds = vec![0];
-    rounds.extend(ITERATIONS.to_be_bytes().iter().skip_while(|byte| **byte == 0));
+    let rounds = integer(ITERATIONS);
     // The pseudo-random function is HMAC-SHA1, which is said by saying nothing.
-    let derivation = element(
-        SEQUENCE,
-        &[element(OCTET_STRING, &[&salt]), element(INTEGER, &[&rounds])],
-    );
+    let derivation = element(SEQUENCE, &[element(OCTET_STRING, &[&salt]), rounds]);
     let derivation = element(SEQUENCE, &[PBKDF2.to_vec(), derivation]);
     let cipher = element(SEQUENCE, &[AES_256_CBC.to_vec(), element(OCTET_STRING, &[&iv])]);
     let scheme = element(
@@ -162,6 +157,18 @@ fn element(tag: u8, contents: &[impl AsRef<[u8]>]) -> Vec<u8> {
         out.extend_from_slice(content.as_ref());
     }
     out
+}
+
+/// A number that is not negative, as short as it can be (X.690 section 8.3).
+fn integer(number: u32) -> Vec<u8> {
+    let bytes = number.to_be_bytes();
+    let zeros = bytes
+        .iter()
+        .take_while(|byte| **byte == 0)
+        .count()
+        .min(bytes.len() - 1);
+    let sign: &[u8] = if bytes[zeros] < 0x80 { &[] } else { &[0] };
+    element(INTEGER, &[sign, &bytes[zeros..]])
 }
 
 fn armored(label: &str, headers: &str, der: &[u8]) -> String {

@@ -5,6 +5,7 @@
 //! silence lets what was verified before serve, and how old that is stands beside it.
 
 mod entry;
+mod follow;
 mod refresh;
 mod reset;
 
@@ -16,7 +17,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use moka::sync::Cache;
 use tuf::Gun;
-use verifier::{Anchor, Denial, Freshness, Reason, Repository};
+use verifier::{Anchor, Denial, Documents, Freshness, Reason, Repository};
 
 use crate::failure::ReadError;
 use crate::server::Server;
@@ -24,6 +25,7 @@ use crate::state::StateDirectory;
 use entry::Entry;
 use refresh::Task;
 
+pub use follow::Following;
 pub use reset::{RootChange, RootSummary};
 
 /// After what time a repository that is asked for is read again.
@@ -182,6 +184,41 @@ impl Repositories {
                 Err(_) => return entry.late(server, asked.elapsed()),
             }
         }
+    }
+
+    /// The repository as it is now, with the documents that were verified for it: what a publisher builds on.
+    ///
+    /// # Errors
+    /// When there is no verified repository.
+    pub async fn documents(
+        &self,
+        server: &Arc<Server>,
+        gun: &Gun,
+        anchor: &Anchor,
+        demand: Demand,
+    ) -> Result<(Arc<Repository>, Arc<Documents>, Contact), Denial> {
+        let current = self.current(server, gun, anchor, demand).await;
+        let repository = current.repository?;
+        let verified = self.entry(server, gun, anchor).verified();
+        let verified = verified.ok_or_else(|| {
+            Denial::new(
+                Reason::InvalidState,
+                format!("the documents of {gun} are not kept any more; ask again"),
+            )
+        })?;
+        let documents = Arc::new(verified.kept.known.documents.clone());
+        // What is newer than the answer is as good.
+        let repository = if Arc::ptr_eq(&repository, &verified.repository) {
+            repository
+        } else {
+            verified.repository
+        };
+        Ok((repository, documents, current.contact))
+    }
+
+    /// The time, by the clock that these repositories are judged by.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.shared.clock)()
     }
 
     /// Reads the repository in the background, so that who asks next need not wait.

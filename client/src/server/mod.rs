@@ -9,7 +9,7 @@ mod transport;
 use std::{
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -25,6 +25,8 @@ pub use settings::{Connection, Credentials, Identity, ServerSettings, SettingsEr
 
 /// How many requests to one server wait for their answers at a time. A slow server holds no more than that.
 const MAX_REQUESTS: usize = 32;
+/// How many repositories of a server are followed at a time. Servers have places for 64 followers without an identity.
+const MAX_FOLLOWERS: usize = 32;
 /// How long it is remembered that a server has no bundles, so that one that was renewed is asked again.
 const REMEMBERED: Duration = Duration::from_secs(3_600);
 /// How long reading a repository may take in all, unless said otherwise.
@@ -38,7 +40,6 @@ pub(crate) enum Access {
     /// Reading.
     Pull,
     /// Publishing.
-    #[allow(dead_code)]
     Push,
     /// New keys of the server's, and deleting.
     Everything,
@@ -55,6 +56,8 @@ pub struct Server {
     who: String,
     tokens: login::Tokens,
     places: Semaphore,
+    /// How many may follow its events.
+    pub(crate) followers: Arc<Semaphore>,
     /// When it said that it has no bundles.
     without_bundles: Mutex<Option<Instant>>,
     pub(crate) read_limit: Duration,
@@ -89,6 +92,7 @@ impl Server {
             who,
             tokens: login::Tokens::default(),
             places: Semaphore::new(MAX_REQUESTS),
+            followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
             without_bundles: Mutex::new(None),
             read_limit: READ_LIMIT,
         })

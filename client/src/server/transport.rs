@@ -5,7 +5,7 @@ use chrono::Utc;
 use platform::reason;
 use reqwest::{
     RequestBuilder, Response, StatusCode, Url,
-    header::{ETAG, WWW_AUTHENTICATE},
+    header::{ACCEPT, CONTENT_TYPE, ETAG, WWW_AUTHENTICATE},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -18,6 +18,8 @@ use crate::failure::ReadError;
 
 /// The largest answer of a token service, and the largest refusal, in bytes.
 const SMALL_LIMIT: u64 = 1 << 18;
+/// The media type of server-sent events.
+const EVENT_STREAM: &str = "text/event-stream";
 /// The longest sentence of a server that is passed on, in characters.
 const SENTENCE_LIMIT: usize = 500;
 
@@ -70,6 +72,44 @@ impl Server {
             .acquire()
             .await
             .map_err(|_| self.unreachable("it is not asked any more"))?;
+        let response = self.respond(gun, access, build).await?;
+        let status = response.status();
+        let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok());
+        let etag = etag.map(str::to_owned);
+        let limit = if status.is_success() { limit } else { SMALL_LIMIT };
+        let body = self.body(response, what, limit).await?;
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.refusal(status, &body)),
+            _ => Ok(Answer { status, etag, body }),
+        }
+    }
+
+    /// Follows what a server sends for as long as it does; `None` if it has nothing of the kind.
+    pub(crate) async fn stream(&self, gun: &Gun, address: &Url) -> Result<Option<Response>, ReadError> {
+        let build = |client: &reqwest::Client| client.get(address.clone()).header(ACCEPT, EVENT_STREAM);
+        let response = self.respond(gun, Access::Pull, build).await?;
+        let status = response.status();
+        let kind = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        match status {
+            StatusCode::OK if kind.is_some_and(|kind| kind.starts_with(EVENT_STREAM)) => Ok(Some(response)),
+            StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(None),
+            _ => {
+                let body = self.body(response, "the refusal", SMALL_LIMIT).await?;
+                Err(self.refusal(status, &body))
+            }
+        }
+    }
+
+    /// Sends what `build` makes, with a token if the server asks for one.
+    async fn respond(
+        &self,
+        gun: &Gun,
+        access: Access,
+        build: impl Fn(&reqwest::Client) -> RequestBuilder,
+    ) -> Result<Response, ReadError> {
         // Only what is needed now is asked for, whatever the server would have us ask for.
         let scope = format!("repository:{gun}:{}", access.actions());
         let mut proof = match (&self.credentials, self.tokens.get(&scope)) {
@@ -77,7 +117,7 @@ impl Server {
             (_, Some(token)) => Proof::Token(token),
             _ => Proof::Nothing,
         };
-        let mut logged_in = false;
+        let mut logged_in = matches!(self.credentials, Credentials::Token(_));
         loop {
             let request = build(&self.client);
             let request = match &proof {
@@ -91,34 +131,25 @@ impl Server {
                 .send()
                 .await
                 .map_err(|cause| self.unreachable(describe(&cause)))?;
-            let status = response.status();
-            if status == StatusCode::UNAUTHORIZED
-                && !logged_in
-                && !matches!(self.credentials, Credentials::Token(_))
-            {
-                logged_in = true;
-                self.tokens.forget(&scope);
-                if let Some(found) = self.log_in(&response, &scope).await? {
-                    proof = found;
-                    continue;
-                }
+            if response.status() != StatusCode::UNAUTHORIZED || logged_in {
+                return Ok(response);
             }
-            let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok());
-            let etag = etag.map(str::to_owned);
-            let limit = if status.is_success() { limit } else { SMALL_LIMIT };
-            let body = self.body(response, what, limit).await?;
-            let server = self.label().to_owned();
-            return match status {
-                StatusCode::UNAUTHORIZED => Err(ReadError::Unauthorized {
-                    server,
-                    sentence: sentence(status, &body),
-                }),
-                StatusCode::FORBIDDEN => Err(ReadError::Forbidden {
-                    server,
-                    sentence: sentence(status, &body),
-                }),
-                _ => Ok(Answer { status, etag, body }),
-            };
+            logged_in = true;
+            self.tokens.forget(&scope);
+            match self.log_in(&response, &scope).await? {
+                Some(found) => proof = found,
+                None => return Ok(response),
+            }
+        }
+    }
+
+    fn refusal(&self, status: StatusCode, body: &[u8]) -> ReadError {
+        let server = self.label().to_owned();
+        let sentence = sentence(status, body);
+        match status {
+            StatusCode::UNAUTHORIZED => ReadError::Unauthorized { server, sentence },
+            StatusCode::FORBIDDEN => ReadError::Forbidden { server, sentence },
+            _ => self.unreachable(format!("it answered {sentence}")),
         }
     }
 
@@ -289,7 +320,12 @@ pub(super) fn describe(error: &reqwest::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    let text = reason::of_library(cause).unwrap_or_else(|| cause.to_string());
+    let mut text = reason::of_library(cause).unwrap_or_else(|| cause.to_string());
+    if text.contains("certificate verify failed") {
+        text.push_str(
+            "; is its CA among those trusted, which --ca or ca.crt in ~/.docker/tls/<host:port> names, and is this its name?",
+        );
+    }
     if error.is_timeout() {
         let during = if error.is_connect() {
             "connecting"

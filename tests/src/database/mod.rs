@@ -275,7 +275,7 @@ impl Databases {
 fn client(engine: Engine, directory: &Path, port: u16, database: Option<&str>) -> Command {
     match engine {
         Engine::Postgres => {
-            let mut command = Command::new(installed_program("psql", "postgresql-client"));
+            let mut command = Command::new(engine.program("psql"));
             command
                 .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h"])
                 .arg(directory);

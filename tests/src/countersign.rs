@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     http::Client,
+    namespace::Place,
     pki::ClientFiles,
     process::{Daemon, Finished, built_programs, fake_time_library, free_port},
     server::TestServer,
@@ -18,6 +19,7 @@ use crate::{
 /// Somebody's `countersign`, with a policy, a state directory, and a certificate for the trust server.
 pub struct Countersign {
     directory: PathBuf,
+    place: Place,
     url: String,
     files: ClientFiles,
     days_ahead: u32,
@@ -27,18 +29,20 @@ pub struct Countersign {
 pub struct Gate {
     /// The process.
     pub daemon: Daemon,
+    place: Place,
     port: u16,
     health: u16,
     directory: PathBuf,
 }
 
 impl Countersign {
-    /// That of a user of the server, in a directory of its own.
+    /// That of a user of the server, in a directory of its own, where the server runs.
     pub fn of(server: &TestServer, user: &str) -> Self {
         let directory = server.path().join(format!("countersign-{user}"));
         fs::create_dir_all(&directory).unwrap();
         Self {
             directory,
+            place: server.place().clone(),
             url: server.url(),
             files: server.pki().user(user),
             days_ahead: 0,
@@ -70,12 +74,15 @@ impl Countersign {
 
     /// The command, without anything of the person who runs the test.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(built_programs().join("countersign"));
+        // Entering a namespace leaves a command in its root directory.
+        let mut command = self.place.command(Path::new("/usr/bin/env"));
         command
+            .arg("--chdir")
+            .arg(&self.directory)
+            .arg(built_programs().join("countersign"))
             .env_clear()
             .env("HOME", &self.directory)
             .env("PATH", "/usr/bin:/bin")
-            .current_dir(&self.directory)
             .args(arguments);
         if self.days_ahead > 0 {
             command
@@ -132,28 +139,49 @@ impl Countersign {
 
     /// Starts a gate with the policy. `files` is its own certificate.
     pub fn gate(&self, files: &ClientFiles, arguments: &[&str]) -> Gate {
-        let (port, health) = (free_port(), free_port());
-        let mut command = self.command(&[
+        let port = free_port();
+        let mut command = self.serving();
+        command
+            .arg("--listen")
+            .arg(format!("127.0.0.1:{port}"))
+            .arg("--tls-cert")
+            .arg(&files.certificate)
+            .arg("--tls-key")
+            .arg(&files.key)
+            .args(arguments);
+        self.started(command, port)
+    }
+
+    /// Starts a gate with the policy that is the plugin of an engine, and answers nobody else.
+    pub fn engine_gate(&self, plugin: &Path, engine: &Path, arguments: &[&str]) -> Gate {
+        let mut command = self.serving();
+        command
+            .arg("--docker-plugin")
+            .arg(plugin)
+            .arg("--engine")
+            .arg(engine)
+            .args(arguments);
+        self.started(command, 0)
+    }
+
+    fn serving(&self) -> Command {
+        self.command(&[
             "gate",
             "serve",
             "--policy",
             "policy.yaml",
             "--audit",
             "audit.jsonl",
-        ]);
-        command
-            .arg("--listen")
-            .arg(format!("127.0.0.1:{port}"))
-            .arg("--health")
-            .arg(format!("127.0.0.1:{health}"))
-            .arg("--tls-cert")
-            .arg(&files.certificate)
-            .arg("--tls-key")
-            .arg(&files.key)
-            .args(arguments);
+        ])
+    }
+
+    fn started(&self, mut command: Command, port: u16) -> Gate {
+        let health = free_port();
+        command.arg("--health").arg(format!("127.0.0.1:{health}"));
         let daemon = Daemon::spawn(&mut command, &self.directory.join("gate.log"));
         let mut gate = Gate {
             daemon,
+            place: self.place.clone(),
             port,
             health,
             directory: self.directory.clone(),
@@ -166,7 +194,7 @@ impl Countersign {
 }
 
 impl Gate {
-    /// The port for questions over TLS.
+    /// The port for questions over TLS; 0 if it answers none.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -182,7 +210,7 @@ impl Gate {
     }
 
     fn plain_command(&self, path: &str) -> Command {
-        let mut command = Command::new("curl");
+        let mut command = self.place.command(Path::new("/usr/bin/curl"));
         command.args(["-sSf", "--max-time", "10"]);
         command.arg(format!("http://127.0.0.1:{}{path}", self.health));
         command

@@ -6,7 +6,8 @@
 use std::{
     ffi::OsStr,
     fs,
-    os::unix::fs::PermissionsExt,
+    io::{Read, Write},
+    os::unix::{fs::PermissionsExt, net::UnixStream},
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 use crate::{
     namespace::{ADDRESS, Namespace, Place, REGISTRY_NAME, TRUST_NAME},
     pki::{ClientFiles, TestPki},
-    process::{Daemon, Finished, installed_program, wait_until},
+    process::{Daemon, Finished, PATIENCE, installed_program, wait_until},
 };
 
 /// The registry, as image names begin.
@@ -100,9 +101,12 @@ impl DockerHost {
             "--ip-masq=false",
             "--storage-driver=vfs",
         ]);
-        // /etc/docker holds certificates alone.
-        command.arg("--config-file").arg(root.join("none.json"));
-        fs::write(root.join("none.json"), "{}").unwrap();
+        // /etc/docker holds certificates and what tests put there.
+        command.arg("--config-file").arg(root.join("daemon.json"));
+        let config = root.join("daemon.json");
+        if !config.exists() {
+            fs::write(config, "{}").unwrap();
+        }
         let dockerd = Daemon::spawn(&mut command, &directory.join("dockerd.log"));
         let namespace = namespace.clone();
         let host = Self {
@@ -208,8 +212,61 @@ impl DockerHost {
         Finished::run(&mut command, "")
     }
 
+    /// From now on the daemon asks these authorization plugins, each of which listens on a socket.
+    pub fn ask_plugins(&self, plugins: &[(&str, &Path)]) {
+        let specifications = self.directory.join("etc-docker/plugins");
+        fs::create_dir_all(&specifications).unwrap();
+        for (name, socket) in plugins {
+            let url = format!("unix://{}", socket.display());
+            fs::write(specifications.join(format!("{name}.spec")), url).unwrap();
+        }
+        let names: Vec<&str> = plugins.iter().map(|(name, _)| *name).collect();
+        let config = json!({"authorization-plugins": names});
+        fs::write(self.directory.join("dockerd/daemon.json"), config.to_string()).unwrap();
+        self.signal("HUP");
+        // Without a body there is nothing to judge, which the daemon itself answers with 400.
+        wait_until("dockerd asks its plugins", || {
+            let (status, _) = self.send("POST /v1.41/containers/create HTTP/1.1", b"");
+            (status == 403) != plugins.is_empty()
+        });
+    }
+
+    /// Sends the daemon a request as it is written, with `\n` for the ends of lines; returns the status and the whole
+    /// answer.
+    pub fn send(&self, head: &str, body: &[u8]) -> (u16, String) {
+        let mut stream = UnixStream::connect(self.socket_file()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = head.replace('\n', "\r\n");
+        let mut request = format!("{head}\r\nHost: engine\r\nConnection: close\r\n\r\n").into_bytes();
+        request.extend(body);
+        // The daemon may answer and close the connection before it has read everything.
+        let _ = stream.write_all(&request);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("no answer to {head}: {answer:?}"));
+        (status, answer)
+    }
+
+    /// The daemon's socket.
+    pub fn socket_file(&self) -> PathBuf {
+        self.directory.join("dockerd/socket")
+    }
+
     fn socket(&self) -> String {
-        format!("unix://{}", self.directory.join("dockerd/socket").display())
+        format!("unix://{}", self.socket_file().display())
+    }
+
+    /// Sends the daemon a signal: the process that counts is inside.
+    fn signal(&self, signal: &str) {
+        if let Ok(id) = fs::read_to_string(self.directory.join("dockerd/pid")) {
+            let mut kill = self.namespace.command(&["--mount", "--pid"]);
+            Finished::run(
+                kill.args(["/bin/sh", "-c", &format!("kill -{signal} {}", id.trim())]),
+                "",
+            );
+        }
     }
 
     /// Where its programs run.
@@ -219,11 +276,10 @@ impl DockerHost {
 }
 
 impl Drop for DockerHost {
-    /// dockerd stops what it started itself; the process to signal is inside.
+    /// dockerd stops what it started itself.
     fn drop(&mut self) {
-        if let Ok(id) = fs::read_to_string(self.directory.join("dockerd/pid")) {
-            let mut kill = self.namespace.command(&["--mount", "--pid"]);
-            Finished::run(kill.args(["/bin/sh", "-c", &format!("kill {}", id.trim())]), "");
+        if self.directory.join("dockerd/pid").exists() {
+            self.signal("TERM");
             self.dockerd.wait();
         }
     }
@@ -302,6 +358,30 @@ impl Docker {
         )
         .ok();
         self.run(["import", archive.to_str().unwrap(), reference]).ok();
+    }
+
+    /// Makes an image that prints `content` when it runs, without a daemon's build.
+    pub fn make_program(&self, reference: &str, content: &str) {
+        let directory = self.home.join("image");
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("content"), content).unwrap();
+        let archive = self.home.join("image.tar");
+        // This machine's shell, with the libraries that it is linked with.
+        let pack = r#"tar --create --dereference --file "$1" --directory "$2" content --directory / \
+            $(ldd /bin/sh /bin/cat /bin/sleep | grep --only-matching '/[^ :]* (' | cut --delimiter ' ' --fields 1 | sort --unique | cut --characters 2-) \
+            bin/sh bin/cat bin/sleep"#;
+        let mut command = Command::new("/bin/sh");
+        command.args(["-euc", pack, "pack"]).arg(&archive).arg(&directory);
+        Finished::run(&mut command, "").ok();
+        let archive = archive.to_str().unwrap();
+        self.run([
+            "import",
+            "--change",
+            r#"CMD ["cat", "/content"]"#,
+            archive,
+            reference,
+        ])
+        .ok();
     }
 }
 

@@ -23,6 +23,7 @@ mod denials;
 mod disk_full;
 mod docker_content_trust;
 mod doctor;
+mod engine_gate;
 mod engines;
 mod events;
 mod findings;

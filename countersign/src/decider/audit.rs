@@ -112,6 +112,13 @@ impl Audit {
         self.write(&line);
     }
 
+    /// Records that something was allowed without a verdict about an image.
+    pub fn exemption(&self, skin: &str, user: Option<&str>, object: &str, what: &str) {
+        let mut line = json!({"event": "exemption", "verdict": "allow", "permitted": true, "what": what});
+        self.common(&mut line, skin, user, Some(object));
+        self.write(&line);
+    }
+
     fn common(&self, line: &mut Value, skin: &str, user: Option<&str>, object: Option<&str>) {
         if let Some(members) = line.as_object_mut() {
             let time = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);

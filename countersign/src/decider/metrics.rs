@@ -9,6 +9,7 @@ use verifier::{Mode, Verdict};
 const DECISIONS: &str = "countersign_gate_decisions_total";
 const SECONDS: &str = "countersign_gate_decision_seconds";
 const REFUSALS: &str = "countersign_gate_refusals_total";
+const EXEMPTIONS: &str = "countersign_gate_exemptions_total";
 const BREAK_GLASS: &str = "countersign_gate_break_glass_total";
 const AGE: &str = "countersign_gate_metadata_age_seconds";
 const FAILURES: &str = "countersign_gate_refresh_failures_total";
@@ -38,6 +39,10 @@ impl Metrics {
         describe_counter!(
             REFUSALS,
             "Requests that were refused without a decision about an image."
+        );
+        describe_counter!(
+            EXEMPTIONS,
+            "Requests that were allowed without a decision about an image, because --allow names their kind."
         );
         describe_counter!(BREAK_GLASS, "Images that run because somebody broke the glass.");
         describe_gauge!(
@@ -76,6 +81,11 @@ impl Metrics {
     /// Counts a refusal.
     pub fn refusal(&self, skin: &str) {
         counter!(REFUSALS, "skin" => skin.to_owned()).increment(1);
+    }
+
+    /// Counts what was allowed without a decision.
+    pub fn exemption(&self, skin: &str, what: &str) {
+        counter!(EXEMPTIONS, "skin" => skin.to_owned(), "what" => what.to_owned()).increment(1);
     }
 
     /// Notes how old what is known of a repository is.

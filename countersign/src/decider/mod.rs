@@ -156,6 +156,16 @@ impl Decider {
         }
     }
 
+    /// Records that something was allowed of which the operator said that it needs no signature.
+    pub fn record_exemption(&self, skin: &str, user: Option<&str>, object: &str, what: &str) {
+        if let Some(audit) = &self.audit {
+            audit.exemption(skin, user, object, what);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.exemption(skin, what);
+        }
+    }
+
     /// Decides about several images together, each within the deadline. There are as many verdicts as images, in the
     /// same order.
     pub async fn decide_all(&self, images: &[&str], asked: &Asked, deadline: Duration) -> Vec<Verdict> {

@@ -30,8 +30,8 @@ pub struct Authorization {
     pub body: Option<Vec<u8>>,
     /// The length that the client's `Content-Length` states.
     pub content_length: Option<u64>,
-    /// Whether the body comes in chunks, whose length nobody stated.
-    pub chunked: bool,
+    /// What the client says the body is. The engine shows the last of several such headers, and reads the first.
+    pub content_type: Option<String>,
 }
 
 impl Authorization {
@@ -65,8 +65,14 @@ impl Authorization {
             uri: text("requesturi")?.ok_or(AuthorizationError::Member("requesturi"))?,
             body,
             content_length: header("content-length").and_then(|length| length.trim().parse().ok()),
-            chunked: header("transfer-encoding").is_some(),
+            content_type: header("content-type").map(str::to_owned),
         })
+    }
+
+    /// Whether there may be a form in the body, whose parameters go before those of the query. The engine shows no such
+    /// body, and neither whether it comes in chunks.
+    pub fn may_hide_a_form(&self) -> bool {
+        self.body.is_none() && self.content_type.is_some() && self.content_length != Some(0)
     }
 
     /// The body, which has to be there and complete.
@@ -89,7 +95,7 @@ impl Authorization {
 pub enum Answer {
     /// The request may go on.
     Allow,
-    /// It may not; the client sees the sentence.
+    /// It may not; the client sees the sentence, after the plugin's name.
     Deny(String),
 }
 
@@ -98,7 +104,7 @@ impl Answer {
     pub fn body(&self) -> Value {
         match self {
             Self::Allow => json!({"Allow": true}),
-            Self::Deny(sentence) => json!({"Allow": false, "Msg": format!("countersign: {sentence}")}),
+            Self::Deny(sentence) => json!({"Allow": false, "Msg": sentence}),
         }
     }
 }

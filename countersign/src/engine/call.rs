@@ -12,7 +12,12 @@ pub enum Call {
     /// Nothing that brings in or runs an image.
     Harmless,
     /// Pulls an image.
-    Pull(String),
+    Pull {
+        /// The image.
+        image: String,
+        /// Whether it pulls every tag of the repository.
+        every_tag: bool,
+    },
     /// Makes a container of an image, and mounts others.
     Create {
         /// The image, as the client wrote it: a name, or an ID.
@@ -27,6 +32,8 @@ pub enum Call {
         /// The image of its tasks; `None` where a service is changed without one.
         image: Option<String>,
     },
+    /// Brings a service of a swarm back to what it was before.
+    Rollback(String),
     /// Brings in content that no registry vouches for, or runs some without a container.
     Unverifiable(Unverifiable),
 }
@@ -44,6 +51,8 @@ pub enum Unverifiable {
     Commit,
     /// `docker plugin install`, `create` and `upgrade`: plugins run as root.
     Plugin,
+    /// `docker swarm join`: the managers of another swarm start on this engine what they like.
+    SwarmJoin,
 }
 
 impl Unverifiable {
@@ -55,6 +64,18 @@ impl Unverifiable {
             Self::Import => "import",
             Self::Commit => "commit",
             Self::Plugin => "plugin",
+            Self::SwarmJoin => "swarm-join",
+        }
+    }
+
+    /// Why it is refused, as a sentence.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Build | Self::Load | Self::Import | Self::Commit => {
+                "what comes into this engine past a registry carries no signature"
+            }
+            Self::Plugin => "plugins of the engine run as root, and nothing compares them with a signature",
+            Self::SwarmJoin => "the managers of a swarm start on its nodes what they like, past this gate",
         }
     }
 }
@@ -76,6 +97,11 @@ pub enum CallError {
         /// The path without version.
         path: String,
     },
+    /// What would go on is no image.
+    #[error(
+        "a container cannot be started from a checkpoint here: its memory may have been anything: start it anew"
+    )]
+    Checkpoint,
     /// The query states something twice, or not at all.
     #[error("the query of {0} is not one that can be judged: {1}")]
     Query(&'static str, &'static str),
@@ -119,7 +145,6 @@ const HARMLESS: &[&str] = &[
     "secrets/create",
     "secrets/*/update",
     "swarm/init",
-    "swarm/join",
     "swarm/leave",
     "swarm/unlock",
     "swarm/update",
@@ -165,11 +190,16 @@ impl Call {
             };
         }
         match segments.as_slice() {
-            ["images", "create"] => pull(query),
+            ["images", "create"] => pull(request, query),
             ["containers", "create"] => create(request),
-            ["containers", id, "start" | "restart" | "update"] => Ok(Self::Start((*id).to_owned())),
+            ["containers", id, "start"] => start(request, query, id),
+            ["containers", id, "restart" | "update"] => Ok(Self::Start((*id).to_owned())),
             ["services", "create"] => service(request, true),
-            ["services", _, "update"] => service(request, false),
+            ["services", id, "update"] => match parameter(query, "rollback", "services/update")? {
+                None => service(request, false),
+                Some(_) => Ok(Self::Rollback((*id).to_owned())),
+            },
+            ["swarm", "join"] => Ok(Self::Unverifiable(Unverifiable::SwarmJoin)),
             ["build"] | ["session"] | ["grpc"] => Ok(Self::Unverifiable(Unverifiable::Build)),
             ["images", "load"] => Ok(Self::Unverifiable(Unverifiable::Load)),
             ["commit"] => Ok(Self::Unverifiable(Unverifiable::Commit)),
@@ -214,6 +244,10 @@ fn is_version(segment: &str) -> bool {
 
 /// A parameter that may be there once; `None` if it is missing or empty.
 fn parameter(query: &str, wanted: &str, call: &'static str) -> Result<Option<String>, CallError> {
+    // Some readers also take `;` for a separator.
+    if query.contains(';') {
+        return Err(CallError::Query(call, "it contains a semicolon"));
+    }
     let values = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == wanted);
     let values: Vec<String> = values.map(|(_, value)| value.into_owned()).collect();
     match values.as_slice() {
@@ -224,31 +258,57 @@ fn parameter(query: &str, wanted: &str, call: &'static str) -> Result<Option<Str
     }
 }
 
-fn pull(query: &str) -> Result<Call, CallError> {
+/// Nothing that the engine does not show may go before the query.
+fn without_form(request: &Authorization, call: &'static str) -> Result<(), CallError> {
+    if request.may_hide_a_form() {
+        return Err(CallError::Query(
+            call,
+            "the body may hold a form that goes before it: send no body, and Content-Length: 0",
+        ));
+    }
+    Ok(())
+}
+
+fn pull(request: &Authorization, query: &str) -> Result<Call, CallError> {
     const CALL: &str = "images/create";
-    // Some readers also take `;` for a separator.
-    if query.contains(';') {
-        return Err(CallError::Query(CALL, "it contains a semicolon"));
-    }
-    if parameter(query, "fromSrc", CALL)?.is_some() {
-        return Ok(Call::Unverifiable(Unverifiable::Import));
-    }
-    let name = parameter(query, "fromImage", CALL)?.ok_or(CallError::Query(CALL, "it names no image"))?;
-    Ok(Call::Pull(match parameter(query, "tag", CALL)? {
-        None => name,
+    let name = parameter(query, "fromImage", CALL)?;
+    let tag = parameter(query, "tag", CALL)?;
+    let name = match (name, parameter(query, "fromSrc", CALL)?) {
+        (None, Some(_)) => return Ok(Call::Unverifiable(Unverifiable::Import)),
+        (None, None) => return Err(CallError::Query(CALL, "it names no image")),
+        (Some(_), Some(_)) => return Err(CallError::Query(CALL, "it names an image and a file")),
+        (Some(name), None) => name,
+    };
+    // What is imported comes in the body.
+    without_form(request, CALL)?;
+    let (named, digest) = match name.split_once('@') {
+        Some((named, digest)) => (named, format!("@{digest}")),
+        None => (name.as_str(), String::new()),
+    };
+    let (path, last) = named
+        .rsplit_once('/')
+        .map_or(("", named), |(path, last)| (path, last));
+    let image = match &tag {
+        None => name.clone(),
         Some(digest) if digest.contains(':') => format!("{name}@{digest}"),
         Some(tag) => {
             // A tag takes the place of one that the name has.
-            let (path, last) = name
-                .rsplit_once('/')
-                .map_or(("", name.as_str()), |(path, last)| (path, last));
-            let last = last.split([':', '@']).next().unwrap_or_default();
-            match path {
-                "" => format!("{last}:{tag}"),
-                path => format!("{path}/{last}:{tag}"),
-            }
+            let last = last.split(':').next().unwrap_or_default();
+            let slash = if path.is_empty() { "" } else { "/" };
+            format!("{path}{slash}{last}:{tag}{digest}")
         }
-    }))
+    };
+    let every_tag = tag.is_none() && digest.is_empty() && !last.contains(':');
+    Ok(Call::Pull { image, every_tag })
+}
+
+fn start(request: &Authorization, query: &str, id: &str) -> Result<Call, CallError> {
+    const CALL: &str = "containers/start";
+    without_form(request, CALL)?;
+    match parameter(query, "checkpoint", CALL)? {
+        None => Ok(Call::Start(id.to_owned())),
+        Some(_) => Err(CallError::Checkpoint),
+    }
 }
 
 fn body(request: &Authorization) -> Result<Value, CallError> {
@@ -266,17 +326,20 @@ fn create(request: &Authorization) -> Result<Call, CallError> {
         .filter(|image| !image.is_empty());
     let image = image.ok_or_else(|| wrong("image"))?.to_owned();
     let mut mounts = Vec::new();
-    match body.pointer("/hostconfig/mounts") {
-        None | Some(Value::Null) => {}
-        Some(Value::Array(list)) => {
-            for mount in list {
-                let text = |name: &str| mount.get(name).and_then(Value::as_str).unwrap_or_default();
-                if text("type").eq_ignore_ascii_case("image") {
-                    mounts.push(text("source").to_owned());
+    // Engines of older days also take what belongs into HostConfig beside it.
+    for place in ["/hostconfig/mounts", "/mounts"] {
+        match body.pointer(place) {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(list)) => {
+                for mount in list {
+                    let text = |name: &str| mount.get(name).and_then(Value::as_str).unwrap_or_default();
+                    if text("type").eq_ignore_ascii_case("image") {
+                        mounts.push(text("source").to_owned());
+                    }
                 }
             }
+            Some(_) => return Err(wrong("list of mounts")),
         }
-        Some(_) => return Err(wrong("list of mounts")),
     }
     Ok(Call::Create { image, mounts })
 }
@@ -310,7 +373,7 @@ mod tests {
             uri: uri.to_owned(),
             body: body.map(|body| body.as_bytes().to_vec()),
             content_length: body.map(|body| body.len() as u64),
-            chunked: false,
+            content_type: body.map(|_| "application/json".to_owned()),
         }
     }
 
@@ -322,7 +385,10 @@ mod tests {
     fn pulls_name_their_image_with_and_without_version() {
         for prefix in ["", "/v1.41", "/v1.24"] {
             let pulled = |query: &str| match call("POST", &format!("{prefix}/images/create?{query}"), "") {
-                Ok(Call::Pull(name)) => name,
+                Ok(Call::Pull {
+                    image,
+                    every_tag: false,
+                }) => image,
                 other => panic!("{other:?}"),
             };
             assert_eq!(
@@ -331,7 +397,12 @@ mod tests {
             );
             assert_eq!(pulled("fromImage=a%3A2&tag=1"), "a:1");
             assert_eq!(pulled("tag=sha256%3Aab&fromImage=a"), "a@sha256:ab");
-            assert_eq!(pulled("fromImage=a"), "a");
+            assert_eq!(pulled("fromImage=a%3A5000%2Fb%3A2"), "a:5000/b:2");
+            assert_eq!(pulled("fromImage=a%40sha256%3Aab&tag=1"), "a:1@sha256:ab");
+        }
+        for every in ["fromImage=a", "fromImage=reg.example%3A5000%2Fa&tag="] {
+            let call = call("POST", &format!("/images/create?{every}"), "");
+            assert!(matches!(call, Ok(Call::Pull { every_tag: true, .. })), "{every}");
         }
         for refused in [
             "",
@@ -339,6 +410,7 @@ mod tests {
             "fromImage=a&fromImage=b",
             "fromImage=a&tag=1&tag=2",
             "fromImage=a;fromImage=b",
+            "fromImage=a&fromSrc=-",
         ] {
             assert!(
                 call("POST", &format!("/images/create?{refused}"), "").is_err(),
@@ -361,10 +433,11 @@ mod tests {
                 Ok(expected)
             );
         }
-        let mounted = r#"{"Image":"a","HostConfig":{"Mounts":[{"Type":"bind","Source":"/"},{"type":"IMAGE","SOURCE":"b"}]}}"#;
+        let mounted = r#"{"Image":"a","HostConfig":{"Mounts":[{"Type":"bind","Source":"/"},{"type":"IMAGE","SOURCE":"b"}]},
+                          "mounts":[{"Type":"image","Source":"c"}]}"#;
         let expected = Call::Create {
             image: "a".into(),
-            mounts: vec!["b".into()],
+            mounts: vec!["b".into(), "c".into()],
         };
         assert_eq!(call("POST", "/containers/create", mounted), Ok(expected));
         for refused in [
@@ -385,6 +458,25 @@ mod tests {
         let mut cut = request("POST", "/containers/create", Some(r#"{"Image":"a"}"#));
         cut.content_length = Some(2_000_000);
         assert!(Call::of(&cut).is_err());
+    }
+
+    #[test]
+    fn a_form_in_a_body_that_is_not_shown_goes_before_no_query() {
+        let pull = "/images/create?fromImage=a&tag=1";
+        for uri in [pull, "/containers/x/start"] {
+            let mut hiding = request("POST", uri, None);
+            hiding.content_type = Some("application/x-www-form-urlencoded".into());
+            assert!(matches!(Call::of(&hiding), Err(CallError::Query(..))), "{uri}");
+            // What comes in chunks states no length. The type that is shown need not be the one that counts.
+            hiding.content_type = Some("application/json".into());
+            assert!(Call::of(&hiding).is_err(), "{uri}");
+            hiding.content_length = Some(10);
+            assert!(Call::of(&hiding).is_err(), "{uri}");
+            hiding.content_length = Some(0);
+            assert!(Call::of(&hiding).is_ok(), "{uri}");
+            assert!(Call::of(&request("POST", uri, None)).is_ok(), "{uri}");
+            assert!(call("POST", uri, "{}").is_ok(), "{uri}");
+        }
     }
 
     #[test]
@@ -440,9 +532,21 @@ mod tests {
             ("/commit?container=x", Unverifiable::Commit),
             ("/plugins/pull?remote=x", Unverifiable::Plugin),
             ("/plugins/vieux/sshfs/upgrade", Unverifiable::Plugin),
+            ("/swarm/join", Unverifiable::SwarmJoin),
         ] {
             assert_eq!(call("POST", path, "{}"), Ok(Call::Unverifiable(kind)), "{path}");
         }
+    }
+
+    #[test]
+    fn a_container_is_started_and_not_resumed_from_a_file() {
+        let start = "/v1.41/containers/x/start";
+        assert_eq!(
+            call("POST", &format!("{start}?detachKeys=a"), ""),
+            Ok(Call::Start("x".into()))
+        );
+        let resumed = call("POST", &format!("{start}?checkpoint=y&checkpoint-dir=/tmp"), "");
+        assert_eq!(resumed, Err(CallError::Checkpoint));
     }
 
     #[test]
@@ -454,6 +558,8 @@ mod tests {
         assert_eq!(call("POST", "/services/create", body), Ok(expected.clone()));
         assert_eq!(call("POST", "/services/x/update?version=1", body), Ok(expected));
         assert!(call("POST", "/services/create", "{}").is_err());
+        let back = call("POST", "/services/x/update?version=1&rollback=previous", body);
+        assert_eq!(back, Ok(Call::Rollback("x".into())));
         let plugin = r#"{"TaskTemplate":{"PluginSpec":{"Remote":"x"}}}"#;
         assert!(matches!(
             call("POST", "/services/create", plugin),

@@ -15,6 +15,11 @@ pub trait Containers {
     /// The container that it finds by a name or ID; `None` if there is none.
     fn container(&self, id: &str)
     -> impl Future<Output = Result<Option<LocalContainer>, EngineError>> + Send;
+    /// The image of a service before its last change; `None` if there is none.
+    fn previous_image(
+        &self,
+        service: &str,
+    ) -> impl Future<Output = Result<Option<String>, EngineError>> + Send;
 }
 
 impl Containers for Engine {
@@ -24,6 +29,10 @@ impl Containers for Engine {
 
     async fn container(&self, id: &str) -> Result<Option<LocalContainer>, EngineError> {
         self.container(id).await
+    }
+
+    async fn previous_image(&self, service: &str) -> Result<Option<String>, EngineError> {
+        self.previous_image(service).await
     }
 }
 
@@ -102,22 +111,54 @@ pub async fn judge_start<F: Future<Output = Verdict>>(
         return Err(ContentError::NoRegistryDigest { image });
     };
     let written = container.image.as_str();
-    judge(&Subject { written, local }, &decide).await?;
+    let subject = Subject { written, local };
+    match judge(&subject, &decide).await {
+        // The name may stand for newer content by now. What the container has runs as long as it is signed itself: whoever
+        // may start it could make another one of its digest.
+        Err(moved @ ContentError::OtherContent { .. }) => {
+            if !is_signed_itself(&subject, &decide).await {
+                return Err(moved);
+            }
+        }
+        judged => judged?,
+    }
     judge_create(engine, container.mounts.iter().map(String::as_str), decide).await
+}
+
+/// Whether a digest of the repository whose name was written is allowed.
+async fn is_signed_itself<F: Future<Output = Verdict>>(
+    subject: &Subject<'_>,
+    decide: &impl Fn(String) -> F,
+) -> bool {
+    let Ok(written) = ImageReference::parse(subject.written) else {
+        return false;
+    };
+    // Who writes a digest means that one.
+    if written.digest().is_some() {
+        return false;
+    }
+    for digest in digests(&subject.local) {
+        if digest.name() == written.name() && decide(digest.to_string()).await.permits() {
+            return true;
+        }
+    }
+    false
+}
+
+/// `NAME@DIGEST` of each repository that an image came from.
+fn digests(local: &LocalImage) -> Vec<ImageReference> {
+    let texts = local.repo_digests.iter().flatten();
+    texts
+        .filter_map(|text| ImageReference::parse(text).ok())
+        .filter(|reference| reference.digest().is_some())
+        .collect()
 }
 
 async fn judge<F: Future<Output = Verdict>>(
     subject: &Subject<'_>,
     decide: &impl Fn(String) -> F,
 ) -> Result<(), ContentError> {
-    let digests: Vec<ImageReference> = subject
-        .local
-        .repo_digests
-        .iter()
-        .flatten()
-        .filter_map(|text| ImageReference::parse(text).ok())
-        .filter(|reference| reference.digest().is_some())
-        .collect();
+    let digests = digests(&subject.local);
     let image = subject.written.to_owned();
     let by_name = ImageReference::parse(subject.written)
         .ok()

@@ -4,6 +4,7 @@ use std::{path::Path, time::Duration};
 
 use reqwest::{Client, StatusCode};
 use serde::Deserialize;
+use serde_json::Value;
 use thiserror::Error;
 
 /// How long the engine may take to answer. It waits for its plugin meanwhile.
@@ -54,7 +55,8 @@ pub struct LocalContainer {
     pub mounts: Vec<String>,
 }
 
-/// The engine's interface, over its socket. It is asked only what its plugin is never asked about.
+/// The engine's interface, over its socket. It is only read, and reading is what its plugin allows without a question:
+/// otherwise each question would lead to another one.
 pub struct Engine {
     client: Client,
     socket: String,
@@ -89,6 +91,13 @@ struct Mount {
     r#type: String,
     #[serde(default)]
     source: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ServiceAnswer {
+    #[serde(default)]
+    previous_spec: Option<Value>,
 }
 
 impl Engine {
@@ -137,6 +146,19 @@ impl Engine {
                     .collect(),
             }
         }))
+    }
+
+    /// The image of a service before its last change; `None` if there is no such service, or it had none.
+    ///
+    /// # Errors
+    /// When the engine does not say.
+    pub async fn previous_image(&self, service: &str) -> Result<Option<String>, EngineError> {
+        let answer: Option<ServiceAnswer> = self.ask(&format!("/services/{}", encoded(service))).await?;
+        let before = answer.and_then(|answer| answer.previous_spec);
+        let image = before
+            .as_ref()
+            .and_then(|before| before.pointer("/TaskTemplate/ContainerSpec/Image"));
+        Ok(image.and_then(Value::as_str).map(str::to_owned))
     }
 
     async fn ask<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<Option<T>, EngineError> {

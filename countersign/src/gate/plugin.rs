@@ -9,7 +9,9 @@ use verifier::{Mode, Verdict};
 use super::http::{Request, Response};
 use crate::{
     decider::{Asked, Decider},
-    engine::{Answer, Authorization, Call, Containers, Unverifiable, judge_create, judge_start},
+    engine::{
+        Answer, Authorization, Call, Containers, ContentError, Unverifiable, judge_create, judge_start,
+    },
     line,
 };
 
@@ -59,39 +61,49 @@ impl<C: Containers + Send + Sync> Plugin<C> {
         };
         let mut asked = Asked::by("engine");
         asked.context.user = request.user.clone();
-        asked.object = Some(format!("{} {}", request.method, request.uri));
+        asked.object = Some(said(&request));
         let asked = &asked;
         let decide = |image: String| async move { self.decider.decide(&image, asked).await };
         let judged = match &call {
             Call::Harmless => return Answer::Allow,
-            Call::Pull(image) => {
+            Call::Pull { image, every_tag } => {
                 let verdict = decide(image.clone()).await;
-                return of_verdict(&verdict);
-            }
-            Call::Service { image: None } => return Answer::Allow,
-            Call::Service { image: Some(image) } => {
-                let verdict = decide(image.clone()).await;
-                // The workers of a swarm pull by themselves, so that nothing compares what they get with a tag's digest.
-                if verdict.permits() && verdict.mode == Mode::Enforce && !image.contains('@') {
+                // A rule that lets in a whole repository names no digest.
+                if *every_tag && verdict.allow && verdict.digest.is_some() {
                     return self.refuse(
                         Some(&request),
                         &format!(
-                            "denied: {image}: not_pinned: the nodes of a swarm pull without asking this engine, so the \
-                             service has to name the digest: {}",
-                            verdict.pinned.as_deref().unwrap_or("NAME@sha256:...")
+                            "denied: {image}: every_tag: a pull without a tag brings in all of them, signed or not: name one"
                         ),
                     );
                 }
                 return of_verdict(&verdict);
             }
-            Call::Unverifiable(kind) if self.allowed.contains(kind) => return Answer::Allow,
+            Call::Service { image: None } => return Answer::Allow,
+            Call::Service { image: Some(image) } => {
+                return self.service(&request, image, decide(image.clone()).await);
+            }
+            Call::Rollback(service) => {
+                return match self.engine.previous_image(service).await {
+                    // The engine has nothing to go back to.
+                    Ok(None) => Answer::Allow,
+                    Ok(Some(image)) => self.service(&request, &image, decide(image.clone()).await),
+                    Err(reason) => self.refuse(Some(&request), &reason.to_string()),
+                };
+            }
+            Call::Unverifiable(kind) if self.allowed.contains(kind) => {
+                let user = request.user.as_deref();
+                self.decider
+                    .record_exemption("engine", user, &said(&request), kind.word());
+                return Answer::Allow;
+            }
             Call::Unverifiable(kind) => {
                 let word = kind.word();
                 return self.refuse(
                     Some(&request),
                     &format!(
-                        "denied: {word}: what comes into this engine past a registry carries no signature; where it may \
-                         all the same, its gate is started with --allow {word}"
+                        "denied: {word}: {}; where it may all the same, the gate is started with --allow {word}",
+                        kind.reason()
                     ),
                 );
             }
@@ -103,8 +115,25 @@ impl<C: Containers + Send + Sync> Plugin<C> {
         };
         match judged {
             Ok(()) => Answer::Allow,
+            // The decision is recorded already.
+            Err(ContentError::Denied(line)) => Answer::Deny(line),
             Err(reason) => self.refuse(Some(&request), &reason.to_string()),
         }
+    }
+
+    /// The workers of a swarm pull by themselves, so that nothing compares what they get with a tag's digest.
+    fn service(&self, request: &Authorization, image: &str, verdict: Verdict) -> Answer {
+        if verdict.permits() && verdict.mode == Mode::Enforce && !image.contains('@') {
+            return self.refuse(
+                Some(request),
+                &format!(
+                    "denied: {image}: not_pinned: the nodes of a swarm pull without asking this engine, so the service has \
+                     to name the digest: {}",
+                    verdict.pinned.as_deref().unwrap_or("NAME@sha256:...")
+                ),
+            );
+        }
+        of_verdict(&verdict)
     }
 
     /// A denial that is no verdict about an image, or more than one.
@@ -112,13 +141,16 @@ impl<C: Containers + Send + Sync> Plugin<C> {
         self.decider.record_refusal(
             "engine",
             request.and_then(|request| request.user.as_deref()),
-            request
-                .map(|request| format!("{} {}", request.method, request.uri))
-                .as_deref(),
+            request.map(said).as_deref(),
             reason,
         );
         Answer::Deny(reason.to_owned())
     }
+}
+
+/// The request as audit lines name it.
+fn said(request: &Authorization) -> String {
+    format!("{} {}", request.method, request.uri)
 }
 
 fn of_verdict(verdict: &Verdict) -> Answer {

@@ -44,6 +44,11 @@ impl World {
         &self.server
     }
 
+    /// Stops the trust server.
+    pub fn stop_server(&mut self) {
+        self.server.stop_server(Stop::Politely);
+    }
+
     /// The host of the docker programs.
     pub fn host(&self) -> &DockerHost {
         &self.host

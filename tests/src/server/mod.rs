@@ -97,6 +97,11 @@ impl TestServer {
             .map_or(self.port, |turns| turns.alternator.port())
     }
 
+    /// Where it runs.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The URL that clients are given.
     pub fn url(&self) -> String {
         self.place.url(self.entry())

@@ -71,6 +71,7 @@ enum Allowed {
     Import,
     Commit,
     Plugin,
+    SwarmJoin,
 }
 
 impl From<Allowed> for Unverifiable {
@@ -81,6 +82,7 @@ impl From<Allowed> for Unverifiable {
             Allowed::Import => Self::Import,
             Allowed::Commit => Self::Commit,
             Allowed::Plugin => Self::Plugin,
+            Allowed::SwarmJoin => Self::SwarmJoin,
         }
     }
 }

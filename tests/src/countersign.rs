@@ -92,6 +92,11 @@ impl Countersign {
 
     /// Runs it with the options of the server and the certificate.
     pub fn run_at_server(&self, arguments: &[&str]) -> Finished {
+        Finished::run(&mut self.command_at_server(arguments), "")
+    }
+
+    /// The command with the options of the server and the certificate, not yet run.
+    pub fn command_at_server(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(arguments);
         command
             .arg("--server")
@@ -102,7 +107,7 @@ impl Countersign {
             .arg(&self.files.certificate)
             .arg("--key")
             .arg(&self.files.key);
-        Finished::run(&mut command, "")
+        command
     }
 
     /// Judges an image by the policy.
@@ -123,14 +128,24 @@ impl Countersign {
     pub fn denies(&self, image: &str, reason: &str) -> Finished {
         let finished = self.verify(image).fails();
         let begins = format!("denied: {image}: {reason}: ");
-        assert!(finished.stdout.starts_with(&begins), "expected {begins:?}: {finished}");
+        assert!(
+            finished.stdout.starts_with(&begins),
+            "expected {begins:?}: {finished}"
+        );
         finished
     }
 
     /// Starts a gate with the policy. `files` is its own certificate.
     pub fn gate(&self, files: &ClientFiles, arguments: &[&str]) -> Gate {
         let (port, health) = (free_port(), free_port());
-        let mut command = self.command(&["gate", "serve", "--policy", "policy.yaml", "--audit", "audit.jsonl"]);
+        let mut command = self.command(&[
+            "gate",
+            "serve",
+            "--policy",
+            "policy.yaml",
+            "--audit",
+            "audit.jsonl",
+        ]);
         command
             .arg("--listen")
             .arg(format!("127.0.0.1:{port}"))
@@ -181,6 +196,8 @@ impl Gate {
     /// The audit lines so far.
     pub fn audit(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.directory.join("audit.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 }

@@ -90,7 +90,9 @@ fn statuses_tell_denials_from_what_cannot_be_decided_and_json_has_the_evidence()
     let image = format!("{GUN}:1.0");
     assert_eq!(client.denies(&format!("{GUN}:2.0"), "tag_not_signed").code, 1);
     assert_eq!(client.denies("Not An Image", "invalid_reference").code, 2);
-    let json = client.run(&["verify", "--policy", "policy.yaml", "--json", &image]).ok();
+    let json = client
+        .run(&["verify", "--policy", "policy.yaml", "--json", &image])
+        .ok();
     let verdict: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(verdict["allow"], true);
     assert_eq!(verdict["digest"], format!("sha256:{}", digest("first")));
@@ -129,13 +131,35 @@ fn another_root_key_another_machine_and_a_mistyped_policy_allow_nothing() {
     client.denies(&image, "anchor_mismatch");
     let key = root_key(&notary);
     for (wrong, told) in [
-        (format!("anchors: {{ prod: {{ root_keyz: [\"{key}\"] }} }}\nrules: []"), "root_keys"),
-        (format!("anchors: {{ prod: {{ root_keys: [\"{key}\"] }} }}\nrules: [ {{ match: \"**\", anchor: pord }} ]"), "prod"),
-        (format!("anchors: {{ prod: {{ root_keys: [\"{key}\"] }} }}\nrules: [ {{ match: \"**\", anchor: prod, require: {{ signers: [alice] }} }} ]"), "alice"),
+        (
+            format!("anchors: {{ prod: {{ root_keyz: [\"{key}\"] }} }}\nrules: []"),
+            "root_keys",
+        ),
+        (
+            format!(
+                "anchors: {{ prod: {{ root_keys: [\"{key}\"] }} }}\nrules: [ {{ match: \"**\", anchor: pord }} ]"
+            ),
+            "prod",
+        ),
+        (
+            format!(
+                "anchors: {{ prod: {{ root_keys: [\"{key}\"] }} }}\nrules: [ {{ match: \"**\", anchor: prod, require: {{ signers: [alice] }} }} ]"
+            ),
+            "alice",
+        ),
         ("rules: [ { match: \"**\", action: alow } ]".to_owned(), "allow"),
-        ("anchors: { lab: { tofu: true } }\nrules: [ { match: \"**\", anchor: lab } ]".to_owned(), "scope"),
-        ("rules: [ { match: \"**\", action: allow }, { match: \"**\", action: deny } ]".to_owned(), "**"),
-        ("rules: [ { match: \"**\", action: allow, action: allow } ]".to_owned(), "action"),
+        (
+            "anchors: { lab: { tofu: true } }\nrules: [ { match: \"**\", anchor: lab } ]".to_owned(),
+            "scope",
+        ),
+        (
+            "rules: [ { match: \"**\", action: allow }, { match: \"**\", action: deny } ]".to_owned(),
+            "**",
+        ),
+        (
+            "rules: [ { match: \"**\", action: allow, action: allow } ]".to_owned(),
+            "action",
+        ),
     ] {
         client.policy(&wrong);
         let finished = client.verify(&image);
@@ -192,7 +216,12 @@ fn required_signers_have_to_name_the_same_digest_and_a_role_alone_releases_nothi
     // An audit rule lets it run, and says what it thinks.
     policy(", require: { signers: [qa, dev] }, mode: audit");
     let audited = client.verify(&format!("{GUN}:1.0")).ok();
-    assert!(audited.stdout.starts_with(&format!("audit: {GUN}:1.0: signer_missing: ")), "{audited}");
+    assert!(
+        audited
+            .stdout
+            .starts_with(&format!("audit: {GUN}:1.0: signer_missing: ")),
+        "{audited}"
+    );
 }
 
 #[test]
@@ -204,14 +233,23 @@ fn the_pin_follows_rotations_and_a_repository_made_anew_is_denied() {
     pinned(&client, &notary, "");
     client.allows(&image, &digest("first"));
     for _ in 0..2 {
-        notary.run_with_input(["key", "rotate", GUN, "root"], "yes\n").ok();
+        notary
+            .run_with_input(["key", "rotate", GUN, "root"], "yes\n")
+            .ok();
         client.allows(&image, &digest("first"));
     }
     // Somebody who begins now follows the pin of the first key as well.
     let newcomer = Countersign::of(&server, "carol");
-    fs::copy(client.directory().join("policy.yaml"), newcomer.directory().join("policy.yaml")).unwrap();
+    fs::copy(
+        client.directory().join("policy.yaml"),
+        newcomer.directory().join("policy.yaml"),
+    )
+    .unwrap();
     newcomer.allows(&image, &digest("first"));
-    server.client("alice").delete(&format!("/v2/{GUN}/_trust/tuf/")).ok();
+    server
+        .client("alice")
+        .delete(&format!("/v2/{GUN}/_trust/tuf/"))
+        .ok();
     client.denies(&image, "no_trust_data");
     let other = server.notary("alice").elsewhere("other-machine");
     other.run(["init", GUN, "-p"]).ok();
@@ -220,7 +258,11 @@ fn the_pin_follows_rotations_and_a_repository_made_anew_is_denied() {
     newcomer.denies(&image, "root_reset");
     // On a machine that never saw it, the pin alone denies it.
     let fresh = Countersign::of(&server, "dave");
-    fs::copy(client.directory().join("policy.yaml"), fresh.directory().join("policy.yaml")).unwrap();
+    fs::copy(
+        client.directory().join("policy.yaml"),
+        fresh.directory().join("policy.yaml"),
+    )
+    .unwrap();
     fresh.denies(&image, "anchor_mismatch");
 }
 

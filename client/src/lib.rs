@@ -10,6 +10,7 @@ mod failure;
 pub mod keys;
 pub mod publish;
 pub mod reading;
+mod registry;
 pub mod repositories;
 pub mod server;
 pub mod state;

@@ -2,11 +2,16 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use countersign::commands::{
     Failure, Outcome,
+    documents::{self, CompletionsOptions, ManOptions},
     gate::{self, GateCommand},
     policy::{self, PolicyCommand},
+    signing::{
+        self, AnchorCommand, GunCommand, InitOptions, InspectOptions, KeyCommand, RevokeOptions, SignOptions,
+        SignerCommand, WitnessOptions,
+    },
     verify,
 };
 
@@ -33,6 +38,40 @@ enum Command {
         #[command(subcommand)]
         command: Box<GateCommand>,
     },
+    /// Sign the digest of an image under its tag, and print the image with its digest.
+    Sign(Box<SignOptions>),
+    /// Take a tag out of what is signed.
+    Revoke(Box<RevokeOptions>),
+    /// Show the signed tags, signers, keys and dates of a repository.
+    Inspect(Box<InspectOptions>),
+    /// Begin the trust data of a repository: its root and its owner's key, and the server's keys.
+    Init(Box<InitOptions>),
+    /// Say who may sign a repository beside its owner.
+    Signer {
+        #[command(subcommand)]
+        command: Box<SignerCommand>,
+    },
+    /// Make, list, keep and replace keys.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Sign roles again without changing what they say: after a change of keys, or before they end.
+    Witness(Box<WitnessOptions>),
+    /// Move trust data to another repository name.
+    Gun {
+        #[command(subcommand)]
+        command: GunCommand,
+    },
+    /// Accept a repository that was deleted and made anew.
+    Anchor {
+        #[command(subcommand)]
+        command: AnchorCommand,
+    },
+    /// Print the completions of a shell.
+    Completions(CompletionsOptions),
+    /// Write the manual pages into a directory.
+    Man(ManOptions),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +83,17 @@ fn run() -> ExitCode {
         Command::Verify(options) => verify::run(&options),
         Command::Policy { command } => policy::run(&command),
         Command::Gate { command } => gate::run(*command),
+        Command::Sign(options) => signing::sign(&options),
+        Command::Revoke(options) => signing::revoke(&options),
+        Command::Inspect(options) => signing::inspect(&options),
+        Command::Init(options) => signing::init(&options),
+        Command::Signer { command } => signing::signer(&command),
+        Command::Key { command } => signing::key(&command),
+        Command::Witness(options) => signing::witness(&options),
+        Command::Gun { command } => signing::gun(&command),
+        Command::Anchor { command } => signing::anchor(&command),
+        Command::Completions(options) => documents::completions(&options, Arguments::command()),
+        Command::Man(options) => documents::man(&options, Arguments::command()),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

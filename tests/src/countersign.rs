@@ -99,6 +99,11 @@ impl Countersign {
 
     /// Runs it with the options of the server and the certificate.
     pub fn run_at_server(&self, arguments: &[&str]) -> Finished {
+        Finished::run(&mut self.command_at_server(arguments), "")
+    }
+
+    /// The command with the options of the server and the certificate, not yet run.
+    pub fn command_at_server(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(arguments);
         command
             .arg("--server")
@@ -109,7 +114,7 @@ impl Countersign {
             .arg(&self.files.certificate)
             .arg("--key")
             .arg(&self.files.key);
-        Finished::run(&mut command, "")
+        command
     }
 
     /// Judges an image by the policy.

@@ -73,6 +73,7 @@ mod revocation_succession;
 mod rooms;
 mod side_by_side;
 mod side_by_side_docker;
+mod signing;
 mod slow_clients;
 mod starting;
 mod statements;

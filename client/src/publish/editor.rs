@@ -126,14 +126,22 @@ impl<'a> Editor<'a> {
         root: &KeyId,
         changes: &[Change],
     ) -> Result<Published, PublishError> {
-        match self.server.read(gun, None).await {
-            Err(ReadError::NoTrustData { .. }) => {}
-            Err(cause) => return Err(cause.into()),
-            Ok(Reading::Documents(_) | Reading::Unchanged) => {
-                return Err(PublishError::Exists { gun: gun.to_string() });
-            }
-        }
         let certificate = root_certificate(&self.keys.private(root)?, gun, self.now())?;
+        self.init_with(gun, anchor, certificate, changes).await
+    }
+
+    /// The same with a certificate of the root key that somebody else issued. Its common name has to be the repository.
+    ///
+    /// # Errors
+    /// As [`init`](Self::init).
+    pub async fn init_with(
+        &self,
+        gun: &Gun,
+        anchor: &Anchor,
+        certificate: PublicKey,
+        changes: &[Change],
+    ) -> Result<Published, PublishError> {
+        self.must_be_new(gun).await?;
         let timestamp = self
             .server
             .server_key(gun, &RoleName::Timestamp, Which::Current)
@@ -238,6 +246,20 @@ impl<'a> Editor<'a> {
             }
         }
         Ok(found)
+    }
+
+    /// Checks that the server has no trust data for a repository.
+    ///
+    /// # Errors
+    /// When it has, or does not say so.
+    pub async fn must_be_new(&self, gun: &Gun) -> Result<(), PublishError> {
+        match self.server.read(gun, None).await {
+            Err(ReadError::NoTrustData { .. }) => Ok(()),
+            Err(cause) => Err(cause.into()),
+            Ok(Reading::Documents(_) | Reading::Unchanged) => {
+                Err(PublishError::Exists { gun: gun.to_string() })
+            }
+        }
     }
 
     /// Looks at what was published, as every reader will.

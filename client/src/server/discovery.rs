@@ -20,6 +20,11 @@ use super::settings::{Connection, Credentials, Identity, ServerSettings, Setting
 /// Docker's server for the images of Docker Hub.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "https://notary.docker.io");
 
+/// The registry of Docker Hub, which has another name than its images.
+const HUB_REGISTRY: &str = "registry-1.docker.io";
+/// Where engines keep the certificates for registries.
+const ENGINE_CERTIFICATES: &str = "/etc/docker/certs.d";
+
 /// Where it is looked for.
 #[derive(Debug, Clone, Default)]
 pub struct Discovery {
@@ -102,6 +107,47 @@ impl Discovery {
             credentials: given.credentials.clone(),
             found,
         })
+    }
+
+    /// How the registry at `host[:port]` itself is reached, by somebody whose trust server has these settings. CA and
+    /// client certificate are those of `/etc/docker/certs.d/<host[:port]>`, as for the engine; else those of
+    /// `~/.docker/tls/<host[:port]>`; else those that were given, with the system's CAs. Tokens and passwords of the trust
+    /// server are for a registry only that is the same server.
+    ///
+    /// # Errors
+    /// As [`complete`](Self::complete).
+    pub fn registry(&self, given: &ServerSettings, registry: &str) -> Result<Connection, SettingsError> {
+        let trust_server = self.complete(given, registry)?;
+        let (hub, _) = DOCKER_HUB;
+        let host = if registry == hub { HUB_REGISTRY } else { registry };
+        let settings = ServerSettings {
+            url: Some(format!("https://{host}")),
+            ..ServerSettings::default()
+        };
+        let url = address(&format!("https://{host}"), &settings)?;
+        if url.origin() == trust_server.url.origin() {
+            return Ok(Connection { url, ..trust_server });
+        }
+        let places = Self {
+            notary: None,
+            ..self.clone()
+        };
+        let mut connection = places.complete(&settings, registry)?;
+        if let (true, Some(ca)) = (connection.trust == Trust::system(), &given.ca) {
+            connection.trust.files.push(ca.clone());
+        }
+        connection.identity = connection.identity.or_else(|| given.identity.clone());
+        let directory = Path::new(ENGINE_CERTIFICATES).join(registry);
+        if !registry.starts_with('.') && directory.is_dir() {
+            let found = docker_directory(&directory)?;
+            connection.trust = found.trust.unwrap_or(connection.trust);
+            connection.identity = found.identity.or(connection.identity);
+            connection.found.push(format!(
+                "the engine's certificates are in {}",
+                directory.display()
+            ));
+        }
+        Ok(connection)
     }
 
     /// The address as written, whether somebody named this server for this purpose, and where it comes from.

@@ -134,13 +134,17 @@ impl Server {
 
     /// The address of something below the trust data of a repository, given by its segments.
     pub(crate) fn address<'a>(&self, gun: &'a Gun, segments: impl IntoIterator<Item = &'a str>) -> Url {
+        self.address_of(gun, ["_trust"].into_iter().chain(segments))
+    }
+
+    /// The address of something below a repository, given by its segments.
+    pub(crate) fn address_of<'a>(&self, gun: &'a Gun, segments: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.base.clone();
         // An address of http or https always has a path.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty()
                 .push("v2")
                 .extend(gun.as_str().split('/'))
-                .push("_trust")
                 .extend(segments);
         }
         url

@@ -1,7 +1,9 @@
 //! One module for each command that a person types.
 
+pub mod documents;
 pub mod gate;
 pub mod policy;
+pub mod signing;
 mod trust;
 pub mod verify;
 

@@ -11,11 +11,11 @@ use super::Failure;
 use crate::decider::{Decider, PolicySource, TrustSettings};
 
 /// How long a command waits for a trust server.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 /// The variable with the passphrase of a PKCS#12 file.
 const P12_PASSPHRASE: &str = "COUNTERSIGN_P12_PASSPHRASE";
 /// The variable with the policy file, where the command line names none.
-const POLICY: &str = "COUNTERSIGN_POLICY";
+pub(super) const POLICY: &str = "COUNTERSIGN_POLICY";
 
 /// How the trust server is reached. What is not said is looked for where docker and notary look: the server is that of
 /// DOCKER_CONTENT_TRUST_SERVER, ~/.notary/config.json or the registry itself, the certificate that of
@@ -101,6 +101,11 @@ impl TrustOptions {
 
     /// What is known of repositories.
     pub(super) fn repositories(&self) -> Result<Repositories, Failure> {
+        Ok(Repositories::new(Some(self.state()?)))
+    }
+
+    /// Where that is kept.
+    pub(super) fn state(&self) -> Result<StateDirectory, Failure> {
         let directory = self.state.clone().or_else(StateDirectory::default_path);
         let directory = directory.ok_or_else(|| {
             Failure(
@@ -108,7 +113,7 @@ impl TrustOptions {
                     .into(),
             )
         })?;
-        Ok(Repositories::new(Some(StateDirectory::open(directory)?)))
+        Ok(StateDirectory::open(directory)?)
     }
 }
 

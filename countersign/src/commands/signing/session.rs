@@ -1,0 +1,316 @@
+//! What every one of these commands begins with: the repository's server, the keys at hand, and where trust begins.
+
+use std::{env, path::PathBuf, sync::Arc};
+
+use chrono::Utc;
+use clap::Args;
+use client::{
+    Repositories, Server,
+    keys::{KeyDirectory, KeyInfo, KeyStore, Passphrases},
+    publish::{Editor, PublishError},
+};
+use tuf::{DelegationName, Gun, RoleName};
+use verifier::{Anchor, Documents, ImageReference, Pattern, Plan, Reason, Repository, RequestContext};
+
+use crate::{
+    commands::{
+        Failure,
+        trust::{DEADLINE, POLICY, TrustOptions},
+    },
+    decider::{Generation, PolicySource},
+};
+
+/// The role whose content docker takes for released.
+pub(super) const RELEASES: &str = "targets/releases";
+
+/// Where private keys are.
+#[derive(Debug, Clone, Args)]
+pub struct KeyOptions {
+    /// The directory with the private keys, as docker and notary keep it; ~/.docker/trust if absent.
+    #[arg(long, value_name = "DIRECTORY")]
+    trust_dir: Option<PathBuf>,
+    /// A file whose first line is the passphrase of every key that is needed. Without it passphrases are those of
+    /// COUNTERSIGN_PASSPHRASE and of the variables of docker and notary, and else asked for on a terminal.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+/// Where trust in the repository begins. Nothing has to be said if what was verified of it before is still known, or if
+/// its root key is among the private keys.
+#[derive(Debug, Clone, Args)]
+pub struct AnchorOptions {
+    /// The policy file that says where trust begins, and which server is asked; else that of COUNTERSIGN_POLICY.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The ID of a root key where trust begins, as `docker trust inspect` and `notary key list` show it.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["policy", "tofu"])]
+    root_key: Vec<String>,
+    /// Trust the root that the server shows now, and only its successors from then on.
+    #[arg(long, conflicts_with = "policy")]
+    tofu: bool,
+}
+
+/// What the help of every one of these commands ends with.
+const HELP: &str = "\
+What the server shows is verified before anything is signed. Trust begins with --policy, --root-key or --tofu; without them
+with what was verified of the repository before, or with the root keys among the private keys.
+
+Private keys are found in --trust-dir by the IDs that the repository lists. Their passphrases come from --passphrase-file,
+COUNTERSIGN_PASSPHRASE, NOTARY_ROOT_PASSPHRASE, NOTARY_TARGETS_PASSPHRASE, NOTARY_SNAPSHOT_PASSPHRASE,
+NOTARY_DELEGATION_PASSPHRASE, DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE or DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE, or are
+asked for if there is a terminal.
+
+The trust server is that of --server, the policy, DOCKER_CONTENT_TRUST_SERVER, ~/.notary/config.json, or the registry itself;
+the client certificate that of --cert and --key, --p12, ~/.docker/tls/HOST or ~/.notary/config.json.
+
+The status is 0 if it was done, and 2 if not.";
+
+/// Everything that is needed to work on a repository.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = HELP)]
+pub struct RepositoryOptions {
+    #[command(flatten)]
+    pub(super) anchor: AnchorOptions,
+    #[command(flatten)]
+    pub(super) keys: KeyOptions,
+    #[command(flatten)]
+    pub(super) trust: TrustOptions,
+}
+
+/// A repository that is worked on.
+pub(super) struct Session {
+    pub(super) gun: Gun,
+    pub(super) server: Arc<Server>,
+    pub(super) repositories: Repositories,
+    pub(super) keys: KeyDirectory,
+    /// Where trust begins, if anything says so.
+    anchor: Option<Anchor>,
+    /// Whether something of it was verified before.
+    pub(super) known: bool,
+}
+
+impl KeyOptions {
+    /// The keys of the directory.
+    pub(super) fn directory(&self) -> Result<KeyDirectory, Failure> {
+        let path = self.trust_dir.clone().or_else(KeyDirectory::default_path);
+        let path = path.ok_or_else(|| {
+            Failure(
+                "there is no home directory with private keys: name one with --trust-dir DIRECTORY".into(),
+            )
+        })?;
+        Ok(KeyDirectory::new(
+            &path,
+            Passphrases::new(self.passphrase_file.clone()),
+        ))
+    }
+}
+
+impl AnchorOptions {
+    /// The root keys that were named.
+    pub(super) fn named_root(&self) -> &[String] {
+        &self.root_key
+    }
+
+    fn policy(&self) -> Option<PathBuf> {
+        let explicit = self.tofu || !self.root_key.is_empty();
+        let named = || env::var_os(POLICY).filter(|name| !explicit && !name.is_empty());
+        self.policy.clone().or_else(|| named().map(PathBuf::from))
+    }
+}
+
+impl RepositoryOptions {
+    /// Finds the server of an image's repository, the keys, and where trust begins. No server is asked.
+    ///
+    /// # Errors
+    /// When something that was named cannot be used.
+    pub(super) fn open(&self, image: &ImageReference) -> Result<Session, Failure> {
+        let settings = self.trust.settings()?;
+        let state = self.trust.state()?;
+        let keys = self.keys.directory()?;
+        let mut anchor = None;
+        let server = match self.anchor.policy() {
+            Some(path) => {
+                let source = PolicySource::File {
+                    path: path.clone(),
+                    signers: Vec::new(),
+                };
+                let loaded = Generation::load(&source, &settings)?;
+                let request = RequestContext {
+                    now: Utc::now(),
+                    ..RequestContext::default()
+                };
+                match loaded.policy().plan(image, &request) {
+                    Plan::Check(check) => anchor = Some(check.anchor().clone()),
+                    Plan::Decided(verdict) => {
+                        let file = path.display();
+                        return Err(Failure(format!(
+                            "{file} does not say where trust in {} begins ({}); name a root key with --root-key ID, or \
+                             another policy",
+                            image.name(),
+                            verdict.sentence
+                        )));
+                    }
+                }
+                loaded.server(image)?
+            }
+            None => Arc::new(Server::discover(
+                &settings.given,
+                &settings.discovery,
+                image.host(),
+            )?),
+        };
+        let known = state.load(server.label(), image.gun())?.is_some();
+        if self.anchor.tofu {
+            anchor = Some(tofu(image.gun())?);
+        } else if !self.anchor.root_key.is_empty() {
+            anchor = Some(Anchor::root_keys(
+                self.anchor.root_key.iter().map(String::as_str),
+            )?);
+        } else if anchor.is_none() && known {
+            // What was verified has to be followed by what is shown now, whichever anchor that began with.
+            anchor = Some(tofu(image.gun())?);
+        } else if anchor.is_none() {
+            let roots = root_keys(&keys)?;
+            if !roots.is_empty() {
+                anchor = Some(Anchor::root_keys(roots.iter().map(|key| key.id.as_str()))?);
+            }
+        }
+        Ok(Session {
+            gun: image.gun().clone(),
+            server,
+            repositories: Repositories::new(Some(state)),
+            keys,
+            anchor,
+            known,
+        })
+    }
+}
+
+impl Session {
+    /// What publishes to the repository.
+    pub(super) fn editor(&self) -> Editor<'_> {
+        Editor::new(&self.repositories, Arc::clone(&self.server), &self.keys, DEADLINE)
+    }
+
+    /// Whether anything says where trust begins.
+    pub(super) fn is_anchored(&self) -> bool {
+        self.anchor.is_some()
+    }
+
+    /// Where trust begins.
+    pub(super) fn anchor(&self) -> Result<&Anchor, Failure> {
+        self.anchor.as_ref().ok_or_else(|| {
+            Failure(format!(
+                "nothing says where trust in {} begins: nothing of it was verified here before, and there is no root key \
+                 among the private keys; name its root key with --root-key ID or a policy with --policy FILE, or say --tofu \
+                 to trust what the server shows now",
+                self.gun
+            ))
+        })
+    }
+
+    /// The repository as it is now, verified.
+    pub(super) async fn read(&self) -> Result<(Arc<Repository>, Arc<Documents>), Failure> {
+        let anchor = self.anchor()?;
+        let read = self.editor().read(&self.gun, anchor).await;
+        read.map_err(|cause| self.explained(cause))
+    }
+
+    /// A failure, with what to do about it.
+    pub(super) fn explained(&self, cause: PublishError) -> Failure {
+        let gun = &self.gun;
+        match &cause {
+            PublishError::Denied(denial) => match denial.reason {
+                Reason::NoTrustData => Failure(format!(
+                    "{}; begin it with `countersign init {gun}`",
+                    denial.sentence
+                )),
+                Reason::AnchorMismatch => Failure(format!(
+                    "{}; if the repository is somebody else's, name its root key with --root-key ID",
+                    denial.sentence
+                )),
+                Reason::RootReset => Failure(format!(
+                    "{}; see what changed with `countersign anchor accept {gun}`",
+                    denial.sentence
+                )),
+                _ => Failure(denial.sentence.clone()),
+            },
+            _ => cause.into(),
+        }
+    }
+}
+
+/// Trust in whatever a repository begins with.
+fn tofu(gun: &Gun) -> Result<Anchor, Failure> {
+    let scope = Pattern::parse(gun.as_str())?;
+    Ok(Anchor::Tofu { scope })
+}
+
+/// The root keys at hand.
+pub(super) fn root_keys(keys: &dyn KeyStore) -> Result<Vec<KeyInfo>, Failure> {
+    let mut found = keys.list()?;
+    found.retain(|key| key.role == "root");
+    Ok(found)
+}
+
+/// Reads the name of an image with its tag.
+pub(super) fn tagged(text: &str) -> Result<(ImageReference, String), Failure> {
+    let image = parse(text)?;
+    let tag = image.tag().map(str::to_owned);
+    let tag = tag.ok_or_else(|| {
+        Failure(format!(
+            "{text}: say which tag is meant, as in {}:1.0",
+            image.written_name()
+        ))
+    })?;
+    Ok((image, tag))
+}
+
+/// Reads the name of a repository.
+pub(super) fn repository(text: &str) -> Result<ImageReference, Failure> {
+    let image = parse(text)?;
+    if image.tag().is_some() || image.digest().is_some() {
+        return Err(Failure(format!(
+            "{text}: this is about a whole repository; write it without tag and digest, as {}",
+            image.written_name()
+        )));
+    }
+    Ok(image)
+}
+
+/// Reads the name of an image or repository.
+pub(super) fn parse(text: &str) -> Result<ImageReference, Failure> {
+    ImageReference::parse(text).map_err(|cause| Failure(format!("{text}: {cause}")))
+}
+
+/// The role of a signer: `targets/NAME`.
+pub(super) fn signer(name: &str) -> Result<DelegationName, Failure> {
+    let name = name.strip_prefix("targets/").unwrap_or(name);
+    let role = format!("targets/{name}");
+    if role == RELEASES {
+        return Err(Failure(
+            "`releases` is not a signer: all signers sign targets/releases beside their own role".into(),
+        ));
+    }
+    let named = DelegationName::parse(&role).ok().filter(|_| !name.contains('/'));
+    named.ok_or_else(|| {
+        Failure(format!(
+            "{name:?} cannot be the name of a signer: it is made of lower case letters, digits, - and _"
+        ))
+    })
+}
+
+/// The role of all signers' released images.
+pub(super) fn releases() -> Result<DelegationName, Failure> {
+    Ok(DelegationName::parse(RELEASES)?)
+}
+
+/// Reads the name of a role.
+pub(super) fn role(text: &str) -> Result<RoleName, Failure> {
+    RoleName::parse(text).map_err(|cause| {
+        Failure(format!(
+            "{text:?} is not a role: {cause}; roles are root, targets, snapshot, timestamp and delegations such as \
+             targets/alice"
+        ))
+    })
+}

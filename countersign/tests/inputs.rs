@@ -1,6 +1,9 @@
 //! Whatever is sent to a gate, it answers: no input panics, and none that is damaged says more than it did.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails, and says where")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up fails, and says where"
+)]
 
 use countersign::{
     engine::{Authorization, Call},
@@ -41,7 +44,10 @@ fn damaged(text: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
 #[test]
 fn recorded_requests_are_read() {
     let review = Review::parse(&body(REVIEW)).unwrap();
-    assert_eq!(review.images().collect::<Vec<_>>(), ["registry.test/team/app:1.0"]);
+    assert_eq!(
+        review.images().collect::<Vec<_>>(),
+        ["registry.test/team/app:1.0"]
+    );
     assert_eq!(ImageReview::parse(&body(IMAGE_REVIEW)).unwrap().images.len(), 3);
 }
 

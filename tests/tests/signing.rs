@@ -357,7 +357,7 @@ fn wrong_passphrases_and_words_are_told_in_words_and_change_nothing() {
         .fails()
         .says("is not opened by COUNTERSIGN_PASSPHRASE");
     owner.run_with(&sign, "").fails().says("no passphrase was given");
-    let mut told = |arguments: &[&str], text: &str| {
+    let told = |arguments: &[&str], text: &str| {
         let refused = owner.run(arguments).fails().says(text);
         assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{refused}");
     };

@@ -14,7 +14,6 @@ pub enum GateCommand {
     /// Answer Kubernetes' API server, Gatekeeper, Docker Engine and plain questions, until stopped.
     Serve(Box<serve::Options>),
     /// Judge one image for containerd, which calls this itself; `gate render containerd` prints how to set it up.
-    #[command(disable_help_flag = true)]
     Containerd(containerd::Options),
     /// Print what has to be configured elsewhere, ready to be applied.
     Render {

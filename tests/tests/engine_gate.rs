@@ -588,6 +588,12 @@ fn audit_and_figures(site: &Site) {
         "{create}"
     );
     assert_eq!(create["evidence"]["gun"], at("team/pay"));
+    // Queries hold the arguments of builds.
+    assert!(
+        lines
+            .iter()
+            .all(|line| !line["object"].as_str().unwrap().contains('?'))
+    );
     let figures = site.gate.as_ref().unwrap().plain("/metrics");
     for figure in [
         r#"verdict="allow",reason="signed""#,

@@ -1,13 +1,14 @@
 //! A real dockerd whose authorization plugin is `countersign gate serve`.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
 use tests::{
     Finished, Stop, TestServer,
     countersign::{Countersign, Gate},
-    docker::{Docker, REGISTRY, debian_cli},
+    docker::{Docker, DockerHost, REGISTRY, debian_cli},
     flows::docker::World,
+    namespace::Namespace,
 };
 
 /// What dockerd says before the gate's own sentence.
@@ -185,7 +186,6 @@ fn an_engine_runs_what_is_signed_whatever_it_is_called_and_nothing_else() {
     audit_and_figures(&site);
     what_may_be_allowed(&mut site);
     the_server_is_away(&mut site);
-    the_gate_is_away(&mut site);
 }
 
 fn names_digests_and_ids(site: &Site) {
@@ -269,7 +269,7 @@ fn containers_that_were_there(site: &Site) {
         "old-here",
     ];
     assert_eq!(site.docker.run(state).ok().stdout.trim(), "created");
-    // Its name cannot be lent to another container.
+    // Neither is it changed.
     refused(
         site.docker.run(["update", "--restart=always", "old-here"]),
         "here:1: no_rule: ",
@@ -556,6 +556,9 @@ fn services(site: &Site) {
     site.docker
         .run(["service", "update", "--detach", "--label-add=a=b", "pinned"])
         .ok();
+    site.docker
+        .run(["service", "rollback", "--detach", "pinned"])
+        .ok();
     site.docker.run(["service", "rm", "pinned"]).ok();
     site.docker.run(["swarm", "leave", "--force"]).ok();
     // Another swarm's managers would start what they like here.
@@ -585,6 +588,12 @@ fn audit_and_figures(site: &Site) {
         "{create}"
     );
     assert_eq!(create["evidence"]["gun"], at("team/pay"));
+    // Queries hold the arguments of builds.
+    assert!(
+        lines
+            .iter()
+            .all(|line| !line["object"].as_str().unwrap().contains('?'))
+    );
     let figures = site.gate.as_ref().unwrap().plain("/metrics");
     for figure in [
         r#"verdict="allow",reason="signed""#,
@@ -633,11 +642,41 @@ fn the_server_is_away(site: &mut Site) {
     site.runs(&at("team/app:1.0"), "team/app:1.0");
 }
 
-fn the_gate_is_away(site: &mut Site) {
-    site.stop_gate();
-    let signed = at("team/app:1.0");
-    site.run(&signed).fails().says("plugin countersign");
-    site.docker.run(["ps"]).fails().says("plugin countersign");
-    site.start_gate(&[]);
-    site.runs(&signed, "team/app:1.0");
+#[test]
+fn without_its_gate_an_engine_does_nothing_and_requests_wait_for_one_that_comes_back() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let namespace = Namespace::new(directory.path());
+    let server = TestServer::builder().inside(&namespace).start();
+    let host = &DockerHost::start_alone(&namespace, directory.path());
+    let client = Countersign::of(&server, "gate");
+    client.policy("rules: []");
+    let socket = client.directory().join("plugin.sock");
+    let start = || client.engine_gate(&socket, &host.socket_file(), &[]);
+    let mut gate = start();
+    host.ask_plugins(&[("countersign", &socket)]);
+    gate.daemon.stop(Stop::AtOnce);
+    // The engine tries for half a minute.
+    let answers: Vec<(u16, String)> = std::thread::scope(|scope| {
+        let asked = [
+            "GET /v1.41/containers/json",
+            "POST /v1.41/containers/create",
+            "POST /v1.41/volumes/create",
+        ]
+        .map(|call| scope.spawn(move || host.send(&format!("{call} HTTP/1.1"), b"")));
+        asked.map(|asked| asked.join().unwrap()).into()
+    });
+    for (status, answer) in answers {
+        assert_eq!(status, 500, "{answer}");
+        assert!(
+            answer.contains("plugin countersign failed with error"),
+            "{answer}"
+        );
+    }
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| host.send("GET /v1.41/containers/json HTTP/1.1", b""));
+        // Half a second is more than the engine needs for its first attempt.
+        std::thread::sleep(Duration::from_millis(500));
+        gate = start();
+        assert_eq!(waits.join().unwrap().0, 200);
+    });
 }

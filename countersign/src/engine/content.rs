@@ -219,3 +219,165 @@ fn is_prefix_of_id(subject: &Subject<'_>) -> bool {
 fn is_hexadecimal(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Mutex};
+
+    use tuf::Checksum;
+    use verifier::{Denial, Mode, Reason};
+
+    use super::*;
+
+    const APP: &str = "reg.example/app";
+
+    /// An engine with images, by name or ID, and one container.
+    #[derive(Default)]
+    struct Fake {
+        images: BTreeMap<String, LocalImage>,
+        container: Option<LocalContainer>,
+    }
+
+    impl Containers for Fake {
+        async fn image(&self, name: &str) -> Result<Option<LocalImage>, EngineError> {
+            Ok(self.images.get(name).cloned())
+        }
+
+        async fn container(&self, _: &str) -> Result<Option<LocalContainer>, EngineError> {
+            Ok(self.container.clone())
+        }
+
+        async fn previous_image(&self, _: &str) -> Result<Option<String>, EngineError> {
+            Ok(None)
+        }
+    }
+
+    fn digest(of: u8) -> String {
+        format!("{of:02x}").repeat(32)
+    }
+
+    /// An image of a repository, whose ID is of ones.
+    fn pulled(digests: &[u8]) -> LocalImage {
+        LocalImage {
+            id: format!("sha256:{}", digest(0x11)),
+            repo_digests: Some(
+                digests
+                    .iter()
+                    .map(|of| format!("{APP}@sha256:{}", digest(*of)))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// Signed are the tag 1 with the digest 0xaa, and by digest what is listed.
+    fn deciding(digests: &[u8], image: &str) -> Verdict {
+        let mut verdict = Verdict::denied(image, &Denial::new(Reason::TagNotSigned, String::new()));
+        let by_digest = digests
+            .iter()
+            .find(|of| image == format!("{APP}@sha256:{}", digest(**of)));
+        let signed = by_digest
+            .copied()
+            .or((image == format!("{APP}:1")).then_some(0xaa));
+        if let Some(of) = signed {
+            verdict.allow = true;
+            verdict.reason = None;
+            verdict.digest = Some(Checksum::from_bytes([of; 32]));
+        }
+        verdict
+    }
+
+    fn ready<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(future)
+    }
+
+    fn started(written: &str, has: LocalImage, signed: &[u8]) -> Result<(), ContentError> {
+        let engine = Fake {
+            images: [(has.id.clone(), has.clone())].into(),
+            container: Some(LocalContainer {
+                image: written.to_owned(),
+                image_id: has.id,
+                mounts: vec![],
+            }),
+        };
+        ready(judge_start(&engine, "x", |image| async move {
+            deciding(signed, &image)
+        }))
+    }
+
+    fn created(written: &str, has: LocalImage, signed: &[u8]) -> Result<(), ContentError> {
+        let engine = Fake {
+            images: [(written.to_owned(), has)].into(),
+            container: None,
+        };
+        ready(judge_create(&engine, [written].into_iter(), |image| async move {
+            deciding(signed, &image)
+        }))
+    }
+
+    #[test]
+    fn a_container_goes_on_with_what_its_tag_named_before_as_long_as_that_is_signed() {
+        let tag = format!("{APP}:1");
+        assert!(started(&tag, pulled(&[0xaa]), &[]).is_ok());
+        assert!(started(&tag, pulled(&[0xbb]), &[0xbb]).is_ok());
+        let moved = started(&tag, pulled(&[0xbb]), &[]);
+        assert!(
+            matches!(moved, Err(ContentError::OtherContent { .. })),
+            "{moved:?}"
+        );
+        let elsewhere = LocalImage {
+            repo_digests: Some(vec![format!("evil.example/app@sha256:{}", digest(0xaa))]),
+            ..pulled(&[])
+        };
+        assert!(matches!(
+            started(&tag, elsewhere, &[0xaa]),
+            Err(ContentError::OtherContent { .. })
+        ));
+        // A new one is made of what the tag names now.
+        let moved = created(&tag, pulled(&[0xbb]), &[0xbb]);
+        assert!(
+            matches!(moved, Err(ContentError::OtherContent { .. })),
+            "{moved:?}"
+        );
+    }
+
+    #[test]
+    fn an_image_by_its_id_needs_one_repository_that_signs_it() {
+        for id in [
+            format!("sha256:{}", digest(0x11)),
+            digest(0x11),
+            "1111".to_owned(),
+        ] {
+            assert!(created(&id, pulled(&[0xcc, 0xbb]), &[0xbb]).is_ok(), "{id}");
+            let unsigned = created(&id, pulled(&[0xcc]), &[0xbb]);
+            assert!(matches!(unsigned, Err(ContentError::Denied(_))), "{unsigned:?}");
+            let made_here = created(&id, pulled(&[]), &[0xbb]);
+            assert!(
+                matches!(made_here, Err(ContentError::NoRegistryDigest { .. })),
+                "{made_here:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn audit_lets_what_is_denied_run_and_every_mount_is_judged() {
+        let engine = Fake {
+            images: [("a".to_owned(), pulled(&[])), ("b".to_owned(), pulled(&[]))].into(),
+            container: None,
+        };
+        let asked = Mutex::new(vec![]);
+        let audit = |image: String| {
+            asked.lock().unwrap().push(image.clone());
+            async move {
+                Verdict {
+                    mode: Mode::Audit,
+                    ..deciding(&[], &image)
+                }
+            }
+        };
+        ready(judge_create(&engine, ["a", "b", "absent"].into_iter(), audit)).unwrap();
+        assert_eq!(*asked.lock().unwrap(), ["a", "b"]);
+    }
+}

@@ -148,9 +148,10 @@ impl<C: Containers + Send + Sync> Plugin<C> {
     }
 }
 
-/// The request as audit lines name it.
+/// The request as audit lines name it: without its query, in which a build's arguments may be secret.
 fn said(request: &Authorization) -> String {
-    format!("{} {}", request.method, request.uri)
+    let path = request.uri.split('?').next().unwrap_or_default();
+    format!("{} {path}", request.method)
 }
 
 fn of_verdict(verdict: &Verdict) -> Answer {

@@ -36,24 +36,28 @@ fn pinned(client: &Countersign, notary: &Notary, rest: &str) {
     ));
 }
 
+/// Certificate and key of somebody who has them already.
+fn files(server: &TestServer, name: &str) -> (String, String) {
+    let file = |name: String| server.path().join("pki").join(name).display().to_string();
+    (file(format!("{name}.pem")), file(format!("{name}-key.pem")))
+}
+
 /// A delegate with a certificate, whose role may name everything.
 fn delegate(server: &TestServer, owner: &Notary, name: &str) -> Notary {
-    let files = server.pki().user(name);
+    let delegate = server.notary(name);
+    let (certificate, key) = files(server, name);
     owner
         .run([
             "delegation",
             "add",
             GUN,
             &format!("targets/{name}"),
-            &files.certificate.display().to_string(),
+            &certificate,
             "--all-paths",
             "-p",
         ])
         .ok();
-    let delegate = server.notary(name);
-    delegate
-        .run(["key", "import", &files.key.display().to_string(), "--role", name])
-        .ok();
+    delegate.run(["key", "import", &key, "--role", name]).ok();
     delegate
 }
 
@@ -98,14 +102,15 @@ fn statuses_tell_denials_from_what_cannot_be_decided_and_json_has_the_evidence()
     assert_eq!(verdict["digest"], format!("sha256:{}", digest("first")));
     let evidence = &verdict["evidence"];
     assert_eq!(evidence["gun"], GUN);
-    assert_eq!(evidence["root"]["version"], 1);
+    // The first root, and the one that gave the snapshot key to the server.
+    assert_eq!(evidence["root"]["version"], 2);
     assert!(evidence["timestamp"]["expires"].is_string());
     assert_eq!(evidence["roles"][0]["role"], "targets");
     assert_eq!(evidence["roles"][0]["key_ids"].as_array().unwrap().len(), 1);
     client
         .run(&["verify", "--policy", "policy.yaml", "--explain", &image])
         .ok()
-        .says("root: version 1")
+        .says("root: version 2")
         .says("names 1.0 = sha256:");
     server.stop_server(Stop::Politely);
     // Known and unexpired: it goes on for a while. Never seen: nothing can be said.
@@ -175,7 +180,7 @@ fn required_signers_have_to_name_the_same_digest_and_a_role_alone_releases_nothi
     let owner = signed(&server);
     let (alice, bob) = (delegate(&server, &owner, "qa"), delegate(&server, &owner, "dev"));
     let client = Countersign::of(&server, "carol");
-    let cert = |name: &str| server.pki().user(name).certificate;
+    let cert = |name: &str| files(&server, name).0;
     let policy = |require: &str| {
         client.policy(&format!(
             "anchors: {{ prod: {{ root_keys: [{:?}] }} }}\nsigners:\n  qa: {{ certs: [{:?}] }}\n  dev: {{ certs: [{:?}] }}\nteams: {{ \
@@ -291,10 +296,55 @@ fn documents_by_hand_that_break_a_rule_are_never_believed() {
         "anchors: {{ one: {{ cert_ids: [{:?}] }} }}\nrules: [ {{ match: \"**\", anchor: one }} ]",
         publisher.root.id
     ));
-    client.denies(&format!("{GUN}:none"), "nothing_signed");
+    client.denies(&format!("{GUN}:none"), "tag_not_signed");
     client.policy(&format!(
         "anchors: {{ one: {{ root_keys: [{:?}] }} }}\nrules: [ {{ match: \"**\", anchor: one }} ]",
         publisher.root.id
     ));
     client.denies(&format!("{GUN}:none"), "anchor_mismatch");
+}
+
+#[test]
+fn manifests_are_judged_and_get_digests_unless_an_image_is_denied() {
+    let server = TestServer::start();
+    let notary = signed(&server);
+    let client = Countersign::of(&server, "bob");
+    pinned(&client, &notary, "");
+    let directory = client.directory().join("manifests/deep");
+    fs::create_dir_all(&directory).unwrap();
+    let compose = format!("services:\n  web:\n    image: {GUN}:1.0 # ours\n");
+    let pod =
+        format!("apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: x\n    image: \"{GUN}:1.0\"\n");
+    fs::write(directory.join("compose.yml"), &compose).unwrap();
+    fs::write(directory.join("pod.yaml"), &pod).unwrap();
+    fs::write(directory.join("README.md"), "image: x").unwrap();
+    let verify = |arguments: &[&str]| {
+        let mut command = vec!["verify", "--policy", "policy.yaml", "--manifests", "manifests"];
+        command.extend(arguments);
+        client.run(&command)
+    };
+    let told = verify(&[]).ok();
+    assert_eq!(told.stdout.lines().count(), 1, "{told}");
+    let digest = format!("{GUN}:1.0@sha256:{}", digest("first"));
+    fs::write(
+        directory.join("z.yaml"),
+        format!("services: {{a: {{image: '{GUN}:2'}}}}\n"),
+    )
+    .unwrap();
+    assert_eq!(verify(&["--write"]).code, 1);
+    assert_eq!(
+        fs::read_to_string(directory.join("compose.yml")).unwrap(),
+        compose
+    );
+    fs::remove_file(directory.join("z.yaml")).unwrap();
+    for _ in 0..2 {
+        verify(&["--write"]).ok();
+        for (name, before) in [("compose.yml", &compose), ("pod.yaml", &pod)] {
+            let expected = before.replace(&format!("{GUN}:1.0"), &digest);
+            assert_eq!(fs::read_to_string(directory.join(name)).unwrap(), expected);
+        }
+    }
+    let mut piped = client.command(&["verify", "--policy", "policy.yaml", "--manifests", "-", "--write"]);
+    let piped = tests::Finished::run(&mut piped, &compose).ok();
+    assert_eq!(piped.stdout, compose.replace(&format!("{GUN}:1.0"), &digest));
 }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use openssl::sha::sha256;
@@ -295,6 +296,18 @@ fn signers_come_go_and_change_their_keys_and_their_roles_stay_readable() {
     qa.run(&["sign", &image, what[0], what[1], "--size", "1"]).fails();
     newer.sign("2.0", "second", &[]);
 
+    // A certificate that was renewed, with the same key: readers know it under another ID.
+    let renewed = dev.client.directory().join("renewed.crt");
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-subj", "/CN=dev", "-days", "9", "-key"]);
+    Finished::run(openssl.arg(&dev_files.key).arg("-out").arg(&renewed), "").ok();
+    let renew = || owner.run(&["signer", "replace", "dev", GUN, text(&renewed)]);
+    renew().fails().says("countersign witness");
+    dev.run(&["witness", GUN, "targets/dev", "targets/releases"]).ok();
+    renew().ok();
+    owner.notary_finds("1.0", "first");
+    newer.run(&["witness", GUN, "targets/releases"]).ok();
+
     // Who signed the releases last cannot simply go.
     let remove = |name: &str| owner.run(&["signer", "remove", name, GUN]);
     remove("qa")
@@ -502,7 +515,10 @@ fn the_registry_is_asked_for_what_is_signed() {
     let directory = tempfile::tempdir().unwrap();
     let registry = Registry::start(directory.path());
     let server = TestServer::builder()
-        .set("registry", json!({"upstream": registry.url()}))
+        .set(
+            "registry",
+            json!({"upstream": registry.url(), "host": "localhost"}),
+        )
         .start();
     let client = server.client("alice");
     push_image(&client, "team/app", "1.0", "layer");
@@ -545,7 +561,7 @@ fn docker_trust_reads_what_is_signed_and_signs_with_the_same_keys() {
     let files = world.server().pki().user("alice");
     let docker = world
         .host()
-        .user(&debian_cli(), "alice", &files, world.server().port());
+        .user(&debian_cli(), "alice", &files, world.server().entry());
     let image = format!("{REGISTRY}/team/ours:1.0");
     let home = docker.home().display();
     let program = tests::process::built_programs().join("countersign");
@@ -553,10 +569,10 @@ fn docker_trust_reads_what_is_signed_and_signs_with_the_same_keys() {
     // Docker's own directory has keys and certificates, and nothing has to be said.
     let script = |arguments: &str| {
         format!(
-            "export DOCKER_CONFIG={home} COUNTERSIGN_PASSPHRASE=passphrase DOCKER_CONTENT_TRUST_SERVER=https://{}:{}; {} \
+            "export DOCKER_CONFIG={home} DOCKER_CONTENT_TRUST_SERVER=https://{}:{}; {} \
              {arguments}",
             tests::namespace::TRUST_NAME,
-            world.server().port(),
+            world.server().entry(),
             program.display()
         )
     };
@@ -576,14 +592,27 @@ fn docker_trust_reads_what_is_signed_and_signs_with_the_same_keys() {
     let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!(shown[0]["SignedTags"][0]["Digest"], digest);
     assert_eq!(shown[0]["SignedTags"][0]["Signers"], json!(["alice"]));
-    // The registry shows the engine's user its certificate in certs.d.
+    // Docker pushes and signs with the key that was made here, and then we sign what the registry has: it asks for a
+    // certificate, which is that of the engine.
     docker.make_image(&format!("{REGISTRY}/team/ours:2.0"), "content");
-    docker.run(["push", &format!("{REGISTRY}/team/ours:2.0")]).ok();
-    run(&format!("sign {REGISTRY}/team/ours:2.0 --from-registry")).ok();
+    docker
+        .run(["trust", "sign", &format!("{REGISTRY}/team/ours:2.0")])
+        .ok();
+    docker
+        .run([
+            "tag",
+            &format!("{REGISTRY}/team/ours:2.0"),
+            &format!("{REGISTRY}/team/ours:3.0"),
+        ])
+        .ok();
+    docker.run(["push", &format!("{REGISTRY}/team/ours:3.0")]).ok();
+    run(&format!("sign {REGISTRY}/team/ours:3.0 --from-registry")).ok();
     docker
         .with_content_trust()
-        .run(["pull", &format!("{REGISTRY}/team/ours:2.0")])
+        .run(["pull", &format!("{REGISTRY}/team/ours:3.0")])
         .ok();
+    let listed = run(&format!("inspect {REGISTRY}/team/ours")).ok();
+    listed.says("2.0").says("3.0").says("targets/alice");
 }
 
 #[test]

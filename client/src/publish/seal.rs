@@ -71,23 +71,22 @@ impl<'a> KeyRing<'a> {
             let Some(id) = bare_id(key).filter(|id| self.known.contains(id)) else {
                 continue;
             };
-            // One private key counts once, under however many IDs it is listed.
-            if !signed.insert(id.clone()) {
-                continue;
-            }
             // Under another name no reader would look for it.
             let Ok(key_id) = KeyId::parse(listed) else {
                 continue;
             };
             let (method, bytes) = self.open(&id)?.sign(message)?;
+            // It signs under every ID under which it is listed, so that each of them, such as that of a certificate that
+            // was renewed, may stay alone. One private key counts once all the same.
+            signed.insert(id);
             signatures.push(Signature {
                 key_id,
                 method,
                 bytes,
             });
         }
-        if signatures.len() < declared.threshold || signatures.is_empty() {
-            return Err(no_key(role, declared, signatures.len()));
+        if signed.len() < declared.threshold || signatures.is_empty() {
+            return Err(no_key(role, declared, signed.len()));
         }
         Ok(signatures)
     }

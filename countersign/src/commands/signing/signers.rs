@@ -142,8 +142,8 @@ impl Work {
 }
 
 fn add(options: &AddOptions) -> Result<Outcome, Failure> {
-    let keys = read(&options.files)?;
     let work = Work::begin(&options.name, &options.repository, &options.options)?;
+    let keys = read(&options.files)?;
     block_on(async {
         let (repository, documents) = work.session.read().await?;
         let declared = delegations::of(&repository, &documents)?;
@@ -227,8 +227,8 @@ fn out_of_releases(work: &Work, declared: &[Delegation], keys: &[&PublicKey]) ->
 }
 
 fn replace(options: &ReplaceOptions) -> Result<Outcome, Failure> {
-    let new = read(&options.files)?;
     let work = Work::begin(&options.name, &options.repository, &options.options)?;
+    let new = read(&options.files)?;
     block_on(async {
         let (repository, documents) = work.session.read().await?;
         let declared = delegations::of(&repository, &documents)?;
@@ -246,7 +246,7 @@ fn replace(options: &ReplaceOptions) -> Result<Outcome, Failure> {
             let ids: Vec<String> = theirs.iter().map(|key| bare_id(key)).collect();
             listed
                 .iter()
-                .filter(|key| ids.contains(&bare_id(key)))
+                .filter(|key| ids.contains(&bare_id(key)) && !is_new(key, &new))
                 .cloned()
                 .collect()
         };
@@ -273,11 +273,11 @@ fn replace(options: &ReplaceOptions) -> Result<Outcome, Failure> {
                 );
                 Ok(Outcome::Done)
             }
-            Err(PublishError::WouldBreak { .. }) => {
+            Err(PublishError::WouldBreak { role }) => {
                 work.publish(&additions)
                     .await
                     .map_err(|cause| work.session.explained(cause))?;
-                halfway(&work, &repository);
+                halfway(&work, &repository, &role);
                 Ok(Outcome::Undecided)
             }
             Err(cause) => Err(work.session.explained(cause)),
@@ -286,7 +286,7 @@ fn replace(options: &ReplaceOptions) -> Result<Outcome, Failure> {
 }
 
 /// Says what is left to do where the new key is in other hands.
-fn halfway(work: &Work, repository: &Repository) {
+fn halfway(work: &Work, repository: &Repository, broken: &str) {
     let (gun, name) = (&work.session.gun, work.name());
     let roles: Vec<&str> = [&work.role, &work.releases]
         .into_iter()
@@ -294,17 +294,26 @@ fn halfway(work: &Work, repository: &Repository) {
         .filter(|role| repository.role(role).is_some())
         .collect();
     platform::complain!(
-        "the new key of {name} is added beside the old one, which cannot go yet: without it nobody could read what {name} \
-         signed. Who has the new key now runs `countersign witness {gun} {}`; then run this command again",
+        "the new key of {name} is added beside the old one, which cannot go yet: nobody could read {broken} without \
+         it. Who has the new key now runs `countersign witness {gun} {}`; then run this command again",
         roles.join(" ")
     );
 }
 
+/// Whether a key is one of the new ones, also by its certificate: a renewed certificate is another one.
+fn is_new(key: &PublicKey, new: &[PublicKey]) -> bool {
+    new.iter().any(|new| new.id() == key.id())
+}
+
 /// The keys that go: those that were named, or all that are not new.
 fn replaced(known: &Delegation, named: &[String], new: &[PublicKey]) -> Result<Vec<PublicKey>, Failure> {
-    let is_new = |key: &&PublicKey| new.iter().any(|new| new.id() == key.id());
     if named.is_empty() {
-        return Ok(known.keys.iter().filter(|key| !is_new(key)).cloned().collect());
+        return Ok(known
+            .keys
+            .iter()
+            .filter(|key| !is_new(key, new))
+            .cloned()
+            .collect());
     }
     let mut found = Vec::new();
     for text in named {
@@ -319,7 +328,7 @@ fn replaced(known: &Delegation, named: &[String], new: &[PublicKey]) -> Result<V
                 ids.join(", ")
             )));
         }
-        found.extend(keys.into_iter().filter(|key| !is_new(&key)));
+        found.extend(keys.into_iter().filter(|key| !is_new(key, new)));
     }
     Ok(found)
 }

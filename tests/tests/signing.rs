@@ -340,11 +340,6 @@ fn a_first_image_begins_its_repository_when_told_to() {
     person.generate("alice");
     sign(&["--init", "--as", "alice"]).ok();
     person.notary_finds("1.0", "first");
-    assert_eq!(
-        person.run(&["verify-nothing"]).code,
-        2,
-        "an unknown command is a mistake of the command line"
-    );
     // With the signer's key alone at hand, nothing more has to be said.
     person.sign("2.0", "second", &[]);
     assert_eq!(
@@ -370,6 +365,12 @@ fn wrong_passphrases_and_words_are_told_in_words_and_change_nothing() {
         .fails()
         .says("is not opened by COUNTERSIGN_PASSPHRASE");
     owner.run_with(&sign, "").fails().says("no passphrase was given");
+    // The first line of a file is a passphrase as well.
+    let file = owner.client.directory().join("passphrase");
+    fs::write(&file, format!("{PASSPHRASE}\n")).unwrap();
+    let with_file = [&sign[..], &["--passphrase-file", text(&file)]].concat();
+    owner.run_with(&with_file, "").ok();
+    owner.run(&["revoke", &image]).ok();
     let told = |arguments: &[&str], text: &str| {
         let refused = owner.run(arguments).fails().says(text);
         assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{refused}");
@@ -461,6 +462,34 @@ fn a_repository_made_anew_is_worked_on_after_an_operator_accepts_it() {
         tags(&reader.inspect(&[])),
         [("2.0".to_owned(), vec!["targets".to_owned()])]
     );
+}
+
+#[test]
+fn an_authority_issues_the_root_of_a_repository_and_a_policy_pins_the_authority() {
+    let server = TestServer::start();
+    let owner = Person::of(&server, "alice");
+    let script = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.crt \
+                  -subj /CN=CA -days 30 && openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout \
+                  root.key -out root.csr -subj '/CN=reg.example:5000\\/team\\/app' && openssl x509 -req -in root.csr -CA \
+                  ca.crt -CAkey ca.key -CAcreateserial -days 30 -out root.crt";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).current_dir(owner.client.directory());
+    Finished::run(&mut shell, "").ok();
+    let init = ["init", GUN, "--root-cert", "root.crt"];
+    owner.run(&init).fails().says("there is no private key");
+    owner.key(&["import", "root.key", "--role", "root"]).ok();
+    owner.run(&init).ok();
+    owner.sign("1.0", "first", &[]);
+    owner.notary_finds("1.0", "first");
+    owner
+        .client
+        .policy("anchors: { prod: { ca_file: ca.crt } }\nrules: [ { match: \"**\", anchor: prod } ]");
+    owner.client.allows(&format!("{GUN}:1.0"), &digest("first"));
+    // The policy says where trust begins, and which server is asked.
+    owner.run(&["inspect", GUN, "--policy", "policy.yaml"]).ok();
+    owner
+        .run(&["inspect", "elsewhere/app", "--policy", "policy.yaml"])
+        .fails();
 }
 
 #[test]

@@ -105,6 +105,13 @@ pub(super) async fn begin(
             let bare = certificate.bare().ok_or_else(|| {
                 Failure("the root is listed by a certificate, and --root-cert holds none".into())
             })?;
+            // Before a targets key is made.
+            if !session.keys.list()?.iter().any(|key| key.id == *bare.id()) {
+                return Err(Failure(format!(
+                    "there is no private key {} for the certificate; import it with `countersign key import FILE --role root`",
+                    bare.id()
+                )));
+            }
             (bare.id().clone(), Some(certificate))
         }
     };

@@ -224,7 +224,10 @@ impl Gate {
     /// The audit lines so far.
     pub fn audit(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.directory.join("audit.jsonl")).unwrap_or_default();
-        text.lines()
+        // The last line may not be complete yet.
+        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        complete
+            .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }

@@ -293,15 +293,16 @@ fn an_audited_pull_is_let_through_and_recorded() {
     let world = World::start(json!([{"pattern": "**", "mode": "audit"}]));
     push_image(&world.alice, NAME, "1.0", "unsigned");
     world.pull("1.0").ok();
-    let text = fs::read_to_string(world.server.path().join("audit.jsonl")).unwrap();
-    let records: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let found = records
-        .iter()
-        .find(|record| record["principal"] == "reader" && record["action"] == "pull");
-    let record = found.unwrap();
+    // A pull is recorded when its answer has been passed on.
+    let file = world.server.path().join("audit.jsonl");
+    let mut record = Value::Null;
+    wait_until("the pull is recorded", || {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let mut records = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let found =
+            records.find(|record: &Value| record["principal"] == "reader" && record["action"] == "pull");
+        found.map(|found| record = found).is_some()
+    });
     assert_eq!(
         (&record["decision"], &record["http_status"]),
         (&json!("allowed"), &json!(200))
@@ -487,11 +488,11 @@ fn what_is_signed_is_deleted_only_by_force() {
         202
     );
     assert_eq!(get_manifest(&world.reader, NAME, "signed").status, 404);
-    let text = fs::read_to_string(world.server.path().join("audit.jsonl")).unwrap();
-    assert!(
+    wait_until("the deletion is recorded", || {
+        let text = fs::read_to_string(world.server.path().join("audit.jsonl")).unwrap();
         text.lines()
             .any(|line| line.contains(r#""action":"delete""#) && line.contains("cleaner"))
-    );
+    });
 }
 
 #[test]

@@ -20,7 +20,9 @@ demo:
 	scripts/install-requirements.sh build openssl notary
 	scripts/demo.sh $(DEMO_ARGS)
 
-# Each command is for the whole workspace, so that nothing is built once more with other features.
+# Each command is for the whole workspace, so that nothing is built once more with other features; and the tests are told
+# where the programs are, because building these alone would be one more set of features.
+test: export COUNTERSIGN_TEST_PROGRAMS = $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
 test: requirements
 	cargo build --workspace --bins --tests --locked
 	cargo test --workspace --locked --no-fail-fast

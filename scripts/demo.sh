@@ -2,7 +2,7 @@
 # The main job, as a person would do it: both daemons with mutual TLS, and the real notary CLI against them.
 # Usage: demo.sh [--exit] [--dir DIRECTORY]
 #   --exit   end with status 0 when everything was shown, instead of leaving the daemons running
-# PROFILE=debug uses a debug build.
+# PROFILE=debug uses a debug build, PROGRAMS=DIRECTORY programs that are there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,14 +18,16 @@ while [ $# -gt 0 ]; do
 done
 
 profile=${PROFILE:-release}
-if [ "$profile" = release ]; then
+if [ -n "${PROGRAMS:-}" ]; then
+    :
+elif [ "$profile" = release ]; then
     # shellcheck disable=SC2046 # a list of words
     cargo build --release --locked --package countersign-server --package countersign-signer \
         $(scripts/openssl-features.sh)
 else
     cargo build --locked --bin countersign-server --bin countersign-signer
 fi
-programs=${CARGO_TARGET_DIR:-target}/$profile
+programs=${PROGRAMS:-${CARGO_TARGET_DIR:-target}/$profile}
 
 title() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 show() { printf '\033[36m$ %s\033[0m\n' "$*"; "$@"; }

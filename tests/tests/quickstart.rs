@@ -220,13 +220,11 @@ fn following_the_printed_steps_signs_something() {
 #[test]
 fn the_demo_shows_everything_and_leaves_nothing_running() {
     let directory = TempDir::new().unwrap();
-    let programs = built_programs();
     let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/demo.sh"));
     command
         .args(["--exit", "--dir"])
         .arg(directory.path())
-        .env("PROFILE", programs.file_name().unwrap())
-        .env("CARGO_TARGET_DIR", programs.parent().unwrap());
+        .env("PROGRAMS", built_programs());
     let demo = Finished::run(&mut command, "").ok();
     for text in [
         "bob: release-1 is what alice signed",

@@ -241,8 +241,8 @@ async fn a_silent_server_lets_what_it_said_serve_and_tells_how_old_that_is() {
     assert!(!current.contact.reached() && current.contact.last.is_some());
     let later = chrono::Utc::now() + TimeDelta::hours(2);
     assert!(current.contact.freshness(later).age >= TimeDelta::hours(2));
-    // Once the reading has given up, nobody waits for it again where its age can be borne.
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    // This waits until a reading has given up; after that, who can bear the age does not wait for another one.
+    world.ask(&repositories, &server, Demand::now(WAIT)).await;
     let began = Instant::now();
     let current = world
         .ask(&repositories, &server, Demand::within(TimeDelta::hours(1), WAIT))

@@ -149,6 +149,16 @@ pub fn of_library(cause: &(dyn Error + 'static)) -> Option<String> {
     cause.downcast_ref::<io::Error>().map(of_io)
 }
 
+/// The innermost cause of an error: a refused connection, a certificate, or a name that does not resolve. Those around it
+/// say only that there was a request.
+pub fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    of_library(cause).unwrap_or_else(|| cause.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use openssl::x509::X509;

@@ -338,13 +338,9 @@ fn is_refusal(reason: &str) -> bool {
         .any(|about| reason.contains(&format!("alert {about}")))
 }
 
-/// The innermost cause: a refused connection, a certificate, or a name that does not resolve.
+/// Why a request failed, with what to look at.
 pub(super) fn describe(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    let mut text = reason::of_library(cause).unwrap_or_else(|| cause.to_string());
+    let mut text = reason::innermost(error);
     if text.contains("certificate verify failed") {
         text.push_str(
             "; is its CA among those trusted, which --ca or ca.crt in ~/.docker/tls/<host:port> names, and is this its name?",

@@ -164,7 +164,7 @@ impl Engine {
     async fn ask<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<Option<T>, EngineError> {
         let unreachable = |cause: reqwest::Error| EngineError::Unreachable {
             path: self.socket.clone(),
-            reason: in_words(&cause),
+            reason: platform::reason::innermost(&cause),
         };
         let unusable = |reason: String| EngineError::Answer {
             path: path.to_owned(),
@@ -188,15 +188,6 @@ impl Engine {
         let read = serde_json::from_slice(&body);
         read.map(Some).map_err(|cause| unusable(cause.to_string()))
     }
-}
-
-/// The innermost reason: those around it say only that there was a request.
-fn in_words(cause: &reqwest::Error) -> String {
-    let mut innermost: &dyn std::error::Error = cause;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    platform::reason::of_library(innermost).unwrap_or_else(|| innermost.to_string())
 }
 
 /// A name as it stands in a path: its slashes stay, as the engine's router wants them.

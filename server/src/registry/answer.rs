@@ -70,9 +70,9 @@ impl Body {
         if let Poll::Ready(piece) = self.pieces.as_mut().poll_next(cx) {
             let next = Instant::now() + self.idle;
             self.timer.as_mut().reset(next);
-            return Poll::Ready(
-                piece.map(|piece| piece.map_err(|cause| Refusal::Unreachable(super::upstream::why(&cause)))),
-            );
+            return Poll::Ready(piece.map(|piece| {
+                piece.map_err(|cause| Refusal::Unreachable(platform::reason::innermost(&cause)))
+            }));
         }
         ready!(self.timer.as_mut().poll(cx));
         Poll::Ready(Some(Err(Refusal::Slow("go on with its answer"))))
@@ -88,7 +88,7 @@ impl Body {
             let piece = timeout(self.idle, self.pieces.next()).await;
             match piece.map_err(|_| Refusal::Slow("go on with its answer"))? {
                 None => return Ok(whole.freeze()),
-                Some(Err(cause)) => return Err(Refusal::Unreachable(super::upstream::why(&cause))),
+                Some(Err(cause)) => return Err(Refusal::Unreachable(platform::reason::innermost(&cause))),
                 Some(Ok(piece)) if whole.len() + piece.len() > limit => {
                     return Err(Refusal::Unusable(format!("it has more than {limit} bytes")));
                 }

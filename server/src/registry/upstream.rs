@@ -81,7 +81,9 @@ impl Upstream {
             let identity = identity(certificate, key).map_err(wrong("upstream_client_cert"))?;
             builder = builder.identity(identity);
         }
-        let client = builder.build().map_err(|cause| wrong("upstream")(why(&cause)))?;
+        let client = builder
+            .build()
+            .map_err(|cause| wrong("upstream")(reason::innermost(&cause)))?;
         let via = format!("1.1 countersign-{}", uuid::Uuid::new_v4().simple());
         let mut own = HeaderMap::new();
         let value =
@@ -201,7 +203,7 @@ impl Upstream {
             if cause.is_timeout() {
                 Refusal::Slow("accept a connection")
             } else {
-                Refusal::Unreachable(why(&cause))
+                Refusal::Unreachable(reason::innermost(&cause))
             }
         })?;
         // A client that were passed the challenge would log in at the registry with what it has for us.
@@ -242,7 +244,7 @@ fn authorities(path: &Path) -> Result<Vec<reqwest::Certificate>, String> {
         platform::tls::read_certificates("the CA file", path).map_err(|cause| cause.to_string())?;
     let converted = certificates.iter().map(|certificate| {
         let der = certificate.to_der().map_err(|cause| reason::of_openssl(&cause))?;
-        reqwest::Certificate::from_der(&der).map_err(|cause| why(&cause))
+        reqwest::Certificate::from_der(&der).map_err(|cause| reason::innermost(&cause))
     });
     converted.collect::<Result<_, String>>().map_err(in_file(path))
 }
@@ -258,7 +260,8 @@ fn identity(certificate: &Path, key: &Path) -> Result<reqwest::Identity, String>
     let private = private
         .private_key_to_pem_pkcs8()
         .map_err(|cause| reason::of_openssl(&cause))?;
-    reqwest::Identity::from_pkcs8_pem(&chain, &private).map_err(|cause| in_file(certificate)(why(&cause)))
+    reqwest::Identity::from_pkcs8_pem(&chain, &private)
+        .map_err(|cause| in_file(certificate)(reason::innermost(&cause)))
 }
 
 /// The `Authorization` header of this server; it is not shown in logs.
@@ -285,13 +288,4 @@ fn authorization(login: &Login) -> Result<HeaderValue, SetUpError> {
         .map_err(|_| failed("it has characters that no header may have".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// The innermost cause: a refused connection, a certificate, or a name that does not resolve.
-pub(super) fn why(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    reason::of_library(cause).unwrap_or_else(|| cause.to_string())
 }

@@ -3,10 +3,9 @@
 
 use std::env;
 
+use platform::reason::innermost;
 use reqwest::{Url, blocking::Client};
 use serde::Deserialize;
-
-use super::remote::describe;
 
 /// The largest response of a token service, in bytes.
 const TOKEN_LIMIT: u64 = 1 << 20;
@@ -71,7 +70,7 @@ pub(super) fn login(
     }
     url.set_query(None);
     let failed = |reason: String| format!("logging in at {url}: {reason}");
-    let answer = request.send().map_err(|cause| failed(describe(&cause)))?;
+    let answer = request.send().map_err(|cause| failed(innermost(&cause)))?;
     if !answer.status().is_success() {
         return Err(failed(format!("it answered {}", answer.status())));
     }

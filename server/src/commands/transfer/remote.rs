@@ -78,13 +78,13 @@ impl Remote {
             platform::tls::read_certificates("the CA file", path).map_err(|cause| cause.to_string())?;
             let pem = read(path)?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem);
-            let certificates = certificates.map_err(|cause| wrong(path, describe(&cause)))?;
+            let certificates = certificates.map_err(|cause| wrong(path, reason::innermost(&cause)))?;
             builder = builder.tls_certs_only(certificates);
         }
         if let Some((certificate, key)) = &tls.identity {
             builder = builder.identity(identity(certificate, key)?);
         }
-        let client = builder.build().map_err(|cause| describe(&cause))?;
+        let client = builder.build().map_err(|cause| reason::innermost(&cause))?;
         Ok(Self {
             client,
             base,
@@ -142,7 +142,7 @@ impl Remote {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        request.send().map_err(|cause| describe(&cause))
+        request.send().map_err(|cause| reason::innermost(&cause))
     }
 
     fn log_in(&self, refusal: &Response) -> Result<String, String> {
@@ -174,7 +174,7 @@ fn identity(certificate: &Path, key: &Path) -> Result<reqwest::Identity, String>
             "{} and {}: {}",
             certificate.display(),
             key.display(),
-            describe(&cause)
+            reason::innermost(&cause)
         )
     })
 }
@@ -185,13 +185,4 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 
 fn wrong(path: &Path, reason: impl std::fmt::Display) -> String {
     format!("{}: {reason}", path.display())
-}
-
-/// The innermost cause: a refused connection, a certificate, or a name that does not resolve.
-pub(super) fn describe(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    reason::of_library(cause).unwrap_or_else(|| cause.to_string())
 }

@@ -35,7 +35,7 @@ pub fn root_certificate(key: &PrivateKey, gun: &Gun, now: DateTime<Utc>) -> Resu
 
 fn pem(key: &PrivateKey, gun: &Gun, now: DateTime<Utc>) -> Result<Vec<u8>, ErrorStack> {
     let mut subject = X509NameBuilder::new()?;
-    // Repositories may have longer names than common names, which nobody minds who reads them.
+    // A repository may have a longer name than RFC 5280 allows for a common name; clients accept that.
     subject.append_entry_by_nid_with_type(Nid::COMMONNAME, gun.as_str(), Asn1Type::UTF8STRING)?;
     let subject = subject.build();
     let mut serial = BigNum::new()?;

@@ -85,6 +85,7 @@ mod unknown_keys;
 mod upload_memory;
 mod uploaded_snapshots;
 mod verifying;
+mod verifying_docker;
 mod walk_through;
 mod watching;
 mod whoami;

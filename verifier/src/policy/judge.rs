@@ -125,19 +125,16 @@ impl Check<'_> {
             (None, Some(digest)) => repository.evidence_of_digest(digest),
             (tag, _) => repository.evidence(tag),
         };
-        let names: BTreeSet<&SignerName> = self
-            .demands
-            .conditions
-            .iter()
-            .flat_map(Condition::names)
-            .collect();
         for named in &mut evidence.roles {
             let Some(role) = repository.role(&named.role) else {
                 continue;
             };
             let claim = Claim::of(role, None);
-            let signed = names.iter().filter(|name| name.signed(&claim, self.signers));
-            named.signers = signed.map(|name| name.as_str().to_owned()).collect();
+            let conditions = self.demands.conditions.iter();
+            let signed: BTreeSet<&SignerName> = conditions
+                .flat_map(|condition| condition.who(&claim, self.signers))
+                .collect();
+            named.signers = signed.iter().map(|name| name.as_str().to_owned()).collect();
         }
         evidence
     }
@@ -337,11 +334,22 @@ impl<'a> Subject<'a> {
             }
             Condition::Released => format!("{what} is not released: {RELEASES} does not name it"),
         };
-        let absent = condition
-            .names()
-            .into_iter()
-            .filter(|name| !live.iter().any(|claim| name.signed(claim, signers)));
-        let absent: Vec<&SignerName> = absent.collect();
+        let signed = |name: &SignerName| {
+            live.iter()
+                .any(|claim| condition.who(claim, signers).contains(&name))
+        };
+        let mut absent = condition.names();
+        absent.retain(|name| !signed(name));
+        for name in &absent {
+            if let Some(shared) = live.iter().find(|claim| name.shares(claim, signers)) {
+                sentence.push_str(&format!(
+                    "; {} has signed {}, but so may others, and whoever signs it last signs what they put there: only a role \
+                     of the own counts",
+                    name.as_str(),
+                    shared.role
+                ));
+            }
+        }
         for unusable in self.repository.left_out() {
             let concerned = unusable.role == RELEASES && *condition == Condition::Released
                 || absent

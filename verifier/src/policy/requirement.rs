@@ -7,7 +7,7 @@ use tuf::Checksum;
 
 use super::signers::Signers;
 use crate::reason::Reason;
-use crate::repository::{Former, Signature, SignedRole};
+use crate::repository::{Declared, Former, Signature, SignedRole};
 
 /// The role that releases.
 pub(super) const RELEASES: &str = "targets/releases";
@@ -41,6 +41,7 @@ pub(super) struct Claim<'a> {
     pub(super) role: &'a str,
     pub(super) digest: Option<&'a Checksum>,
     pub(super) signers: &'a [Signature],
+    pub(super) declared: &'a Declared,
     pub(super) expires: Option<DateTime<Utc>>,
 }
 
@@ -50,6 +51,7 @@ impl<'a> Claim<'a> {
             role: role.name(),
             digest,
             signers: &role.signers,
+            declared: &role.declared,
             expires: Some(role.expires()),
         }
     }
@@ -59,8 +61,24 @@ impl<'a> Claim<'a> {
             role: &former.role,
             digest: Some(&former.digest),
             signers: &former.signers,
+            declared: &former.declared,
             expires: None,
         }
+    }
+
+    /// Whether what the role names is the word of these people alone. A role is signed as a whole: where others may sign for
+    /// it too, whoever signed last has signed what they put there. All signers share `targets/releases`, so there every key
+    /// has to be known; elsewhere an unknown key is taken for another one of the same person, as after a renewal.
+    fn is_of(&self, people: &[&SignerName], signers: &Signers) -> bool {
+        let owned = |name: &SignerName, key: &Signature| match name {
+            SignerName::Defined(name) => signers.get(name).is_some_and(|signer| signer.owns(key)),
+            SignerName::Role(_) => false,
+        };
+        let strange = |key: &Signature| {
+            let own = people.iter().any(|name| owned(name, key));
+            !own && (self.role == RELEASES || signers.values().any(|signer| signer.owns(key)))
+        };
+        self.declared.all_sign || !self.declared.keys.iter().any(strange)
     }
 }
 
@@ -71,9 +89,9 @@ impl SignerName {
         }
     }
 
-    /// Whether this one made a claim.
-    pub(super) fn signed(&self, claim: &Claim<'_>, signers: &Signers) -> bool {
-        !self.keys(claim, signers).is_empty()
+    /// Whether this one made a claim, alone or with these.
+    fn signed(&self, claim: &Claim<'_>, with: &[&Self], signers: &Signers) -> bool {
+        !self.keys(claim, with, signers).is_empty()
     }
 
     /// Whether this one could sign for a role with these keys.
@@ -87,8 +105,20 @@ impl SignerName {
         }
     }
 
-    /// The private keys by which this one made a claim. A role stands for one.
-    fn keys<'a>(&'a self, claim: &Claim<'a>, signers: &Signers) -> Vec<&'a str> {
+    /// Whether this one signed a role that others sign too, so that it says nothing.
+    pub(super) fn shares(&self, claim: &Claim<'_>, signers: &Signers) -> bool {
+        match self {
+            Self::Role(_) => false,
+            Self::Defined(name) => {
+                let signer = signers.get(name);
+                signer.is_some_and(|signer| claim.signers.iter().any(|key| signer.owns(key)))
+                    && !claim.is_of(&[self], signers)
+            }
+        }
+    }
+
+    /// The private keys by which this one made a claim, alone or with these. A role stands for one.
+    fn keys<'a>(&'a self, claim: &Claim<'a>, with: &[&Self], signers: &Signers) -> Vec<&'a str> {
         match self {
             Self::Role(role) if role == claim.role => vec![role],
             Self::Role(_) => Vec::new(),
@@ -96,6 +126,9 @@ impl SignerName {
                 let Some(signer) = signers.get(name) else {
                     return Vec::new();
                 };
+                if !claim.is_of(with, signers) {
+                    return Vec::new();
+                }
                 let own = claim.signers.iter().filter(|key| signer.owns(key));
                 own.map(|key| key.identity.as_str()).collect()
             }
@@ -111,18 +144,18 @@ impl Condition {
                 let keys: Vec<BTreeSet<&str>> = of
                     .iter()
                     .map(|name| {
-                        claims
-                            .iter()
-                            .flat_map(|claim| name.keys(claim, signers))
-                            .collect()
+                        let with = self.with(name);
+                        let own = claims.iter().flat_map(|claim| name.keys(claim, &with, signers));
+                        own.collect()
                     })
                     .collect();
                 different(&keys) >= *at_least
             }
             Self::EveryTeam(teams) => teams.values().all(|members| {
-                members
-                    .iter()
-                    .any(|name| claims.iter().any(|claim| !name.keys(claim, signers).is_empty()))
+                let with: Vec<&SignerName> = members.iter().collect();
+                let signed =
+                    |name: &SignerName| claims.iter().any(|claim| name.signed(claim, &with, signers));
+                members.iter().any(signed)
             }),
             Self::Released => claims.iter().any(|claim| claim.role == RELEASES),
         }
@@ -130,19 +163,42 @@ impl Condition {
 
     /// Those of it who made none of the claims.
     pub(super) fn missing(&self, claims: &[Claim<'_>], signers: &Signers) -> Vec<String> {
-        let absent = |name: &&SignerName| claims.iter().all(|claim| name.keys(claim, signers).is_empty());
+        let absent = |name: &SignerName, with: &[&SignerName]| {
+            claims.iter().all(|claim| !name.signed(claim, with, signers))
+        };
         match self {
             Self::Signers { of, .. } => of
                 .iter()
-                .filter(absent)
+                .filter(|name| absent(name, &self.with(name)))
                 .map(|name| name.as_str().to_owned())
                 .collect(),
             Self::EveryTeam(teams) => teams
                 .iter()
-                .filter(|(_, members)| members.iter().all(|name| absent(&name)))
+                .filter(|(_, members)| {
+                    let with: Vec<&SignerName> = members.iter().collect();
+                    members.iter().all(|name| absent(name, &with))
+                })
                 .map(|(team, _)| team.clone())
                 .collect(),
             Self::Released => vec![RELEASES.to_owned()],
+        }
+    }
+
+    /// Those whom it means and who made a claim.
+    pub(super) fn who(&self, claim: &Claim<'_>, signers: &Signers) -> Vec<&SignerName> {
+        let signed = |name: &&SignerName| name.signed(claim, &self.with(name), signers);
+        self.names().into_iter().filter(signed).collect()
+    }
+
+    /// Those who may share a role with this one: where one of several suffices, it does not matter who put something there.
+    fn with<'a>(&'a self, name: &'a SignerName) -> Vec<&'a SignerName> {
+        match self {
+            Self::Signers { at_least: 1, of } => of.iter().collect(),
+            Self::Signers { .. } | Self::Released => vec![name],
+            Self::EveryTeam(teams) => {
+                let own = teams.values().filter(|members| members.contains(name));
+                own.flatten().collect()
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use tuf::{Checksum, VerifiedRole};
 
-use super::{Former, Signature, still_signed};
+use super::{Declared, Former, Signature, still_signed};
 use crate::seen::{FORMER, SignedOnce};
 
 type Key = (String, String, String);
@@ -55,11 +55,11 @@ pub(super) fn continued(
 
 /// What is no longer signed, with those of its signers who may still sign.
 pub(super) fn former(history: &[SignedOnce], roles: &[VerifiedRole]) -> Vec<Former> {
-    let declared: BTreeMap<&str, (Vec<Signature>, i64)> = roles
+    let declared: BTreeMap<&str, (Declared, i64)> = roles
         .iter()
         .map(|role| {
-            let declared = Signature::all(&role.document.declared);
-            (role.role.as_str(), (declared, role.document.threshold))
+            let (keys, threshold) = (&role.document.declared, role.document.threshold);
+            (role.role.as_str(), (Declared::of(keys, threshold), threshold))
         })
         .collect();
     let named: BTreeSet<(&str, &str, Checksum)> = roles
@@ -75,10 +75,11 @@ pub(super) fn former(history: &[SignedOnce], roles: &[VerifiedRole]) -> Vec<Form
         if named.contains(&(entry.role.as_str(), entry.tag.as_str(), digest)) {
             return None;
         }
-        let keys = declared.get(entry.role.as_str());
-        let counts = keys.filter(|(keys, threshold)| still_signed(&entry.signers, keys, *threshold));
-        let signers = counts.map_or_else(Vec::new, |(keys, _)| {
-            keys.iter()
+        let declared = declared.get(entry.role.as_str());
+        let counts = declared.filter(|(now, threshold)| still_signed(&entry.signers, &now.keys, *threshold));
+        let signers = counts.map_or_else(Vec::new, |(now, _)| {
+            now.keys
+                .iter()
                 .filter(|key| entry.signers.contains(&key.identity))
                 .cloned()
                 .collect()
@@ -90,6 +91,7 @@ pub(super) fn former(history: &[SignedOnce], roles: &[VerifiedRole]) -> Vec<Form
             last_seen: entry.last_seen,
             revoked: entry.revoked,
             signers,
+            declared: declared.map_or_else(Declared::nobody, |(now, _)| now.clone()),
         })
     };
     history.iter().filter_map(read).collect()

@@ -43,6 +43,7 @@ pub struct SignedRole {
     /// When it or what leads to it expires.
     expires: DateTime<Utc>,
     pub(crate) signers: Vec<Signature>,
+    pub(crate) declared: Declared,
     targets: HashMap<String, Option<Checksum>>,
 }
 
@@ -55,6 +56,15 @@ pub(crate) struct Signature {
     pub(crate) bare: Option<String>,
     /// Equal for all forms of one private key, in hexadecimal.
     pub(crate) identity: String,
+}
+
+/// Who may sign for a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Declared {
+    pub(crate) keys: Vec<Signature>,
+    /// Whether every one of the keys has to sign each version. Otherwise whoever signs last signs what others have put
+    /// there.
+    pub(crate) all_sign: bool,
 }
 
 /// A declared delegation that cannot be used.
@@ -75,6 +85,8 @@ pub(crate) struct Former {
     pub(crate) revoked: bool,
     /// Those of its signers that are declared for the role still, if they are enough.
     pub(crate) signers: Vec<Signature>,
+    /// Who may sign for the role now; nobody if there is no such role any more.
+    pub(crate) declared: Declared,
 }
 
 impl Repository {
@@ -265,6 +277,23 @@ impl Signature {
 
     fn all(keys: &[PublicKey]) -> Vec<Self> {
         keys.iter().filter_map(Self::of).collect()
+    }
+}
+
+impl Declared {
+    fn of(keys: &[PublicKey], threshold: i64) -> Self {
+        let keys = Signature::all(keys);
+        let different: BTreeSet<&str> = keys.iter().map(|key| key.identity.as_str()).collect();
+        let all_sign = i64::try_from(different.len()).is_ok_and(|count| threshold >= count);
+        Self { keys, all_sign }
+    }
+
+    /// Of a role that is not there.
+    fn nobody() -> Self {
+        Self {
+            keys: Vec::new(),
+            all_sign: false,
+        }
     }
 }
 

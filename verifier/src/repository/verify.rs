@@ -7,7 +7,8 @@ use tuf::{Checksum, CurrentDocuments, Gun, MetadataError, VerifiedRole};
 
 use super::roots::trusted_line;
 use super::{
-    Repository, Signature, SignedRole, Unusable, document_evidence, history, rollback, root_evidence,
+    Declared, Repository, Signature, SignedRole, Unusable, document_evidence, history, rollback,
+    root_evidence,
 };
 use crate::anchor::Anchor;
 use crate::documents::Documents;
@@ -105,6 +106,7 @@ fn signed_role(role: &VerifiedRole) -> SignedRole {
         document: document_evidence(&role.document),
         expires: role.expires,
         signers: Signature::all(&role.document.signers),
+        declared: Declared::of(&role.document.declared, role.document.threshold),
         targets: role
             .targets
             .iter()

@@ -95,20 +95,85 @@ fn a_signature_by_a_key_that_is_not_declared_counts_for_nobody() {
 }
 
 #[test]
-fn a_declared_key_counts_only_if_it_signed() {
+fn a_role_of_several_counts_for_each_only_where_all_have_to_sign() {
     let mut people = people();
+    let carol = people.carol.clone();
     people
         .publisher
         .delegation("targets/alice")
         .declared
-        .push(people.carol.clone());
+        .push(carol.clone());
     denied(&people.judge("signers: [alice, carol]"), Reason::SignerMissing);
+    // Whoever signs last signs what the other has put there.
+    people.publisher.document("targets/alice").keys.push(carol);
+    let shared = people.judge("signers: [alice, carol]");
+    denied(&shared, Reason::SignerMissing);
+    assert!(
+        shared
+            .sentence
+            .contains("carol has signed targets/alice, but so may others"),
+        "{}",
+        shared.sentence
+    );
+    people.publisher.delegation("targets/alice").threshold = 2;
+    allowed(&people.judge("signers: [alice, carol]"), "one");
+}
+
+#[test]
+fn what_another_signer_released_counts_only_for_who_signed_it_in_an_own_role() {
+    let mut people = people();
+    let (alice, bob) = (people.alice.clone(), people.bob.clone());
+    people.publisher.document("targets/bob").targets.clear();
+    // Alice has released v1; then Bob signed another tag, and with it the whole of targets/releases.
     people
         .publisher
-        .document("targets/alice")
-        .keys
-        .push(people.carol.clone());
-    allowed(&people.judge("signers: [alice, carol]"), "one");
+        .delegate("targets/releases", &bob, &[("v1", "one"), ("v2", "two")]);
+    people
+        .publisher
+        .delegation("targets/releases")
+        .declared
+        .insert(0, alice.clone());
+    let verdict = people.judge("signers: [alice, bob]");
+    denied(&verdict, Reason::SignerMissing);
+    assert!(
+        verdict.sentence.contains("not signed by bob") && verdict.sentence.contains("targets/releases"),
+        "{}",
+        verdict.sentence
+    );
+    denied(&people.judge("signers: [bob]"), Reason::SignerMissing);
+    denied(
+        &people.judge("signers: [alice, bob, carol], at_least: 2"),
+        Reason::TooFewSigners,
+    );
+    denied(&people.judge("every_team: [ops]"), Reason::TeamMissing);
+    allowed(&people.judge("signers: [alice], released: true"), "one");
+    // Where one of both suffices, one of both it was.
+    allowed(&people.judge("signers: [bob, alice], at_least: 1"), "one");
+    people.publisher.document("targets/alice").targets.clear();
+    allowed(&people.judge("signers: [bob, alice], at_least: 1"), "one");
+    allowed(&people.judge("every_team: [qa]"), "one");
+    denied(&people.judge("every_team: [security]"), Reason::TeamMissing);
+    // One who releases alone needs no other role.
+    people.publisher.delegation("targets/releases").declared = vec![bob];
+    allowed(&people.judge("signers: [bob]"), "one");
+    // A key in targets/releases that nobody knows is somebody else's.
+    people
+        .publisher
+        .delegation("targets/releases")
+        .declared
+        .push(Key::ecdsa());
+    denied(&people.judge("signers: [bob]"), Reason::SignerMissing);
+}
+
+#[test]
+fn a_renewed_key_beside_the_old_one_takes_nothing_from_its_owner() {
+    let mut people = people();
+    people
+        .publisher
+        .delegation("targets/bob")
+        .declared
+        .push(Key::ecdsa());
+    allowed(&people.judge("signers: [alice, bob]"), "one");
 }
 
 #[test]

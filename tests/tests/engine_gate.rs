@@ -414,7 +414,14 @@ fn paths_and_queries_that_hide(site: &Site) {
         assert!(!answer.contains("No such image"), "{path}: {answer}");
     }
     assert_eq!(site.containers(), containers);
-    let images = || site.docker.run(["images", "--no-trunc"]).ok().stdout;
+    let images = || {
+        let format = "{{.Repository}}:{{.Tag}} {{.ID}}";
+        let listed = site.docker.run(["images", "--no-trunc", "--format", format]).ok();
+        // Names of one image come in any order.
+        let mut lines: Vec<String> = listed.stdout.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
     let before = images();
     // A form in the body goes before the query.
     let (good, form) = (

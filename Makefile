@@ -1,6 +1,10 @@
 # The two commands that do everything on a fresh Debian machine with the Rust toolchain.
 #   make demo   the main job, on embedded SQLite, with the real notary CLI  (DEMO_ARGS=--exit to end by itself)
 #   make test   every test, with the real clients
+# One that shows the gates, as root:
+#   make gate-demo  two people sign, an engine and a Deployment get only what both have signed  (DEMO_ARGS=--exit)
+# One that searches:
+#   make fuzz   what strangers write and gates read, fuzzed for FUZZ_SECONDS each
 # And two that measure:
 #   make counts instructions of the parts that cost most, compared with those that are kept
 #   make bench  ours beside Notary's programs, figures and plots into docs/bench  (BENCH_ARGS=--quick for a look)
@@ -14,11 +18,15 @@ SUITE = $(addsuffix ::,api attacks audit bundle checking client_certificates dam
 # Names are matched by a part: these end like one of those, and choose their engine themselves.
 SKIPPED = --skip _tokens::
 
-.PHONY: demo test test-release bench counts lint requirements
+.PHONY: demo gate-demo test test-release bench counts fuzz lint requirements
 
 demo:
 	scripts/install-requirements.sh build openssl notary
 	scripts/demo.sh $(DEMO_ARGS)
+
+gate-demo:
+	scripts/install-requirements.sh build openssl docker gate-demo
+	scripts/gate-demo.sh $(DEMO_ARGS)
 
 # Each command is for the whole workspace, so that nothing is built once more with other features; and the tests are told
 # where the programs are, because building these alone would be one more set of features.
@@ -46,8 +54,13 @@ counts:
 	scripts/install-requirements.sh build counts
 	scripts/instruction-counts.sh $(COUNTS_ARGS)
 
+# Fuzzes what gates read; FUZZ_SECONDS for each target.
+fuzz:
+	scripts/install-requirements.sh build fuzz
+	scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
+
 requirements:
-	scripts/install-requirements.sh build database notary docker browser test
+	scripts/install-requirements.sh build database notary docker browser gate-demo test
 
 lint:
 	cargo fmt --all --check

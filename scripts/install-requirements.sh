@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing from Debian's packages, and nothing that is there already.
-# Usage: install-requirements.sh build|openssl|database|notary|docker|browser|counts|test ...
+# Usage: install-requirements.sh build|openssl|database|notary|docker|browser|gate-demo|counts|fuzz|test ...
 set -eu
 
 missing=""
@@ -61,6 +61,14 @@ for group in "$@"; do
         browser)
             need chromium chromium
             need certutil libnss3-tools
+            ;;
+        gate-demo)
+            need curl curl ca-certificates
+            need jq jq
+            ;;
+        fuzz)
+            need g++ g++
+            need jq jq
             ;;
         counts)
             need valgrind valgrind

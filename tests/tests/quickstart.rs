@@ -251,3 +251,34 @@ fn the_demo_shows_everything_and_leaves_nothing_running() {
         );
     }
 }
+
+#[test]
+fn the_gate_demo_shows_the_whole_chain_and_leaves_nothing_running() {
+    let directory = TempDir::new().unwrap();
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/gate-demo.sh"));
+    command
+        .args(["--exit", "--dir"])
+        .arg(directory.path())
+        .env("PROGRAMS", built_programs());
+    let demo = Finished::run(&mut command, "").ok();
+    // The script itself ends with an error where something runs that should not, or the other way round.
+    for text in [
+        ":unsigned: tag_not_signed: ",
+        ":half: signer_missing: ",
+        ":1.0: other_content: ",
+        "\"op\":\"replace\"",
+        "has a new key",
+        "release 2.0 runs",
+        "server_unreachable: ",
+        "== Done",
+    ] {
+        assert!(demo.stdout.contains(text), "no {text:?} in {demo}");
+    }
+    let name = directory.path().display().to_string();
+    let runs_on: Vec<String> = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|process| fs::read_to_string(process.unwrap().path().join("cmdline")).ok())
+        .filter(|line| line.contains(&name))
+        .collect();
+    assert_eq!(runs_on, Vec::<String>::new());
+}

@@ -101,13 +101,17 @@ pub fn get(path: &str) -> Vec<u8> {
 
 /// A publish, as the stock clients send it.
 pub fn publish(gun: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
-    let body = tests::http::form(files);
+    let path = format!("/v2/{gun}/_trust/tuf/");
+    post(&path, tests::http::FORM, &tests::http::form(files))
+}
+
+/// A request with a body.
+pub fn post(path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "POST /v2/{gun}/_trust/tuf/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
-        tests::http::FORM,
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    [head.into_bytes(), body].concat()
+    [head.as_bytes(), body].concat()
 }
 
 /// How the end of a body is known.

@@ -5,6 +5,7 @@ mod clients;
 mod fault;
 mod filling;
 mod framework;
+mod gate;
 mod growth;
 mod http;
 mod load;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Some(Command::Acceptor(options)) => acceptor::run(options).map(|()| true),
         Some(Command::Framework(options)) => framework::run(options).map(|()| true),
         Some(Command::Growth(options)) => growth::run(options),
+        Some(Command::Gate(options)) => gate::run(options),
         None => run::run(&options.run),
     };
     platform::output::finish(match outcome {

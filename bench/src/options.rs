@@ -8,7 +8,7 @@ use tests::Engine;
 use crate::{
     acceptor,
     fault::Result,
-    growth,
+    gate, growth,
     programs::{EngineName, Programs},
     subject::{Kind, Setup},
     workload::{Amount, WORKLOADS, Workload},
@@ -34,6 +34,8 @@ pub enum Command {
     Framework(acceptor::Options),
     /// Measures how cost grows with what is stored, connected or denied.
     Growth(growth::Options),
+    /// Measures the decisions of `countersign gate serve`.
+    Gate(gate::Options),
 }
 
 /// What to measure, and how long.

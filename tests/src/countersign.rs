@@ -23,6 +23,7 @@ pub struct Countersign {
     url: String,
     files: ClientFiles,
     days_ahead: u32,
+    programs: PathBuf,
 }
 
 /// A running gate; it ends with its owner.
@@ -46,7 +47,15 @@ impl Countersign {
             url: server.url(),
             files: server.pki().user(user),
             days_ahead: 0,
+            programs: built_programs().to_path_buf(),
         }
+    }
+
+    /// The same program as it was built elsewhere.
+    #[must_use]
+    pub fn programs(mut self, directory: &Path) -> Self {
+        directory.clone_into(&mut self.programs);
+        self
     }
 
     /// The same on a machine whose clock is ahead.
@@ -79,7 +88,7 @@ impl Countersign {
         command
             .arg("--chdir")
             .arg(&self.directory)
-            .arg(built_programs().join("countersign"))
+            .arg(self.programs.join("countersign"))
             .env_clear()
             .env("HOME", &self.directory)
             .env("PATH", "/usr/bin:/bin")

@@ -1,6 +1,6 @@
 //! What a run found out, as a page with tables and plots.
 
-mod machine;
+pub mod machine;
 mod plots;
 mod targets;
 

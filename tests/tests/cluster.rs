@@ -132,7 +132,8 @@ fn publish(watched: &Watched, server: usize, client: &Client) {
                 thread::sleep(Duration::from_millis(50));
                 continue;
             }
-            if answer.status == 400 && unknown && answer.text().contains("published to this repository first") {
+            if answer.status == 400 && unknown && answer.text().contains("published to this repository first")
+            {
                 // That was stored while this was under way; the next attempt sees it from its beginning.
                 continue;
             }

@@ -27,26 +27,12 @@ fn at(name: &str) -> String {
     format!("{REGISTRY}/{name}")
 }
 
-/// The canonical ID of a person's root key: the name of its file.
-fn root_key(docker: &Docker) -> String {
-    let files = fs::read_dir(docker.home().join("trust/private")).unwrap();
-    let mut keys = files.map(|file| file.unwrap().path());
-    let is_root = |path: &PathBuf| fs::read_to_string(path).unwrap().contains("role: root");
-    let root = keys.find(is_root).unwrap();
-    root.file_stem().unwrap().to_str().unwrap().to_owned()
-}
-
-fn signer(docker: &Docker, name: &str) -> String {
-    docker.run(["trust", "key", "generate", name]).ok();
-    docker.home().join(format!("{name}.pub")).display().to_string()
-}
-
 impl Site {
     fn start() -> Self {
         let world = World::start(TestServer::builder());
         let cli = debian_cli();
         let (alice, bob) = (world.user(&cli, "alice"), world.user(&cli, "bob"));
-        let (alice_key, bob_key) = (signer(&alice, "alice"), signer(&bob, "bob"));
+        let (alice_key, bob_key) = (alice.signing_key("alice"), bob.signing_key("bob"));
         let (app, pay) = (at("team/app"), at("team/pay"));
         for (key, name, repository) in [
             (&alice_key, "alice", &app),
@@ -82,7 +68,7 @@ impl Site {
              [\"@{bob_key}\"] }}\nrules:\n  - {{ match: \"{REGISTRY}/team/**\", anchor: prod }}\n  - {{ match: \
              \"{REGISTRY}/team/pay\", anchor: prod, require: {{ signers: [alice, bob] }} }}\n  - {{ match: \
              \"{REGISTRY}/tools/**\", action: allow }}",
-            root_key(&alice),
+            alice.root_key(),
         ));
         let mut site = Self {
             docker: alice,

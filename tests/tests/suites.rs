@@ -2,6 +2,7 @@
 //! server. Run one with `cargo test --package tests NAME::`.
 
 mod accounts;
+mod air_gap;
 mod api;
 mod attacks;
 mod audit;

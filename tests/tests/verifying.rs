@@ -13,13 +13,6 @@ fn digest(content: &str) -> String {
     hex::encode(sha256(content.as_bytes()))
 }
 
-/// The ID of the root key, as notary shows it.
-fn root_key(notary: &Notary) -> String {
-    let listed = notary.run(["key", "list"]).ok().stdout;
-    let line = listed.lines().find(|line| line.starts_with("root")).unwrap();
-    line.split_whitespace().nth(1).unwrap().to_owned()
-}
-
 /// A repository with the tag 1.0, signed by its owner.
 fn signed(server: &TestServer) -> Notary {
     let notary = server.notary("alice");
@@ -32,7 +25,7 @@ fn signed(server: &TestServer) -> Notary {
 fn pinned(client: &Countersign, notary: &Notary, rest: &str) {
     client.policy(&format!(
         "anchors:\n  prod: {{ root_keys: [{:?}] }}\nrules:\n  - {{ match: \"reg.example:5000/**\", anchor: prod{rest} }}",
-        root_key(notary)
+        notary.root_key()
     ));
 }
 
@@ -134,7 +127,7 @@ fn another_root_key_another_machine_and_a_mistyped_policy_allow_nothing() {
         "ab".repeat(32)
     ));
     client.denies(&image, "anchor_mismatch");
-    let key = root_key(&notary);
+    let key = notary.root_key();
     for (wrong, told) in [
         (
             format!("anchors: {{ prod: {{ root_keyz: [\"{key}\"] }} }}\nrules: []"),
@@ -185,7 +178,7 @@ fn required_signers_have_to_name_the_same_digest_and_a_role_alone_releases_nothi
         client.policy(&format!(
             "anchors: {{ prod: {{ root_keys: [{:?}] }} }}\nsigners:\n  qa: {{ certs: [{:?}] }}\n  dev: {{ certs: [{:?}] }}\nteams: {{ \
              all: [qa, dev], quality: [qa] }}\nrules: [ {{ match: \"**\", anchor: prod{require} }} ]",
-            root_key(&owner),
+            owner.root_key(),
             cert("qa"),
             cert("dev"),
         ));

@@ -109,6 +109,21 @@ impl Discovery {
         })
     }
 
+    /// The address of the server for a repository of the registry at `host[:port]`, as [`Server::label`](super::Server::label)
+    /// is. Certificates are not looked for.
+    ///
+    /// # Errors
+    /// When the address is none, or the file that names it cannot be used.
+    pub fn label(&self, given: &ServerSettings, registry: &str) -> Result<String, SettingsError> {
+        let config = match &self.notary {
+            Some(path) => NotaryConfig::read(path)?,
+            None => None,
+        };
+        let (written, ..) = self.address(given, config.as_ref(), registry);
+        let url = address(&written, given)?;
+        Ok(super::label(&url))
+    }
+
     /// How the registry at `host[:port]` itself is reached, by somebody whose trust server has these settings. CA and
     /// client certificate are those of `/etc/docker/certs.d/<host[:port]>`, as for the engine; else those of
     /// `~/.docker/tls/<host[:port]>`; else those that were given, with the system's CAs. Tokens and passwords of the trust

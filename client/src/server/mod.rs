@@ -85,7 +85,7 @@ impl Server {
         ));
         Ok(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            label: connection.url.as_str().trim_end_matches('/').to_owned(),
+            label: label(&connection.url),
             base: connection.url.clone(),
             client,
             credentials: connection.credentials.clone(),
@@ -166,6 +166,11 @@ impl Server {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = (!has).then(Instant::now);
     }
+}
+
+/// An address without a slash at its end.
+fn label(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
 }
 
 impl fmt::Debug for Server {

@@ -4,7 +4,7 @@ use std::{env, path::PathBuf, time::Duration};
 
 use chrono::TimeDelta;
 use clap::Args;
-use client::{Credentials, Discovery, Identity, Repositories, ServerSettings, StateDirectory};
+use client::{Bundles, Credentials, Discovery, Identity, Repositories, ServerSettings, StateDirectory};
 use verifier::{Anchor, Pattern};
 
 use super::Failure;
@@ -96,7 +96,23 @@ impl TrustOptions {
             deadline: DEADLINE,
             max_age: TimeDelta::zero(),
             follow: false,
+            offline: false,
         })
+    }
+
+    /// Which servers trust data is of, where none is asked: certificates and tokens are not looked for.
+    fn unreached(&self) -> TrustSettings {
+        TrustSettings {
+            given: ServerSettings {
+                url: self.server.clone(),
+                ..ServerSettings::default()
+            },
+            discovery: Discovery::from_environment(),
+            deadline: DEADLINE,
+            max_age: TimeDelta::zero(),
+            follow: false,
+            offline: true,
+        }
     }
 
     /// What is known of repositories.
@@ -157,5 +173,11 @@ impl PolicyOptions {
             ..trust.settings()?
         };
         Ok(Decider::load(self.source()?, settings, trust.repositories()?)?)
+    }
+
+    /// What decides by bundles alone, whatever says how servers are reached.
+    pub(super) fn offline(&self, trust: &TrustOptions, bundles: Bundles) -> Result<Decider, Failure> {
+        let decider = Decider::load(self.source()?, trust.unreached(), trust.repositories()?)?;
+        Ok(decider.deciding_by(bundles))
     }
 }

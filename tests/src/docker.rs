@@ -249,6 +249,11 @@ impl DockerHost {
         (status, answer)
     }
 
+    /// What the daemon has logged.
+    pub fn log(&self) -> String {
+        self.dockerd.log()
+    }
+
     /// The daemon's socket.
     pub fn socket_file(&self) -> PathBuf {
         self.directory.join("dockerd/socket")

@@ -1,6 +1,6 @@
 //! A real dockerd whose authorization plugin is `countersign gate serve`.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use serde_json::{Value, json};
 use tests::{
@@ -9,6 +9,7 @@ use tests::{
     docker::{Docker, DockerHost, REGISTRY, debian_cli},
     flows::docker::World,
     namespace::Namespace,
+    process::wait_until,
 };
 
 /// What dockerd says before the gate's own sentence.
@@ -400,7 +401,18 @@ fn paths_and_queries_that_hide(site: &Site) {
         assert!(!answer.contains("No such image"), "{path}: {answer}");
     }
     assert_eq!(site.containers(), containers);
-    let images = || site.docker.run(["images", "--no-trunc"]).ok().stdout;
+    // Images of the same second are listed in any order.
+    let images = || -> BTreeSet<String> {
+        let listed = site
+            .docker
+            .run([
+                "images",
+                "--no-trunc",
+                "--format={{.Repository}}:{{.Tag}} {{.ID}}",
+            ])
+            .ok();
+        listed.stdout.lines().map(str::to_owned).collect()
+    };
     let before = images();
     // A form in the body goes before the query.
     let (good, form) = (
@@ -658,10 +670,11 @@ fn without_its_gate_an_engine_does_nothing_and_requests_wait_for_one_that_comes_
             "{answer}"
         );
     }
+    let attempts = || host.log().matches("Unable to connect to plugin").count();
+    let before = attempts();
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| host.send("GET /v1.41/containers/json HTTP/1.1", b""));
-        // Half a second is more than the engine needs for its first attempt.
-        std::thread::sleep(Duration::from_millis(500));
+        wait_until("the engine has tried for the first time", || attempts() > before);
         gate = start();
         assert_eq!(waits.join().unwrap().0, 200);
     });

@@ -30,6 +30,7 @@ mod events;
 mod findings;
 mod findings_of_certificates;
 mod floods;
+mod gate_currency;
 mod gates;
 mod gateway;
 mod gateway_docker;

@@ -129,10 +129,14 @@ impl Decider {
     pub fn reload(&self) -> Result<(), DeciderError> {
         let fresh = Generation::load(&self.source, &self.trust)?;
         self.generation.store(Arc::new(fresh));
+        Ok(())
+    }
+
+    /// Opens the audit file anew, after it was moved away. If that fails, the old one is written to.
+    pub fn reopen_audit(&self) {
         if let Some(Err(reason)) = self.audit.as_ref().map(Audit::reopen) {
             tracing::error!(reason = %platform::reason::of_io(&reason), "the audit file cannot be opened anew");
         }
-        Ok(())
     }
 
     /// Counts a reload that was refused.

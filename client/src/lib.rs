@@ -19,5 +19,7 @@ pub mod state;
 pub use failure::ReadError;
 pub use reading::{BundleError, Bundles};
 pub use repositories::{Contact, Current, Demand, Following, Repositories, RootChange, RootSummary};
-pub use server::{Connection, Credentials, Discovery, Identity, Server, ServerSettings, SettingsError};
+pub use server::{
+    Connection, Credentials, Discovery, Identity, Server, ServerSettings, SettingsError, is_this_machine,
+};
 pub use state::{StateDirectory, StateError};

@@ -27,6 +27,7 @@ pub mod notary;
 pub mod openssl_files;
 pub mod operator;
 pub mod password_users;
+pub mod person;
 pub mod pki;
 pub mod process;
 pub mod publisher;

@@ -1,6 +1,7 @@
 //! A trust server: where it is, who asks, and how it is asked.
 
 mod discovery;
+mod docker_login;
 mod login;
 mod settings;
 mod tls;
@@ -20,7 +21,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tuf::Gun;
 
-pub use discovery::Discovery;
+pub use discovery::{Discovery, is_this_machine};
 pub use settings::{Connection, Credentials, Identity, ServerSettings, SettingsError, Trust};
 
 /// How many requests to one server wait for their answers at a time. A slow server holds no more than that.

@@ -36,6 +36,7 @@ pub mod registry;
 pub mod revocation;
 pub mod server;
 pub mod startup;
+pub mod terminal;
 pub mod token_service;
 pub mod web;
 

@@ -57,6 +57,7 @@ mod pending_keys;
 mod policy;
 mod policy_routes;
 mod policy_test;
+mod prompts;
 mod proxies;
 mod proxy_protocol;
 mod publish_mutations;

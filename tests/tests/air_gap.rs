@@ -468,7 +468,13 @@ fn a_bundle_is_written_at_once_or_not_at_all_and_over_nothing_else() {
         gap.take(name, &[&image]).fails().says("not a regular file");
     }
     assert_eq!(fs::read(&target).unwrap(), b"mine");
-    gap.take("absent/bundle.json", &[&image]).fails().says("absent");
+    let unused = gap.take("absent/bundle.json", &[&image]).fails();
+    assert_eq!(unused.stdout, "", "{unused}");
+    unused.says("there is no such directory");
+    let output = gap
+        .outside
+        .run(&["verify", "--policy", "policy.yaml", "--bundle", "-", &image]);
+    output.fails().says("not written to standard output");
     // A bundle is replaced by a newer one.
     gap.take("bundle.json", &[&image]).ok();
     let before = fs::read(gap.file("bundle.json")).unwrap();

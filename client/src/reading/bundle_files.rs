@@ -101,11 +101,23 @@ impl Bundles {
         self.repositories.insert(gun, documents);
     }
 
-    /// Checks that nothing but a file with bundles would be overwritten.
+    /// Checks that a file can be written there, and that nothing but a file with bundles would be overwritten.
     ///
     /// # Errors
-    /// When something else is there.
+    /// When something else is there, or no directory for it.
     pub fn check_place(path: &Path) -> Result<(), BundleError> {
+        let unusable = |reason: &str| BundleError::File {
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        };
+        if path.as_os_str() == "-" {
+            return Err(unusable(
+                "bundles are not written to standard output, where the verdicts are; name a file",
+            ));
+        }
+        if !directory_of(path).is_dir() {
+            return Err(unusable("there is no such directory"));
+        }
         let occupied = |reason: &str| BundleError::Occupied {
             path: path.to_owned(),
             reason: reason.to_owned(),
@@ -150,10 +162,7 @@ impl Bundles {
                 text.len()
             )));
         }
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let directory = directory_of(path);
         let write = || {
             let mut file = Builder::new()
                 .permissions(Permissions::from_mode(MODE))
@@ -164,6 +173,13 @@ impl Bundles {
             File::open(directory)?.sync_all()
         };
         write().map_err(|cause| file_error(path, &cause))
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 

@@ -9,11 +9,12 @@ use verifier::{Anchor, Denial, Documents, Reason, Repository, verify};
 use super::Repositories;
 use super::refresh::broken;
 use crate::reading::Known;
+use crate::server::Server;
 use crate::state::Kept;
 
 impl Repositories {
     /// Verifies documents of a repository against what is kept of it for the server at `address` (see
-    /// [`Server::label`](crate::Server::label)), and keeps them. No server is asked. This must be called on a tokio runtime.
+    /// [`Server::label`]), and keeps them. No server is asked. This must be called on a tokio runtime.
     ///
     /// # Errors
     /// When the documents do not verify, or are older than what was seen; when the state cannot be used.
@@ -62,12 +63,7 @@ impl Repositories {
     }
 
     /// The documents on which the last verdict about a repository rested in this process.
-    pub fn verified_documents(
-        &self,
-        server: &crate::Server,
-        gun: &Gun,
-        anchor: &Anchor,
-    ) -> Option<Documents> {
+    pub fn verified_documents(&self, server: &Server, gun: &Gun, anchor: &Anchor) -> Option<Documents> {
         let verified = self.entry(server, gun, anchor).verified()?;
         Some(verified.kept.known.documents.clone())
     }

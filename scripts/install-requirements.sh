@@ -75,6 +75,7 @@ for group in "$@"; do
             ;;
         test)
             need faketime faketime
+            need script bsdutils
             need nginx nginx-light
             ;;
         *)

@@ -3,6 +3,7 @@
 //! A [`Server`] is found by what a person gives and what docker and notary users have configured already
 //! ([`Discovery`]). [`Server::read`] reads all documents of a repository, as they were at one moment, and verifies
 //! nothing; [`Repositories::current`] reads, verifies and remembers, in memory and in a [`StateDirectory`].
+//! [`Repositories::carried`] does the same with documents that somebody carried here in a file ([`Bundles`]).
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,9 @@ pub mod server;
 pub mod state;
 
 pub use failure::ReadError;
+pub use reading::{BundleError, Bundles};
 pub use repositories::{Contact, Current, Demand, Following, Repositories, RootChange, RootSummary};
-pub use server::{Connection, Credentials, Discovery, Identity, Server, ServerSettings, SettingsError};
+pub use server::{
+    Connection, Credentials, Discovery, Identity, Server, ServerSettings, SettingsError, is_this_machine,
+};
 pub use state::{StateDirectory, StateError};

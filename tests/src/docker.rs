@@ -249,6 +249,11 @@ impl DockerHost {
         (status, answer)
     }
 
+    /// What the daemon has logged.
+    pub fn log(&self) -> String {
+        self.dockerd.log()
+    }
+
     /// The daemon's socket.
     pub fn socket_file(&self) -> PathBuf {
         self.directory.join("dockerd/socket")
@@ -304,6 +309,23 @@ impl Docker {
             content_trust: true,
             ..self.clone()
         }
+    }
+
+    /// The canonical ID of the person's root key: the name of its file.
+    pub fn root_key(&self) -> String {
+        let files = fs::read_dir(self.home().join("trust/private")).unwrap();
+        let mut keys = files.map(|file| file.unwrap().path());
+        let is_root = |path: &PathBuf| fs::read_to_string(path).unwrap().contains("role: root");
+        let root = keys.find(is_root).unwrap();
+        root.file_stem().unwrap().to_str().unwrap().to_owned()
+    }
+
+    /// A key for signing under a name; returns the file with its public half.
+    pub fn signing_key(&self, name: &str) -> String {
+        self.run(["trust", "key", "generate", name])
+            .ok()
+            .says("Successfully generated and loaded private key");
+        self.home().join(format!("{name}.pub")).display().to_string()
     }
 
     /// Its configuration directory.

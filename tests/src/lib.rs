@@ -27,6 +27,7 @@ pub mod notary;
 pub mod openssl_files;
 pub mod operator;
 pub mod password_users;
+pub mod person;
 pub mod pki;
 pub mod process;
 pub mod publisher;
@@ -35,6 +36,7 @@ pub mod registry;
 pub mod revocation;
 pub mod server;
 pub mod startup;
+pub mod terminal;
 pub mod token_service;
 pub mod web;
 

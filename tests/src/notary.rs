@@ -116,6 +116,13 @@ impl Notary {
         command
     }
 
+    /// The ID of the root key.
+    pub fn root_key(&self) -> String {
+        let listed = self.run(["key", "list"]).ok().stdout;
+        let line = listed.lines().find(|line| line.starts_with("root")).unwrap();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    }
+
     /// A file in the trust directory, as something to sign.
     pub fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.trust.join(name);

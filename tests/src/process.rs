@@ -163,6 +163,11 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Tells it that it should look at its files again.
+    pub fn hang_up(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
+    }
+
     /// Stops it and waits until it is gone; returns its exit code, if it ended by itself.
     pub fn stop(&mut self, how: Stop) -> Option<i32> {
         let signal = match how {

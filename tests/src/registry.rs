@@ -65,6 +65,24 @@ impl Registry {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// From now on it asks for this name and password.
+    pub fn demand_password(&mut self, name: &str, password: &str) {
+        let hash = bcrypt::hash(password, bcrypt::DEFAULT_COST.min(5)).unwrap();
+        let users = self.directory.join("users");
+        fs::write(&users, format!("{name}:{hash}\n")).unwrap();
+        let path = self.directory.join("registry.yml");
+        let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        config["auth"] = json!({"htpasswd": {"realm": "registry", "path": users}});
+        fs::write(&path, config.to_string()).unwrap();
+        self.stop();
+        self.start_again();
+    }
+
+    /// Its host and port.
+    pub fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Stops it.
     pub fn stop(&mut self) {
         self.daemon.stop(Stop::AtOnce);

@@ -1,6 +1,6 @@
 //! A real dockerd whose authorization plugin is `countersign gate serve`.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use serde_json::{Value, json};
 use tests::{
@@ -9,6 +9,7 @@ use tests::{
     docker::{Docker, DockerHost, REGISTRY, debian_cli},
     flows::docker::World,
     namespace::Namespace,
+    process::wait_until,
 };
 
 /// What dockerd says before the gate's own sentence.
@@ -27,26 +28,12 @@ fn at(name: &str) -> String {
     format!("{REGISTRY}/{name}")
 }
 
-/// The canonical ID of a person's root key: the name of its file.
-fn root_key(docker: &Docker) -> String {
-    let files = fs::read_dir(docker.home().join("trust/private")).unwrap();
-    let mut keys = files.map(|file| file.unwrap().path());
-    let is_root = |path: &PathBuf| fs::read_to_string(path).unwrap().contains("role: root");
-    let root = keys.find(is_root).unwrap();
-    root.file_stem().unwrap().to_str().unwrap().to_owned()
-}
-
-fn signer(docker: &Docker, name: &str) -> String {
-    docker.run(["trust", "key", "generate", name]).ok();
-    docker.home().join(format!("{name}.pub")).display().to_string()
-}
-
 impl Site {
     fn start() -> Self {
         let world = World::start(TestServer::builder());
         let cli = debian_cli();
         let (alice, bob) = (world.user(&cli, "alice"), world.user(&cli, "bob"));
-        let (alice_key, bob_key) = (signer(&alice, "alice"), signer(&bob, "bob"));
+        let (alice_key, bob_key) = (alice.signing_key("alice"), bob.signing_key("bob"));
         let (app, pay) = (at("team/app"), at("team/pay"));
         for (key, name, repository) in [
             (&alice_key, "alice", &app),
@@ -82,7 +69,7 @@ impl Site {
              [\"@{bob_key}\"] }}\nrules:\n  - {{ match: \"{REGISTRY}/team/**\", anchor: prod }}\n  - {{ match: \
              \"{REGISTRY}/team/pay\", anchor: prod, require: {{ signers: [alice, bob] }} }}\n  - {{ match: \
              \"{REGISTRY}/tools/**\", action: allow }}",
-            root_key(&alice),
+            alice.root_key(),
         ));
         let mut site = Self {
             docker: alice,
@@ -414,13 +401,17 @@ fn paths_and_queries_that_hide(site: &Site) {
         assert!(!answer.contains("No such image"), "{path}: {answer}");
     }
     assert_eq!(site.containers(), containers);
-    let images = || {
-        let format = "{{.Repository}}:{{.Tag}} {{.ID}}";
-        let listed = site.docker.run(["images", "--no-trunc", "--format", format]).ok();
-        // Names of one image come in any order.
-        let mut lines: Vec<String> = listed.stdout.lines().map(str::to_owned).collect();
-        lines.sort();
-        lines
+    // Images of the same second are listed in any order.
+    let images = || -> BTreeSet<String> {
+        let listed = site
+            .docker
+            .run([
+                "images",
+                "--no-trunc",
+                "--format={{.Repository}}:{{.Tag}} {{.ID}}",
+            ])
+            .ok();
+        listed.stdout.lines().map(str::to_owned).collect()
     };
     let before = images();
     // A form in the body goes before the query.
@@ -679,10 +670,11 @@ fn without_its_gate_an_engine_does_nothing_and_requests_wait_for_one_that_comes_
             "{answer}"
         );
     }
+    let attempts = || host.log().matches("Unable to connect to plugin").count();
+    let before = attempts();
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| host.send("GET /v1.41/containers/json HTTP/1.1", b""));
-        // Half a second is more than the engine needs for its first attempt.
-        std::thread::sleep(Duration::from_millis(500));
+        wait_until("the engine has tried for the first time", || attempts() > before);
         gate = start();
         assert_eq!(waits.join().unwrap().0, 200);
     });

@@ -39,9 +39,7 @@ impl Cluster {
         let notary = server.notary("alice");
         notary.run(["init", GUN, "-p"]).ok();
         notary.add_and_publish(GUN, "1.0", "first");
-        let listed = notary.run(["key", "list"]).ok().stdout;
-        let line = listed.lines().find(|line| line.starts_with("root")).unwrap();
-        let root_key = line.split_whitespace().nth(1).unwrap().to_owned();
+        let root_key = notary.root_key();
         let countersign = Countersign::of(&server, "gate-reader");
         countersign.policy(&policy(&root_key, "enforce"));
         let files = server.pki().daemon("gate", &[], &[]);

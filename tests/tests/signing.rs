@@ -1,101 +1,18 @@
 //! What `countersign` signs, notary and docker read, and the other way round; and what it refuses, and in which words.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use openssl::sha::sha256;
 use serde_json::{Value, json};
 use tests::{
-    Notary, TestServer,
+    TestServer,
     countersign::Countersign,
     docker::{REGISTRY, debian_cli},
     flows::docker::World,
+    person::{GUN, PASSPHRASE, Person, digest},
     process::Finished,
     registry::{Registry, get_manifest, push_image},
 };
-
-const GUN: &str = "reg.example:5000/team/app";
-/// What every key is encrypted with, here and by notary.
-const PASSPHRASE: &str = "passphrase";
-
-/// Somebody with a certificate who signs with `countersign` and `notary` and one trust directory.
-struct Person {
-    client: Countersign,
-    notary: Notary,
-}
-
-impl Person {
-    fn of(server: &TestServer, user: &str) -> Self {
-        Self {
-            client: Countersign::of(server, user),
-            notary: server.notary(user),
-        }
-    }
-
-    fn run(&self, arguments: &[&str]) -> Finished {
-        self.run_with(arguments, PASSPHRASE)
-    }
-
-    fn run_with(&self, arguments: &[&str], passphrase: &str) -> Finished {
-        let mut command = self.client.command_at_server(arguments);
-        command
-            .arg("--trust-dir")
-            .arg(self.notary.trust())
-            .env("COUNTERSIGN_PASSPHRASE", passphrase);
-        Finished::run(&mut command, "")
-    }
-
-    /// Works on keys alone, without a server.
-    fn key(&self, arguments: &[&str]) -> Finished {
-        let mut command = self.client.command(&["key"]);
-        command
-            .args(arguments)
-            .arg("--trust-dir")
-            .arg(self.notary.trust())
-            .env("COUNTERSIGN_PASSPHRASE", PASSPHRASE);
-        Finished::run(&mut command, "")
-    }
-
-    #[track_caller]
-    fn sign(&self, tag: &str, content: &str, arguments: &[&str]) {
-        let digest = format!("sha256:{}", digest(content));
-        let size = content.len().to_string();
-        let image = format!("{GUN}:{tag}");
-        let mut all = vec!["sign", &image, "--digest", &digest, "--size", &size];
-        all.extend(arguments);
-        let signed = self.run(&all).ok();
-        assert_eq!(signed.stdout.trim(), format!("{image}@{digest}"), "{signed}");
-    }
-
-    #[track_caller]
-    fn inspect(&self, arguments: &[&str]) -> Value {
-        let mut all = vec!["inspect", GUN, "--json"];
-        all.extend(arguments);
-        serde_json::from_str(&self.run(&all).ok().stdout).unwrap()
-    }
-
-    /// Checks what `notary` finds for a tag.
-    #[track_caller]
-    fn notary_finds(&self, tag: &str, content: &str) {
-        let found = self.notary.run(["lookup", GUN, tag]).ok();
-        let expected = format!("{tag} sha256:{} {}", digest(content), content.len());
-        assert_eq!(found.stdout.trim(), expected, "{found}");
-    }
-
-    /// A key of its own; returns the file with the public half.
-    fn generate(&self, name: &str) -> PathBuf {
-        self.key(&["generate", name]).ok();
-        self.client.directory().join(format!("{name}.pub"))
-    }
-}
-
-/// The SHA-256 of some content.
-fn digest(content: &str) -> String {
-    hex::encode(sha256(content.as_bytes()))
-}
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()

@@ -1,23 +1,18 @@
 //! What notary signs, `countersign verify` judges.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use openssl::sha::sha256;
 use serde_json::Value;
-use tests::{Notary, Stop, TestServer, countersign::Countersign, publisher::Publisher};
+use tests::{
+    ClientFiles, Finished, Notary, Stop, TestServer, countersign::Countersign, publisher::Publisher,
+};
 
 const GUN: &str = "reg.example:5000/team/app";
 
 /// The SHA-256 of a target's content.
 fn digest(content: &str) -> String {
     hex::encode(sha256(content.as_bytes()))
-}
-
-/// The ID of the root key, as notary shows it.
-fn root_key(notary: &Notary) -> String {
-    let listed = notary.run(["key", "list"]).ok().stdout;
-    let line = listed.lines().find(|line| line.starts_with("root")).unwrap();
-    line.split_whitespace().nth(1).unwrap().to_owned()
 }
 
 /// A repository with the tag 1.0, signed by its owner.
@@ -32,7 +27,7 @@ fn signed(server: &TestServer) -> Notary {
 fn pinned(client: &Countersign, notary: &Notary, rest: &str) {
     client.policy(&format!(
         "anchors:\n  prod: {{ root_keys: [{:?}] }}\nrules:\n  - {{ match: \"reg.example:5000/**\", anchor: prod{rest} }}",
-        root_key(notary)
+        notary.root_key()
     ));
 }
 
@@ -134,7 +129,7 @@ fn another_root_key_another_machine_and_a_mistyped_policy_allow_nothing() {
         "ab".repeat(32)
     ));
     client.denies(&image, "anchor_mismatch");
-    let key = root_key(&notary);
+    let key = notary.root_key();
     for (wrong, told) in [
         (
             format!("anchors: {{ prod: {{ root_keyz: [\"{key}\"] }} }}\nrules: []"),
@@ -185,7 +180,7 @@ fn required_signers_have_to_name_the_same_digest_and_a_role_alone_releases_nothi
         client.policy(&format!(
             "anchors: {{ prod: {{ root_keys: [{:?}] }} }}\nsigners:\n  qa: {{ certs: [{:?}] }}\n  dev: {{ certs: [{:?}] }}\nteams: {{ \
              all: [qa, dev], quality: [qa] }}\nrules: [ {{ match: \"**\", anchor: prod{require} }} ]",
-            root_key(&owner),
+            owner.root_key(),
             cert("qa"),
             cert("dev"),
         ));
@@ -347,4 +342,74 @@ fn manifests_are_judged_and_get_digests_unless_an_image_is_denied() {
     let mut piped = client.command(&["verify", "--policy", "policy.yaml", "--manifests", "-", "--write"]);
     let piped = tests::Finished::run(&mut piped, &compose).ok();
     assert_eq!(piped.stdout, compose.replace(&format!("{GUN}:1.0"), &digest));
+}
+
+#[test]
+fn a_pkcs12_file_says_who_asks_and_is_told_what_is_wrong_with_it() {
+    let server = TestServer::start();
+    let notary = signed(&server);
+    let client = Countersign::of(&server, "bob");
+    let (key, url) = (notary.root_key(), server.url());
+    let ca = server.pki().ca().display().to_string();
+    let image = format!("{GUN}:1.0");
+    let pack = |files: &ClientFiles, name: &str, passphrase: &str| {
+        let path = client.directory().join(name);
+        let mut openssl = Command::new("openssl");
+        openssl.args(["pkcs12", "-export", "-passout"]);
+        openssl
+            .arg(format!("pass:{passphrase}"))
+            .arg("-in")
+            .arg(&files.certificate);
+        openssl.arg("-inkey").arg(&files.key).arg("-out").arg(&path);
+        Finished::run(&mut openssl, "").ok();
+    };
+    pack(&server.pki().user("bob"), "bob.p12", "right");
+    pack(&server.pki().user("bob"), "open.p12", "");
+    pack(&server.pki().expired(), "expired.p12", "right");
+    fs::write(client.directory().join("text.p12"), "text").unwrap();
+    fs::write(client.directory().join("passphrase"), "right\n").unwrap();
+    let verify = |file: &str, passphrase: Option<&str>, more: &[&str]| {
+        let mut command = client.command(&[
+            "verify",
+            "--server",
+            &url,
+            "--ca",
+            &ca,
+            "--root-key",
+            &key,
+            "--p12",
+            file,
+        ]);
+        command.args(more).arg(&image);
+        if let Some(passphrase) = passphrase {
+            command.env("COUNTERSIGN_P12_PASSPHRASE", passphrase);
+        }
+        Finished::run(&mut command, "")
+    };
+    verify("bob.p12", Some("right"), &[]).ok().says(&digest("first"));
+    verify("open.p12", None, &[]).ok();
+    let from_file = ["--p12-passphrase-file", "passphrase"];
+    verify("bob.p12", None, &from_file).ok();
+    // What is said on the command line counts.
+    verify("bob.p12", Some("wrong"), &from_file).ok();
+    for (file, passphrase, more, told) in [
+        ("bob.p12", Some("wrong"), &[][..], "the passphrase is wrong"),
+        ("bob.p12", None, &[], "the passphrase is wrong"),
+        ("text.p12", Some("right"), &[], "is not a PKCS#12 file"),
+        ("absent.p12", Some("right"), &[], "absent.p12"),
+        ("bob.p12", None, &["--p12-passphrase-file", "absent"], "absent"),
+        ("expired.p12", Some("right"), &[], "expired"),
+        (
+            "bob.p12",
+            Some("right"),
+            &["--cert", "c", "--key", "k"],
+            "cannot be used with",
+        ),
+    ] {
+        let finished = verify(file, passphrase, more);
+        assert_eq!(finished.code, 2, "{file}: {finished}");
+        finished.says(told);
+    }
+    let mut alone = client.command(&["verify", "--p12-passphrase-file", "passphrase", &image]);
+    Finished::run(&mut alone, "").fails().says("--p12");
 }

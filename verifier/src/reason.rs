@@ -96,6 +96,8 @@ reasons! {
     /// What was kept of earlier verifications cannot be read.
     InvalidState = "invalid_state",
 
+    /// No server is asked, and the bundles at hand have nothing of the repository.
+    NotInBundle = "not_in_bundle",
     /// The server cannot be reached.
     ServerUnreachable = "server_unreachable",
     /// The server refused access.

@@ -7,6 +7,7 @@ mod directory;
 mod passphrase;
 mod pem;
 mod private;
+mod prompt;
 mod public;
 
 use std::path::PathBuf;

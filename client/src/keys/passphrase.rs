@@ -1,14 +1,17 @@
 //! Passphrases of private keys: from a file, the environment, or a person at a terminal.
 
 use std::{
+    collections::BTreeMap,
     env,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::KeyError;
+use super::prompt::ask;
 
 /// How often a person is asked.
 const ATTEMPTS: usize = 3;
@@ -24,6 +27,8 @@ pub struct Passphrases {
     file: Option<PathBuf>,
     variables: Variables,
     terminal: bool,
+    /// What was typed, by the key that it opens, so that nobody is asked twice for it.
+    typed: Mutex<BTreeMap<String, SecretString>>,
 }
 
 impl Passphrases {
@@ -33,6 +38,7 @@ impl Passphrases {
             file,
             variables: Box::new(|name| env::var(name).ok()),
             terminal: io::stdin().is_terminal() && io::stderr().is_terminal(),
+            typed: Mutex::default(),
         }
     }
 
@@ -42,6 +48,7 @@ impl Passphrases {
             file: None,
             variables: Box::new(variables),
             terminal: false,
+            typed: Mutex::default(),
         }
     }
 
@@ -52,6 +59,11 @@ impl Passphrases {
         role: &str,
         mut attempt: impl FnMut(&[u8]) -> Option<T>,
     ) -> Result<T, KeyError> {
+        if let Some(known) = self.typed().get(id)
+            && let Some(opened) = attempt(known.expose_secret().as_bytes())
+        {
+            return Ok(opened);
+        }
         let candidates = self.candidates(role)?;
         for (_, passphrase) in &candidates {
             if let Some(opened) = attempt(passphrase.expose_secret().as_bytes()) {
@@ -63,6 +75,7 @@ impl Passphrases {
             for _ in 0..ATTEMPTS {
                 let passphrase = ask(&format!("Passphrase of the {role} key {}: ", short(id)))?;
                 if let Some(opened) = attempt(passphrase.expose_secret().as_bytes()) {
+                    self.typed().insert(id.to_owned(), passphrase);
                     return Ok(opened);
                 }
             }
@@ -93,6 +106,7 @@ impl Passphrases {
                     continue;
                 }
                 if ask("The same again: ")?.expose_secret() == first.expose_secret() {
+                    self.typed().insert(id.to_owned(), first.clone());
                     return Ok(first);
                 }
                 platform::complain!("The two differ.");
@@ -104,6 +118,10 @@ impl Passphrases {
             tried: "no passphrase was given".into(),
             variables: variables(role).join(" or "),
         })
+    }
+
+    fn typed(&self) -> MutexGuard<'_, BTreeMap<String, SecretString>> {
+        self.typed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is there without asking anybody, each with where it comes from.
@@ -148,14 +166,6 @@ fn first_line(path: &Path) -> Result<SecretString, KeyError> {
     })?;
     let text = zeroize::Zeroizing::new(text);
     Ok(text.lines().next().unwrap_or_default().into())
-}
-
-fn ask(prompt: &str) -> Result<SecretString, KeyError> {
-    let typed = rpassword::prompt_password(prompt).map_err(|cause| KeyError::File {
-        path: "/dev/tty".into(),
-        reason: platform::reason::of_io(&cause),
-    })?;
-    Ok(typed.into())
 }
 
 fn short(id: &str) -> &str {

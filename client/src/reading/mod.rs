@@ -2,8 +2,10 @@
 //! documents were asked for: what was read goes to [`verifier::verify`].
 
 mod bundle;
+mod bundle_files;
 mod denial;
 mod files;
+mod form;
 
 use bundle::Offer;
 use tuf::Gun;
@@ -12,6 +14,7 @@ use verifier::Documents;
 use crate::failure::ReadError;
 use crate::server::Server;
 
+pub use bundle_files::{BundleError, Bundles};
 pub use denial::denial;
 
 /// What is known of a repository already.

@@ -4,6 +4,7 @@
 //! nobody: it is renewed behind his back. What a server answered last stands until it answers again, also a refusal; its
 //! silence lets what was verified before serve, and how old that is stands beside it.
 
+mod carried;
 mod entry;
 mod follow;
 mod refresh;

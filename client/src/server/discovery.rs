@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +16,7 @@ use platform::{reason, tls};
 use reqwest::Url;
 use serde_json::Value;
 
+use super::docker_login;
 use super::settings::{Connection, Credentials, Identity, ServerSettings, SettingsError, Trust};
 
 /// Docker's server for the images of Docker Hub.
@@ -106,13 +108,29 @@ impl Discovery {
             identity,
             credentials: given.credentials.clone(),
             found,
+            unused_login: None,
         })
+    }
+
+    /// The address of the server for a repository of the registry at `host[:port]`, as [`Server::label`](super::Server::label)
+    /// is. Certificates are not looked for.
+    ///
+    /// # Errors
+    /// When the address is none, or the file that names it cannot be used.
+    pub fn label(&self, given: &ServerSettings, registry: &str) -> Result<String, SettingsError> {
+        let config = match &self.notary {
+            Some(path) => NotaryConfig::read(path)?,
+            None => None,
+        };
+        let (written, ..) = self.address(given, config.as_ref(), registry);
+        let url = address(&written, given)?;
+        Ok(super::label(&url))
     }
 
     /// How the registry at `host[:port]` itself is reached, by somebody whose trust server has these settings. CA and
     /// client certificate are those of `/etc/docker/certs.d/<host[:port]>`, as for the engine; else those of
     /// `~/.docker/tls/<host[:port]>`; else those that were given, with the system's CAs. Tokens and passwords of the trust
-    /// server are for a registry only that is the same server.
+    /// server are for a registry only that is the same server; others have the login of Docker's `config.json`.
     ///
     /// # Errors
     /// As [`complete`](Self::complete).
@@ -147,7 +165,47 @@ impl Discovery {
                 directory.display()
             ));
         }
+        let login = self.login(registry)?;
+        connection.credentials = login.credentials;
+        connection.unused_login = login.unused;
         Ok(connection)
+    }
+
+    /// How a registry is reached over plain HTTP. A password is sent only to this machine itself.
+    ///
+    /// # Errors
+    /// When its name is none, or Docker's configuration cannot be used.
+    pub fn plain_registry(&self, registry: &str) -> Result<Connection, SettingsError> {
+        let settings = ServerSettings {
+            url: Some(format!("http://{registry}")),
+            allow_http: true,
+            ..ServerSettings::default()
+        };
+        let url = address(&format!("http://{registry}"), &settings)?;
+        let login = if is_this_machine(registry) {
+            self.login(registry)?
+        } else {
+            docker_login::Login {
+                unused: Some("no password is sent over plain HTTP to another machine".to_owned()),
+                ..docker_login::Login::default()
+            }
+        };
+        Ok(Connection {
+            url,
+            trust: Trust::system(),
+            identity: None,
+            credentials: login.credentials,
+            found: Vec::new(),
+            unused_login: login.unused,
+        })
+    }
+
+    fn login(&self, registry: &str) -> Result<docker_login::Login, SettingsError> {
+        let (hub, _) = DOCKER_HUB;
+        match &self.docker {
+            Some(docker) => docker_login::read(docker, registry, hub),
+            None => Ok(docker_login::Login::default()),
+        }
     }
 
     /// The address as written, whether somebody named this server for this purpose, and where it comes from.
@@ -174,6 +232,24 @@ impl Discovery {
         }
         let why = "which is the registry itself, because no other one was named";
         (format!("https://{registry}"), false, why.into())
+    }
+}
+
+/// Whether a registry at `host[:port]` runs on this machine by its name: `localhost`, or a loopback address. Docker reaches
+/// these over plain HTTP.
+pub fn is_this_machine(registry: &str) -> bool {
+    let Ok(url) = Url::parse(&format!("http://{registry}")) else {
+        return false;
+    };
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => {
+            let address = host.trim_start_matches('[').trim_end_matches(']');
+            address
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+        }
+        None => false,
     }
 }
 
@@ -448,6 +524,40 @@ mod tests {
         ] {
             assert!(refused(&given(wrong)).contains("not the address"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_and_so_are_passwords_over_it() {
+        for here in [
+            "localhost",
+            "localhost:5000",
+            "127.0.0.1:5000",
+            "127.8.9.1",
+            "[::1]:5000",
+        ] {
+            assert!(is_this_machine(here), "{here}");
+        }
+        for elsewhere in [
+            "localhost.example:5000",
+            "127.0.0.1.example",
+            "10.0.0.1:5000",
+            "registry",
+            "",
+            "[::2]",
+        ] {
+            assert!(!is_this_machine(elsewhere), "{elsewhere}");
+        }
+        let home = tempfile::tempdir().unwrap();
+        let config = r#"{"auths": {"127.0.0.1:5000": {"auth": "YTpi"}, "10.0.0.1:5000": {"auth": "YTpi"}}}"#;
+        fs::write(home.path().join("config.json"), config).unwrap();
+        let discovery = Discovery {
+            docker: Some(home.path().to_path_buf()),
+            ..Discovery::default()
+        };
+        let here = discovery.plain_registry("127.0.0.1:5000").unwrap();
+        assert!(matches!(here.credentials, Credentials::User { .. }));
+        let elsewhere = discovery.plain_registry("10.0.0.1:5000").unwrap();
+        assert!(matches!(elsewhere.credentials, Credentials::None));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use reqwest::Url;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::discovery::is_this_machine;
+
 /// How long a token serves whose service does not say how long (distribution specification).
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 /// How long before its end a token is not used any more.
@@ -39,7 +41,7 @@ pub(super) struct Tokens(Mutex<HashMap<String, (SecretString, Instant)>>);
 
 impl Challenge {
     /// Reads the headers of a 401, of which the first that can be followed counts. A token service of an `https` server
-    /// must be `https` too.
+    /// must be `https` too; one of a server without TLS may also be without it on this machine.
     pub(super) fn read<'a>(
         headers: impl IntoIterator<Item = &'a str>,
         must_be_https: bool,
@@ -79,7 +81,7 @@ impl Challenge {
             Url::parse(&address).map_err(|_| format!("its token service {address:?} is no address"))?;
         match realm.scheme() {
             "https" => {}
-            "http" if !must_be_https => {}
+            "http" if !must_be_https && is_this_machine(realm.authority()) => {}
             _ => return Err(format!("its token service {address:?} is not https")),
         }
         if !realm.username().is_empty() || realm.password().is_some() {
@@ -173,7 +175,8 @@ mod tests {
             assert!(refusal.contains(expected), "{refusal}");
         }
         assert!(Challenge::read([], true).is_err());
-        assert!(Challenge::read([r#"Bearer realm="http://auth""#], false).is_ok());
+        assert!(Challenge::read([r#"Bearer realm="http://auth""#], false).is_err());
+        assert!(Challenge::read([r#"Bearer realm="http://127.0.0.1:5001/auth""#], false).is_ok());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A trust server: where it is, who asks, and how it is asked.
 
 mod discovery;
+mod docker_login;
 mod login;
 mod settings;
 mod tls;
@@ -20,7 +21,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tuf::Gun;
 
-pub use discovery::Discovery;
+pub use discovery::{Discovery, is_this_machine};
 pub use settings::{Connection, Credentials, Identity, ServerSettings, SettingsError, Trust};
 
 /// How many requests to one server wait for their answers at a time. A slow server holds no more than that.
@@ -85,7 +86,7 @@ impl Server {
         ));
         Ok(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            label: connection.url.as_str().trim_end_matches('/').to_owned(),
+            label: label(&connection.url),
             base: connection.url.clone(),
             client,
             credentials: connection.credentials.clone(),
@@ -166,6 +167,11 @@ impl Server {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = (!has).then(Instant::now);
     }
+}
+
+/// An address without a slash at its end.
+fn label(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
 }
 
 impl fmt::Debug for Server {

@@ -70,6 +70,8 @@ pub struct Connection {
     pub credentials: Credentials,
     /// Where address, CA and certificate were found, one sentence each, for those who wonder.
     pub found: Vec<String>,
+    /// Why a login that somebody has is not used, as a sentence, for those who are refused.
+    pub unused_login: Option<String>,
 }
 
 /// The CAs that a server's certificate may come from.

@@ -121,7 +121,9 @@ fn who(certificate: &X509) -> String {
 fn pkcs12_reason(cause: &openssl::error::ErrorStack) -> String {
     let reason = reason::of_openssl(cause);
     if reason.contains("mac verify failure") {
-        "the passphrase is wrong".into()
+        "the passphrase is wrong, or the file is damaged; the passphrase is that of COUNTERSIGN_P12_PASSPHRASE, or the first \
+         line of --p12-passphrase-file"
+            .into()
     } else if reason.contains("unsupported") {
         format!(
             "it is encrypted in an old way that OpenSSL does not read ({reason}); write it anew with openssl pkcs12 -export"

@@ -106,6 +106,7 @@ fn load(policy: &Path) -> Result<Generation, Failure> {
         deadline: std::time::Duration::ZERO,
         max_age: chrono::TimeDelta::zero(),
         follow: false,
+        offline: false,
     };
     Ok(Generation::load(&source, &trust)?)
 }

@@ -4,8 +4,10 @@ use std::{env, path::PathBuf, time::Duration};
 
 use chrono::TimeDelta;
 use clap::Args;
-use client::{Credentials, Discovery, Identity, Repositories, ServerSettings, StateDirectory};
+use client::{Bundles, Credentials, Discovery, Identity, Repositories, ServerSettings, StateDirectory};
+use secrecy::SecretString;
 use verifier::{Anchor, Pattern};
+use zeroize::Zeroizing;
 
 use super::Failure;
 use crate::decider::{Decider, PolicySource, TrustSettings};
@@ -37,6 +39,9 @@ pub struct TrustOptions {
     /// Client certificate and key in a PKCS#12 file; its passphrase is read from COUNTERSIGN_P12_PASSPHRASE.
     #[arg(long, value_name = "FILE", conflicts_with = "cert")]
     p12: Option<PathBuf>,
+    /// A file whose first line is the passphrase of the PKCS#12 file, in place of the variable.
+    #[arg(long, value_name = "FILE", requires = "p12")]
+    p12_passphrase_file: Option<PathBuf>,
     /// The environment variable that holds a bearer token.
     #[arg(long, value_name = "VARIABLE", conflicts_with = "user_from")]
     token_from: Option<String>,
@@ -76,7 +81,7 @@ impl TrustOptions {
             }),
             (_, _, Some(file)) => Some(Identity::Pkcs12 {
                 file: file.clone(),
-                passphrase: env::var(P12_PASSPHRASE).unwrap_or_default().into(),
+                passphrase: self.p12_passphrase()?,
             }),
             _ => None,
         };
@@ -96,7 +101,33 @@ impl TrustOptions {
             deadline: DEADLINE,
             max_age: TimeDelta::zero(),
             follow: false,
+            offline: false,
         })
+    }
+
+    fn p12_passphrase(&self) -> Result<SecretString, Failure> {
+        let Some(path) = &self.p12_passphrase_file else {
+            return Ok(env::var(P12_PASSPHRASE).unwrap_or_default().into());
+        };
+        let text = platform::files::read_to_string(path)
+            .map_err(|cause| Failure(format!("{}: {cause}", path.display())))?;
+        let text = Zeroizing::new(text);
+        Ok(text.lines().next().unwrap_or_default().into())
+    }
+
+    /// Which servers trust data is of, where none is asked: certificates and tokens are not looked for.
+    fn unreached(&self) -> TrustSettings {
+        TrustSettings {
+            given: ServerSettings {
+                url: self.server.clone(),
+                ..ServerSettings::default()
+            },
+            discovery: Discovery::from_environment(),
+            deadline: DEADLINE,
+            max_age: TimeDelta::zero(),
+            follow: false,
+            offline: true,
+        }
     }
 
     /// What is known of repositories.
@@ -157,5 +188,11 @@ impl PolicyOptions {
             ..trust.settings()?
         };
         Ok(Decider::load(self.source()?, settings, trust.repositories()?)?)
+    }
+
+    /// What decides by bundles alone, whatever says how servers are reached.
+    pub(super) fn offline(&self, trust: &TrustOptions, bundles: Bundles) -> Result<Decider, Failure> {
+        let decider = Decider::load(self.source()?, trust.unreached(), trust.repositories()?)?;
+        Ok(decider.deciding_by(bundles))
     }
 }

@@ -1,16 +1,25 @@
 //! `countersign verify`.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use clap::Args;
+use client::Bundles;
 use verifier::{Mode, Reason, Verdict};
 
 use super::{
     Failure, Outcome, block_on,
     trust::{PolicyOptions, TrustOptions},
 };
-use crate::{decider::Asked, line, manifests::ManifestFiles};
+use crate::{
+    decider::{Asked, Decider},
+    line,
+    manifests::ManifestFiles,
+};
 
 /// Which images, and what is printed.
 #[derive(Debug, Args)]
@@ -39,6 +48,15 @@ pub struct Options {
     /// is written if an image is denied.
     #[arg(long, requires = "manifests")]
     write: bool,
+    /// Write the documents that the verdicts rest on into this file, for --from-bundle elsewhere. Nothing is written if an
+    /// image is denied.
+    #[arg(long, value_name = "FILE", conflicts_with = "from_bundle")]
+    bundle: Option<PathBuf>,
+    /// Ask no server, and decide by the documents in this file alone: one that --bundle wrote, or the answer of a server's
+    /// _trust/bundle. Give it several times for several files. What says how servers are reached is not looked at; their
+    /// addresses still name the state that nothing may go back behind.
+    #[arg(long, value_name = "FILE")]
+    from_bundle: Vec<PathBuf>,
     /// The images, as they are written in a deployment.
     #[arg(required_unless_present = "manifests", value_name = "IMAGE")]
     images: Vec<String>,
@@ -49,7 +67,7 @@ pub struct Options {
 /// # Errors
 /// When the policy, or something else that the command line names, cannot be used.
 pub fn run(options: &Options) -> Result<Outcome, Failure> {
-    let decider = options.policy.decider(&options.trust, TimeDelta::zero())?;
+    let decider = options.decider()?;
     let mut asked = Asked::by("verify");
     asked.context.namespace.clone_from(&options.namespace);
     let files = ManifestFiles::read(&options.manifests).map_err(Failure)?;
@@ -83,12 +101,61 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
         return Ok(Outcome::Done);
     }
     let outcome = verdicts.iter().map(outcome).max().unwrap_or(Outcome::Undecided);
+    if let Some(file) = &options.bundle {
+        if outcome == Outcome::Done {
+            options.write_bundle(file, &decider, &images, &verdicts, &asked)?;
+        } else {
+            platform::complain!(
+                "{} is not written, because not every image is allowed",
+                file.display()
+            );
+        }
+    }
     if options.write && outcome == Outcome::Done {
         let pinned = verdicts.iter().filter(|verdict| verdict.allow);
         let pinned = pinned.filter_map(|verdict| Some((verdict.image.clone(), verdict.pinned.clone()?)));
         files.write(&pinned.collect()).map_err(Failure)?;
     }
     Ok(outcome)
+}
+
+impl Options {
+    /// What decides: the servers' answers, or the files.
+    fn decider(&self) -> Result<Decider, Failure> {
+        if !self.from_bundle.is_empty() {
+            let bundles = Bundles::read(&self.from_bundle)?;
+            return self.policy.offline(&self.trust, bundles);
+        }
+        if let Some(file) = &self.bundle {
+            Bundles::check_place(file)?;
+        }
+        self.policy.decider(&self.trust, TimeDelta::zero())
+    }
+
+    /// Writes what the verdicts rest on, if they are the same by that alone.
+    fn write_bundle(
+        &self,
+        file: &Path,
+        decider: &Decider,
+        images: &[&str],
+        verdicts: &[Verdict],
+        asked: &Asked,
+    ) -> Result<(), Failure> {
+        let bundles = decider.documents(images, asked);
+        let offline = self.policy.offline(&self.trust, bundles.clone())?;
+        let again = block_on(offline.decide_all(images, asked, Duration::MAX))?;
+        for (verdict, again) in verdicts.iter().zip(&again) {
+            if verdict.allow && (!again.allow || again.digest != verdict.digest) {
+                return Err(Failure(format!(
+                    "{} is not written: by these documents alone the verdict would be `{}`; if somebody has published \
+                     meanwhile, run this again",
+                    file.display(),
+                    line::of(again)
+                )));
+            }
+        }
+        Ok(bundles.write(file)?)
+    }
 }
 
 fn outcome(verdict: &Verdict) -> Outcome {
@@ -100,6 +167,7 @@ fn outcome(verdict: &Verdict) -> Outcome {
             Reason::ServerUnreachable
             | Reason::ServerError
             | Reason::AccessDenied
+            | Reason::NotInBundle
             | Reason::TooStale
             | Reason::InvalidState
             | Reason::InvalidReference,

@@ -51,6 +51,8 @@ pub struct TrustSettings {
     pub max_age: TimeDelta,
     /// Whether this process goes on deciding: then it follows the events of the repositories that it is asked about.
     pub follow: bool,
+    /// Whether no server is asked at all, because the trust data was carried here in files.
+    pub offline: bool,
 }
 
 /// A loaded policy.
@@ -101,7 +103,9 @@ impl Generation {
             followed: Mutex::default(),
         };
         let mut servers = BTreeMap::new();
-        for rule in loaded.policy.servers() {
+        // The certificates of servers that nobody asks need not be here.
+        let asked = loaded.policy.servers().iter().filter(|_| !trust.offline);
+        for rule in asked {
             let settings = loaded.settings(rule);
             let files = [settings.ca.clone()].into_iter().flatten();
             loaded.files.extend(files);
@@ -146,6 +150,17 @@ impl Generation {
         let server = Arc::new(server);
         servers.insert(name, Arc::clone(&server));
         Ok(server)
+    }
+
+    /// The address of that server, which need not be one that can be reached from here.
+    ///
+    /// # Errors
+    /// When what was configured for it cannot be used.
+    pub fn address(&self, image: &ImageReference) -> Result<String, Denial> {
+        let rule = self.policy.server_for(image);
+        let settings = rule.map_or_else(|| self.trust.given.clone(), |rule| self.settings(rule));
+        let address = self.trust.discovery.label(&settings, image.host());
+        address.map_err(|reason| Denial::new(Reason::ServerUnreachable, reason.to_string()))
     }
 
     /// Keeps up with a repository from now on, as long as this generation lives.

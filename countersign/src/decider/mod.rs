@@ -2,6 +2,7 @@
 //! here, and nobody else decides.
 
 mod audit;
+mod carried;
 mod generation;
 mod metrics;
 
@@ -14,7 +15,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use chrono::{TimeDelta, Utc};
-use client::{Contact, Current, Demand, Repositories};
+use client::{Bundles, Contact, Current, Demand, Repositories};
 use futures_util::future::join_all;
 use thiserror::Error;
 use verifier::{Check, Denial, Freshness, ImageReference, Plan, Reason, RequestContext, Verdict};
@@ -24,6 +25,7 @@ pub use self::{
     generation::{Generation, PolicySource, TrustSettings},
     metrics::Metrics,
 };
+use carried::Carried;
 
 /// Who asks, and what is to be recorded beside the verdict.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +80,7 @@ pub struct Decider {
     trust: TrustSettings,
     generation: ArcSwap<Generation>,
     repositories: Repositories,
+    carried: Option<Carried>,
     audit: Option<Audit>,
     metrics: Option<Metrics>,
 }
@@ -98,9 +101,17 @@ impl Decider {
             trust,
             generation: ArcSwap::from_pointee(generation),
             repositories,
+            carried: None,
             audit: None,
             metrics: None,
         })
+    }
+
+    /// Asks no server from now on: trust data is that of the bundles.
+    #[must_use]
+    pub fn deciding_by(mut self, bundles: Bundles) -> Self {
+        self.carried = Some(Carried::new(bundles));
+        self
     }
 
     /// Records each decision.
@@ -118,10 +129,14 @@ impl Decider {
     pub fn reload(&self) -> Result<(), DeciderError> {
         let fresh = Generation::load(&self.source, &self.trust)?;
         self.generation.store(Arc::new(fresh));
+        Ok(())
+    }
+
+    /// Opens the audit file anew, after it was moved away. If that fails, the old one is written to.
+    pub fn reopen_audit(&self) {
         if let Some(Err(reason)) = self.audit.as_ref().map(Audit::reopen) {
             tracing::error!(reason = %platform::reason::of_io(&reason), "the audit file cannot be opened anew");
         }
-        Ok(())
     }
 
     /// Counts a reload that was refused.
@@ -234,6 +249,9 @@ impl Decider {
         reference: &ImageReference,
         deadline: Duration,
     ) -> Verdict {
+        if let Some(carried) = &self.carried {
+            return self.check_carried(generation, carried, check, reference).await;
+        }
         let never = Freshness {
             age: TimeDelta::MAX,
             reachable: false,
@@ -265,6 +283,54 @@ impl Decider {
             .current(&server, gun, check.anchor(), Demand::now(left))
             .await;
         self.judged(check, reference, &current)
+    }
+
+    async fn check_carried(
+        &self,
+        generation: &Generation,
+        carried: &Carried,
+        check: &Check<'_>,
+        reference: &ImageReference,
+    ) -> Verdict {
+        let repository = match generation.address(reference) {
+            Ok(address) => {
+                let (gun, anchor) = (reference.gun(), check.anchor());
+                carried
+                    .repository(&self.repositories, &address, gun, anchor)
+                    .await
+            }
+            Err(denial) => Err(denial),
+        };
+        // Nothing that could be believed says when the documents were taken. What bounds their age is that they expire, the
+        // timestamp first.
+        let freshness = Freshness::just_read();
+        check.judge(reference, repository.as_deref(), freshness, Utc::now())
+    }
+
+    /// The documents on which the verdicts about these images rest, of each repository.
+    pub fn documents(&self, images: &[&str], asked: &Asked) -> Bundles {
+        let generation = self.generation.load_full();
+        let context = RequestContext {
+            now: Utc::now(),
+            ..asked.context.clone()
+        };
+        let mut bundles = Bundles::default();
+        for image in images {
+            let Ok(reference) = ImageReference::parse(image) else {
+                continue;
+            };
+            let Plan::Check(check) = generation.policy().plan(&reference, &context) else {
+                continue;
+            };
+            let Ok(server) = generation.server(&reference) else {
+                continue;
+            };
+            let gun = reference.gun();
+            if let Some(documents) = self.repositories.verified_documents(&server, gun, check.anchor()) {
+                bundles.insert(gun.clone(), documents);
+            }
+        }
+        bundles
     }
 
     fn judged(&self, check: &Check<'_>, reference: &ImageReference, current: &Current) -> Verdict {

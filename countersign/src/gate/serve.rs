@@ -176,7 +176,11 @@ async fn reload(
     loop {
         let reason = tokio::select! {
             hangup = hangups.recv() => match hangup {
-                Some(()) => "SIGHUP",
+                Some(()) => {
+                    // Whether the policy can be used or not: records must not go on into a file that was moved away.
+                    decider.reopen_audit();
+                    "SIGHUP"
+                }
                 None => std::future::pending().await,
             },
             _ = looks.tick() => {

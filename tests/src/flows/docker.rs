@@ -124,15 +124,6 @@ pub fn clis() -> Vec<PathBuf> {
     clis
 }
 
-/// A key pair for signing images, loaded under the person's name; returns the public half's path.
-fn signing_key(docker: &Docker, name: &str) -> String {
-    docker
-        .run(["trust", "key", "generate", name])
-        .ok()
-        .says("Successfully generated and loaded private key");
-    docker.home().join(format!("{name}.pub")).display().to_string()
-}
-
 fn signed_tags(docker: &Docker, repository: &str) -> Vec<(String, Vec<String>)> {
     let inspected = docker.run(["trust", "inspect", repository]).ok();
     let parsed: Value = serde_json::from_str(&inspected.stdout).unwrap();
@@ -162,8 +153,8 @@ pub fn sign_inspect_revoke(world: &mut World, clis: &[PathBuf]) {
             world.user(cli, &format!("bob{number}")),
         );
         let (alice_name, bob_name) = (format!("alice{number}"), format!("bob{number}"));
-        let alice_key = signing_key(&alice, &alice_name);
-        let bob_key = signing_key(&bob, &bob_name);
+        let alice_key = alice.signing_key(&alice_name);
+        let bob_key = bob.signing_key(&bob_name);
 
         let add = [
             "trust",

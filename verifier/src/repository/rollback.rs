@@ -68,8 +68,8 @@ fn check_document(
         }
         if version < before.version || version == before.version && !is_last {
             let sentence = format!(
-                "the server gives version {version} of {role} of {gun}, although version {} was seen before; the server is \
-                 behind, or somebody plays back an old state",
+                "this is version {version} of {role} of {gun}, although version {} was seen before; the server or the bundle \
+                 is behind, or somebody plays back an old state",
                 seen.last()
                     .map_or(before.version, |last| last.version.max(before.version))
             );

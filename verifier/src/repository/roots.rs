@@ -19,7 +19,7 @@ pub(super) fn trusted_line(
     now: DateTime<Utc>,
 ) -> Result<Vec<VerifiedRoot>, Denial> {
     let Some(newest) = offered.last() else {
-        let sentence = format!("the server gave no root of {gun}");
+        let sentence = format!("there is no root of {gun}");
         return Err(Denial::new(Reason::InvalidDocument, sentence));
     };
     if let Anchor::Tofu { .. } = anchor
@@ -133,8 +133,8 @@ fn join(gun: &Gun, offered: &[Bytes], seen: &Seen) -> Result<(Vec<Bytes>, usize)
         let hash = Checksum::of(newest).as_hex();
         if seen.roots.get(&newest_version.get()) == Some(&hash) {
             let sentence = format!(
-                "the server gives version {newest_version} of the root of {gun}, which was at version {} before; the server \
-                 is behind, or somebody plays back an old state",
+                "this is version {newest_version} of the root of {gun}, which was at version {} before; the server or the \
+                 bundle is behind, or somebody plays back an old state",
                 known.version()
             );
             return Err(Denial::new(Reason::Rollback, sentence));

@@ -1,12 +1,16 @@
 //! `countersign anchor`: repositories that were deleted and made anew.
 
-use std::io::{self, IsTerminal};
-
 use clap::{Args, Subcommand};
 use client::RootSummary;
 
-use super::session::{self, RepositoryOptions};
+use super::{
+    confirm::is_confirmed,
+    session::{self, RepositoryOptions},
+};
 use crate::commands::{Failure, Outcome, block_on};
+
+const QUESTION: &str = "Trust in the known root ends, and begins anew with the offered one. Compare its keys with what the \
+                        owner says. Type `yes` to accept it:";
 
 /// What is done with the beginning of trust.
 #[derive(Debug, Subcommand)]
@@ -49,7 +53,8 @@ pub fn run(command: &AnchorCommand) -> Result<Outcome, Failure> {
             None => platform::say!("nothing is known of {gun}"),
         }
         show("offered", &change.new);
-        if !options.yes && !is_confirmed()? {
+        let instead = "compare the keys with what the owner says, and run this with --yes";
+        if !options.yes && !is_confirmed(QUESTION, instead)? {
             platform::complain!("nothing was changed");
             return Ok(Outcome::Denied);
         }
@@ -66,21 +71,4 @@ fn show(what: &str, root: &RootSummary) {
     for id in &root.key_ids {
         platform::say!("  key {id}");
     }
-}
-
-fn is_confirmed() -> Result<bool, Failure> {
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Err(Failure(
-            "nobody can be asked without a terminal: compare the keys with what the owner says, and run this with --yes".into(),
-        ));
-    }
-    platform::complain!(
-        "Trust in the known root ends, and begins anew with the offered one. Compare its keys with what the owner says. Type \
-         `yes` to accept it:"
-    );
-    let mut answer = String::new();
-    io::stdin()
-        .read_line(&mut answer)
-        .map_err(|cause| Failure(platform::reason::of_io(&cause)))?;
-    Ok(answer.trim() == "yes")
 }

@@ -95,23 +95,22 @@ fn generate(options: &GenerateOptions) -> Result<Outcome, Failure> {
     let failed =
         |cause: std::io::Error| Failure(format!("{}: {}", path.display(), platform::reason::of_io(&cause)));
     let keys = options.keys.directory()?;
-    // A file that is there already is that of another key.
-    let mut file = OpenOptions::new()
+    // A file that is there already is that of another key. It is made when there is something to write, so that whoever gives
+    // up at the prompt leaves nothing behind.
+    if path.symlink_metadata().is_ok() {
+        return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
+    }
+    let key = PrivateKey::generate()?;
+    keys.add(&key, name, None)?;
+    let written = OpenOptions::new()
         .write(true)
         .create_new(true)
         .open(&path)
-        .map_err(failed)?;
-    let made = PrivateKey::generate().and_then(|key| keys.add(&key, name, None).map(|()| key));
-    let written = match &made {
-        Ok(key) => file.write_all(public_pem(name, key.public()).as_bytes()),
-        Err(_) => Ok(()),
-    };
-    if made.is_err() || written.is_err() {
-        // Empty, it would be of no use to anybody; that it cannot be removed is no news beside the failure.
-        let _ = std::fs::remove_file(&path);
+        .and_then(|mut file| file.write_all(public_pem(name, key.public()).as_bytes()));
+    if let Err(cause) = written {
+        keys.remove(key.id())?;
+        return Err(failed(cause));
     }
-    written.map_err(failed)?;
-    let key = made?;
     platform::say!("{}", key.id());
     platform::complain!(
         "the key of {name} is kept, and its public half is in {}",

@@ -1,6 +1,7 @@
 //! The commands of those who sign: they read a repository, verify it, change it, and sign it with the keys at hand.
 
 mod accept;
+mod confirm;
 mod delegations;
 mod init;
 mod inspect;

@@ -35,6 +35,9 @@ pub struct Options {
     /// Ask the registry for the manifest of the digest, or else of the tag: then whatever the registry shows is signed.
     #[arg(long)]
     from_registry: bool,
+    /// Ask this registry, which is that of the image, over plain HTTP. Registries on localhost need no such word.
+    #[arg(long, value_name = "HOST")]
+    insecure_registry: Option<String>,
     /// Sign as this signer: in targets/NAME, and in targets/releases if that is there. Without this and --role the keys at
     /// hand decide.
     #[arg(long = "as", value_name = "NAME", conflicts_with = "role")]
@@ -62,7 +65,8 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
             Given::Target(target) => target,
             Given::Registry(digest) => {
                 let settings = options.repository.trust.settings()?;
-                registry::manifest(&image, &tag, digest.as_ref(), &settings).await?
+                let insecure = options.insecure_registry.as_deref();
+                registry::manifest(&image, &tag, digest.as_ref(), &settings, insecure).await?
             }
         };
         let roles = publish(options, &session, &tag, &target).await?;
@@ -83,6 +87,11 @@ enum Given {
 
 impl Options {
     fn given(&self, image: &ImageReference) -> Result<Given, Failure> {
+        if self.insecure_registry.is_some() && !self.from_registry {
+            return Err(Failure(
+                "--insecure-registry is for --from-registry: without that no registry is asked".into(),
+            ));
+        }
         let written = image.digest().copied();
         let digest = match &self.digest {
             Some(text) => Some(digest(text)?),

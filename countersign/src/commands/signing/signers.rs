@@ -39,6 +39,10 @@ pub struct AddOptions {
     /// Certificates, or public keys as `countersign key generate` and `docker trust key generate` write them.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// What the tags begin with that may be signed, such as `nightly-`; every tag if absent. Several may be given. Whoever
+    /// may not sign every tag does not sign in targets/releases, where nothing could be told apart.
+    #[arg(long, value_name = "PREFIX")]
+    path: Vec<String>,
     #[command(flatten)]
     options: RepositoryOptions,
 }
@@ -157,19 +161,78 @@ fn add(options: &AddOptions) -> Result<Outcome, Failure> {
                 )));
             }
         }
+        let paths = paths(&options.path, &work, &declared)?;
         let change = |role: &DelegationName| Change::AddDelegation {
             role: role.clone(),
             keys: keys.clone(),
-            paths: vec![String::new()],
+            paths: paths.clone(),
         };
-        let changes = [change(&work.role), change(&work.releases)];
+        let mut changes = vec![change(&work.role)];
+        let restricted = is_restricted(&paths);
+        if !restricted {
+            changes.push(change(&work.releases));
+        } else if declared
+            .iter()
+            .filter(|known| known.role == work.releases)
+            .any(|known| known.keys.iter().any(|key| bare.contains(&bare_id(key))))
+        {
+            return Err(Failure(format!(
+                "this key may sign every tag in {RELEASES}: it has to go from there before it is restricted"
+            )));
+        }
         work.publish(&changes)
             .await
             .map_err(|cause| work.session.explained(cause))?;
-        platform::say!("{} may sign {} now", work.name(), work.session.gun);
+        let which = if restricted {
+            format!(
+                "tags of {} that begin with {}",
+                work.session.gun,
+                paths.join(" or ")
+            )
+        } else {
+            work.session.gun.to_string()
+        };
+        platform::say!("{} may sign {which} now", work.name());
+        if restricted {
+            platform::complain!(
+                "note: {} does not sign in {RELEASES}, so docker takes nothing for released that {} alone signs",
+                work.name(),
+                work.name()
+            );
+        }
         warn_of_snapshot(&work.session, &documents)?;
         Ok(Outcome::Done)
     })?
+}
+
+fn is_restricted(paths: &[String]) -> bool {
+    !paths.iter().any(String::is_empty)
+}
+
+/// What the tags of a signer are to begin with. Nobody is restricted or let loose without a word.
+fn paths(asked: &[String], work: &Work, declared: &[Delegation]) -> Result<Vec<String>, Failure> {
+    let in_tags = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if let Some(wrong) = asked.iter().find(|path| !path.chars().all(in_tags)) {
+        return Err(Failure(format!(
+            "--path {wrong:?} is not what a tag begins with: write v1. for v1.0 and v1.1, without stars"
+        )));
+    }
+    let known = declared.iter().find(|known| known.role == work.role);
+    let was_restricted = known.map(|known| is_restricted(&known.paths));
+    match (asked.is_empty(), was_restricted, known) {
+        (true, Some(true), Some(known)) => Err(Failure(format!(
+            "{} is for tags that begin with {}: say the same with --path, or --path \"\" for every tag",
+            known.role,
+            known.paths.join(" or ")
+        ))),
+        (false, Some(false), Some(known)) if is_restricted(asked) => Err(Failure(format!(
+            "{} may sign every tag already: remove {} first, with `countersign signer remove`",
+            known.role,
+            work.name()
+        ))),
+        (true, ..) => Ok(vec![String::new()]),
+        (false, ..) => Ok(asked.to_vec()),
+    }
 }
 
 fn remove(options: &RemoveOptions) -> Result<Outcome, Failure> {

@@ -35,6 +35,7 @@ pub mod registry;
 pub mod revocation;
 pub mod server;
 pub mod startup;
+pub mod token;
 pub mod token_service;
 pub mod web;
 

@@ -428,8 +428,8 @@ fn wrong_passphrases_and_words_are_told_in_words_and_change_nothing() {
         "countersign init reg.example:5000/team/none",
     );
     told(
-        &["key", "rotate", GUN, "targets", "--to", &"ab".repeat(32)],
-        "root alone",
+        &["key", "rotate", GUN, "timestamp", "--to", &"ab".repeat(32)],
+        "root and targets alone",
     );
     let text_file = owner.client.directory().join("text");
     fs::write(&text_file, "hello").unwrap();

@@ -4,6 +4,7 @@ mod accept;
 mod delegations;
 mod init;
 mod inspect;
+mod key_options;
 mod keys;
 mod registry;
 mod rename;

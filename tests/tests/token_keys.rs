@@ -322,8 +322,27 @@ fn keys_that_cannot_be_used_are_told_apart_and_the_others_sign() {
     pair("EC:prime256v1", "twin", "ee");
     pair("EC:prime256v1", "twin", "ee");
     pair("EC:prime256v1", "nameless\n\u{1b}[2J", "ff");
+    // A root key whose public key somebody has exchanged is not where trust begins.
+    pair("EC:prime256v1", "root", "1a");
+    pair("EC:prime256v1", "other", "1b");
+    let other = owner.client.directory().join("other.der");
+    let tool = |arguments: &[&str]| owner.token.tool(arguments);
+    tool(&[
+        "--read-object",
+        "--type",
+        "pubkey",
+        "--id",
+        "1b",
+        "-o",
+        text(&other),
+    ]);
+    for (kind, id) in [("pubkey", "1a"), ("pubkey", "1b"), ("privkey", "1b")] {
+        tool(&["--delete-object", "--type", kind, "--id", id]);
+    }
+    tool(&["--write-object", text(&other), "--type", "pubkey", "--id", "1a"]);
     let listed = owner.run(&["key", "list"]).ok();
     for reason in [
+        "the private key \"root\" in the token \"owner\" cannot be used: the token \"owner\": its signature with the key",
         "\"lonely\" (CKA_ID \"aa\") in the token \"owner\" cannot be used: the token has neither a public key",
         "\"coin\" (CKA_ID \"cc\") in the token \"owner\" cannot be used: this is an ECDSA key on another curve",
         "\"weak\" (CKA_ID \"dd\") in the token \"owner\" cannot be used: this is an RSA key of 1024 bits",
@@ -352,7 +371,8 @@ fn wrong_modules_tokens_and_pins_are_told_in_words() {
     fs::write(&text_file, "hello").unwrap();
     let module = "COUNTERSIGN_PKCS11_MODULE";
     told(&list, &[(module, "/no/module.so")], "/no/module.so: No such file");
-    told(&list, &[(module, "/tmp")], "it is a directory");
+    told(&list, &[(module, "/tmp")], "it is not a file");
+    told(&list, &[(module, "/dev/null")], "it is not a file");
     told(&list, &[(module, text(&text_file))], "it is not a PKCS#11 module");
     let plain = fs::read_dir("/usr/lib")
         .unwrap()
@@ -389,6 +409,7 @@ fn wrong_modules_tokens_and_pins_are_told_in_words() {
         &[(pin, "")],
         "it wants its PIN; set COUNTERSIGN_PKCS11_PIN",
     );
+    told(&list, &[(pin, &"1".repeat(300))], "so it was not tried");
     told(
         &list,
         &[(pin, ""), ("COUNTERSIGN_PASSPHRASE", PIN)],
@@ -397,7 +418,7 @@ fn wrong_modules_tokens_and_pins_are_told_in_words() {
     told(
         &list,
         &[(pin, "wrong")],
-        "its PIN is another one than that of COUNTERSIGN_PKCS11_PIN",
+        "the PIN in COUNTERSIGN_PKCS11_PIN is wrong (C_Login failed with CKR_PIN_INCORRECT)",
     );
     // Files and programs give it too, and a file that is named comes first.
     let file = owner.client.directory().join("pin");
@@ -471,7 +492,7 @@ fn a_token_is_logged_in_to_once_and_no_second_attempt_of_a_pin_is_spent() {
     owner
         .signing(GUN, "2.0", "second", &[], &[(ways, "final")])
         .fails()
-        .says("one more wrong PIN locks it, so that of COUNTERSIGN_PKCS11_PIN was not tried");
+        .says("one more wrong PIN locks it, so the PIN in COUNTERSIGN_PKCS11_PIN was not tried");
     assert_eq!(owner.token.logins(), 5);
 }
 

@@ -24,8 +24,6 @@ use crate::keys::{KeyError, PrivateKey, SigningKey};
 
 /// The bytes of a CKA_ID, which holds the halves of a key together.
 const ID_BYTES: usize = 16;
-/// What a new key signs, to see that it can: no document, so that the signature is of no use.
-const TRIAL: &[u8] = b"countersign: a trial of a new key";
 
 /// What a token is told of the private half of a key, and of the public half.
 type Halves = (Vec<Attribute>, Vec<Attribute>);
@@ -117,7 +115,7 @@ fn keep(
                 public,
                 label: String::new(),
             };
-            TokenKey::new(Arc::clone(token), &found).sign(TRIAL)?;
+            TokenKey::new(Arc::clone(token), &found).prove()?;
             Ok(found.public)
         });
     if tried.is_err() {

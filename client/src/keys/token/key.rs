@@ -16,6 +16,8 @@ use tuf::{KeyType, PublicKey, SignatureMethod};
 use super::{module::OpenToken, objects::Found};
 use crate::keys::{KeyError, SigningKey, private::ecdsa_in_der};
 
+/// What a key signs to prove itself: no document, so that the signature is of no other use.
+const TRIAL: &[u8] = b"countersign: a trial of a key";
 /// The salt of a signature with PSS, in bytes: as long as the hash.
 const SALT: u64 = 32;
 /// What stands before a SHA-256 in DER (`DigestInfo`, RFC 8017 section 9.2, note 1).
@@ -36,6 +38,11 @@ impl TokenKey {
             handle: found.handle,
             public: found.public.clone(),
         }
+    }
+
+    /// Checks that it signs, and that the public key is its own.
+    pub(super) fn prove(&self) -> Result<(), KeyError> {
+        self.sign(TRIAL).map(drop)
     }
 
     fn make(&self, mechanism: &Mechanism<'_>, data: &[u8]) -> Result<Vec<u8>, KeyError> {

@@ -48,10 +48,10 @@ impl Pin {
             }))
         };
         if let Some(file) = &self.file {
-            return given(first_line(file)?, format!("that of {}", file.display()));
+            return given(first_line(file)?, format!("the PIN in {}", file.display()));
         }
         if let Some(pin) = env::var(VARIABLE).ok().filter(|pin| !pin.is_empty()) {
-            return given(pin.into(), format!("that of {VARIABLE}"));
+            return given(pin.into(), format!("the PIN in {VARIABLE}"));
         }
         if let Some(command) = &self.command {
             let about = [
@@ -59,7 +59,7 @@ impl Pin {
                 ("COUNTERSIGN_TOKEN_SERIAL", info.serial_number()),
                 ("COUNTERSIGN_PASSPHRASE_FOR", "token"),
             ];
-            let source = format!("what the program of {} printed", command.setting());
+            let source = format!("the PIN that the program of {} printed", command.setting());
             return given(command.run(&about)?, source);
         }
         if !is_terminal() {
@@ -72,7 +72,7 @@ impl Pin {
         };
         Ok(Some(Given {
             pin: ask(&format!("PIN of {name}{last}: "))?,
-            source: "what was typed".into(),
+            source: "the PIN that was typed".into(),
             is_typed: true,
         }))
     }
@@ -120,7 +120,14 @@ pub(super) fn log_in(session: &Session, info: &TokenInfo, name: &str, pin: &Pin)
     })?;
     let source = &given.source;
     if given.pin.expose_secret().is_empty() {
-        return Err(wrong(format!("its PIN is not empty, and {source} is")));
+        return Err(wrong(format!("{source} is empty")));
+    }
+    let length = given.pin.expose_secret().len();
+    let (shortest, longest) = (info.min_pin_length(), info.max_pin_length());
+    if shortest <= longest && longest > 0 && !(shortest..=longest).contains(&length) {
+        return Err(wrong(format!(
+            "{source} has {length} bytes, and its PINs have {shortest} to {longest}, so it was not tried"
+        )));
     }
     if info.user_pin_final_try() && !given.is_typed {
         return Err(wrong(format!(
@@ -136,7 +143,7 @@ pub(super) fn log_in(session: &Session, info: &TokenInfo, name: &str, pin: &Pin)
         )) => {
             let code = reason::of(&Error::Pkcs11(code, function));
             Err(wrong(format!(
-                "its PIN is another one than {source} ({code}); it was tried once, because tokens lock after a few wrong ones"
+                "{source} is wrong ({code}); it was tried once, because tokens lock after a few wrong ones"
             )))
         }
         Err(cause) => Err(wrong(reason::of(&cause))),

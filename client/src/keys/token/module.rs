@@ -15,11 +15,15 @@ use cryptoki::{
 
 use super::{
     TokenSettings,
+    key::TokenKey,
     login::log_in,
     objects::{self, Listing},
     reason,
 };
 use crate::keys::KeyError;
+
+/// The label of a key with which repositories begin.
+const ROOT: &str = "root";
 
 /// A module that is initialized, until this is dropped.
 struct Module {
@@ -51,8 +55,9 @@ impl Module {
         // Without a directory in its name, a library would be looked for in others.
         let absolute = std::path::absolute(path).map_err(of_io)?;
         let found = std::fs::metadata(&absolute).map_err(of_io)?;
-        if found.is_dir() {
-            return Err(wrong("it is a directory, not a file".into()));
+        if !found.is_file() {
+            // Opening a pipe would wait for ever.
+            return Err(wrong("it is not a file".into()));
         }
         let context = Pkcs11::new(&absolute).map_err(|cause| {
             wrong(match cause {
@@ -94,7 +99,8 @@ impl Module {
         let all = tokens.iter().map(shown).collect::<Vec<_>>().join(", ");
         if tokens.is_empty() {
             return Err(wrong(
-                "it has no token: none is inserted, or none was initialized".into(),
+                "it has no token: none is inserted, none was initialized, or this account may not read it"
+                    .into(),
             ));
         }
         let is_wanted = |(_, info): &(Slot, TokenInfo)| {
@@ -172,14 +178,22 @@ impl OpenToken {
         opened.map_err(|cause| self.failed(&cause))
     }
 
-    /// What is in the token, read once.
-    pub(super) fn listing(&self) -> Result<Arc<Listing>, KeyError> {
+    /// What is in the token, read once. Root keys have to prove themselves: with them trust in repositories begins, and a public
+    /// key of the same CKA_ID may be put into some tokens without the PIN.
+    pub(super) fn listing(self: &Arc<Self>) -> Result<Arc<Listing>, KeyError> {
         let mut kept = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(listing) = kept.as_ref() {
             return Ok(Arc::clone(listing));
         }
         let read = objects::read(&self.session(), &self.name);
-        let listing = Arc::new(read.map_err(|cause| self.failed(&cause))?);
+        let mut listing = read.map_err(|cause| self.failed(&cause))?;
+        listing.refuse(&self.name, |found| {
+            if found.label != ROOT {
+                return Ok(());
+            }
+            TokenKey::new(Arc::clone(self), found).prove()
+        });
+        let listing = Arc::new(listing);
         Ok(Arc::clone(kept.insert(listing)))
     }
 

@@ -30,6 +30,22 @@ impl Listing {
     pub(super) fn get(&self, id: &KeyId) -> Option<&Found> {
         self.found.iter().find(|found| found.public.id() == id)
     }
+
+    /// Takes keys that fail a trial for such that cannot be used.
+    pub(super) fn refuse(&mut self, token: &str, trial: impl Fn(&Found) -> Result<(), KeyError>) {
+        let unusable = &mut self.unusable;
+        self.found.retain(|found| {
+            let tried = trial(found);
+            if let Err(cause) = &tried {
+                unusable.push(UnusableKey {
+                    id: Some(found.public.id().clone()),
+                    name: format!("the private key {:?} in {token}", found.label),
+                    reason: cause.to_string(),
+                });
+            }
+            tried.is_ok()
+        });
+    }
 }
 
 /// What is asked of an object; what it does not have is absent.

@@ -77,6 +77,9 @@ for group in "$@"; do
             need faketime faketime
             need script bsdutils
             need nginx nginx-light
+            # Tokens with keys, and a program of others that works on them.
+            need softhsm2-util softhsm2
+            need pkcs11-tool opensc
             ;;
         *)
             echo "unknown group: $group" >&2

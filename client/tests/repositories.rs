@@ -62,7 +62,7 @@ impl World {
         let repositories = Repositories::new(None);
         let editor = Editor::new(&repositories, self.fake.server(), &self.keys, WAIT);
         editor
-            .init(&self.gun, &self.anchor, root.id(), &[add("v1")])
+            .init(&self.gun, &self.anchor, root.id(), None, &[add("v1")])
             .await
             .unwrap();
     }
@@ -628,14 +628,14 @@ async fn what_this_program_does_not_know_stays_as_it_is() {
         .into_iter()
         .find(|key| key.role == "targets")
         .unwrap();
-    let key = world.keys.private(&key.id).unwrap();
+    let key = world.keys.open(&key.id).unwrap();
     let targets = world.fake.stored(GUN).current["targets"].clone();
     let mut targets: serde_json::Value = serde_json::from_slice(&targets).unwrap();
     let custom = serde_json::json!({"x": [1, {"<é&>": null}]});
     targets["signed"]["version"] = 2.into();
     targets["signed"]["of-another-tool"] = custom.clone();
     targets["signed"]["targets"]["v1"]["custom"] = custom.clone();
-    let targets = fake::signed(&key, &targets["signed"]);
+    let targets = fake::signed(key.as_ref(), &targets["signed"]);
     world
         .fake
         .inner

@@ -37,6 +37,7 @@ pub mod revocation;
 pub mod server;
 pub mod startup;
 pub mod terminal;
+pub mod token;
 pub mod token_service;
 pub mod web;
 

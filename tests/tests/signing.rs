@@ -241,6 +241,30 @@ fn signers_come_go_and_change_their_keys_and_their_roles_stay_readable() {
 }
 
 #[test]
+fn a_role_that_two_keys_signed_stays_readable_when_one_of_them_goes() {
+    let server = TestServer::start();
+    let owner = Person::of(&server, "alice");
+    owner.run(&["init", GUN]).ok();
+    let old = owner.generate("qa");
+    owner.run(&["signer", "add", "qa", GUN, text(&old)]).ok();
+    owner.sign("1.0", "first", &["--as", "qa"]);
+    fs::create_dir(owner.client.directory().join("new")).unwrap();
+    owner.key(&["generate", "qa", "--dir", "new"]).ok();
+    // With both keys at hand, both sign what is published while both are declared.
+    owner.run(&["signer", "add", "qa", GUN, "new/qa.pub"]).ok();
+    owner
+        .run(&["witness", GUN, "targets/qa", "targets/releases"])
+        .ok();
+    owner.inspect(&[]);
+    owner.run(&["signer", "replace", "qa", GUN, "new/qa.pub"]).ok();
+    // Who knows the role as one of both keys knows it as one of the new key too, however often it is read.
+    for _ in 0..2 {
+        assert_eq!(tags(&owner.inspect(&[])).len(), 1);
+    }
+    owner.notary_finds("1.0", "first");
+}
+
+#[test]
 fn a_first_image_begins_its_repository_when_told_to() {
     let server = TestServer::start();
     let person = Person::of(&server, "alice");
@@ -321,8 +345,8 @@ fn wrong_passphrases_and_words_are_told_in_words_and_change_nothing() {
         "countersign init reg.example:5000/team/none",
     );
     told(
-        &["key", "rotate", GUN, "targets", "--to", &"ab".repeat(32)],
-        "root alone",
+        &["key", "rotate", GUN, "timestamp", "--to", &"ab".repeat(32)],
+        "root and targets alone",
     );
     let text_file = owner.client.directory().join("text");
     fs::write(&text_file, "hello").unwrap();

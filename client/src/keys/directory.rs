@@ -12,14 +12,11 @@ use std::{
 use platform::reason;
 use secrecy::ExposeSecret;
 use tempfile::NamedTempFile;
-use tuf::{Gun, KeyId};
+use tuf::{Gun, KeyId, PublicKey};
 use zeroize::Zeroizing;
 
 use super::pem::{self, Closed, KeyFile};
-use super::{KeyError, KeyInfo, KeyStore, Passphrases, PrivateKey, SigningKey};
-
-/// What a key is for whose file does not say so.
-const UNKNOWN_ROLE: &str = "unknown";
+use super::{KeyError, KeyInfo, KeyStore, Passphrases, PrivateKey, SigningKey, UNKNOWN_ROLE, check_role};
 
 /// The keys of a directory.
 pub struct KeyDirectory {
@@ -127,10 +124,6 @@ impl KeyStore for KeyDirectory {
     }
 
     fn open(&self, id: &KeyId) -> Result<Box<dyn SigningKey>, KeyError> {
-        Ok(Box::new(self.private(id)?))
-    }
-
-    fn private(&self, id: &KeyId) -> Result<PrivateKey, KeyError> {
         let path = self.file(id);
         if !path.exists() {
             return Err(KeyError::Missing {
@@ -147,14 +140,17 @@ impl KeyStore for KeyDirectory {
                 format!("it holds another key, {}", key.id().as_str()),
             ));
         }
-        Ok(key)
+        Ok(Box::new(key))
+    }
+
+    fn generate(&self, role: &str, gun: Option<&Gun>) -> Result<PublicKey, KeyError> {
+        let key = PrivateKey::generate()?;
+        self.add(&key, role, gun)?;
+        Ok(key.public().clone())
     }
 
     fn add(&self, key: &PrivateKey, role: &str, gun: Option<&Gun>) -> Result<(), KeyError> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-        if role.is_empty() || !role.chars().all(allowed) {
-            return Err(KeyError::Role(role.to_owned()));
-        }
+        check_role(role)?;
         let path = self.file(key.id());
         if path.exists() {
             return Ok(());

@@ -1,24 +1,33 @@
 //! Keys of publishers: where they are kept, how they are opened, and what they sign.
 //!
 //! [`KeyStore`] is what publishing needs; [`KeyDirectory`] keeps keys as notary and docker do, so that all of them can go on
-//! using the same ones.
+//! using the same ones, [`TokenKeys`] are those of a PKCS#11 token, and [`Keys`] are both together.
 
+mod command;
 mod directory;
+mod joined;
 mod passphrase;
 mod pem;
 mod private;
 mod prompt;
 mod public;
+mod token;
 
 use std::path::PathBuf;
 
 use thiserror::Error;
-use tuf::{Gun, KeyId};
+use tuf::{Gun, KeyId, PublicKey};
 
+pub use command::SecretCommand;
 pub use directory::KeyDirectory;
+pub use joined::{Keys, Place};
 pub use passphrase::Passphrases;
 pub use private::{PrivateKey, SigningKey};
 pub use public::read_public_key;
+pub use token::{Pin, TokenKeys, TokenSettings, UnusableKey};
+
+/// The role of a key whose place does not say what it is for.
+const UNKNOWN_ROLE: &str = "unknown";
 
 /// A key in a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +56,12 @@ pub trait KeyStore: Send + Sync {
     /// When it is not there, or cannot be opened.
     fn open(&self, id: &KeyId) -> Result<Box<dyn SigningKey>, KeyError>;
 
+    /// Makes an ECDSA key on P-256 and keeps it, which may ask for a new passphrase. Returns its public half.
+    ///
+    /// # Errors
+    /// When it cannot be made or kept.
+    fn generate(&self, role: &str, gun: Option<&Gun>) -> Result<PublicKey, KeyError>;
+
     /// Keeps a key, which may ask for a new passphrase. One that is there already stays as it is.
     ///
     /// # Errors
@@ -58,17 +73,15 @@ pub trait KeyStore: Send + Sync {
     /// # Errors
     /// When it cannot be removed.
     fn remove(&self, id: &KeyId) -> Result<bool, KeyError>;
+}
 
-    /// The private half of a key, to make the certificate of a root with.
-    ///
-    /// # Errors
-    /// When the store gives no private keys away, or as [`open`](Self::open).
-    fn private(&self, id: &KeyId) -> Result<PrivateKey, KeyError> {
-        let id = id.as_str();
-        Err(KeyError::Unsupported(format!(
-            "the private key {id} cannot be taken out of its store"
-        )))
+/// Checks that a role can be written where keys are kept.
+fn check_role(role: &str) -> Result<(), KeyError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    if role.is_empty() || !role.chars().all(allowed) {
+        return Err(KeyError::Role(role.to_owned()));
     }
+    Ok(())
 }
 
 /// Why a key cannot be used.
@@ -111,6 +124,33 @@ pub enum KeyError {
     /// OpenSSL failed.
     #[error("OpenSSL failed: {0}")]
     OpenSsl(String),
+    /// A certificate could not be made.
+    #[error("the certificate of the root key cannot be made: {0}")]
+    Certificate(String),
+    /// A program that is asked for passphrases.
+    #[error("{setting}: {reason}")]
+    Command {
+        /// What names the program.
+        setting: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A PKCS#11 module.
+    #[error("the PKCS#11 module {}: {reason}", .path.display())]
+    Module {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A PKCS#11 token, or a key in it.
+    #[error("{token}: {reason}")]
+    Token {
+        /// Which, in words.
+        token: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A store of a kind that does not do this.
     #[error("{0}")]
     Unsupported(String),

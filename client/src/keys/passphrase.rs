@@ -1,4 +1,4 @@
-//! Passphrases of private keys: from a file, the environment, or a person at a terminal.
+//! Passphrases of private keys: from a file, the environment, a program that is asked, or a person at a terminal.
 
 use std::{
     collections::BTreeMap,
@@ -10,8 +10,8 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::KeyError;
 use super::prompt::ask;
+use super::{KeyError, SecretCommand};
 
 /// How often a person is asked.
 const ATTEMPTS: usize = 3;
@@ -25,6 +25,7 @@ type Variables = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// Where passphrases come from. Nobody is asked unless standard input and standard error are a terminal.
 pub struct Passphrases {
     file: Option<PathBuf>,
+    command: Option<SecretCommand>,
     variables: Variables,
     terminal: bool,
     /// What was typed, by the key that it opens, so that nobody is asked twice for it.
@@ -32,12 +33,14 @@ pub struct Passphrases {
 }
 
 impl Passphrases {
-    /// Passphrases from a file (its first line), then from the environment, then from the terminal if there is one.
-    pub fn new(file: Option<PathBuf>) -> Self {
+    /// Passphrases from a file (its first line), then from the environment, then from a program that is asked for each key;
+    /// without such a program from the terminal, if there is one.
+    pub fn new(file: Option<PathBuf>, command: Option<SecretCommand>) -> Self {
         Self {
             file,
+            command,
             variables: Box::new(|name| env::var(name).ok()),
-            terminal: io::stdin().is_terminal() && io::stderr().is_terminal(),
+            terminal: is_terminal(),
             typed: Mutex::default(),
         }
     }
@@ -46,6 +49,7 @@ impl Passphrases {
     pub fn of(variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self {
             file: None,
+            command: None,
             variables: Box::new(variables),
             terminal: false,
             typed: Mutex::default(),
@@ -71,7 +75,14 @@ impl Passphrases {
             }
         }
         let mut tried: Vec<String> = candidates.into_iter().map(|(source, _)| source).collect();
-        if self.terminal {
+        if let Some(command) = &self.command {
+            // Only now: it may ask a person.
+            let passphrase = command.run(&about(id, role, "key"))?;
+            if let Some(opened) = attempt(passphrase.expose_secret().as_bytes()) {
+                return Ok(opened);
+            }
+            tried.push(format!("what the program of {} printed", command.setting()));
+        } else if self.terminal {
             for _ in 0..ATTEMPTS {
                 let passphrase = ask(&format!("Passphrase of the {role} key {}: ", short(id)))?;
                 if let Some(opened) = attempt(passphrase.expose_secret().as_bytes()) {
@@ -97,6 +108,9 @@ impl Passphrases {
     pub(super) fn choose(&self, id: &str, role: &str) -> Result<SecretString, KeyError> {
         if let Some((_, first)) = self.candidates(role)?.into_iter().next() {
             return Ok(first);
+        }
+        if let Some(command) = &self.command {
+            return command.run(&about(id, role, "new-key"));
         }
         if self.terminal {
             for _ in 0..ATTEMPTS {
@@ -139,6 +153,15 @@ impl Passphrases {
     }
 }
 
+/// What a program is told of the key whose passphrase is wanted, in its environment.
+fn about<'a>(id: &'a str, role: &'a str, purpose: &'a str) -> [(&'static str, &'a str); 3] {
+    [
+        ("COUNTERSIGN_KEY_ID", id),
+        ("COUNTERSIGN_KEY_ROLE", role),
+        ("COUNTERSIGN_PASSPHRASE_FOR", purpose),
+    ]
+}
+
 /// The variables that hold the passphrase of a key of this role, as notary and docker name them.
 fn variables(role: &str) -> Vec<&'static str> {
     let (notary, docker) = match role {
@@ -159,13 +182,18 @@ fn variables(role: &str) -> Vec<&'static str> {
     vec![OURS, notary, docker]
 }
 
-fn first_line(path: &Path) -> Result<SecretString, KeyError> {
+pub(super) fn first_line(path: &Path) -> Result<SecretString, KeyError> {
     let text = platform::files::read_to_string(path).map_err(|cause| KeyError::File {
         path: path.to_path_buf(),
         reason: cause.to_string(),
     })?;
     let text = zeroize::Zeroizing::new(text);
     Ok(text.lines().next().unwrap_or_default().into())
+}
+
+/// Whether somebody can be asked.
+pub(super) fn is_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 fn short(id: &str) -> &str {
@@ -208,6 +236,32 @@ mod tests {
             refused.contains("COUNTERSIGN_PASSPHRASE, nor by NOTARY_ROOT_PASSPHRASE"),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn a_program_is_asked_after_everything_that_is_there_already() {
+        let with_program = |pairs, line: &str| Passphrases {
+            command: Some(SecretCommand::parse("THE_COMMAND", line).unwrap()),
+            ..set(pairs)
+        };
+        let variables = "sh -c 'echo $COUNTERSIGN_KEY_ID $COUNTERSIGN_KEY_ROLE $COUNTERSIGN_PASSPHRASE_FOR'";
+        let asked = with_program(&[("COUNTERSIGN_PASSPHRASE", "ours")], variables);
+        assert_eq!(opened(&asked, "alice", "0123456789 alice key"), Ok(()));
+        let refused = opened(&asked, "alice", "x").unwrap_err().to_string();
+        assert!(
+            refused.contains("COUNTERSIGN_PASSPHRASE, nor by what the program of THE_COMMAND printed"),
+            "{refused}"
+        );
+        // It is not run if it is not needed.
+        let failing = with_program(&[("COUNTERSIGN_PASSPHRASE", "ours")], "false");
+        assert_eq!(opened(&failing, "alice", "ours"), Ok(()));
+        assert_eq!(failing.choose("0", "alice").unwrap().expose_secret(), "ours");
+        assert!(matches!(
+            opened(&failing, "alice", "x"),
+            Err(KeyError::Command { .. })
+        ));
+        let chosen = with_program(&[], variables).choose("0", "alice").unwrap();
+        assert_eq!(chosen.expose_secret(), "0 alice new-key");
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Private keys and the signatures that they make.
 
 use openssl::{
-    bn::BigNumContext,
-    ec::{EcGroup, EcKey, PointConversionForm},
+    bn::{BigNum, BigNumContext},
+    ec::{EcGroup, EcKey, EcPoint, PointConversionForm},
     ecdsa::EcdsaSig,
     hash::MessageDigest,
     nid::Nid,
-    pkey::{Id, PKey, Private},
+    pkey::{HasPublic, Id, PKey, Private, Public},
     rsa::Padding,
     sign::{RsaPssSaltlen, Signer},
 };
@@ -28,6 +28,13 @@ pub trait SigningKey: Send + Sync {
     /// # Errors
     /// When the key cannot be used.
     fn sign(&self, message: &[u8]) -> Result<(SignatureMethod, Vec<u8>), KeyError>;
+
+    /// Signs the part of a certificate that is to be signed, with SHA-256: ECDSA in DER (RFC 5758 section 3.2), or RSA with
+    /// PKCS#1 v1.5 (RFC 4055 section 5), which every reader of certificates knows.
+    ///
+    /// # Errors
+    /// When the key cannot be used.
+    fn sign_certificate(&self, certificate: &[u8]) -> Result<Vec<u8>, KeyError>;
 }
 
 /// A private key in memory. OpenSSL wipes it when it is dropped.
@@ -54,27 +61,7 @@ impl PrivateKey {
     /// # Errors
     /// For kinds of keys that one of them cannot use: all but RSA from 2,048 bits on and ECDSA on P-256, P-384 and P-521.
     pub fn new(key: PKey<Private>) -> Result<Self, KeyError> {
-        let kind = match key.id() {
-            Id::EC => {
-                let curve = key.ec_key().ok().and_then(|key| key.group().curve_name());
-                match curve {
-                    Some(Nid::X9_62_PRIME256V1 | Nid::SECP384R1 | Nid::SECP521R1) => KeyType::Ecdsa,
-                    _ => {
-                        return Err(KeyError::Kind(
-                            "an ECDSA key on another curve than P-256, P-384 and P-521".into(),
-                        ));
-                    }
-                }
-            }
-            Id::RSA if key.bits() >= MIN_RSA => KeyType::Rsa,
-            Id::RSA => return Err(KeyError::Kind(format!("an RSA key of {} bits", key.bits()))),
-            Id::ED25519 => {
-                return Err(KeyError::Kind(
-                    "an Ed25519 key, which notary and docker cannot use".into(),
-                ));
-            }
-            _ => return Err(KeyError::Kind("a key of another kind".into())),
-        };
+        let kind = kind(&key)?;
         // A file may hold the point compressed, by which the ID would differ.
         let key = match key.ec_key() {
             Ok(ec) => uncompressed(&ec).map_err(|cause| failed(&cause))?,
@@ -92,21 +79,73 @@ impl PrivateKey {
         self.public.id()
     }
 
-    /// The private key, for files and certificates.
+    /// The private key, for files and tokens.
     pub(crate) fn pkey(&self) -> &PKey<Private> {
         &self.key
     }
 }
 
+/// A public key bare, in the one form that its ID is made of.
+///
+/// # Errors
+/// For kinds of keys that are of no use, as [`PrivateKey::new`].
+pub(super) fn bare(key: &PKey<Public>) -> Result<PublicKey, KeyError> {
+    let kind = kind(key)?;
+    let der = match key.ec_key() {
+        Ok(ec) => point(&ec).and_then(|(group, point)| {
+            PKey::from_ec_key(EcKey::from_public_key(&group, &point)?)?.public_key_to_der()
+        }),
+        Err(_) => key.public_key_to_der(),
+    };
+    Ok(PublicKey::new(kind, der.map_err(|cause| failed(&cause))?))
+}
+
+/// A signature of ECDSA, r and s of the curve's width one after the other, in DER (RFC 3279 section 2.2.3).
+///
+/// # Errors
+/// When it is none.
+pub(super) fn ecdsa_in_der(signature: &[u8]) -> Result<Vec<u8>, KeyError> {
+    let (r, s) = signature.split_at(signature.len() / 2);
+    let number = BigNum::from_slice;
+    let der = number(r).and_then(|r| EcdsaSig::from_private_components(r, number(s)?)?.to_der());
+    der.map_err(|cause| failed(&cause))
+}
+
+fn kind<T: HasPublic>(key: &PKey<T>) -> Result<KeyType, KeyError> {
+    match key.id() {
+        Id::EC => {
+            let curve = key.ec_key().ok().and_then(|key| key.group().curve_name());
+            match curve {
+                Some(Nid::X9_62_PRIME256V1 | Nid::SECP384R1 | Nid::SECP521R1) => Ok(KeyType::Ecdsa),
+                _ => Err(KeyError::Kind(
+                    "an ECDSA key on another curve than P-256, P-384 and P-521".into(),
+                )),
+            }
+        }
+        Id::RSA if key.bits() >= MIN_RSA => Ok(KeyType::Rsa),
+        Id::RSA => Err(KeyError::Kind(format!("an RSA key of {} bits", key.bits()))),
+        Id::ED25519 => Err(KeyError::Kind(
+            "an Ed25519 key, which notary and docker cannot use".into(),
+        )),
+        _ => Err(KeyError::Kind("a key of another kind".into())),
+    }
+}
+
 /// The same key with its public point uncompressed.
 fn uncompressed(key: &EcKey<Private>) -> Result<PKey<Private>, openssl::error::ErrorStack> {
+    let (group, point) = point(key)?;
+    PKey::from_ec_key(EcKey::from_private_components(&group, key.private_key(), &point)?)
+}
+
+/// The point of a key on a named curve, and the curve by its name. A point that is read uncompressed is written so.
+fn point<T: HasPublic>(key: &EcKey<T>) -> Result<(EcGroup, EcPoint), openssl::error::ErrorStack> {
     let mut group = EcGroup::from_curve_name(key.group().curve_name().unwrap_or(Nid::X9_62_PRIME256V1))?;
     group.set_asn1_flag(openssl::ec::Asn1Flag::NAMED_CURVE);
     let mut context = BigNumContext::new()?;
     let form = PointConversionForm::UNCOMPRESSED;
     let bytes = key.public_key().to_bytes(key.group(), form, &mut context)?;
-    let point = openssl::ec::EcPoint::from_bytes(&group, &bytes, &mut context)?;
-    PKey::from_ec_key(EcKey::from_private_components(&group, key.private_key(), &point)?)
+    let point = EcPoint::from_bytes(&group, &bytes, &mut context)?;
+    Ok((group, point))
 }
 
 impl SigningKey for PrivateKey {
@@ -119,6 +158,12 @@ impl SigningKey for PrivateKey {
             Ok(key) => ecdsa(&key, message).map(|bytes| (SignatureMethod::Ecdsa, bytes)),
             Err(_) => pss(&self.key, message).map(|bytes| (SignatureMethod::RsaPss, bytes)),
         };
+        signed.map_err(|cause| failed(&cause))
+    }
+
+    fn sign_certificate(&self, certificate: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let signed = Signer::new(MessageDigest::sha256(), &self.key)
+            .and_then(|mut signer| signer.sign_oneshot_to_vec(certificate));
         signed.map_err(|cause| failed(&cause))
     }
 }

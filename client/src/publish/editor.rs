@@ -14,7 +14,7 @@ use super::error::PublishError;
 use super::seal::{KeyRing, Sealed, seal};
 use super::wire::Which;
 use crate::failure::ReadError;
-use crate::keys::{KeyStore, PrivateKey, SigningKey};
+use crate::keys::KeyStore;
 use crate::reading::Reading;
 use crate::repositories::{Demand, Repositories};
 use crate::server::Server;
@@ -114,8 +114,9 @@ impl<'a> Editor<'a> {
         })
     }
 
-    /// Begins a repository: a certificate for the root key, a new targets key, which is kept in the store, and the server's
-    /// keys for snapshot and timestamp, so that delegates can publish. `changes` are made in the same publish.
+    /// Begins a repository: a certificate for the root key, the targets key (a new one, which is kept in the store, if none is
+    /// named), and the server's keys for snapshot and timestamp, so that delegates can publish. `changes` are made in the same
+    /// publish.
     ///
     /// # Errors
     /// When the repository exists, a key is missing or cannot be kept, or the server refuses.
@@ -124,10 +125,11 @@ impl<'a> Editor<'a> {
         gun: &Gun,
         anchor: &Anchor,
         root: &KeyId,
+        targets: Option<&KeyId>,
         changes: &[Change],
     ) -> Result<Published, PublishError> {
-        let certificate = root_certificate(&self.keys.private(root)?, gun, self.now())?;
-        self.init_with(gun, anchor, certificate, changes).await
+        let certificate = root_certificate(self.keys.open(root)?.as_ref(), gun, self.now())?;
+        self.init_with(gun, anchor, certificate, targets, changes).await
     }
 
     /// The same with a certificate of the root key that somebody else issued. Its common name has to be the repository.
@@ -139,6 +141,7 @@ impl<'a> Editor<'a> {
         gun: &Gun,
         anchor: &Anchor,
         certificate: PublicKey,
+        targets: Option<&KeyId>,
         changes: &[Change],
     ) -> Result<Published, PublishError> {
         self.must_be_new(gun).await?;
@@ -150,7 +153,7 @@ impl<'a> Editor<'a> {
             .server
             .server_key(gun, &RoleName::Snapshot, Which::Current)
             .await?;
-        let targets = self.new_key("targets", gun)?;
+        let targets = self.named_or_new("targets", targets, gun)?;
         let base = [
             (RoleName::Root, certificate),
             (RoleName::Targets, targets),
@@ -177,16 +180,21 @@ impl<'a> Editor<'a> {
         anchor: &Anchor,
         key: &KeyId,
     ) -> Result<Published, PublishError> {
-        let certificate = root_certificate(&self.keys.private(key)?, gun, self.now())?;
+        let certificate = root_certificate(self.keys.open(key)?.as_ref(), gun, self.now())?;
         self.set_role_key(gun, anchor, RoleName::Root, certificate).await
     }
 
-    /// Has a new key sign targets from now on, which is kept in the store.
+    /// Has another key sign targets from now on: a new one, which is kept in the store, if none is named.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
-    pub async fn rotate_targets(&self, gun: &Gun, anchor: &Anchor) -> Result<Published, PublishError> {
-        let key = self.new_key("targets", gun)?;
+    pub async fn rotate_targets(
+        &self,
+        gun: &Gun,
+        anchor: &Anchor,
+        key: Option<&KeyId>,
+    ) -> Result<Published, PublishError> {
+        let key = self.named_or_new("targets", key, gun)?;
         self.set_role_key(gun, anchor, RoleName::Targets, key).await
     }
 
@@ -199,7 +207,7 @@ impl<'a> Editor<'a> {
         gun: &Gun,
         anchor: &Anchor,
     ) -> Result<Published, PublishError> {
-        let key = self.new_key("snapshot", gun)?;
+        let key = self.named_or_new("snapshot", None, gun)?;
         self.set_role_key(gun, anchor, RoleName::Snapshot, key).await
     }
 
@@ -285,10 +293,11 @@ impl<'a> Editor<'a> {
         self.publish(gun, anchor, &[change]).await
     }
 
-    fn new_key(&self, role: &str, gun: &Gun) -> Result<PublicKey, PublishError> {
-        let key = PrivateKey::generate()?;
-        self.keys.add(&key, role, Some(gun))?;
-        Ok(key.public().clone())
+    fn named_or_new(&self, role: &str, named: Option<&KeyId>, gun: &Gun) -> Result<PublicKey, PublishError> {
+        match named {
+            Some(id) => Ok(self.keys.open(id)?.public().clone()),
+            None => Ok(self.keys.generate(role, Some(gun))?),
+        }
     }
 
     fn now(&self) -> DateTime<Utc> {

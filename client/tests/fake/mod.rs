@@ -382,11 +382,11 @@ fn hashes(bytes: &[u8]) -> Value {
     json!({"hashes": {"sha256": sha256}, "length": bytes.len()})
 }
 
-pub fn signed(key: &PrivateKey, signed: &Value) -> Bytes {
+pub fn signed(key: &dyn SigningKey, signed: &Value) -> Bytes {
     let message = tuf::canonicalize(signed).unwrap();
     let (method, bytes) = key.sign(&message).unwrap();
     let signature = Signature {
-        key_id: key.id().clone(),
+        key_id: key.public().id().clone(),
         method,
         bytes,
     };

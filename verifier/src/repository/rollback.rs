@@ -54,11 +54,13 @@ fn check_document(
 ) -> Result<(), Denial> {
     let declared = Signature::all(&document.declared);
     let (version, sha256) = (document.version.get(), document.sha256.as_hex());
-    for (index, before) in seen.iter().enumerate() {
+    // The last one may be there twice: a document that keys have signed of which one is declared no more counts as one of other
+    // signers since then.
+    let is_last = seen.last().is_some_and(|last| last.sha256 == sha256);
+    for before in seen {
         if !always_rises && !still_signed(&before.signers, &declared, document.threshold) {
             continue;
         }
-        let is_last = index + 1 == seen.len();
         if version == before.version && sha256 != before.sha256 {
             let sentence = format!(
                 "there are two different documents {role} of {gun} with version {version}; whoever signs it has to publish a \

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use client::{
-    keys::{KeyStore, PrivateKey, read_public_key},
+    keys::{KeyStore, read_public_key},
     publish::{Change, PublishError},
 };
 use tuf::{KeyId, PublicKey, RoleName};
 use verifier::Anchor;
 
 use super::{
+    key_options::PlaceOptions,
     session::{self, RepositoryOptions, Session, root_keys},
     sign::names,
 };
@@ -26,6 +27,11 @@ pub struct Options {
     /// (`countersign key import FILE --role root`), and its common name has to be the repository.
     #[arg(long, value_name = "FILE", conflicts_with = "root_key")]
     root_cert: Option<PathBuf>,
+    /// The ID of the owner's key, which signs targets, of those at hand; a new one is made if absent.
+    #[arg(long, value_name = "ID")]
+    targets_key: Option<String>,
+    #[command(flatten)]
+    place: PlaceOptions,
     /// Begin it even though another repository of this name was verified here before, and forget that one.
     #[arg(long)]
     again: bool,
@@ -39,7 +45,13 @@ pub struct Options {
 /// When it exists, or cannot be made.
 pub fn run(options: &Options) -> Result<Outcome, Failure> {
     let image = session::repository(&options.repository)?;
-    let session = options.options.open(&image)?;
+    let session = options.options.open(&image)?.keeping_in(options.place.place())?;
+    let targets = match &options.targets_key {
+        Some(text) => {
+            Some(KeyId::parse(text).map_err(|cause| Failure(format!("--targets-key {text}: {cause}")))?)
+        }
+        None => None,
+    };
     let certificate = match &options.root_cert {
         Some(file) => Some(read_public_key(file)?),
         None => None,
@@ -54,7 +66,13 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
             ));
         }
     };
-    block_on(begin(&session, root, &[], options.again))??;
+    let beginning = Beginning {
+        root,
+        targets,
+        changes: &[],
+        again: options.again,
+    };
+    block_on(begin(&session, beginning))??;
     platform::complain!(
         "{} can be signed now. Keep a copy of the root key: nobody can make another one for this repository",
         session.gun
@@ -72,13 +90,38 @@ pub(super) enum Root {
     Certificate(PublicKey),
 }
 
+/// How a repository begins.
+pub(super) struct Beginning<'a> {
+    pub(super) root: Root,
+    /// The owner's key; a new one if absent.
+    pub(super) targets: Option<KeyId>,
+    /// What is published with its beginning.
+    pub(super) changes: &'a [Change],
+    /// Whether another repository of this name may be known.
+    pub(super) again: bool,
+}
+
+impl<'a> Beginning<'a> {
+    /// With the only root key at hand or a new one, and these changes.
+    pub(super) fn with(changes: &'a [Change]) -> Self {
+        Self {
+            root: Root::Any,
+            targets: None,
+            changes,
+            again: false,
+        }
+    }
+}
+
 /// Begins a repository. The server keeps the keys of snapshot and timestamp, so that delegates can publish.
-pub(super) async fn begin(
-    session: &Session,
-    root: Root,
-    changes: &[Change],
-    again: bool,
-) -> Result<(), Failure> {
+pub(super) async fn begin(session: &Session, beginning: Beginning<'_>) -> Result<(), Failure> {
+    let Beginning {
+        root,
+        targets,
+        changes,
+        again,
+    } = beginning;
+    let targets = targets.as_ref();
     let gun = &session.gun;
     let editor = session.editor();
     // Before any key is made.
@@ -117,8 +160,12 @@ pub(super) async fn begin(
     };
     let anchor = Anchor::root_keys([id.as_str()])?;
     let made = match certificate {
-        Some(certificate) => editor.init_with(gun, &anchor, certificate, changes).await,
-        None => editor.init(gun, &anchor, &id, changes).await,
+        Some(certificate) => {
+            editor
+                .init_with(gun, &anchor, certificate, targets, changes)
+                .await
+        }
+        None => editor.init(gun, &anchor, &id, targets, changes).await,
     };
     match made {
         Ok(_) => {}
@@ -146,11 +193,7 @@ fn any_root(session: &Session) -> Result<KeyId, Failure> {
     let found = root_keys(&session.keys)?;
     match found.as_slice() {
         [one] => Ok(one.id.clone()),
-        [] => {
-            let key = PrivateKey::generate()?;
-            session.keys.add(&key, "root", None)?;
-            Ok(key.id().clone())
-        }
+        [] => Ok(session.keys.generate("root", None)?.id().clone()),
         several => {
             let ids: Vec<&str> = several.iter().map(|key| key.id.as_str()).collect();
             Err(Failure(format!(

@@ -8,12 +8,13 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand};
-use client::keys::{KeyStore, PrivateKey, SigningKey};
+use client::keys::{KeyStore, Place};
 use tuf::{Gun, PublicKey};
 
 use super::{
+    key_options::{KeyOptions, PlaceOptions},
     rotate::{self, RotateOptions},
-    session::{self, KeyOptions},
+    session,
 };
 use crate::commands::{Failure, Outcome};
 
@@ -43,6 +44,8 @@ pub struct GenerateOptions {
     #[arg(long, value_name = "DIRECTORY", default_value = ".")]
     dir: PathBuf,
     #[command(flatten)]
+    place: PlaceOptions,
+    #[command(flatten)]
     keys: KeyOptions,
 }
 
@@ -65,6 +68,8 @@ pub struct ImportOptions {
     /// The repository that it is for, unless it is for several. As the file says if absent.
     #[arg(long, value_name = "REPOSITORY")]
     gun: Option<String>,
+    #[command(flatten)]
+    place: PlaceOptions,
     #[command(flatten)]
     keys: KeyOptions,
 }
@@ -94,26 +99,31 @@ fn generate(options: &GenerateOptions) -> Result<Outcome, Failure> {
     let path = options.dir.join(format!("{name}.pub"));
     let failed =
         |cause: std::io::Error| Failure(format!("{}: {}", path.display(), platform::reason::of_io(&cause)));
-    let keys = options.keys.directory()?;
+    let keys = options.keys.open()?.keeping_in(options.place.place())?;
     // A file that is there already is that of another key. It is made when there is something to write, so that whoever gives
     // up at the prompt leaves nothing behind.
     if path.symlink_metadata().is_ok() {
         return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
     }
-    let key = PrivateKey::generate()?;
-    keys.add(&key, name, None)?;
+    let key = keys.generate(name, None)?;
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)
         .open(&path)
-        .and_then(|mut file| file.write_all(public_pem(name, key.public()).as_bytes()));
+        .and_then(|mut file| file.write_all(public_pem(name, &key).as_bytes()));
     if let Err(cause) = written {
-        keys.remove(key.id())?;
-        return Err(failed(cause));
+        return Err(match keys.remove(key.id()) {
+            Ok(_) => failed(cause),
+            Err(left) => Failure(format!("{}; {left}", failed(cause).0)),
+        });
     }
     platform::say!("{}", key.id());
+    let kept = match options.place.place() {
+        Place::Token => "kept in the token",
+        Place::Directory => "kept",
+    };
     platform::complain!(
-        "the key of {name} is kept, and its public half is in {}",
+        "the key of {name} is {kept}, and its public half is in {}",
         path.display()
     );
     Ok(Outcome::Done)
@@ -135,15 +145,19 @@ fn public_pem(role: &str, key: &PublicKey) -> String {
 }
 
 fn list(options: &ListOptions) -> Result<Outcome, Failure> {
-    for key in options.keys.directory()?.list()? {
+    let keys = options.keys.open()?;
+    for key in keys.list()? {
         let gun = key.gun.as_deref().unwrap_or("-");
         platform::say!("{}  {}  {gun}  {}", key.id, key.role, key.place);
+    }
+    for key in keys.unusable()? {
+        platform::complain!("note: {key}");
     }
     Ok(Outcome::Done)
 }
 
 fn import(options: &ImportOptions) -> Result<Outcome, Failure> {
-    let keys = options.keys.directory()?;
+    let keys = options.keys.open()?.keeping_in(options.place.place())?;
     let file = options.file.display();
     let role = options.role.clone().or_else(|| header(&options.file, "role"));
     let role = role.ok_or_else(|| {
@@ -168,9 +182,14 @@ fn import(options: &ImportOptions) -> Result<Outcome, Failure> {
             "a key for {role} belongs to one repository: say which with --gun REPOSITORY"
         )));
     }
-    let key = keys.read_file(&options.file, role)?;
+    let key = keys.directory().read_file(&options.file, role)?;
     keys.add(&key, role, gun.as_ref())?;
     platform::say!("{}", key.id());
+    if options.place.place() == Place::Token {
+        platform::complain!(
+            "the key is in the token now, and nobody can take it out again; {file} is still there"
+        );
+    }
     Ok(Outcome::Done)
 }
 

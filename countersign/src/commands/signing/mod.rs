@@ -5,6 +5,7 @@ mod confirm;
 mod delegations;
 mod init;
 mod inspect;
+mod key_options;
 mod keys;
 mod registry;
 mod rename;

@@ -9,7 +9,8 @@ use verifier::{Documents, Repository};
 
 use super::{
     delegations::{self, Delegation},
-    init::{self, Root},
+    init::{self, Beginning},
+    key_options::PlaceOptions,
     session::{self, RepositoryOptions, Session},
 };
 use crate::commands::{Failure, Outcome, block_on};
@@ -32,6 +33,8 @@ pub struct RenameOptions {
     #[arg(value_name = "NEW")]
     new: String,
     #[command(flatten)]
+    place: PlaceOptions,
+    #[command(flatten)]
     options: RepositoryOptions,
 }
 
@@ -53,11 +56,11 @@ pub fn run(command: &GunCommand) -> Result<Outcome, Failure> {
         session::repository(&options.new)?,
     );
     let from = options.options.open(&old)?;
-    let to = options.options.open(&new)?;
+    let to = options.options.open(&new)?.keeping_in(options.place.place())?;
     block_on(async {
         let (repository, documents) = from.read().await?;
         let carried = carry(&from, &repository, &documents)?;
-        init::begin(&to, Root::Any, &carried.changes, false).await?;
+        init::begin(&to, Beginning::with(&carried.changes)).await?;
         platform::say!("{} has {} signed tags of {}", to.gun, carried.tags, from.gun);
         for left in &carried.left {
             platform::complain!("not taken over: {left}");

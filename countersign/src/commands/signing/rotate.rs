@@ -1,10 +1,13 @@
 //! `countersign key rotate`.
 
 use clap::{Args, ValueEnum};
-use client::keys::{KeyStore, PrivateKey};
+use client::keys::{KeyStore, Place};
 use tuf::{KeyId, RoleName};
 
-use super::session::{self, RepositoryOptions};
+use super::{
+    key_options::PlaceOptions,
+    session::{self, RepositoryOptions},
+};
 use crate::commands::{Failure, Outcome, block_on};
 
 /// Which key is replaced.
@@ -19,9 +22,11 @@ pub struct RotateOptions {
     /// Keep the key of the snapshot here, not with the server: then nobody can publish without it.
     #[arg(long)]
     local: bool,
-    /// The ID of the next root key, of those at hand; a new one is made if absent.
+    /// The ID of the next key of root or targets, of those at hand; a new one is made if absent.
     #[arg(long, value_name = "ID")]
     to: Option<String>,
+    #[command(flatten)]
+    place: PlaceOptions,
     #[command(flatten)]
     options: RepositoryOptions,
 }
@@ -47,11 +52,25 @@ pub fn run(options: &RotateOptions) -> Result<Outcome, Failure> {
     if options.local && options.role != Rotated::Snapshot {
         return Err(Failure("--local is about the key of the snapshot alone".into()));
     }
-    if options.to.is_some() && options.role != Rotated::Root {
-        return Err(Failure("--to is about the key of the root alone".into()));
+    if options.to.is_some() && !matches!(options.role, Rotated::Root | Rotated::Targets) {
+        return Err(Failure("--to is about the keys of root and targets alone".into()));
     }
+    let is_made_here = match options.role {
+        Rotated::Root | Rotated::Targets => options.to.is_none(),
+        Rotated::Snapshot => options.local,
+        Rotated::Timestamp => false,
+    };
+    if options.place.place() == Place::Token && !is_made_here {
+        return Err(Failure(
+            "--in-token is about a new key that is made here; a key that is named, or the server's, is where it is".into(),
+        ));
+    }
+    let named = match &options.to {
+        Some(text) => Some(KeyId::parse(text).map_err(|cause| Failure(format!("--to {text}: {cause}")))?),
+        None => None,
+    };
     let image = session::repository(&options.repository)?;
-    let session = options.options.open(&image)?;
+    let session = options.options.open(&image)?.keeping_in(options.place.place())?;
     let gun = &session.gun;
     block_on(async {
         // Before a key is made.
@@ -59,15 +78,9 @@ pub fn run(options: &RotateOptions) -> Result<Outcome, Failure> {
         let (editor, anchor) = (session.editor(), session.anchor()?);
         let rotated = match options.role {
             Rotated::Root => {
-                let id = match &options.to {
-                    Some(text) => {
-                        KeyId::parse(text).map_err(|cause| Failure(format!("--to {text}: {cause}")))?
-                    }
-                    None => {
-                        let key = PrivateKey::generate()?;
-                        session.keys.add(&key, "root", None)?;
-                        key.id().clone()
-                    }
+                let id = match named {
+                    Some(id) => id,
+                    None => session.keys.generate("root", None)?.id().clone(),
                 };
                 let rotated = editor.rotate_root(gun, anchor, &id).await;
                 if rotated.is_ok() {
@@ -77,7 +90,7 @@ pub fn run(options: &RotateOptions) -> Result<Outcome, Failure> {
                 }
                 rotated
             }
-            Rotated::Targets => editor.rotate_targets(gun, anchor).await,
+            Rotated::Targets => editor.rotate_targets(gun, anchor, named.as_ref()).await,
             Rotated::Snapshot if options.local => editor.rotate_snapshot_to_store(gun, anchor).await,
             Rotated::Snapshot => editor.rotate_server_key(gun, anchor, RoleName::Snapshot).await,
             Rotated::Timestamp => editor.rotate_server_key(gun, anchor, RoleName::Timestamp).await,

@@ -6,12 +6,13 @@ use chrono::Utc;
 use clap::Args;
 use client::{
     Repositories, Server,
-    keys::{KeyDirectory, KeyInfo, KeyStore, Passphrases},
+    keys::{KeyInfo, KeyStore, Keys, Place},
     publish::{Editor, PublishError},
 };
 use tuf::{DelegationName, Gun, RoleName};
 use verifier::{Anchor, Documents, ImageReference, Pattern, Plan, Reason, Repository, RequestContext};
 
+use super::key_options::KeyOptions;
 use crate::{
     commands::{
         Failure,
@@ -22,18 +23,6 @@ use crate::{
 
 /// The role whose content docker takes for released.
 pub(super) const RELEASES: &str = "targets/releases";
-
-/// Where private keys are.
-#[derive(Debug, Clone, Args)]
-pub struct KeyOptions {
-    /// The directory with the private keys, as docker and notary keep it; ~/.docker/trust if absent.
-    #[arg(long, value_name = "DIRECTORY")]
-    trust_dir: Option<PathBuf>,
-    /// A file whose first line is the passphrase of every key that is needed. Without it passphrases are those of
-    /// COUNTERSIGN_PASSPHRASE and of the variables of docker and notary, and else asked for on a terminal.
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
-}
 
 /// Where trust in the repository begins. Nothing has to be said if what was verified of it before is still known, or if
 /// its root key is among the private keys.
@@ -55,10 +44,12 @@ const HELP: &str = "\
 What the server shows is verified before anything is signed. Trust begins with --policy, --root-key or --tofu; without them
 with what was verified of the repository before, or with the root keys among the private keys.
 
-Private keys are found in --trust-dir by the IDs that the repository lists. Their passphrases come from --passphrase-file,
-COUNTERSIGN_PASSPHRASE, NOTARY_ROOT_PASSPHRASE, NOTARY_TARGETS_PASSPHRASE, NOTARY_SNAPSHOT_PASSPHRASE,
-NOTARY_DELEGATION_PASSPHRASE, DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE or DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE, or are
-asked for if there is a terminal.
+Private keys are found in --trust-dir, and in the token of --pkcs11-module, by the IDs that the repository lists. Passphrases of
+files come from --passphrase-file, COUNTERSIGN_PASSPHRASE, NOTARY_ROOT_PASSPHRASE, NOTARY_TARGETS_PASSPHRASE,
+NOTARY_SNAPSHOT_PASSPHRASE, NOTARY_DELEGATION_PASSPHRASE, DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE or
+DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE, from the program of --passphrase-command, or are asked for if there is a terminal.
+The PIN of the token comes from --pkcs11-pin-file, COUNTERSIGN_PKCS11_PIN, the program of COUNTERSIGN_PKCS11_PIN_COMMAND, or
+is asked for.
 
 The trust server is that of --server, the policy, DOCKER_CONTENT_TRUST_SERVER, ~/.notary/config.json, or the registry itself;
 the client certificate that of --cert and --key, --p12, ~/.docker/tls/HOST or ~/.notary/config.json.
@@ -82,27 +73,11 @@ pub(super) struct Session {
     pub(super) gun: Gun,
     pub(super) server: Arc<Server>,
     pub(super) repositories: Repositories,
-    pub(super) keys: KeyDirectory,
+    pub(super) keys: Keys,
     /// Where trust begins, if anything says so.
     anchor: Option<Anchor>,
     /// Whether something of it was verified before.
     pub(super) known: bool,
-}
-
-impl KeyOptions {
-    /// The keys of the directory.
-    pub(super) fn directory(&self) -> Result<KeyDirectory, Failure> {
-        let path = self.trust_dir.clone().or_else(KeyDirectory::default_path);
-        let path = path.ok_or_else(|| {
-            Failure(
-                "there is no home directory with private keys: name one with --trust-dir DIRECTORY".into(),
-            )
-        })?;
-        Ok(KeyDirectory::new(
-            &path,
-            Passphrases::new(self.passphrase_file.clone()),
-        ))
-    }
 }
 
 impl AnchorOptions {
@@ -126,7 +101,7 @@ impl RepositoryOptions {
     pub(super) fn open(&self, image: &ImageReference) -> Result<Session, Failure> {
         let settings = self.trust.settings()?;
         let state = self.trust.state()?;
-        let keys = self.keys.directory()?;
+        let keys = self.keys.open()?;
         let mut anchor = None;
         let server = match self.anchor.policy() {
             Some(path) => {
@@ -187,6 +162,12 @@ impl RepositoryOptions {
 }
 
 impl Session {
+    /// The same with new keys kept where the command line says.
+    pub(super) fn keeping_in(mut self, place: Place) -> Result<Self, Failure> {
+        self.keys = self.keys.keeping_in(place)?;
+        Ok(self)
+    }
+
     /// What publishes to the repository.
     pub(super) fn editor(&self) -> Editor<'_> {
         Editor::new(&self.repositories, Arc::clone(&self.server), &self.keys, DEADLINE)
@@ -235,6 +216,12 @@ impl Session {
                 )),
                 _ => Failure(denial.sentence.clone()),
             },
+            // A key may be in the token, and of no use there.
+            PublishError::NoKey { .. } if self.keys.unusable().is_ok_and(|keys| !keys.is_empty()) => {
+                Failure(format!(
+                    "{cause}. There are keys in the token that cannot be used: `countersign key list` says why"
+                ))
+            }
             _ => cause.into(),
         }
     }

@@ -3,13 +3,18 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use client::publish::{Change, PublishError, Target};
+use client::{
+    keys::Place,
+    publish::{Change, PublishError, Target},
+};
 use tuf::{Checksum, RoleName};
 use verifier::{Documents, ImageReference, Reason, Repository};
 
 use super::{
     delegations::{self, Delegation},
-    init, registry,
+    init::{self, Beginning},
+    key_options::PlaceOptions,
+    registry,
     session::{self, RELEASES, RepositoryOptions, Session},
 };
 use crate::commands::{Failure, Outcome, block_on};
@@ -49,6 +54,8 @@ pub struct Options {
     #[arg(long)]
     init: bool,
     #[command(flatten)]
+    place: PlaceOptions,
+    #[command(flatten)]
     repository: RepositoryOptions,
 }
 
@@ -59,7 +66,17 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<Outcome, Failure> {
     let (image, tag) = session::tagged(&options.image)?;
     let given = options.given(&image)?;
-    let session = options.repository.open(&image)?;
+    if options.place.place() == Place::Token && !options.init {
+        return Err(Failure(
+            "--in-token is about the keys of a new repository, and goes with --init; keys that are in the token already are \
+             found there"
+                .into(),
+        ));
+    }
+    let session = options
+        .repository
+        .open(&image)?
+        .keeping_in(options.place.place())?;
     let roles = block_on(async {
         let target = match given {
             Given::Target(target) => target,
@@ -169,7 +186,7 @@ async fn publish(
     let begin = async || {
         let (roles, mut changes) = init::first_roles(session, options.signer.as_deref(), &options.role)?;
         changes.extend(add(&roles));
-        init::begin(session, init::Root::Any, &changes, false).await?;
+        init::begin(session, Beginning::with(&changes)).await?;
         Ok(roles)
     };
     if options.init && !session.is_anchored() {

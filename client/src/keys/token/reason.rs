@@ -1,6 +1,9 @@
 //! Failures of a token as reasons in words. The library's own are paragraphs of the specification.
 
-use cryptoki::error::{Error, RvError};
+use cryptoki::{
+    context::Function,
+    error::{Error, RvError},
+};
 
 /// Why a call of the module failed.
 pub(super) fn of(cause: &Error) -> String {
@@ -27,10 +30,18 @@ pub(super) fn of(cause: &Error) -> String {
         RvError::TemplateInconsistent | RvError::TemplateIncomplete | RvError::AttributeValueInvalid => {
             "the token does not take a key of this kind or with this label"
         }
+        RvError::GeneralError | RvError::FunctionFailed if writes(*function) => {
+            "the token did not keep the key; perhaps it is full, or its files may not be written to"
+        }
         RvError::SessionCount => "other programs have all of the token's sessions",
         _ => return format!("C_{function:?} failed with {name}"),
     };
     format!("{words} (C_{function:?}: {name})")
+}
+
+/// Whether a call brings something into the token.
+fn writes(function: Function) -> bool {
+    matches!(function, Function::GenerateKeyPair | Function::CreateObject)
 }
 
 /// The name of a code as the specification writes it.
@@ -47,8 +58,6 @@ fn name(code: RvError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cryptoki::context::Function;
-
     use super::*;
 
     #[test]
@@ -58,5 +67,7 @@ mod tests {
         assert!(said.ends_with("(C_Login: CKR_PIN_LOCKED)"), "{said}");
         let other = of(&Error::Pkcs11(RvError::GeneralError, Function::Sign));
         assert_eq!(other, "C_Sign failed with CKR_GENERAL_ERROR");
+        let full = of(&Error::Pkcs11(RvError::GeneralError, Function::CreateObject));
+        assert!(full.contains("perhaps it is full"), "{full}");
     }
 }

@@ -48,6 +48,36 @@ fn a_short_run_measures_what_it_was_asked_for_and_finds_every_answer_right() {
 }
 
 #[test]
+fn the_decisions_of_a_gate_are_measured_and_right_also_while_somebody_publishes() {
+    let directory = TempDir::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign-bench"));
+    command.args([
+        "gate",
+        "--seconds",
+        "0.3",
+        "--repositories",
+        "2",
+        "--connections",
+        "2",
+    ]);
+    command.arg("--programs").arg(built_programs());
+    command.arg("--out").arg(directory.path());
+    Finished::run(&mut command, "").ok();
+    let page = fs::read_to_string(directory.path().join("gate.md")).unwrap();
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| `/"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), 3, "{page}");
+    for row in &rows {
+        assert!(row[2].parse::<f64>().unwrap() > 0.0, "{page}");
+        assert_eq!(row[8], "0", "{page}");
+    }
+    assert!(rows[2][7].parse::<u64>().unwrap() > 0, "{page}");
+}
+
+#[test]
 fn an_unknown_workload_is_refused_with_the_names_of_those_that_exist() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign-bench"));
     Finished::run(command.args(["--only", "nothing"]), "")

@@ -23,7 +23,8 @@ pub struct Countersign {
     url: String,
     files: ClientFiles,
     days_ahead: u32,
-    programs: PathBuf,
+    /// Those of this build, unless others are named.
+    programs: Option<PathBuf>,
 }
 
 /// A running gate; it ends with its owner.
@@ -47,14 +48,14 @@ impl Countersign {
             url: server.url(),
             files: server.pki().user(user),
             days_ahead: 0,
-            programs: built_programs().to_path_buf(),
+            programs: None,
         }
     }
 
     /// The same program as it was built elsewhere.
     #[must_use]
     pub fn programs(mut self, directory: &Path) -> Self {
-        directory.clone_into(&mut self.programs);
+        self.programs = Some(directory.to_path_buf());
         self
     }
 
@@ -85,10 +86,11 @@ impl Countersign {
     pub fn command(&self, arguments: &[&str]) -> Command {
         // Entering a namespace leaves a command in its root directory.
         let mut command = self.place.command(Path::new("/usr/bin/env"));
+        let programs = self.programs.as_deref().unwrap_or_else(|| built_programs());
         command
             .arg("--chdir")
             .arg(&self.directory)
-            .arg(self.programs.join("countersign"))
+            .arg(programs.join("countersign"))
             .env_clear()
             .env("HOME", &self.directory)
             .env("PATH", "/usr/bin:/bin")

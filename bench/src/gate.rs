@@ -1,4 +1,4 @@
-//! What a decision of the gate costs, warm, and while somebody publishes what it decides about.
+//! Measures what a decision of the gate costs: with everything in memory, and while a publisher changes the repositories.
 
 use std::{
     fmt::Write as _,

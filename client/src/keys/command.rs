@@ -110,7 +110,7 @@ impl SecretCommand {
             thread::spawn(move || {
                 let mut printed = Zeroizing::new(Vec::with_capacity(LIMIT + 1));
                 let read = stdout.take(LIMIT as u64 + 1).read_to_end(&mut printed);
-                // Nobody waits any more if it was too late.
+                // This fails if the time is up, because then the receiver is gone.
                 let _ = sender.send(read.map(|_| printed));
             });
         }

@@ -28,7 +28,7 @@ pub struct Passphrases {
     command: Option<SecretCommand>,
     variables: Variables,
     terminal: bool,
-    /// What was typed, by the key that it opens, so that nobody is asked twice for it.
+    /// Passphrases that the user typed, by key ID, so that none is asked for twice.
     typed: Mutex<BTreeMap<String, SecretString>>,
 }
 
@@ -191,7 +191,7 @@ pub(super) fn first_line(path: &Path) -> Result<SecretString, KeyError> {
     Ok(text.lines().next().unwrap_or_default().into())
 }
 
-/// Whether somebody can be asked.
+/// Whether a user at a terminal can be asked.
 pub(super) fn is_terminal() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }

@@ -42,8 +42,7 @@ impl Drop for Silent {
     }
 }
 
-/// Asks for a line that is not shown. Whoever types Ctrl-C ends the program, as everywhere, but not before the terminal is
-/// as it was.
+/// Asks the user for a line that is not shown. Ctrl-C ends the program, as everywhere, after the terminal was restored.
 pub(super) fn ask(prompt: &str) -> Result<SecretString, KeyError> {
     let failed = |cause: io::Error| KeyError::File {
         path: TERMINAL.into(),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use serde_json::Value;
 use tests::Engine;
 
 use crate::{fault::Result, subject::Setup};
@@ -34,6 +35,17 @@ pub struct Programs {
     /// The level at which all programs log.
     #[arg(long, default_value = "info")]
     log_level: String,
+    /// A setting of our server, as in --set reads.max_staleness=1s, to find out what it costs. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    settings: Vec<(&'static str, Value)>,
+}
+
+/// Reads a dotted key and a value: JSON, or else a text.
+fn setting(text: &str) -> std::result::Result<(&'static str, Value), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+    // Kept for as long as the program runs, as everything about servers that are started.
+    Ok((String::leak(key.to_owned()), value))
 }
 
 impl Programs {
@@ -51,6 +63,7 @@ impl Programs {
             programs,
             other: None,
             log_level: self.log_level.clone(),
+            settings: self.settings.clone(),
         })
     }
 }

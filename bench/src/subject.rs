@@ -122,6 +122,8 @@ pub struct Setup {
     pub other: Option<PathBuf>,
     /// The level at which all programs log.
     pub log_level: String,
+    /// Dotted keys of our server's configuration, and their values.
+    pub settings: Vec<(&'static str, Value)>,
 }
 
 /// What is special about a server that is started to see how cost grows.
@@ -244,6 +246,11 @@ impl Subject {
             .programs(programs)
             .set("logging.level", json!(setup.log_level))
             .set_signer("logging.level", json!(setup.log_level));
+        if !matches!(kind, Kind::Notary(_)) {
+            for (key, value) in &setup.settings {
+                builder = builder.set(key, value.clone());
+            }
+        }
         for (key, value) in &special.settings {
             builder = builder.set(key, value.clone());
         }

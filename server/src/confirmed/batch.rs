@@ -9,9 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::watch, task::spawn_blocking};
+use tokio::{sync::oneshot, task::spawn_blocking};
 
-use super::{ConfirmError, Moment};
+use super::{
+    ConfirmError, Moment,
+    relay::{self, Answers},
+};
 use crate::store::{Confirmer, NewestTimestamp, Security, Store, StoreError};
 
 /// The copy of accounts and denials is read anew after this time even if no change was counted: an operator may have
@@ -41,15 +44,18 @@ struct Waiting {
 }
 
 struct Batch {
+    number: relay::Number,
     guns: Vec<String>,
     positions: HashMap<String, usize>,
-    answer: watch::Sender<Option<Outcome>>,
+    /// One for each thread with requests that wait.
+    threads: Vec<oneshot::Sender<Outcome>>,
 }
 
-type Outcome = Result<Arc<Answer>, ConfirmError>;
+pub(super) type Outcome = Result<Arc<Answer>, ConfirmError>;
 
+/// The answer to all questions of a batch.
 #[derive(Debug)]
-struct Answer {
+pub(super) struct Answer {
     security: Arc<Security>,
     newest: Vec<Option<Arc<NewestTimestamp>>>,
 }
@@ -96,8 +102,8 @@ impl Batches {
         if let Some(moment) = self.known(gun) {
             return Ok(moment);
         }
-        let (position, mut answer) = self.join(gun);
-        let outcome = answer
+        let (position, mut answers) = self.join(gun);
+        let outcome = answers
             .wait_for(Option::is_some)
             .await
             .map_err(|_| ConfirmError::Stopping)?
@@ -134,12 +140,13 @@ impl Batches {
     }
 
     /// Joins the batch that gathers; the first one also has it asked.
-    fn join(self: &Arc<Self>, gun: Option<&str>) -> (Option<usize>, watch::Receiver<Option<Outcome>>) {
+    fn join(self: &Arc<Self>, gun: Option<&str>) -> (Option<usize>, Answers) {
         let mut waiting = self.waiting();
         let batch = waiting.next.get_or_insert_with(|| Batch {
+            number: relay::Number::next(),
             guns: Vec::new(),
             positions: HashMap::new(),
-            answer: watch::Sender::new(None),
+            threads: Vec::new(),
         });
         let position = gun.map(|gun| {
             batch.positions.get(gun).copied().unwrap_or_else(|| {
@@ -148,7 +155,7 @@ impl Batches {
                 batch.guns.len() - 1
             })
         });
-        let answer = batch.answer.subscribe();
+        let answers = relay::join(batch.number, |thread| batch.threads.push(thread));
         if !waiting.is_asking {
             waiting.is_asking = true;
             let asking = Asking {
@@ -157,7 +164,7 @@ impl Batches {
             };
             drop(spawn_blocking(move || asking.run()));
         }
-        (position, answer)
+        (position, answers)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -261,7 +268,10 @@ impl Asking {
     fn run(mut self) {
         while let Some(batch) = self.next() {
             let outcome = self.batches.answer(&batch.guns);
-            batch.answer.send_replace(Some(outcome));
+            for thread in batch.threads {
+                // Nobody there waits any more if the request's thread has ended.
+                let _ = thread.send(outcome.clone());
+            }
             // On a busy machine the requests that were just answered run first, so that more requests have joined the next
             // batch when its question is asked.
             std::thread::yield_now();

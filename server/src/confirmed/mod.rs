@@ -8,6 +8,7 @@
 mod batch;
 mod documents;
 mod recent;
+mod relay;
 mod states;
 
 use std::{sync::Arc, time::Instant};

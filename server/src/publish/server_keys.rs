@@ -4,6 +4,8 @@
 //! If a root could name a key of another repository, its publisher could have that key sign very high versions, and
 //! the other repository's owner could never publish again.
 
+use std::sync::OnceLock;
+
 use signing::HeldKey;
 use tuf::{CheckedUpdate, Document, Gun, KeyId, PublicKey, Rejection, RoleName};
 
@@ -17,30 +19,37 @@ use crate::{
 pub const SERVER_SIGNED_ROLES: [RoleName; 2] = [RoleName::Snapshot, RoleName::Timestamp];
 
 /// The keys that the stored root names for the roles which the server signs. They stay in use whatever they were made
-/// for; `check` reports those of another repository or role.
+/// for; `check` reports those of another repository or role. Most publishes do not ask for them, so the root is read
+/// when they are asked for.
 #[derive(Debug, Default)]
-pub struct KeysInForce(Vec<(RoleName, KeyId)>);
+pub struct KeysInForce {
+    root: Option<Document>,
+    keys: OnceLock<Vec<(RoleName, KeyId)>>,
+}
 
 impl KeysInForce {
-    /// The keys of a root; empty if there is no root.
+    /// The keys of a root; none if there is no root.
     pub fn of(root: Option<&Document>) -> Self {
-        let mut keys = Vec::new();
-        for role in SERVER_SIGNED_ROLES {
-            // An unreadable stored root was refused before.
-            let listed = root.map(|root| tuf::role_keys(&root.bytes, &role).unwrap_or_default());
-            keys.extend(
-                listed
-                    .into_iter()
-                    .flatten()
-                    .map(|key| (role.clone(), key.id().clone())),
-            );
+        Self {
+            root: root.cloned(),
+            keys: OnceLock::new(),
         }
-        Self(keys)
     }
 
     /// Whether the root names the key for this role.
     pub fn names(&self, role: &RoleName, id: &KeyId) -> bool {
-        self.0.iter().any(|(of, key)| of == role && key == id)
+        let keys = self.keys.get_or_init(|| {
+            let listed = |role: RoleName| {
+                // An unreadable stored root was refused before.
+                let root = self.root.as_ref();
+                let keys = root.map(|root| tuf::role_keys(&root.bytes, &role).unwrap_or_default());
+                keys.into_iter()
+                    .flatten()
+                    .map(move |key| (role.clone(), key.id().clone()))
+            };
+            SERVER_SIGNED_ROLES.into_iter().flat_map(listed).collect()
+        });
+        keys.iter().any(|(of, key)| of == role && key == id)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::{prelude::*, result::Error};
-use platform::database::{DbConnection, exact, is_conflict};
+use platform::database::{DbConnection, exact, first_only, is_conflict};
 
 use super::{
     Actor, Store, StoreError,
@@ -160,10 +160,8 @@ fn put(connection: &mut DbConnection, account: &str, key: &AccountKey) -> Result
         return Ok(KeyAdded::NoAccount);
     }
     let same_key = account_keys::table.filter(exact(account_keys::spki_sha256, &key.spki_sha256));
-    let before: Option<Row> = same_key
-        .clone()
-        .select(Row::as_select())
-        .first(connection)
+    let before: Option<Row> = first_only(same_key.clone().select(Row::as_select()))
+        .get_result(connection)
         .optional()?;
     let Some(before) = before else {
         let row = Row {

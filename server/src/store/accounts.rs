@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::{prelude::*, result::Error};
-use platform::database::{DbConnection, exact, is_conflict};
+use platform::database::{DbConnection, exact, first_only, is_conflict};
 
 use super::{
     Actor, Store, StoreError,
@@ -113,11 +113,10 @@ pub(super) fn groups(json: &str) -> Result<Vec<String>, Error> {
 }
 
 pub(super) fn find_account(connection: &mut DbConnection, name: &str) -> QueryResult<Option<Account>> {
-    let row: Option<Row> = accounts::table
+    let row = accounts::table
         .filter(exact(accounts::name, name))
-        .select(Row::as_select())
-        .first(connection)
-        .optional()?;
+        .select(Row::as_select());
+    let row: Option<Row> = first_only(row).get_result(connection).optional()?;
     row.map(Account::try_from).transpose()
 }
 
@@ -135,12 +134,11 @@ impl Store {
     pub fn account_by_key(&self, key_hashes: &[String]) -> Result<Option<Registered>, StoreError> {
         let mut connection = self.database.reader()?;
         for hash in key_hashes {
-            let row: Option<Row> = account_keys::table
+            let row = account_keys::table
                 .inner_join(accounts::table)
                 .filter(exact(account_keys::spki_sha256, hash))
-                .select(Row::as_select())
-                .first(&mut *connection)
-                .optional()?;
+                .select(Row::as_select());
+            let row: Option<Row> = first_only(row).get_result(&mut *connection).optional()?;
             if let Some(row) = row {
                 let account = Account::try_from(row)?;
                 return Ok(Some(Registered {

@@ -5,7 +5,7 @@ use diesel::{
     prelude::*,
     sql_types::{Integer, Text},
 };
-use platform::database::{DbConnection, Statement, exact};
+use platform::database::{DbConnection, Statement, exact, first_only};
 use tuf::Gun;
 
 use super::{
@@ -249,7 +249,9 @@ impl Store {
             .filter(audit_log::chain.eq(chain))
             .filter(audit_log::sequence.eq(sequence))
             .select(AuditRow::as_select());
-        Ok(row.first(&mut *self.database.reader()?).optional()?)
+        Ok(first_only(row)
+            .get_result(&mut *self.database.reader()?)
+            .optional()?)
     }
 
     /// Whether the table has a row with this ID.
@@ -261,7 +263,9 @@ impl Store {
             return Ok(false);
         };
         let row = audit_log::table.find(id).select(audit_log::id);
-        let found: Option<i32> = row.first(&mut *self.database.reader()?).optional()?;
+        let found: Option<i32> = first_only(row)
+            .get_result(&mut *self.database.reader()?)
+            .optional()?;
         Ok(found.is_some())
     }
 
@@ -271,7 +275,7 @@ impl Store {
     /// When the database fails.
     pub fn last_audit_row(&self) -> Result<Option<i32>, StoreError> {
         let last = audit_log::table.select(diesel::dsl::max(audit_log::id));
-        Ok(last.first(&mut *self.database.reader()?)?)
+        Ok(last.get_result(&mut *self.database.reader()?)?)
     }
 
     /// The documents of a repository, and its records.

@@ -137,9 +137,8 @@ pub(super) fn highest_version(
         .filter(exact(tuf_files::role, role.as_str()))
         .filter(tuf_files::deleted_at.is_null())
         .select(tuf_files::version)
-        .order(tuf_files::version.desc())
-        .limit(1);
-    locked(newest).get_result(connection).optional()
+        .order(tuf_files::version.desc());
+    locked(first_only(newest)).get_result(connection).optional()
 }
 
 /// On MySQL, prevents a Notary server from deleting or replacing the state on which the update is based; false if that

@@ -138,7 +138,8 @@ impl QueryFragment<MultiBackend> for DataVersion {
 
 fn confirm(connection: &mut DbConnection, guns: &[&str]) -> QueryResult<Confirmation> {
     let answers: Vec<Answer> = match connection {
-        DbConnection::Postgres(postgres) => ForAll { guns }.load(postgres)?,
+        // Without a GUN the plain statement is enough.
+        DbConnection::Postgres(postgres) if !guns.is_empty() => ForAll { guns }.load(postgres)?,
         _ => ForEach { guns }.load(connection)?,
     };
     let mut epoch = None;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use platform::database::{DbConnection, exact, is_conflict};
+use platform::database::{DbConnection, exact, first_only, is_conflict};
 use tuf::{Document, Finding, Gun, KeyId, MetadataError, RoleName, Severity, Version};
 
 use super::{Actor, Store, StoreError, Stored, commit, inventory, pending_keys, schema::tuf_files};
@@ -203,12 +203,11 @@ fn insert(connection: &mut DbConnection, gun: &Gun, item: &Stored) -> Result<boo
         bytes,
         sha256,
     } = &item.document;
-    let there: Option<Vec<u8>> = inventory::rows_of(gun)
+    let there = inventory::rows_of(gun)
         .filter(exact(tuf_files::role, role.as_str()))
         .filter(tuf_files::version.eq(version.get()))
-        .select(tuf_files::data)
-        .first(connection)
-        .optional()?;
+        .select(tuf_files::data);
+    let there: Option<Vec<u8>> = first_only(there).get_result(connection).optional()?;
     match there {
         Some(there) if there == bytes.as_ref() => return Ok(false),
         Some(_) => {

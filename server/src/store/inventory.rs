@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::{dsl::count, helper_types::IntoBoxed, prelude::*};
-use platform::database::{Database, DbConnection, Location, MultiBackend, exact, padded};
+use platform::database::{Database, DbConnection, Location, MultiBackend, exact, first_only, padded};
 use tuf::{Checksum, Document, Finding, Gun, RoleName, Severity, Version};
 
 use super::{Store, StoreError, Stored, schema::tuf_files};
@@ -72,7 +72,7 @@ impl Store {
         Ok(tuf_files::table
             .filter(tuf_files::deleted_at.is_null())
             .select(count(tuf_files::gun).aggregate_distinct())
-            .first(&mut *self.database.reader()?)?)
+            .get_result(&mut *self.database.reader()?)?)
     }
 
     /// At most `count` GUNs after `after`, in order, that have any document. The names are as stored, so this server
@@ -96,9 +96,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub fn has(&self, gun: &Gun) -> Result<bool, StoreError> {
-        let found: Option<i32> = rows_of(gun)
-            .select(tuf_files::id)
-            .first(&mut *self.database.reader()?)
+        let found: Option<i32> = first_only(rows_of(gun).select(tuf_files::id))
+            .get_result(&mut *self.database.reader()?)
             .optional()?;
         Ok(found.is_some())
     }
@@ -146,10 +145,8 @@ impl Store {
             begin(rows.len())?;
             // One at a time: a repository with a long history may be larger than the memory.
             for id in rows {
-                let row: Row = tuf_files::table
-                    .find(id)
-                    .select(Row::as_select())
-                    .first(connection)?;
+                let row: Row =
+                    first_only(tuf_files::table.find(id).select(Row::as_select())).get_result(connection)?;
                 take(row.stored(gun)?)?;
             }
             Ok(())
@@ -194,23 +191,21 @@ pub(super) fn newest_timestamp(
     connection: &mut DbConnection,
     gun: &Gun,
 ) -> Result<Option<Document>, StoreError> {
-    let row: Option<Row> = rows_of(gun)
+    let row = rows_of(gun)
         .filter(exact(tuf_files::role, RoleName::Timestamp.as_str()))
         .order(tuf_files::version.desc())
-        .select(Row::as_select())
-        .first(connection)
-        .optional()?;
+        .select(Row::as_select());
+    let row: Option<Row> = first_only(row).get_result(connection).optional()?;
     row.map(|row| row.document(gun)).transpose()
 }
 
 /// The root with the highest version.
 pub(super) fn highest_root(connection: &mut DbConnection, gun: &Gun) -> Result<Option<Document>, StoreError> {
-    let row: Option<Row> = rows_of(gun)
+    let row = rows_of(gun)
         .filter(exact(tuf_files::role, RoleName::Root.as_str()))
         .order(tuf_files::version.desc())
-        .select(Row::as_select())
-        .first(connection)
-        .optional()?;
+        .select(Row::as_select());
+    let row: Option<Row> = first_only(row).get_result(connection).optional()?;
     row.map(|row| row.document(gun)).transpose()
 }
 
@@ -230,13 +225,12 @@ pub(super) fn audit(
     let mut roots = roots.collect::<Result<Vec<_>, _>>()?;
     let timestamp = newest_timestamp(connection, gun)?;
     let find = |role: &RoleName, checksum: &Checksum| {
-        let found: Option<Row> = rows_of(gun)
+        let found = rows_of(gun)
             .filter(exact(tuf_files::role, role.as_str()))
             .filter(padded(tuf_files::sha256, checksum.as_hex()))
             .order(tuf_files::version.desc())
-            .select(Row::as_select())
-            .first(connection)
-            .optional()?;
+            .select(Row::as_select());
+        let found: Option<Row> = first_only(found).get_result(connection).optional()?;
         found.map(|row| row.document(gun)).transpose()
     };
     let findings = tuf::audit(gun, &roots, timestamp.as_ref(), find, now, soon)?;

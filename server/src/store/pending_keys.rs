@@ -7,7 +7,7 @@ use diesel::{
     sql_types::{Nullable, Timestamp},
 };
 use openssl::sha::sha256;
-use platform::database::{DbConnection, Statement, exact, is_conflict};
+use platform::database::{DbConnection, Statement, exact, first_only, is_conflict};
 use tuf::{Document, Gun, KeyId, RoleName};
 
 use super::{
@@ -166,11 +166,11 @@ impl Store {
             requester: &digest(requester),
             created_at: connection.storable(now),
         };
-        let swept: Option<Option<NaiveDateTime>> = pending_keys::table
+        let before = pending_keys::table
             .find(id.as_str())
-            .select(pending_keys::swept_at)
-            .first(&mut *connection)
-            .optional()?;
+            .select(pending_keys::swept_at);
+        let swept: Option<Option<NaiveDateTime>> =
+            first_only(before).get_result(&mut *connection).optional()?;
         if let Some(swept) = swept {
             return Ok(swept.is_none());
         }

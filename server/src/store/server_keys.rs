@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
-use platform::database::is_conflict;
+use platform::database::{first_only, is_conflict};
 use tuf::{Gun, KeyId, RoleName};
 
 use super::{Store, StoreError, schema::server_keys};
@@ -53,10 +53,11 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub fn server_key(&self, id: &KeyId) -> Result<Option<(String, String)>, StoreError> {
-        Ok(server_keys::table
+        let row = server_keys::table
             .find(id.as_str())
-            .select((server_keys::gun, server_keys::role))
-            .first(&mut *self.database.reader()?)
+            .select((server_keys::gun, server_keys::role));
+        Ok(first_only(row)
+            .get_result(&mut *self.database.reader()?)
             .optional()?)
     }
 }

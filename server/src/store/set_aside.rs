@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
-use platform::database::{DbConnection, exact};
+use platform::database::{DbConnection, exact, first_only};
 use tuf::{Gun, RoleName};
 
 use super::{Store, StoreError, schema::tuf_files};
@@ -55,10 +55,8 @@ impl Store {
             }
             for id in ids {
                 // Loaded one at a time, because there may be many.
-                let data: Vec<u8> = tuf_files::table
-                    .find(id)
-                    .select(tuf_files::data)
-                    .first(connection)?;
+                let data: Vec<u8> =
+                    first_only(tuf_files::table.find(id).select(tuf_files::data)).get_result(connection)?;
                 if wanted(&data) {
                     return Ok(true);
                 }

@@ -2,7 +2,7 @@
 
 use chrono::{NaiveDateTime, Utc};
 use diesel::prelude::*;
-use platform::database::{DbConnection, exact, locked};
+use platform::database::{DbConnection, exact, first_only, locked};
 
 use super::{Store, StoreError, schema::private_keys};
 use crate::seal::{ENCRYPTION, KEY_WRAP};
@@ -83,12 +83,11 @@ impl Store {
     /// When the database cannot answer.
     pub fn find(&self, key_id: &str) -> Result<Option<KeyRow>, StoreError> {
         let mut connection = self.database.reader()?;
-        Ok(private_keys::table
+        let row = private_keys::table
             .filter(private_keys::deleted_at.is_null())
             .filter(exact(private_keys::key_id, key_id))
-            .select(KeyRow::as_select())
-            .first(&mut *connection)
-            .optional()?)
+            .select(KeyRow::as_select());
+        Ok(first_only(row).get_result(&mut *connection).optional()?)
     }
 
     /// The key of this GUN, role and algorithm that has not signed yet, the lowest ID first.
@@ -162,8 +161,8 @@ fn waiting(
         .filter(exact(private_keys::role, role))
         .filter(exact(private_keys::algorithm, algorithm))
         .order(private_keys::key_id)
-        .select(KeyRow::as_select())
-        .limit(1);
+        .select(KeyRow::as_select());
+    let query = first_only(query);
     if for_update {
         locked(query).get_result(connection).optional()
     } else {

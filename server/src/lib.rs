@@ -22,6 +22,7 @@ pub mod generation;
 pub mod http;
 pub mod identity;
 pub mod issuing;
+pub mod pages;
 pub mod publish;
 pub mod refresh;
 pub mod registry;

@@ -6,9 +6,6 @@ use openssl::x509::X509;
 use serde_json::{Value, json};
 use tests::{ClientFiles, Finished, Stop, TestServer, process::wait_until, publisher::Publisher};
 
-/// The `Accept` header of a browser.
-const BROWSER: [&str; 2] = ["-H", "accept: text/html,*/*;q=0.8"];
-
 /// curl as in the documentation: with certificate and key, or without.
 struct Curl<'a> {
     server: &'a TestServer,
@@ -436,40 +433,6 @@ fn clients_whose_certificate_expires_soon_are_told_when() {
             as_nobody(&server).get("/metrics", &[]).2.contains(&name)
         });
     }
-}
-
-#[test]
-fn a_browser_with_a_certificate_is_signed_in() {
-    let server = TestServer::builder().requests_certificates().start();
-    publish(&server, "reg.example/org/a&b");
-    let (status, head, page) = as_user(&server, "alice").get("/", &BROWSER);
-    assert_eq!(status, 200, "{page}");
-    assert!(
-        head.contains("content-type: text/html") && head.contains("default-src 'none'"),
-        "{head}"
-    );
-    for text in [
-        "Signed in as <strong>alice</strong>",
-        "CN=alice",
-        "reg.example/org/a&amp;b",
-    ] {
-        assert!(page.contains(text), "{page}");
-    }
-    assert!(
-        !page.to_lowercase().contains("log out") && !page.contains("<script"),
-        "{page}"
-    );
-    let (status, _, page) = as_nobody(&server).get("/", &BROWSER);
-    assert_eq!(status, 401);
-    assert!(
-        page.contains("no client certificate was presented") && page.contains(".p12"),
-        "{page}"
-    );
-    let stranger = Curl {
-        server: &server,
-        who: Some(server.pki().expired()),
-    };
-    assert!(stranger.get("/", &BROWSER).2.contains("certificate has expired"));
 }
 
 #[test]

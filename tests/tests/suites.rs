@@ -51,6 +51,7 @@ mod open_connections;
 mod outages;
 mod outputs;
 mod own_tokens;
+mod pages;
 mod passphrase_commands;
 mod password_guesses;
 mod passwords;

@@ -133,6 +133,11 @@ impl RequestRecord {
         self.token.granted = granted;
     }
 
+    /// The principal, if it is known.
+    pub fn caller(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
     /// The principal's name; empty if it is not known.
     pub fn principal(&self) -> &str {
         self.principal.as_ref().map(Principal::name).unwrap_or_default()

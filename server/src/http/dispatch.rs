@@ -11,12 +11,13 @@ use actix_web::{
 use tokio::sync::OnceCell;
 
 use super::{
-    api, body,
+    body,
     connections::OpenConnection,
     decision::RequestRecord,
     error::ApiError,
     exchange::Exchange,
     operation::Operation,
+    pages,
     path::{self, Resolution},
     registry, routes,
 };
@@ -38,6 +39,7 @@ pub async fn dispatch(
         .registry
         .as_ref()
         .and_then(|gateway| registry::resolve(&request, gateway));
+    let generation = state.generation.load_full();
     let resolution = of_images
         .unwrap_or_else(|| path::resolve(request.method(), request.uri().path(), request.query_string()));
     let answer = match resolution {
@@ -48,7 +50,6 @@ pub async fn dispatch(
             .finish()
             .into()),
         Resolution::Route(target, handler) => {
-            let generation = state.generation.load_full();
             let absent = target.operation.is_of_token_service() && generation.token_service.is_none();
             let (target, handler) = if absent {
                 routes::unknown()
@@ -58,7 +59,7 @@ pub async fn dispatch(
             operation = target.operation;
             let mut exchange = Exchange {
                 state: &state,
-                generation,
+                generation: Arc::clone(&generation),
                 request: &request,
                 payload: &mut payload,
                 target: &target,
@@ -74,11 +75,11 @@ pub async fn dispatch(
     }
     record.write(&state, &request, &answer, started.elapsed());
     let answer = answer.map(|outcome| outcome.response);
-    let mut response = answer.unwrap_or_else(|error| match (&error, operation) {
-        (ApiError::Unidentified(reason), Operation::Overview) if api::wants_page(&request) => {
-            api::refused(reason)
-        }
-        _ => error.to_response(operation.is_api()),
+    let mut response = answer.unwrap_or_else(|error| {
+        let page = pages::is_for(operation, &request)
+            .then(|| pages::refusal(&state, &generation, &request, &record, &error))
+            .flatten();
+        page.unwrap_or_else(|| error.to_response(operation.is_api()))
     });
     record.name(&mut response);
     record.warn(&mut response, state.clock.now());

@@ -187,8 +187,13 @@ impl ApiError {
         response.body(body(code, &message, detail))
     }
 
+    /// The sentence that says what is wrong.
+    pub fn message(&self) -> String {
+        self.answer().2
+    }
+
     /// The realm for passwords, where a password would be accepted.
-    fn password_realm(&self) -> Option<&str> {
+    pub fn password_realm(&self) -> Option<&str> {
         let reason = match self {
             Self::Unidentified(reason) => reason,
             Self::Denied(denied) | Self::PublishDenied(denied) => denied.anonymous.as_deref()?,

@@ -22,6 +22,7 @@ mod operation;
 mod origin;
 mod outcome;
 mod pace;
+mod pages;
 mod path;
 mod proxy_protocol;
 mod registry;

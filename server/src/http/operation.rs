@@ -37,6 +37,8 @@ pub enum Operation {
     SetupScript,
     /// Show the overview page in a browser.
     Overview,
+    /// Read the style sheet or the script of the pages.
+    Asset,
     /// Read who the caller is.
     BasicInfo,
     /// List the repositories that the caller may see.
@@ -97,6 +99,7 @@ impl Operation {
             Self::Ca => "Ca",
             Self::SetupScript => "SetupScript",
             Self::Overview => "Overview",
+            Self::Asset => "Asset",
             Self::BasicInfo => "BasicInfo",
             Self::Repositories => "Repositories",
             Self::Repository => "Repository",
@@ -146,6 +149,7 @@ impl Operation {
             Self::Health
             | Self::Ca
             | Self::SetupScript
+            | Self::Asset
             | Self::OpenApi
             | Self::TokenKeys
             | Self::Metrics
@@ -194,6 +198,16 @@ impl Operation {
             | Self::Token => Class::Write,
             _ => Class::Read,
         }
+    }
+
+    /// Whether a browser gets a page for it, also where it is refused.
+    pub fn is_page(self) -> bool {
+        matches!(self, Self::Overview)
+    }
+
+    /// Whether the query names a repository, which may have any name.
+    pub fn names_gun_in_query(self) -> bool {
+        false
     }
 
     /// Whether it exists only where this server issues tokens.

@@ -6,6 +6,7 @@ use actix_web::http::Method;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use super::{
+    api::parameter,
     exchange::Target,
     routes::{self, Handler},
 };
@@ -79,7 +80,12 @@ pub fn resolve(method: &Method, raw_path: &str, query: &str) -> Resolution {
         method.as_str()
     };
     match routes::find(method, &path) {
-        Some((target, handler)) => Resolution::Route(target, handler),
+        Some((mut target, handler)) => {
+            if target.operation.names_gun_in_query() {
+                target.gun = parameter(query, "gun");
+            }
+            Resolution::Route(target, handler)
+        }
         None if routes::is_read_only(&path) => Resolution::ReadOnly,
         None => unknown(),
     }

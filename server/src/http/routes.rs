@@ -14,7 +14,7 @@ use super::{
     keys, metadata,
     operation::Operation,
     outcome::Outcome,
-    registry, repository, stages, status, tokens,
+    pages, registry, repository, stages, status, tokens,
 };
 
 /// The stages and the handler of a route.
@@ -68,7 +68,7 @@ macro_rules! route {
 
 /// The first match decides. The GUN is greedy and may contain anything but `*`, including slashes.
 #[rustfmt::skip]
-static ROUTES: LazyLock<[Route; 27]> = LazyLock::new(|| {
+static ROUTES: LazyLock<[Route; 28]> = LazyLock::new(|| {
     [
         route!("GET", Pattern::Fixed("/v2/"), Ping, status::ping),
         route!("POST", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/"), Publish, repository::publish),
@@ -83,7 +83,8 @@ static ROUTES: LazyLock<[Route; 27]> = LazyLock::new(|| {
         route!("GET", named(r"/v2/(?P<gun>[^*]+)/_trust/bundle"), ReadBundle, metadata::bundle),
         route!("GET", Pattern::Fixed("/_notary_server/health"), Health, status::health),
         route!("GET", Pattern::Fixed("/metrics"), Metrics, status::metrics),
-        route!("GET", Pattern::Fixed("/"), Overview, api::overview),
+        route!("GET", Pattern::Fixed("/"), Overview, pages::overview),
+        route!("GET", named(r"/assets/(?P<selector>[^/]+)"), Asset, pages::asset),
         route!("GET", Pattern::Fixed("/health"), HealthInfo, api::health),
         route!("GET", Pattern::Fixed("/ca"), Ca, api::ca),
         route!("GET", Pattern::Fixed("/setup.sh"), SetupScript, api::setup_script),

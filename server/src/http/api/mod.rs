@@ -4,7 +4,6 @@
 mod account;
 mod ca;
 mod openapi;
-mod overview;
 mod repositories;
 mod server;
 mod tags;
@@ -12,7 +11,7 @@ mod tags;
 pub use account::basic_info;
 pub use ca::{ca, setup_script};
 pub use openapi::{Errors, description};
-pub use overview::{overview, refused, wants_page};
+pub(super) use repositories::first;
 pub use repositories::{list, one};
 pub use server::{health, settings, version};
 pub use tags::tags;
@@ -30,7 +29,7 @@ fn json<T: Serialize>(value: &T) -> Result<Outcome, ApiError> {
 }
 
 /// The value of a query parameter; if it is repeated, the first.
-fn parameter(query: &str, name: &str) -> Option<String> {
+pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
     let pairs = actix_web::web::Query::<Vec<(String, String)>>::from_query(query).ok()?;
     pairs
         .into_inner()

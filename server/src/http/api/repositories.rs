@@ -127,7 +127,7 @@ pub async fn list(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outc
 }
 
 /// The first repositories that the caller may see, and whether there are more.
-pub(super) async fn first(
+pub(in crate::http) async fn first(
     state: &State,
     access: &Access,
     principal: &Principal,
@@ -147,22 +147,17 @@ pub(super) async fn first(
 
 impl Repository {
     /// The full name.
-    pub(super) fn gun(&self) -> &str {
+    pub(in crate::http) fn gun(&self) -> &str {
         &self.gun
     }
 
     /// Whether it has any signed metadata.
-    pub(super) fn is_signed(&self) -> bool {
+    pub(in crate::http) fn is_signed(&self) -> bool {
         self.signed
     }
 
-    /// How often it was published to.
-    pub(super) fn pushes(&self) -> u64 {
-        self.pushes
-    }
-
     /// When the first document that only its publishers can renew expires.
-    pub(super) fn expires(&self) -> Option<DateTime<Utc>> {
+    pub(in crate::http) fn expires(&self) -> Option<DateTime<Utc>> {
         self.expires
     }
 }

@@ -1,0 +1,41 @@
+//! Web pages for people: gathers what a page shows, with the same functions as the interface for programs, and answers
+//! browsers. What pages look like is in the room `pages`.
+
+mod assets;
+mod overview;
+mod refusals;
+mod response;
+mod shell;
+
+pub use assets::asset;
+pub use overview::overview;
+pub use refusals::refusal;
+
+use actix_web::{HttpRequest, http::header::ACCEPT};
+
+use super::{error::ApiError, operation::Operation};
+
+/// Whether a refusal of this operation is answered with a page.
+pub fn is_for(operation: Operation, request: &HttpRequest) -> bool {
+    let path = request.path();
+    let may_be_mistyped = operation == Operation::Unknown
+        && !["/v2", "/api/", "/_notary_server/", "/auth/"]
+            .iter()
+            .any(|programs| path.starts_with(programs));
+    (operation.is_page() || may_be_mistyped) && wants_page(request)
+}
+
+/// Whether a browser sent the request. Programs get the Notary server's answer.
+fn wants_page(request: &HttpRequest) -> bool {
+    let mut accepted = request.headers().get_all(ACCEPT);
+    accepted.any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")))
+}
+
+/// Refuses programs.
+fn only_browsers(request: &HttpRequest) -> Result<(), ApiError> {
+    if wants_page(request) {
+        Ok(())
+    } else {
+        Err(ApiError::NoRoute)
+    }
+}

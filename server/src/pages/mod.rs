@@ -1,0 +1,39 @@
+//! What web pages look like: view models, templates, the style sheet and the one script. Nothing here asks a database or
+//! knows HTTP: a page is made of plain values, which `http` gathers.
+//!
+//! Every value that came from metadata, certificates or audit records is a [`Text`], [`Gun`], [`Digest`] or
+//! [`Command`], which write themselves so that no browser takes them for anything but text. Where a template needs a
+//! plain string, in an attribute, it is made with [`visible`].
+
+mod address;
+mod assets;
+mod badge;
+mod overview;
+mod refusal;
+mod shell;
+mod text;
+mod time;
+
+use askama::Template;
+
+pub use address::address;
+pub use assets::{Asset, find as asset, script, style};
+pub use badge::{Badge, State};
+pub use overview::{Overview, Row};
+pub use refusal::{Accepted, Denied, Failed, NoCertificate, Presented};
+pub use shell::{Me, Place, Shell};
+pub use text::{Command, Digest, Gun, Text, quoted, visible};
+pub use time::{When, day, exact, length, relative};
+
+/// A page could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("a page could not be made: {0}")]
+pub struct RenderError(#[from] askama::Error);
+
+/// The page as HTML.
+///
+/// # Errors
+/// When its template fails, which is a fault of this program.
+pub fn render(page: &impl Template) -> Result<String, RenderError> {
+    Ok(page.render()?)
+}

@@ -13,7 +13,7 @@ use crate::{
     audit::{SinkError, Sinks},
     clock::Clock,
     config::{Config, TrustService},
-    confirmed::{ConfirmError, Confirmed},
+    confirmed::{Catalogue, ConfirmError, Confirmed},
     generation::{Generation, GenerationError},
     registry::{self, Gateway},
     shared_documents::SharedDocuments,
@@ -102,6 +102,8 @@ pub struct State {
     pub store: Store,
     /// What of it is kept in memory.
     pub confirmed: Confirmed,
+    /// A line about every repository.
+    pub catalogue: Arc<Catalogue>,
     /// The registry behind this server, if there is one.
     pub registry: Option<Gateway>,
     /// The signer of timestamps and snapshots.
@@ -151,6 +153,7 @@ impl State {
             upload_memory: UploadMemory::new(config.upload_memory),
             generation: Arc::new(ArcSwap::from_pointee(generation)),
             confirmed: Confirmed::new(store.clone(), config.reads),
+            catalogue: Arc::new(Catalogue::new(store.clone())),
             store,
             registry,
             keys: Arc::new(keys),

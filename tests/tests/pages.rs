@@ -5,7 +5,8 @@ use serde_json::json;
 use tests::{
     TestServer,
     http::{Client, Response},
-    publisher::Publisher,
+    process::wait_until,
+    publisher::{Key, Publisher, hashes, sign},
 };
 
 /// What browsers say that they accept.
@@ -196,4 +197,343 @@ fn a_hostile_common_name_is_only_text() {
         &["\\3Cimg src=x onerror=alert(1)\\3E\\22&#39;&amp;<span class=\"unseen\">⟨U+202E⟩</span>evil"],
     );
     assert!(!seen.contains("<img") && !seen.contains('\u{202e}'), "{seen}");
+}
+
+/// A repository with two versions of targets and a delegation that signs too.
+fn publish_twice(server: &TestServer, gun: &str) -> (Publisher, Key) {
+    let client = server.client("alice");
+    let publisher = Publisher::new(&client, gun, gun);
+    publisher.publish_first(&client, gun);
+    let releases = Key::generate();
+    let mut targets = Publisher::delegating(2, "targets/releases", &releases);
+    targets["targets"] = json!({"v1": hashes(b"moved"), "new": hashes(b"new")});
+    let targets = sign(&targets, &[&publisher.targets]);
+    let mut delegated = Publisher::targets(1);
+    delegated["targets"] = json!({"r1": hashes(b"released")});
+    let delegated = sign(&delegated, &[&releases]);
+    client
+        .publish(gun, &[("targets", &targets), ("targets/releases", &delegated)])
+        .ok();
+    (publisher, releases)
+}
+
+/// The page, once everything is read.
+#[track_caller]
+fn complete(client: &Client, address: &str) -> String {
+    let mut seen = String::new();
+    wait_until("all repositories are read", || {
+        seen = page(client, address);
+        !seen.contains("The server is reading its repositories")
+    });
+    seen
+}
+
+fn sha256(content: &[u8]) -> String {
+    hex::encode(openssl::sha::sha256(content))
+}
+
+#[test]
+fn repositories_are_searched_filtered_sorted_and_paged() {
+    let server = TestServer::builder().requests_certificates().start();
+    for number in 0..3 {
+        publish(&server, &format!("reg.example/team/app{number}"));
+    }
+    publish(&server, "reg.example/other/tool");
+    let alice = server.client("alice");
+    let all = complete(&alice, "/repositories");
+    shows(
+        &all,
+        &[
+            "4 of 4 repositories that you may see, by name",
+            "4 repositories, all of which verify.",
+            "<b>4</b>",
+            "href=\"/repository?gun=reg.example/team/app0\"",
+            "by <bdi>alice</bdi>",
+            "</svg>Good</span>",
+            "<option value=\"reg.example/team\">",
+        ],
+    );
+    let found = page(&alice, "/repositories?q=app1");
+    shows(&found, &["1 of 4 repositories", "gun=reg.example/team/app1\""]);
+    assert!(!found.contains("gun=reg.example/team/app0\""), "{found}");
+    let of_other = page(&alice, "/repositories?ns=reg.example%2Fother");
+    assert!(
+        of_other.contains("tool") && !of_other.contains("app0"),
+        "{of_other}"
+    );
+    shows(
+        &page(&alice, "/repositories?q=nothing%3Cb%3E"),
+        &["has “nothing&lt;", "Nothing here", "Show all 4"],
+    );
+    shows(&page(&alice, "/repositories?state=bad"), &["Nothing here"]);
+    // Everything was published in this order.
+    let newest = page(&alice, "/repositories?sort=published");
+    let place = |name: &str| newest.find(&format!("gun=reg.example/{name}\"")).unwrap();
+    assert!(place("other/tool") < place("team/app2") && place("team/app2") < place("team/app0"));
+    // What is published and deleted later shows at once, whoever does it.
+    publish(&server, "reg.example/team/later");
+    shows(
+        &page(&alice, "/repositories"),
+        &["5 of 5 repositories", "gun=reg.example/team/later\""],
+    );
+    alice.delete("/v2/reg.example/team/later/_trust/tuf/").ok();
+    let fewer = page(&alice, "/repositories");
+    assert!(
+        fewer.contains("4 of 4 repositories") && !fewer.contains("later"),
+        "{fewer}"
+    );
+}
+
+#[test]
+fn a_reader_sees_and_counts_only_what_it_may_pull() {
+    let server = TestServer::builder()
+        .requests_certificates()
+        .set(
+            "policy",
+            json!([
+                {"name": "owner", "effect": "allow", "principals": ["alice"], "actions": ["*"]},
+                {"name": "readers", "effect": "allow", "principals": ["bob"], "actions": ["pull"], "guns": ["reg.example/open/**"]},
+                {"name": "names", "effect": "allow", "principals": ["bob"], "actions": ["list"], "guns": ["reg.example/named/**"]},
+            ]),
+        )
+        .start();
+    for gun in [
+        "reg.example/open/app",
+        "reg.example/secret/app",
+        "reg.example/named/app",
+    ] {
+        publish(&server, gun);
+    }
+    complete(&server.client("alice"), "/repositories");
+    let bob = server.client("bob");
+    for address in [
+        "/repositories",
+        "/",
+        "/repositories?state=bad",
+        "/repositories?q=secret",
+    ] {
+        let seen = complete(&bob, address);
+        for hidden in ["secret/", "named/", "<b>3</b>", "<b>2</b>", " of 3", " of 2"] {
+            assert!(!seen.contains(hidden), "{hidden} on {address}: {seen}");
+        }
+    }
+    // Who published is for those who may read the changes.
+    let seen = page(&bob, "/repositories");
+    assert!(
+        seen.contains("1 of 1 repositories") && !seen.contains("alice"),
+        "{seen}"
+    );
+    let below = [
+        "",
+        "/tag",
+        "/signers",
+        "/root",
+        "/activity",
+        "/documents",
+        "/commands",
+    ];
+    for path in below {
+        let address = format!("/repository{path}?gun=reg.example%2Fsecret%2Fapp&tag=v1");
+        let refused = look(&bob, &address);
+        assert_eq!(refused.status, 403, "{address}");
+        shows(
+            &refused.text(),
+            &[
+                "bob may not pull reg.<wbr>".replace("<wbr>", "").as_str(),
+                "No rule of the policy allows it",
+            ],
+        );
+        // The same is said of what does not exist.
+        let nowhere = look(
+            &bob,
+            &format!("/repository{path}?gun=reg.example%2Fsecret%2Fnothing&tag=v1"),
+        );
+        assert_eq!(nowhere.status, 403);
+        let open = look(
+            &bob,
+            &format!("/repository{path}?gun=reg.example%2Fopen%2Fapp&tag=v1"),
+        );
+        assert_eq!(open.status, 200, "{}", open.text());
+        assert!(!open.text().contains("alice"), "{}", open.text());
+        assert_eq!(look(&bob, &format!("/repository{path}")).status, 404);
+        assert_eq!(
+            look(
+                &bob,
+                &format!("/repository{path}?gun=reg.example%2Fopen%2Fnothing")
+            )
+            .status,
+            404
+        );
+    }
+}
+
+#[test]
+fn a_repository_shows_what_is_signed_by_whom_since_when_and_what_was_before() {
+    let server = TestServer::builder().requests_certificates().start();
+    let gun = "reg.example/team/app";
+    let (publisher, releases) = publish_twice(&server, gun);
+    let alice = server.client("alice");
+    let tags = page(&alice, &format!("/repository?gun={gun}"));
+    shows(
+        &tags,
+        &[
+            "Signed and good.",
+            "3 of 3 signed tags",
+            "Tags <b>3</b>",
+            "Trust root <b>v1</b>",
+            &sha256(b"moved"),
+            &sha256(b"released"),
+            &format!("title=\"Key ID {}\"", releases.id),
+            &format!(
+                "moved from <span class=\"nb\"><code title=\"sha256:{}\"",
+                sha256(b"what is signed")
+            ),
+        ],
+    );
+    assert!(!page(&alice, &format!("/repository?gun={gun}&q=r1")).contains(&sha256(b"moved")));
+    let tag = page(&alice, &format!("/repository/tag?gun={gun}&tag=v1"));
+    shows(
+        &tag,
+        &[
+            "<b>Verifies</b>",
+            "Root version 1",
+            "Timestamp version 2",
+            "Snapshot version 2",
+            "targets version 2",
+            "History of this tag",
+            &sha256(b"moved"),
+            &sha256(b"what is signed"),
+            "countersign verify --explain reg.example/",
+        ],
+    );
+    let delegated = page(&alice, &format!("/repository/tag?gun={gun}&tag=r1"));
+    shows(
+        &delegated,
+        &["targets/<wbr>releases version 1", "It hands on to the role below"],
+    );
+    assert_eq!(
+        look(&alice, &format!("/repository/tag?gun={gun}&tag=never")).status,
+        404
+    );
+    shows(
+        &page(&alice, &format!("/repository/signers?gun={gun}")),
+        &[
+            "aria-label=\"Role root\"",
+            "aria-label=\"Role targets/releases\"",
+            &format!("Key ID {}", publisher.targets.id),
+            &format!("Key ID {}", releases.id),
+            "1 key, 1 signature",
+            "Signed this version",
+            "signer of this server",
+            "CN=reg.example/",
+        ],
+    );
+    shows(
+        &page(&alice, &format!("/repository/root?gun={gun}")),
+        &[
+            "The chain is whole.",
+            "Version 1",
+            "published by <bdi>alice</bdi>",
+            &publisher.root.id,
+            "countersign inspect",
+        ],
+    );
+    shows(
+        &page(&alice, &format!("/repository/activity?gun={gun}")),
+        &[
+            "added new, r1, moved v1",
+            "<b><bdi>alice</bdi></b>",
+            "added v1",
+            "<code><bdi>127.0.0.1</bdi></code>",
+        ],
+    );
+    let compared = page(&alice, &format!("/repository/activity?gun={gun}&from=1&to=2"));
+    shows(
+        &compared,
+        &[
+            "Between the two: 2 added, 1 moved, 0 removed.",
+            "<ins>+ added</ins>",
+            "~ moved",
+        ],
+    );
+    let documents = page(
+        &alice,
+        &format!("/repository/documents?gun={gun}&role=targets&version=1"),
+    );
+    shows(
+        &documents,
+        &[
+            "targets</bdi>, version 1",
+            "&#34;_type&#34;: <wbr>&#34;Targets&#34;"
+                .replace(": <wbr>", ":<wbr> ")
+                .as_str(),
+        ],
+    );
+    let raw = documents
+        .split("href=\"")
+        .find(|rest| rest.starts_with("/v2/"))
+        .unwrap();
+    let raw = raw.split('"').next().unwrap();
+    assert_eq!(alice.get(raw).ok().json()["signed"]["_type"], "Root");
+    shows(
+        &page(&alice, &format!("/repository/documents?gun={gun}&version=77")),
+        &["Not stored"],
+    );
+    shows(
+        &page(&alice, &format!("/repository/commands?gun={gun}")),
+        &["docker trust sign", "countersign sign", "notary -s https:"],
+    );
+}
+
+#[test]
+fn hostile_names_of_repositories_roles_and_tags_are_only_text() {
+    let server = TestServer::builder().requests_certificates().start();
+    let client = server.client("alice");
+    let gun = "reg.example/\u{202e}<script>alert(1)</script>&'x";
+    let in_path = "reg.example/%E2%80%AE%3Cscript%3Ealert(1)%3C%2Fscript%3E%26'x";
+    let in_query = "reg.example/%E2%80%AE%3Cscript%3Ealert(1)%3C%2Fscript%3E%26%27x";
+    let publisher = Publisher::new(&client, in_path, gun);
+    let tag = "\"><img src=x onerror=alert(1)>\u{202e}\u{200b}";
+    let mut targets = Publisher::targets(1);
+    targets["targets"] = json!({tag: hashes(b"x")});
+    targets["targets"][tag]["custom"] = json!({"a": "<script>alert(2)</script>"});
+    client
+        .publish(
+            in_path,
+            &[
+                ("root", &publisher.root_file(1)),
+                ("targets", &sign(&targets, &[&publisher.targets])),
+            ],
+        )
+        .ok();
+    let mut pages = vec![complete(&client, "/repositories"), page(&client, "/")];
+    let tag = "%22%3E%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%E2%80%AE%E2%80%8B";
+    for path in [
+        "",
+        "/tag",
+        "/signers",
+        "/root",
+        "/activity",
+        "/documents",
+        "/commands",
+    ] {
+        pages.push(page(
+            &client,
+            &format!("/repository{path}?gun={in_query}&tag={tag}&q=%22%3E%3Cu%3E"),
+        ));
+    }
+    pages.push(page(
+        &client,
+        &format!("/repository/documents?gun={in_query}&role=targets&version=1"),
+    ));
+    // What a form sends back has to be what it was given; nobody reads it there.
+    let sent_back = Regex::new(r#" value="[^"]*""#).unwrap();
+    for seen in &pages {
+        let seen = sent_back.replace_all(seen, "");
+        for wrong in ["<script>", "<img", "\u{202e}", "\"><u>"] {
+            assert!(!seen.contains(wrong), "{wrong:?} in {seen}");
+        }
+    }
+    assert!(pages[0].contains("⟨U+202E⟩") && pages[3].contains("&lt;img src=x onerror=alert(1)&gt;"));
+    assert!(pages.last().unwrap().contains("&lt;script&gt;alert(2)"));
 }

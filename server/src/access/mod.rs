@@ -385,6 +385,22 @@ impl Access {
         self.shows_about(principal, gun.into())
     }
 
+    /// Whether a principal may read a GUN, and no rule hides it from lists. A token of another service says what it grants
+    /// for its own request, and gives nothing away here.
+    pub fn reads(&self, principal: &Principal, gun: &str) -> bool {
+        let verdict = |action| self.verdict(principal, &Right::To(action), gun);
+        let list = verdict(Action::List);
+        principal.method() != Method::Token
+            && (list.permitted || list.rule.is_none())
+            && verdict(Action::Pull).permitted
+    }
+
+    /// Whether a principal may learn who made changes to a GUN.
+    pub fn tells_actors(&self, principal: &Principal, gun: &str) -> bool {
+        self.verdict(principal, &Right::To(Action::Changefeed), gun)
+            .permitted
+    }
+
     fn shows_about(&self, principal: &Principal, about: About<'_>) -> bool {
         let verdict = |action| self.verdict(principal, &Right::To(action), about);
         let list = verdict(Action::List);

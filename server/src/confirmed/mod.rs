@@ -3,9 +3,12 @@
 //! An answer reflects everything that was committed before its request arrived, by this server or any other program on
 //! the database. One query confirms all requests that wait at the same time (`batch`): it asks for the number of the last
 //! change to accounts, keys and denials, and for the newest timestamp of each repository that is read. While these are
-//! the same, nothing has changed.
+//! the same, nothing has changed. `catalogue` has a line about every repository, and reads again what the changefeed
+//! says has changed.
 
 mod batch;
+pub mod catalogue;
+mod cursor;
 mod documents;
 mod recent;
 mod relay;
@@ -25,6 +28,8 @@ use documents::Documents;
 use recent::Recent;
 use states::States;
 
+pub use catalogue::Catalogue;
+pub use cursor::Cursor;
 pub use documents::{Served, Wanted};
 
 /// What an entry costs beside its documents, in bytes: the cache's own bookkeeping and both keys.

@@ -143,7 +143,8 @@ impl From<&RecordedActor> for Actor {
 }
 
 impl Targets {
-    fn between([old, new]: &[Contents; 2]) -> Self {
+    /// The difference between what was signed at two moments.
+    pub fn between([old, new]: &[Contents; 2]) -> Self {
         let mut found = Self::default();
         let roles = old.targets.keys().chain(new.targets.keys());
         let mut roles: Vec<&RoleName> = roles.collect();

@@ -1,11 +1,10 @@
 //! What happens to repositories, told to whoever wants to know: the events that follow from the changefeed.
 
-mod cursor;
 mod event;
 mod feed;
 mod webhook;
 
-pub use cursor::Cursor;
-pub use event::{Event, Kind};
+pub use crate::confirmed::Cursor;
+pub use event::{Event, Kind, Target, Targets};
 pub use feed::{Feed, newest};
 pub use webhook::{DeliveryError, Webhook, WebhookError};

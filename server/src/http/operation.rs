@@ -37,6 +37,12 @@ pub enum Operation {
     SetupScript,
     /// Show the overview page in a browser.
     Overview,
+    /// Show the repositories in a browser.
+    RepositoriesPage,
+    /// Show what ends in a browser.
+    ExpiryPage,
+    /// Show one repository in a browser.
+    RepositoryPage,
     /// Read the style sheet or the script of the pages.
     Asset,
     /// Read who the caller is.
@@ -99,6 +105,9 @@ impl Operation {
             Self::Ca => "Ca",
             Self::SetupScript => "SetupScript",
             Self::Overview => "Overview",
+            Self::RepositoriesPage => "RepositoriesPage",
+            Self::RepositoryPage => "RepositoryPage",
+            Self::ExpiryPage => "ExpiryPage",
             Self::Asset => "Asset",
             Self::BasicInfo => "BasicInfo",
             Self::Repositories => "Repositories",
@@ -132,6 +141,7 @@ impl Operation {
             | Self::ReadByVersion
             | Self::ReadCurrent
             | Self::ReadBundle
+            | Self::RepositoryPage
             | Self::ImageManifest
             | Self::ImageRead => "pull",
             Self::ReadKey => "read-key",
@@ -142,7 +152,11 @@ impl Operation {
             Self::BasicInfo => "basic-info",
             Self::HealthInfo => "health",
             Self::Overview => "overview",
-            Self::Repositories | Self::Repository | Self::Tags => "list",
+            Self::Repositories
+            | Self::Repository
+            | Self::Tags
+            | Self::RepositoriesPage
+            | Self::ExpiryPage => "list",
             Self::Version => "version",
             Self::Settings => "settings",
             Self::Token => "token",
@@ -202,12 +216,15 @@ impl Operation {
 
     /// Whether a browser gets a page for it, also where it is refused.
     pub fn is_page(self) -> bool {
-        matches!(self, Self::Overview)
+        matches!(
+            self,
+            Self::Overview | Self::RepositoriesPage | Self::RepositoryPage | Self::ExpiryPage
+        )
     }
 
     /// Whether the query names a repository, which may have any name.
     pub fn names_gun_in_query(self) -> bool {
-        false
+        self == Self::RepositoryPage
     }
 
     /// Whether it exists only where this server issues tokens.

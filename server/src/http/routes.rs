@@ -68,7 +68,7 @@ macro_rules! route {
 
 /// The first match decides. The GUN is greedy and may contain anything but `*`, including slashes.
 #[rustfmt::skip]
-static ROUTES: LazyLock<[Route; 28]> = LazyLock::new(|| {
+static ROUTES: LazyLock<[Route; 37]> = LazyLock::new(|| {
     [
         route!("GET", Pattern::Fixed("/v2/"), Ping, status::ping),
         route!("POST", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/"), Publish, repository::publish),
@@ -84,6 +84,15 @@ static ROUTES: LazyLock<[Route; 28]> = LazyLock::new(|| {
         route!("GET", Pattern::Fixed("/_notary_server/health"), Health, status::health),
         route!("GET", Pattern::Fixed("/metrics"), Metrics, status::metrics),
         route!("GET", Pattern::Fixed("/"), Overview, pages::overview),
+        route!("GET", Pattern::Fixed("/repositories"), RepositoriesPage, pages::repositories),
+        route!("GET", Pattern::Fixed("/expiry"), ExpiryPage, pages::expiry),
+        route!("GET", Pattern::Fixed("/repository"), RepositoryPage, pages::tags),
+        route!("GET", Pattern::Fixed("/repository/tag"), RepositoryPage, pages::tag),
+        route!("GET", Pattern::Fixed("/repository/signers"), RepositoryPage, pages::signers),
+        route!("GET", Pattern::Fixed("/repository/root"), RepositoryPage, pages::root),
+        route!("GET", Pattern::Fixed("/repository/activity"), RepositoryPage, pages::activity),
+        route!("GET", Pattern::Fixed("/repository/documents"), RepositoryPage, pages::documents),
+        route!("GET", Pattern::Fixed("/repository/commands"), RepositoryPage, pages::commands),
         route!("GET", named(r"/assets/(?P<selector>[^/]+)"), Asset, pages::asset),
         route!("GET", Pattern::Fixed("/health"), HealthInfo, api::health),
         route!("GET", Pattern::Fixed("/ca"), Ca, api::ca),

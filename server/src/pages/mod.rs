@@ -8,8 +8,10 @@
 mod address;
 mod assets;
 mod badge;
-mod overview;
+pub mod ends;
 mod refusal;
+mod repositories;
+pub mod repository;
 mod shell;
 mod text;
 mod time;
@@ -19,9 +21,9 @@ use askama::Template;
 pub use address::address;
 pub use assets::{Asset, find as asset, script, style};
 pub use badge::{Badge, State};
-pub use overview::{Overview, Row};
 pub use refusal::{Accepted, Denied, Failed, NoCertificate, Presented};
-pub use shell::{Me, Place, Shell};
+pub use repositories::{Choice, Repositories, RepositoryRow, Sorting};
+pub use shell::{Me, Place, Shell, number};
 pub use text::{Command, Digest, Gun, Text, quoted, visible};
 pub use time::{When, day, exact, length, relative};
 

@@ -21,7 +21,7 @@ pub enum Place {
 
 impl Place {
     /// Those that there are, in their order.
-    const THERE: [Self; 1] = [Self::Overview];
+    const THERE: [Self; 3] = [Self::Overview, Self::Repositories, Self::Expiry];
 
     /// The name in the navigation.
     fn name(self) -> &'static str {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The principal recorded for changes that the server makes by itself.
-const SERVER: &str = "(server)";
+use crate::store::SERVER;
 /// How often a renewal is retried because the GUN was changed meanwhile.
 const ATTEMPTS: usize = 8;
 

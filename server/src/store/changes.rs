@@ -1,14 +1,36 @@
 //! The changefeed: what happened to which GUN, in order.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use diesel::prelude::*;
-use platform::database::exact;
+use std::collections::HashMap;
+
+use diesel::{
+    prelude::*,
+    sql_types::{BigInt, Integer, Nullable, Text, Timestamp},
+};
+use platform::database::{Statement, exact};
 use tuf::Gun;
 
 use super::{
     Store, StoreError,
     schema::{change_actors, changefeed},
 };
+
+/// Who makes changes that no client asked for.
+pub const SERVER: &str = "(server)";
+/// About how many repositories one statement asks.
+const TOGETHER: usize = 16;
+
+/// When a repository was last published to by a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastPublish {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By whom, if that is recorded.
+    pub principal: Option<String>,
+}
+
+type LastTypes = (Integer, Nullable<Timestamp>, Nullable<Text>);
+type Last = (i32, Option<NaiveDateTime>, Option<String>);
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +63,8 @@ pub struct RecordedActor {
     pub certificate_issuer: Option<String>,
     /// Its serial number, in hex.
     pub certificate_serial: Option<String>,
+    /// The client's address and port.
+    pub peer_address: Option<String>,
 }
 
 /// Which changes a client asks for.
@@ -134,6 +158,79 @@ impl Store {
         Ok(changes)
     }
 
+    /// When each of these repositories was last published to by a client.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn last_publishes(&self, guns: &[Gun]) -> Result<HashMap<Gun, LastPublish>, StoreError> {
+        let begin = unions(
+            "SELECT {position}, created_at, principal FROM (SELECT changefeed.created_at, change_actors.principal FROM \
+             changefeed LEFT JOIN change_actors ON change_actors.change_id = changefeed.id \
+             WHERE category = 'update' AND (principal IS NULL OR principal <> '(server)') AND ",
+            ") AS last UNION ALL ",
+        );
+        let mut connection = self.database.reader()?;
+        let mut found = HashMap::new();
+        for guns in guns.chunks(TOGETHER) {
+            let Some(last) = guns.last() else { break };
+            let mut statement: Statement<'_, LastTypes> = Statement::new("");
+            for (position, begin) in begin.iter().enumerate() {
+                statement = statement
+                    .sql(begin)
+                    .exact("gun", guns.get(position).unwrap_or(last).as_str())
+                    .sql(" ORDER BY changefeed.id DESC LIMIT 1");
+            }
+            let rows: Vec<Last> = statement.sql(") AS last").load(&mut *connection)?;
+            for (position, at, principal) in rows {
+                let gun = usize::try_from(position)
+                    .ok()
+                    .and_then(|position| guns.get(position));
+                if let (Some(gun), Some(at)) = (gun, at) {
+                    found.insert(
+                        gun.clone(),
+                        LastPublish {
+                            at: at.and_utc(),
+                            principal,
+                        },
+                    );
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// How often updates of each of these repositories were published.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn counts_of_updates(&self, guns: &[Gun]) -> Result<HashMap<Gun, u64>, StoreError> {
+        let begin = unions(
+            "SELECT {position}, COUNT(*) FROM changefeed WHERE category = 'update' AND ",
+            " UNION ALL ",
+        );
+        let mut connection = self.database.reader()?;
+        let mut found = HashMap::new();
+        for guns in guns.chunks(TOGETHER) {
+            let Some(last) = guns.last() else { break };
+            let mut statement: Statement<'_, (Integer, BigInt)> = Statement::new("");
+            for (position, begin) in begin.iter().enumerate() {
+                statement = statement
+                    .sql(begin)
+                    .exact("gun", guns.get(position).unwrap_or(last).as_str());
+            }
+            let rows: Vec<(i32, i64)> = statement.load(&mut *connection)?;
+            for (position, count) in rows {
+                if let Some(gun) = usize::try_from(position)
+                    .ok()
+                    .and_then(|position| guns.get(position))
+                {
+                    found.insert(gun.clone(), count.unsigned_abs());
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Who made the changes from ID `first` to ID `last`, of one GUN or of all.
     ///
     /// # Errors
@@ -154,4 +251,17 @@ impl Store {
         }
         Ok(actors.load(&mut *self.database.reader()?)?)
     }
+}
+
+/// The beginnings of the parts of a statement that asks about several repositories, each with its position.
+fn unions(part: &str, between: &str) -> Vec<String> {
+    let begin = |position: usize| {
+        let part = part.replace("{position}", &position.to_string());
+        if position == 0 {
+            part
+        } else {
+            format!("{between}{part}")
+        }
+    };
+    (0..TOGETHER).map(begin).collect()
 }

@@ -87,6 +87,31 @@ impl Store {
         })
     }
 
+    /// What was signed at two versions of the timestamp; `None` if that is not stored any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn contents_at(&self, gun: &Gun, versions: [i32; 2]) -> Result<Option<[Contents; 2]>, StoreError> {
+        self.at_one_moment(|connection| {
+            let [old, new] = versions;
+            let (Some(old), Some(new)) = (named(connection, gun, old)?, named(connection, gun, new)?) else {
+                return Ok(None);
+            };
+            let of_old = targets(connection, gun, &old, &new)?;
+            let of_new = targets(connection, gun, &new, &old)?;
+            Ok(Some([
+                Contents {
+                    targets: of_old,
+                    named: old,
+                },
+                Contents {
+                    targets: of_new,
+                    named: new,
+                },
+            ]))
+        })
+    }
+
     /// The changes with IDs from `first` to `last`, oldest first, at most `count`.
     ///
     /// # Errors

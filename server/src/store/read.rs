@@ -62,6 +62,21 @@ struct Row {
     sha256: Option<String>,
 }
 
+/// The error for a row that holds something else than a document.
+pub(super) fn damaged(
+    gun: &Gun,
+    role: &RoleName,
+    version: i32,
+    reason: &impl std::fmt::Display,
+) -> StoreError {
+    StoreError::Damaged {
+        gun: gun.to_string(),
+        role: role.to_string(),
+        version,
+        reason: reason.to_string(),
+    }
+}
+
 impl Row {
     fn into_stored(self, gun: &Gun) -> Result<Stored, StoreError> {
         let damaged = |reason: String| StoreError::Damaged {
@@ -295,6 +310,40 @@ impl Store {
     pub fn highest_root(&self, gun: &Gun) -> Result<Option<Document>, StoreError> {
         self.current(gun, &RoleName::Root)
             .map(|found| found.map(|stored| stored.document))
+    }
+
+    /// The documents of a role, the highest version first, at most `count`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn versions(&self, gun: &Gun, role: &RoleName, count: u32) -> Result<Vec<Stored>, StoreError> {
+        let rows: Vec<Row> = tuf_files::table
+            .filter(exact(tuf_files::gun, gun.as_str()))
+            .filter(exact(tuf_files::role, role.as_str()))
+            .filter(tuf_files::deleted_at.is_null())
+            .select(Row::as_select())
+            .order(tuf_files::version.desc())
+            .limit(i64::from(count))
+            .load(&mut *self.database.reader()?)?;
+        rows.into_iter().map(|row| row.into_stored(gun)).collect()
+    }
+
+    /// One version of a role's document.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn version(
+        &self,
+        gun: &Gun,
+        role: &RoleName,
+        version: Version,
+    ) -> Result<Option<Stored>, StoreError> {
+        find(
+            &mut *self.database.reader()?,
+            gun,
+            role,
+            &Selector::Version(version),
+        )
     }
 
     /// Checks that the tables can be read.

@@ -11,10 +11,10 @@ mod tags;
 pub use account::basic_info;
 pub use ca::{ca, setup_script};
 pub use openapi::{Errors, description};
-pub(super) use repositories::first;
 pub use repositories::{list, one};
 pub use server::{health, settings, version};
 pub use tags::tags;
+pub(super) use tags::{Signer, Tag, TagSignature, of as tags_of};
 
 use actix_web::{HttpResponse, http::header::ContentType};
 use serde::Serialize;

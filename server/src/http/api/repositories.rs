@@ -126,42 +126,6 @@ pub async fn list(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outc
     .into())
 }
 
-/// The first repositories that the caller may see, and whether there are more.
-pub(in crate::http) async fn first(
-    state: &State,
-    access: &Access,
-    principal: &Principal,
-    wanted: usize,
-) -> Result<(Vec<Repository>, bool), ApiError> {
-    let (access, principal) = (access.clone(), principal.clone());
-    Ok(state
-        .with_store(move |store| {
-            let mut found = names(store, None, wanted + 1, |gun| access.shows(&principal, gun))?;
-            let more = found.len() > wanted;
-            found.truncate(wanted);
-            let described: Result<_, StoreError> = found.iter().map(|gun| describe(store, gun)).collect();
-            Ok((described?, more))
-        })
-        .await?)
-}
-
-impl Repository {
-    /// The full name.
-    pub(in crate::http) fn gun(&self) -> &str {
-        &self.gun
-    }
-
-    /// Whether it has any signed metadata.
-    pub(in crate::http) fn is_signed(&self) -> bool {
-        self.signed
-    }
-
-    /// When the first document that only its publishers can renew expires.
-    pub(in crate::http) fn expires(&self) -> Option<DateTime<Utc>> {
-        self.expires
-    }
-}
-
 /// One repository, by its full name or by namespace and name.
 #[utoipa::path(get, path = "/api/v0/repositories/{namespace}/{name}", tag = "repositories",
     params(("namespace" = String, Path, description = "Everything between the host and the name; _ for none"),

@@ -21,31 +21,31 @@ use crate::{
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tag {
-    name: String,
+    pub(in crate::http) name: String,
     /// `sha256:` and the digest in hex.
-    digest: String,
+    pub(in crate::http) digest: String,
     /// The length of the signed content, in bytes.
-    size: i64,
+    pub(in crate::http) size: i64,
     /// Whether somebody signed it. Without a registry behind this server, only signed tags are known.
-    in_notary: bool,
+    pub(in crate::http) in_notary: bool,
     /// Whether roles disagree about the digest, or the registry has another one under this tag.
-    hash_mismatch: bool,
+    pub(in crate::http) hash_mismatch: bool,
     /// The role from which clients take the tag; empty if nobody signed it.
-    role: String,
+    pub(in crate::http) role: String,
     /// Every role that signed this tag.
-    signatures: Vec<TagSignature>,
+    pub(in crate::http) signatures: Vec<TagSignature>,
 }
 
 /// A role that signed a tag.
 #[derive(Serialize, ToSchema, Clone)]
 #[serde(rename_all = "camelCase")]
 pub struct TagSignature {
-    role: String,
-    digest: String,
+    pub(in crate::http) role: String,
+    pub(in crate::http) digest: String,
     /// When the role's document expires.
-    expires: DateTime<Utc>,
+    pub(in crate::http) expires: DateTime<Utc>,
     /// The keys that signed the role's document.
-    signers: Vec<Signer>,
+    pub(in crate::http) signers: Vec<Signer>,
 }
 
 /// A key that signed.
@@ -53,12 +53,12 @@ pub struct TagSignature {
 #[serde(rename_all = "camelCase")]
 pub struct Signer {
     /// The key ID as listed in the metadata.
-    key_id: String,
+    pub(in crate::http) key_id: String,
     /// The SHA-256 of the public key, in hex.
     #[serde(rename = "spkiSHA256")]
-    spki_sha256: Option<String>,
+    pub(in crate::http) spki_sha256: Option<String>,
     /// The account to which the key is registered.
-    account: Option<String>,
+    pub(in crate::http) account: Option<String>,
 }
 
 /// The signed tags of a repository.
@@ -108,7 +108,7 @@ pub async fn tag(
 }
 
 /// The tags that are signed, and those that the registry behind this server has.
-async fn of(state: &State, gun: Gun) -> Result<Vec<Tag>, ApiError> {
+pub(in crate::http) async fn of(state: &State, gun: Gun) -> Result<Vec<Tag>, ApiError> {
     let listed = match &state.registry {
         Some(registry) => match registry.name_of(gun.as_str()) {
             Some(name) => registry.tags(name).await.unwrap_or_else(|reason| {

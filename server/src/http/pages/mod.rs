@@ -2,14 +2,22 @@
 //! browsers. What pages look like is in the room `pages`.
 
 mod assets;
+mod ends;
+mod expiry;
 mod overview;
+mod reader;
 mod refusals;
+mod repositories;
+mod repository;
 mod response;
 mod shell;
 
 pub use assets::asset;
+pub use expiry::expiry;
 pub use overview::overview;
 pub use refusals::refusal;
+pub use repositories::repositories;
+pub use repository::{activity, commands, documents, root, signers, tag, tags};
 
 use actix_web::{HttpRequest, http::header::ACCEPT};
 

@@ -1,0 +1,163 @@
+//! Who reads a page, and what of the repositories that reader may see.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{only_browsers, shell::shell};
+use crate::{
+    confirmed::catalogue::{Lines, Progress, Sight, Signer, Standing, Summary},
+    http::{error::ApiError, exchange::Exchange},
+    identity::{Method, Principal},
+    pages::{Badge, Place, Shell, State as Judgement, number, relative},
+    state::{ServiceError, State},
+    store::Security,
+};
+
+/// What ends within this many days is for somebody to act on.
+pub const SOON: i64 = 30;
+
+/// A reader of a page.
+pub struct Reader<'a> {
+    pub state: &'a State,
+    pub exchange: &'a Exchange<'a>,
+    pub principal: &'a Principal,
+    pub now: DateTime<Utc>,
+    pub progress: Progress,
+    security: Arc<Security>,
+    sight: Arc<Sight>,
+}
+
+impl<'a> Reader<'a> {
+    /// The reader of a request, with the catalogue of repositories as of now.
+    pub async fn new(exchange: &'a Exchange<'a>, principal: &'a Principal) -> Result<Self, ApiError> {
+        only_browsers(exchange.request)?;
+        let state = exchange.state;
+        let progress = state.catalogue.refresh().await.map_err(ServiceError::from)?;
+        let security = Arc::clone(&exchange.moment().await?.security);
+        Ok(Self {
+            state,
+            exchange,
+            principal,
+            now: state.clock.now(),
+            progress,
+            security,
+            sight: state.catalogue.sight(who(exchange, principal)),
+        })
+    }
+
+    /// The lines of the repositories that the reader may read, by name.
+    pub fn seen<'l>(&self, lines: &'l Lines) -> Vec<(&'l str, &'l Summary)> {
+        let access = self.exchange.access();
+        self.sight
+            .of(lines.iter(), |gun| access.reads(self.principal, gun))
+    }
+
+    /// What surrounds the page.
+    pub fn shell(&self, here: Place) -> Shell {
+        let lines = self.state.catalogue.lines();
+        let seen = self.seen(&lines);
+        let soon = self.now + TimeDelta::days(SOON);
+        let of_repositories = seen.iter().flat_map(|(_, summary)| ends_of_people(summary));
+        let of_reader = self
+            .principal
+            .certificate()
+            .map(|verified| verified.certificate.not_after());
+        let ending = of_repositories
+            .chain(of_reader)
+            .filter(|end| *end <= soon)
+            .count();
+        let mut shell = shell(
+            &self.state.config,
+            &self.exchange.generation,
+            self.exchange.request,
+            Some(self.principal),
+            here,
+        );
+        if self.progress == Progress::Complete {
+            shell.repositories = Some(seen.len());
+            shell.ending = Some(ending);
+        }
+        shell
+    }
+
+    /// What the page says while not everything is known.
+    pub fn reading(&self) -> Option<String> {
+        match self.progress {
+            Progress::Complete => None,
+            Progress::Reading { of: 0, .. } => {
+                Some("The server is reading its repositories; this page is not complete yet.".to_owned())
+            }
+            Progress::Reading { done, of } => Some(format!(
+                "The server is reading its repositories: {} of {} so far. This page is not complete yet.",
+                number(done.min(of)),
+                number(of)
+            )),
+        }
+    }
+
+    /// The name of somebody who signed: the account of the key, otherwise the delegation, otherwise the key.
+    pub fn name_of(&self, signer: &Signer<'_>) -> String {
+        if let Some(account) = self.account_of(signer.spki_sha256) {
+            return account;
+        }
+        match signer.role.strip_prefix("targets/") {
+            Some(delegation) => delegation.to_owned(),
+            None => format!("key {}", signer.key_id.chars().take(8).collect::<String>()),
+        }
+    }
+
+    /// Whether the reader may learn who made changes to a repository.
+    pub fn tells_actors(&self, gun: &str) -> bool {
+        self.exchange.access().tells_actors(self.principal, gun)
+    }
+
+    /// The account to which a key is registered.
+    pub fn account_of(&self, spki_sha256: &str) -> Option<String> {
+        let account = self.security.account_by_key(&[spki_sha256.to_owned()])?;
+        Some(account.name.clone())
+    }
+}
+
+/// Everything of a repository that people renew: the server renews timestamps by itself.
+pub fn ends_of_people(summary: &Summary) -> impl Iterator<Item = DateTime<Utc>> {
+    let ends = &summary.ends;
+    [ends.root, ends.targets, ends.delegation, ends.snapshot]
+        .into_iter()
+        .flatten()
+}
+
+/// The state of a repository in a word or two.
+pub fn judgement(summary: &Summary, now: DateTime<Utc>) -> Badge {
+    if summary.standing != Standing::Verifies {
+        return Badge::new(Judgement::Bad, "Does not verify");
+    }
+    match summary.ends.whole() {
+        Some(end) if end <= now => return Badge::new(Judgement::Bad, "Ended"),
+        _ => {}
+    }
+    match summary.ends.first() {
+        Some(end) if end <= now => Badge::new(Judgement::Warn, "A part ended"),
+        Some(end) if end <= now + TimeDelta::days(SOON) => {
+            Badge::new(Judgement::Warn, format!("Ends {}", relative(end, now)))
+        }
+        _ if summary.tags == 0 => Badge::new(Judgement::Plain, "Nothing signed"),
+        _ => Badge::new(Judgement::Good, "Good"),
+    }
+}
+
+/// What differs wherever the rights of two readers may differ.
+fn who(exchange: &Exchange<'_>, principal: &Principal) -> String {
+    let method = match principal.method() {
+        Method::Anonymous => "anonymous",
+        Method::Token => "token",
+        // The policy knows names and groups, not how they were shown.
+        _ => "known",
+    };
+    let refused = principal.refusal().is_some();
+    let name_and_groups = serde_json::json!([principal.name(), principal.groups()]);
+    format!(
+        "{} {method} {refused} {name_and_groups}",
+        exchange.generation.number()
+    )
+}

@@ -106,19 +106,6 @@ impl From<Row> for Change {
 }
 
 impl Store {
-    /// How often updates of a GUN were published.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn count_updates(&self, gun: &Gun) -> Result<u64, StoreError> {
-        let count: i64 = changefeed::table
-            .filter(exact(changefeed::gun, gun.as_str()))
-            .filter(changefeed::category.eq("update"))
-            .count()
-            .get_result(&mut *self.database.reader()?)?;
-        Ok(count.unsigned_abs())
-    }
-
     /// At most `count` changes of one GUN, or of all, always oldest first.
     ///
     /// # Errors

@@ -6,10 +6,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use diesel::prelude::*;
-use platform::database::{DbConnection, Statement, exact, first_only};
+use diesel::{
+    prelude::*,
+    sql_types::{BigInt, Text},
+};
+use platform::database::{DbConnection, Statement};
 
-use super::{Store, StoreError, schema::pull_counts};
+use super::{Store, StoreError};
 
 /// How many repositories are added by one statement. Each number of rows is a statement that stays prepared.
 const ROWS: usize = 32;
@@ -41,19 +44,33 @@ impl Store {
         self.counted.add(gun, 1);
     }
 
-    /// How often a repository was pulled. For a moment less while counts are being stored.
+    /// How often repositories were pulled; those that never were are missing. For a moment less while counts are being
+    /// stored.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn pulls_of(&self, gun: &str) -> Result<u64, StoreError> {
-        let row = pull_counts::table
-            .filter(exact(pull_counts::gun, gun))
-            .select(pull_counts::pulls);
-        let stored: Option<i64> = first_only(row)
-            .get_result(&mut *self.database.reader()?)
-            .optional()?;
-        let counted = self.counted.lock().get(gun).copied().unwrap_or_default();
-        Ok(stored.unwrap_or_default().unsigned_abs().saturating_add(counted))
+    pub fn pulls_of(&self, guns: &[String]) -> Result<HashMap<String, u64>, StoreError> {
+        let mut pulls = HashMap::new();
+        let mut connection = self.database.reader()?;
+        for guns in guns.chunks(ROWS) {
+            let Some(last) = guns.last() else { break };
+            let mut select: Statement<'_, (Text, BigInt)> =
+                Statement::new("SELECT gun, pulls FROM pull_counts WHERE gun IN (");
+            for position in 0..guns.len().next_power_of_two() {
+                select = select.sql(if position == 0 { "" } else { ", " });
+                select = select.text(guns.get(position).unwrap_or(last));
+            }
+            let rows: Vec<(String, i64)> = select.sql(")").load(&mut *connection)?;
+            pulls.extend(rows.into_iter().map(|(gun, pulls)| (gun, pulls.unsigned_abs())));
+        }
+        let counted = self.counted.lock();
+        for gun in guns {
+            if let Some(counted) = counted.get(gun) {
+                let all = pulls.entry(gun.clone()).or_default();
+                *all = all.saturating_add(*counted);
+            }
+        }
+        Ok(pulls)
     }
 
     /// Adds what was counted to the table.
@@ -119,10 +136,16 @@ mod tests {
         other.store_pulls().unwrap();
         other.store_pulls().unwrap();
         one.count_pull("g7");
-        assert_eq!(one.pulls_of("g7").unwrap(), 102);
+        let pulls = |store: &Store, gun: &str| {
+            let found = store.pulls_of(&[gun.to_owned()]).unwrap();
+            found.get(gun).copied().unwrap_or_default()
+        };
+        assert_eq!(pulls(&one, "g7"), 102);
         let later = store(&directory);
-        assert_eq!(later.pulls_of("g7").unwrap(), 101);
-        assert_eq!(later.pulls_of("g99").unwrap(), 1);
-        assert_eq!(later.pulls_of("G99").unwrap(), 0);
+        assert_eq!(pulls(&later, "g7"), 101);
+        assert_eq!(pulls(&later, "g99"), 1);
+        assert_eq!(pulls(&later, "G99"), 0);
+        let some = ["g1", "g7", "no"].map(str::to_owned);
+        assert_eq!(later.pulls_of(&some).unwrap().len(), 2);
     }
 }

@@ -12,10 +12,13 @@ mod verified;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use tokio::{sync::Mutex, task::spawn_blocking};
+use tokio::{
+    sync::{Mutex, watch},
+    task::spawn_blocking,
+};
 use tuf::Gun;
 
 use super::{ConfirmError, Cursor};
@@ -39,6 +42,9 @@ const UNSETTLED: u32 = 1_000;
 const LATE_PAGE: u32 = 20_000;
 /// Where more repositories than this have changed, they are read in the background too.
 const AT_ONCE: usize = 500;
+
+/// How long a request waits for a reading in the background.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How far reading is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +109,7 @@ pub struct Catalogue {
     lines: RwLock<Lines>,
     /// Whoever brings the lines up to date holds this.
     reading: Mutex<Reading>,
-    progress: std::sync::Mutex<Option<Progress>>,
+    progress: watch::Sender<Option<Progress>>,
     sights: Sights,
 }
 
@@ -123,7 +129,7 @@ impl Catalogue {
             store,
             lines: RwLock::default(),
             reading: Mutex::default(),
-            progress: std::sync::Mutex::default(),
+            progress: watch::Sender::new(None),
             sights: Sights::default(),
         }
     }
@@ -136,7 +142,14 @@ impl Catalogue {
         let arrived = Instant::now();
         let mut reading = self.reading.lock().await;
         match self.progress() {
-            Some(progress @ Progress::Reading { .. }) => return Ok(progress),
+            Some(Progress::Reading { .. }) => {
+                drop(reading);
+                return match self.wait_a_little().await {
+                    // It began before this call, so what was committed in between is read now.
+                    Progress::Complete => Box::pin(self.refresh()).await,
+                    reading => Ok(reading),
+                };
+            }
             // Somebody else read the changefeed, and began after this call.
             Some(Progress::Complete) if reading.began.is_some_and(|began| began >= arrived) => {
                 return Ok(Progress::Complete);
@@ -160,7 +173,8 @@ impl Catalogue {
                 let of = work.as_ref().map_or(0, Vec::len);
                 self.set_progress(Some(Progress::Reading { done: 0, of }));
                 drop(spawn_blocking(move || this.read_much(cursor, work)));
-                Ok(Progress::Reading { done: 0, of })
+                drop(reading);
+                Ok(self.wait_a_little().await)
             }
         }
     }
@@ -175,12 +189,21 @@ impl Catalogue {
         self.sights.of(who)
     }
 
+    /// Small databases are read in no time, so that nobody is told to wait.
+    async fn wait_a_little(&self) -> Progress {
+        let mut progress = self.progress.subscribe();
+        let is_done = |progress: &Option<Progress>| !matches!(progress, Some(Progress::Reading { .. }));
+        // Whether it took too long, or failed, is told by the progress itself.
+        let _ = tokio::time::timeout(PATIENCE, progress.wait_for(is_done)).await;
+        self.progress().unwrap_or(Progress::Reading { done: 0, of: 0 })
+    }
+
     fn progress(&self) -> Option<Progress> {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.progress.borrow()
     }
 
     fn set_progress(&self, progress: Option<Progress>) {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+        self.progress.send_replace(progress);
     }
 
     /// Reads many repositories, or all of them, on a thread of its own.

@@ -54,12 +54,18 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// When the first document that only people can renew ends: everything but the timestamp.
-    pub fn first(&self) -> Option<DateTime<Utc>> {
-        [self.root, self.targets, self.delegation, self.snapshot]
+    /// When what people renew ends. The server renews timestamps, and a snapshot if it holds its key: one that ends by
+    /// `late` it would have renewed before, so that is for people too.
+    pub fn of_people(&self, late: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
+        let snapshot = self.snapshot.filter(|end| *end <= late);
+        [self.root, self.targets, self.delegation, snapshot]
             .into_iter()
             .flatten()
-            .min()
+    }
+
+    /// When the first of these ends.
+    pub fn first(&self, late: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.of_people(late).min()
     }
 
     /// When readers stop accepting the repository as a whole: delegations end for themselves.

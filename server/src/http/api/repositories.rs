@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder, http::header::ContentType};
 use chrono::{DateTime, Utc};
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
-use tuf::{Gun, RoleName};
+use tuf::Gun;
 use utoipa::ToSchema;
 
 use super::{json, parameter, tags::tag};
@@ -103,13 +103,7 @@ pub async fn list(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outc
     };
     let (mut page, total) = visible;
     let next = (page.len() > size).then(|| page.pop()).flatten();
-    let described = state
-        .with_store(move |store| {
-            page.iter()
-                .map(|gun| describe(store, gun))
-                .collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
+    let described = state.with_store(move |store| describe(store, &page)).await?;
     let mut response = HttpResponse::Ok();
     if let Some(next) = next {
         response.insert_header(("X-Next-Page-Start", id_of(&next)));
@@ -147,17 +141,11 @@ pub async fn one(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outco
     };
     match found {
         Found::One(gun) => {
-            let repository = state.with_store(move |store| describe(store, &gun)).await?;
-            json(&repository)
+            let repository = state.with_store(move |store| describe(store, &[gun])).await?;
+            json(&repository.first())
         }
         Found::Namespace(guns) => {
-            let repositories: Vec<Repository> = state
-                .with_store(move |store| {
-                    guns.iter()
-                        .map(|gun| describe(store, gun))
-                        .collect::<Result<_, _>>()
-                })
-                .await?;
+            let repositories = state.with_store(move |store| describe(store, &guns)).await?;
             json(&Repositories { repositories })
         }
     }
@@ -262,47 +250,49 @@ fn names(
     Ok(found)
 }
 
-fn describe(store: &Store, gun: &str) -> Result<Repository, StoreError> {
-    let (namespace, name) = split(gun);
-    let mut expires = None;
-    let mut signed = false;
-    let mut pushes = 0;
-    if let Ok(parsed) = Gun::parse(gun) {
-        pushes = store.count_updates(&parsed)?;
-        for document in store.current_set(&parsed)? {
-            if document.role == RoleName::Timestamp {
-                continue;
-            }
-            if document.role.is_targets_type() {
-                signed |=
-                    tuf::signed_targets(&document.role, &document.bytes).is_ok_and(|found| !found.is_empty());
-            }
-            let end = tuf::usable_until(&parsed, &document.role, &document.bytes);
-            let end = end.ok().map(|(end, _)| end);
-            expires = match (expires, end) {
-                (Some(known), Some(end)) => Some(std::cmp::min::<DateTime<Utc>>(known, end)),
-                (known, end) => known.or(end),
-            };
+/// What is known of repositories, read several at a time.
+fn describe(store: &Store, names: &[String]) -> Result<Vec<Repository>, StoreError> {
+    let guns: Vec<Gun> = names.iter().filter_map(|name| Gun::parse(name).ok()).collect();
+    let files = store.current_files(&guns)?;
+    let pushes = store.counts_of_updates(&guns)?;
+    let pulls = store.pulls_of(names)?;
+    let described = names.iter().map(|name| {
+        let gun = Gun::parse(name).ok();
+        let current = gun.as_ref().and_then(|gun| Some((gun, files.get(gun)?)));
+        let mut expires: Option<DateTime<Utc>> = None;
+        let mut signed = false;
+        if let Some((gun, current)) = current {
+            let targets = current.targets.values();
+            signed = targets.clone().any(|document| {
+                tuf::signed_targets(&document.role, &document.bytes).is_ok_and(|found| !found.is_empty())
+            });
+            let ends = current.root.iter().chain(&current.snapshot).chain(targets);
+            expires = ends
+                .filter_map(|document| tuf::usable_until(gun, &document.role, &document.bytes).ok())
+                .map(|(end, _)| end)
+                .min();
         }
-    }
-    Ok(Repository {
-        id: id_of(gun),
-        namespace: namespace.to_owned(),
-        namespace_type: "organization",
-        name: name.to_owned(),
-        short_description: String::new(),
-        long_description: String::new(),
-        visibility: "private",
-        scan_on_push: false,
-        immutable_tags: false,
-        enable_manifest_lists: true,
-        pulls: store.pulls_of(gun)?,
-        pushes,
-        tag_limit: 0,
-        gun: gun.to_owned(),
-        signed,
-        expires,
-    })
+        let (namespace, last) = split(name);
+        Repository {
+            id: id_of(name),
+            namespace: namespace.to_owned(),
+            namespace_type: "organization",
+            name: last.to_owned(),
+            short_description: String::new(),
+            long_description: String::new(),
+            visibility: "private",
+            scan_on_push: false,
+            immutable_tags: false,
+            enable_manifest_lists: true,
+            pulls: pulls.get(name).copied().unwrap_or_default(),
+            pushes: gun.and_then(|gun| pushes.get(&gun).copied()).unwrap_or_default(),
+            tag_limit: 0,
+            gun: name.clone(),
+            signed,
+            expires,
+        }
+    });
+    Ok(described.collect())
 }
 
 fn id_of(gun: &str) -> String {

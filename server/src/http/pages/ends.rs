@@ -84,14 +84,9 @@ impl Kind {
 pub struct Ending<'a> {
     pub at: DateTime<Utc>,
     pub kind: Kind,
-    pub of: Option<(&'a str, &'a Summary)>,
-}
-
-impl Ending<'_> {
     /// Whether the server renews it without a person.
-    pub fn is_automatic(&self) -> bool {
-        self.kind == Kind::Timestamp
-    }
+    pub is_automatic: bool,
+    pub of: Option<(&'a str, &'a Summary)>,
 }
 
 /// Everything that ends by a moment, for what the reader may see, soonest first.
@@ -100,6 +95,7 @@ pub fn endings<'a>(
     seen: &[(&'a str, &'a Summary)],
     by: DateTime<Utc>,
 ) -> Vec<Ending<'a>> {
+    let late = reader.late();
     let mut found: Vec<Ending<'a>> = Vec::new();
     for (gun, summary) in seen {
         let ends = &summary.ends;
@@ -118,7 +114,12 @@ pub fn endings<'a>(
         let of = Some((*gun, *summary));
         found.extend(all.into_iter().filter_map(|(kind, at)| {
             let at = at.filter(|at| *at <= by)?;
-            Some(Ending { at, kind, of })
+            Some(Ending {
+                at,
+                kind,
+                is_automatic: kind == Kind::Timestamp || kind == Kind::Snapshot && at > late,
+                of,
+            })
         }));
     }
     let own = reader
@@ -140,7 +141,12 @@ pub fn endings<'a>(
             (kind, at)
         });
     let others = own.into_iter().chain(of_server).filter(|(_, at)| *at <= by);
-    found.extend(others.map(|(kind, at)| Ending { at, kind, of: None }));
+    found.extend(others.map(|(kind, at)| Ending {
+        at,
+        kind,
+        is_automatic: false,
+        of: None,
+    }));
     found.sort_by_key(|ending| (ending.at, ending.kind, ending.of.map(|(gun, _)| gun)));
     found
 }
@@ -155,10 +161,9 @@ pub fn who(reader: &Reader<'_>, lines: &Lines, ending: &Ending<'_>) -> (Actor, S
         let mut names: Vec<String> = signers
             .iter()
             .filter(|signer| matches(signer.role))
-            .map(|signer| {
-                reader
-                    .account_of(signer.spki_sha256)
-                    .unwrap_or_else(|| reader.name_of(signer))
+            .map(|signer| match reader.name_of(signer) {
+                name if name.starts_with("key ") => format!("the holder of {name}"),
+                name => name,
             })
             .collect();
         names.sort();
@@ -178,6 +183,7 @@ pub fn who(reader: &Reader<'_>, lines: &Lines, ending: &Ending<'_>) -> (Actor, S
         Kind::Root | Kind::Certificates => of_role(&|role| role == "root", "the holder of the root key"),
         Kind::Targets => of_role(&|role| role == "targets", "the holder of the targets key"),
         Kind::Delegation => of_role(&|role| role.starts_with("targets/"), "its signer"),
+        Kind::Snapshot if ending.is_automatic => (Actor::Server, "the server".to_owned()),
         Kind::Snapshot => (Actor::Other, "the holder of the snapshot key".to_owned()),
         Kind::Timestamp => (Actor::Server, "the server".to_owned()),
     }

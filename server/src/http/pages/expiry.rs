@@ -64,14 +64,14 @@ fn make(reader: &Reader<'_>, query: &str) -> Expiry {
     // Thousands of timestamps say nothing that one line does not say.
     let shown: Vec<&&Ending<'_>> = found
         .iter()
-        .filter(|ending| !ending.is_automatic() || asked_who == "server")
+        .filter(|ending| !ending.is_automatic || asked_who == "server")
         .collect();
     let ends: Vec<End> = shown
         .iter()
         .take(SHOWN)
         .map(|ending| describe(reader, &lines, ending, Scale::Decade))
         .collect();
-    let of_people: Vec<&&&Ending<'_>> = shown.iter().filter(|ending| !ending.is_automatic()).collect();
+    let of_people: Vec<&&&Ending<'_>> = shown.iter().filter(|ending| !ending.is_automatic).collect();
     let described = |wanted: &dyn Fn(&Ending<'_>, Actor) -> bool| -> Vec<End> {
         let mut found = Vec::new();
         for ending in of_people.iter().take(SHOWN) {
@@ -129,7 +129,7 @@ fn make(reader: &Reader<'_>, query: &str) -> Expiry {
         yours: described(&|ending, actor| ending.at > now && actor == Actor::You),
         others: described(&|ending, actor| ending.at > now && actor == Actor::Other),
         by_itself: format!(
-            "Timestamps of {}, and the snapshots whose keys it holds, are renewed before they end. {}",
+            "Timestamps of {}, and the snapshots whose keys the server holds, are renewed before they end. {}",
             count(timestamps, "repository", "repositories"),
             match late {
                 0 => "None is late.".to_owned(),
@@ -147,7 +147,7 @@ fn make(reader: &Reader<'_>, query: &str) -> Expiry {
 /// What has ended and what ends soon, in a sentence.
 pub fn lead(reader: &Reader<'_>, endings: &[Ending<'_>]) -> String {
     let soon = reader.now + TimeDelta::days(SOON);
-    let of_people = || endings.iter().filter(|ending| !ending.is_automatic());
+    let of_people = || endings.iter().filter(|ending| !ending.is_automatic);
     let ended = of_people().filter(|ending| ending.at <= reader.now).count();
     let ending = of_people()
         .filter(|ending| ending.at > reader.now && ending.at <= soon)

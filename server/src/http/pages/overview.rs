@@ -46,7 +46,7 @@ fn make(reader: &Reader<'_>, recent: Vec<Recent>) -> Overview {
     let lines = reader.state.catalogue.lines();
     let seen = reader.seen(&lines);
     let endings = endings(reader, &seen, reader.now + TimeDelta::days(90));
-    let of_people: Vec<_> = endings.iter().filter(|ending| !ending.is_automatic()).collect();
+    let of_people: Vec<_> = endings.iter().filter(|ending| !ending.is_automatic).collect();
     let mut ends: Vec<_> = of_people
         .iter()
         .take(DRAWN)

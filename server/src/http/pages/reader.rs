@@ -58,7 +58,8 @@ impl<'a> Reader<'a> {
         let lines = self.state.catalogue.lines();
         let seen = self.seen(&lines);
         let soon = self.now + TimeDelta::days(SOON);
-        let of_repositories = seen.iter().flat_map(|(_, summary)| ends_of_people(summary));
+        let late = self.late();
+        let of_repositories = seen.iter().flat_map(|(_, summary)| summary.ends.of_people(late));
         let of_reader = self
             .principal
             .certificate()
@@ -81,6 +82,11 @@ impl<'a> Reader<'a> {
         shell
     }
 
+    /// A snapshot that ends by then would have been renewed by the server, if that held its key.
+    pub fn late(&self) -> DateTime<Utc> {
+        self.now + self.state.config.refresh.before_expiry / 2
+    }
+
     /// What the page says while not everything is known.
     pub fn reading(&self) -> Option<String> {
         match self.progress {
@@ -96,14 +102,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The name of somebody who signed: the account of the key, otherwise the delegation, otherwise the key.
+    /// The name of somebody who signed: the account of the key, otherwise the delegation in full, otherwise the key. Whoever
+    /// owns a repository may call a delegation like somebody's account, and must not pass for them.
     pub fn name_of(&self, signer: &Signer<'_>) -> String {
         if let Some(account) = self.account_of(signer.spki_sha256) {
             return account;
         }
-        match signer.role.strip_prefix("targets/") {
-            Some(delegation) => delegation.to_owned(),
-            None => format!("key {}", signer.key_id.chars().take(8).collect::<String>()),
+        match signer.role.starts_with("targets/") {
+            true => signer.role.to_owned(),
+            false => format!("key {}", signer.key_id.chars().take(8).collect::<String>()),
         }
     }
 
@@ -119,16 +126,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Everything of a repository that people renew: the server renews timestamps by itself.
-pub fn ends_of_people(summary: &Summary) -> impl Iterator<Item = DateTime<Utc>> {
-    let ends = &summary.ends;
-    [ends.root, ends.targets, ends.delegation, ends.snapshot]
-        .into_iter()
-        .flatten()
-}
-
 /// The state of a repository in a word or two.
-pub fn judgement(summary: &Summary, now: DateTime<Utc>) -> Badge {
+pub fn judgement(reader: &Reader<'_>, summary: &Summary) -> Badge {
+    let now = reader.now;
     if summary.standing != Standing::Verifies {
         return Badge::new(Judgement::Bad, "Does not verify");
     }
@@ -136,7 +136,7 @@ pub fn judgement(summary: &Summary, now: DateTime<Utc>) -> Badge {
         Some(end) if end <= now => return Badge::new(Judgement::Bad, "Ended"),
         _ => {}
     }
-    match summary.ends.first() {
+    match summary.ends.first(reader.late()) {
         Some(end) if end <= now => Badge::new(Judgement::Warn, "A part ended"),
         Some(end) if end <= now + TimeDelta::days(SOON) => {
             Badge::new(Judgement::Warn, format!("Ends {}", relative(end, now)))

@@ -78,7 +78,7 @@ fn make(reader: &Reader<'_>, asked: &Asked) -> Repositories {
         .copied()
         .filter(|(gun, summary)| fits(reader, &lines, asked, gun, summary))
         .collect();
-    sort(&mut found, &asked.sort);
+    sort(reader, &mut found, &asked.sort);
     let count = found.len();
     let start = match found.iter().position(|(gun, _)| *gun == asked.after) {
         Some(position) if !asked.after.is_empty() => position + 1,
@@ -161,8 +161,8 @@ fn row(reader: &Reader<'_>, lines: &Lines, gun: &str, summary: &Summary) -> Repo
             .publisher(summary)
             .filter(|_| reader.tells_actors(gun))
             .map(Text::from),
-        ends: summary.ends.first().map(When::date),
-        state: judgement(summary, reader.now),
+        ends: summary.ends.first(reader.late()).map(When::date),
+        state: judgement(reader, summary),
     }
 }
 
@@ -200,7 +200,7 @@ fn lead(reader: &Reader<'_>, asked: &Asked, seen: &[(&str, &Summary)], found: us
 fn fits(reader: &Reader<'_>, lines: &Lines, asked: &Asked, gun: &str, summary: &Summary) -> bool {
     let within = |days: i64| {
         let limit = reader.now + TimeDelta::days(days);
-        summary.ends.first().is_some_and(|end| end <= limit)
+        summary.ends.first(reader.late()).is_some_and(|end| end <= limit)
     };
     let in_state = match &*asked.state {
         "30" => within(SOON),
@@ -220,10 +220,13 @@ fn fits(reader: &Reader<'_>, lines: &Lines, asked: &Asked, gun: &str, summary: &
 }
 
 /// They are sorted by name already; those without a date come last.
-fn sort(found: &mut [(&str, &Summary)], order: &str) {
+fn sort(reader: &Reader<'_>, found: &mut [(&str, &Summary)], order: &str) {
+    let late = reader.late();
     match order {
         "published" => found.sort_by_key(|(_, summary)| std::cmp::Reverse(summary.published_at)),
-        "ends" => found.sort_by_key(|(_, summary)| summary.ends.first().unwrap_or(DateTime::<Utc>::MAX_UTC)),
+        "ends" => {
+            found.sort_by_key(|(_, summary)| summary.ends.first(late).unwrap_or(DateTime::<Utc>::MAX_UTC))
+        }
         _ => {}
     }
 }

@@ -104,7 +104,14 @@ impl<'a> Opened<'a> {
         let root = self.files.root.as_ref();
         let of_people = [
             ("The root ends", root.and_then(end)),
-            ("The snapshot ends", self.files.snapshot.as_ref().and_then(end)),
+            (
+                "The snapshot ends",
+                self.files
+                    .snapshot
+                    .as_ref()
+                    .and_then(end)
+                    .filter(|end| *end <= self.reader.late()),
+            ),
             (
                 "The first of its targets ends",
                 self.files.targets.values().filter_map(end).min(),

@@ -80,6 +80,7 @@ fn make(opened: &Opened<'_>, all: &[Tag], tag: Option<&Tag>, name: &str, history
         (Err(reason), ..) => format!("Clients refuse the whole repository: {}.", visible(reason)),
         (Ok(_), _, None) => "The documents that name it are not signed as they must be.".to_owned(),
         (Ok(_), _, Some(role)) => {
+            let end = without_timestamp(opened, role);
             let by: Vec<String> = role
                 .document
                 .signers
@@ -90,8 +91,8 @@ fn make(opened: &Opened<'_>, all: &[Tag], tag: Option<&Tag>, name: &str, history
             format!(
                 "Signed by {}, and {verb} {} ({}), if clients see a fresh timestamp.",
                 by.join(" and "),
-                crate::pages::day(role.expires),
-                relative(role.expires, now)
+                crate::pages::day(end),
+                relative(end, now)
             )
         }
     };
@@ -143,6 +144,20 @@ fn make(opened: &Opened<'_>, all: &[Tag], tag: Option<&Tag>, name: &str, history
     }
 }
 
+/// Until when a role's word counts, for clients that see a fresh timestamp.
+fn without_timestamp(opened: &Opened<'_>, accepted: &VerifiedRole) -> chrono::DateTime<chrono::Utc> {
+    let files = &opened.files;
+    let above = accepted.role.ancestors();
+    let of_roles = files
+        .targets
+        .values()
+        .filter(|document| document.role == accepted.role || above.contains(&document.role));
+    let ends = files.root.iter().chain(&files.snapshot).chain(of_roles);
+    let ends =
+        ends.filter_map(|document| tuf::usable_until(&opened.gun, &document.role, &document.bytes).ok());
+    ends.map(|(end, _)| end).min().unwrap_or(accepted.expires)
+}
+
 /// From the root to the digest.
 fn steps(opened: &Opened<'_>, verified: &Verified, accepted: Option<&VerifiedRole>, tag: &Tag) -> Vec<Step> {
     let now = opened.reader.now;
@@ -163,7 +178,8 @@ fn steps(opened: &Opened<'_>, verified: &Verified, accepted: Option<&VerifiedRol
     let keys = |role: &RoleName, signers: &[PublicKey]| -> Vec<(Digest, Text)> {
         let described = signers.iter().map(|key| {
             let id = Digest::key(key.id().as_str());
-            (id, Text::new(holder(opened, role, key)))
+            let account = opened.account_of(key).map(Text::new);
+            (id, account.unwrap_or_else(|| unknown_holder(role)))
         });
         described.collect()
     };
@@ -247,6 +263,15 @@ fn steps(opened: &Opened<'_>, verified: &Verified, accepted: Option<&VerifiedRol
     steps
 }
 
+/// What is said of a key that is registered to no account.
+fn unknown_holder(role: &RoleName) -> Text {
+    match role {
+        RoleName::Timestamp => Text::from("signer of this server"),
+        RoleName::Snapshot => Text::from("signer of this server, or whoever publishes"),
+        _ => Text::from("registered to no account here"),
+    }
+}
+
 /// Who holds a key, as far as this server knows.
 fn holder(opened: &Opened<'_>, role: &RoleName, key: &PublicKey) -> String {
     if let Some(account) = opened.account_of(key) {
@@ -254,7 +279,7 @@ fn holder(opened: &Opened<'_>, role: &RoleName, key: &PublicKey) -> String {
     }
     match role {
         RoleName::Timestamp => "the server".to_owned(),
-        RoleName::Delegation(_) => role.as_str().trim_start_matches("targets/").to_owned(),
+        RoleName::Delegation(_) => format!("the key of {role}"),
         _ => format!("key {}", key.id().as_str().chars().take(8).collect::<String>()),
     }
 }

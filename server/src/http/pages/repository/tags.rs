@@ -168,13 +168,8 @@ impl TagOf {
 
 /// Who signed, as the table shows it.
 fn signed_by(signature: &TagSignature) -> Vec<SignedBy> {
-    let delegation = signature.role.strip_prefix("targets/").map(Text::from);
     let of_key = |signer: &crate::http::api::Signer| SignedBy {
-        name: match (&signer.account, &delegation) {
-            (Some(account), _) => Text::from(&**account),
-            (None, Some(delegation)) => delegation.clone(),
-            (None, None) => Text::from("no known holder"),
-        },
+        name: Text::from(signer.account.as_deref().unwrap_or("no known holder")),
         role: Text::from(&*signature.role),
         key: Some(Digest::key(&*signer.key_id)),
     };

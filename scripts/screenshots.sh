@@ -1,0 +1,80 @@
+#!/bin/bash
+# Pictures of every web page, in both colour schemes and two widths, from Debian's Chromium with a certificate; axe-core looks at each.
+# Usage: screenshots.sh DIRECTORY
+# PROGRAMS=DIRECTORY uses programs that are there already, otherwise a debug build is made. Needs chromium, libnss3-tools and npm.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+[ $# -eq 1 ] || { echo "usage: screenshots.sh DIRECTORY" >&2; exit 2; }
+mkdir -p "$1"
+pictures=$(cd "$1" && pwd)
+if [ -z "${PROGRAMS:-}" ]; then
+    cargo build --locked --bins
+    PROGRAMS=${CARGO_TARGET_DIR:-target}/debug
+fi
+programs=$(cd "$PROGRAMS" && pwd)
+browser=$(cd scripts/browser && pwd)
+[ -d "$browser/node_modules" ] || (cd "$browser" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm install --no-audit --no-fund)
+
+work=$(mktemp -d)
+pids=()
+stop() {
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+    rm -rf "$work"
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+"$programs/countersign-server" quickstart --dir "$work/demo" --user alice >/dev/null
+port() { sed -n "s/.*\"$2\": \"[^\"]*:\([0-9]*\)\".*/\1/p" "$work/demo/$1/config.json"; }
+start() {
+    name=$1 at=$2
+    shift 2
+    "$@" >"$work/$name.log" 2>&1 &
+    pids+=("$!")
+    for _ in $(seq 200); do
+        (exec 3<>"/dev/tcp/127.0.0.1/$at") 2>/dev/null && return
+        sleep 0.1
+    done
+    tail "$work/$name.log" >&2
+    exit 1
+}
+# shellcheck disable=SC1091
+. "$work/demo/signer/env.sh"
+start signer "$(port signer grpc_addr)" "$programs/countersign-signer" --config "$work/demo/signer/config.json"
+start server "$(port server http_addr)" "$programs/countersign-server" --config "$work/demo/server/config.json"
+url=https://localhost:$(port server http_addr)
+
+export COUNTERSIGN_PASSPHRASE=passphrase
+client() {
+    user=$1
+    shift
+    "$programs/countersign" "$@" --server "$url" --ca "$work/demo/users/$user/ca.pem" --cert "$work/demo/users/$user/cert.pem" \
+        --key "$work/demo/users/$user/key.pem" --trust-dir "$work/trust-$user" --state "$work/state-$user" >>"$work/client.log" 2>&1 ||
+        { tail "$work/client.log" >&2; exit 1; }
+}
+sign() {
+    client alice sign "$1" --digest "sha256:$(printf %s "$2" | sha256sum | cut -d' ' -f1)" --size "$3" --init --role targets
+}
+gun=registry.example:5000/team/app
+sign $gun:1.0 one 148212904
+sign $gun:1.1 two 149000000
+sign $gun:latest two 149000000
+sign $gun:1.0 one-again 148212999
+for name in prod/api prod/gateway team/base users/alice/scratch; do
+    sign "registry.example:5000/$name:1.0" "$name" 31000000
+done
+
+export HOME=$work/home
+mkdir -p "$HOME/.pki/nssdb"
+certutil -d "sql:$HOME/.pki/nssdb" -N --empty-password
+certutil -d "sql:$HOME/.pki/nssdb" -A -n ca -t C,, -i "$work/demo/users/alice/ca.pem"
+pk12util -d "sql:$HOME/.pki/nssdb" -i "$work/demo/users/alice/cert.p12" -w "$work/demo/users/alice/p12-password.txt"
+# Chromium asks which certificate to use, unless a policy says so. A file of this name that is there already is left alone.
+policies=/etc/chromium/policies/managed
+policy=$policies/countersign-screenshots.json
+mkdir -p "$policies"
+printf '{"AutoSelectCertificateForUrls": ["{\\"pattern\\":\\"%s\\",\\"filter\\":{}}"]}\n' "$url" >"$policy"
+trap 'rm -f "$policy"; stop' EXIT
+node "$browser/look.mjs" "$url" "$gun" "$pictures"

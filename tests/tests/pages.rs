@@ -3,8 +3,9 @@
 use regex::Regex;
 use serde_json::json;
 use tests::{
-    TestServer,
+    Engine, TestServer,
     http::{Client, Response},
+    issued_tokens,
     process::wait_until,
     publisher::{Key, Publisher, hashes, sign},
 };
@@ -536,4 +537,116 @@ fn hostile_names_of_repositories_roles_and_tags_are_only_text() {
     }
     assert!(pages[0].contains("⟨U+202E⟩") && pages[3].contains("&lt;img src=x onerror=alert(1)&gt;"));
     assert!(pages.last().unwrap().contains("&lt;script&gt;alert(2)"));
+}
+
+#[test]
+fn pages_show_what_another_server_on_the_database_committed_before() {
+    let server = TestServer::builder()
+        .requests_certificates()
+        .database(Engine::Postgres)
+        .start();
+    let gun = "reg.example/team/app";
+    publish(&server, gun);
+    let alice = server.client("alice");
+    shows(&complete(&alice, "/repositories"), &["1 of 1 repositories"]);
+    let other = TestServer::builder()
+        .requests_certificates()
+        .beside(&server)
+        .start();
+    publish(&other, "reg.example/team/other");
+    shows(
+        &page(&alice, "/repositories"),
+        &["2 of 2 repositories", "team/other\""],
+    );
+    let client = other.client("alice");
+    client.delete(&format!("/v2/{gun}/_trust/tuf/")).ok();
+    let seen = page(&alice, "/repositories");
+    assert!(
+        seen.contains("1 of 1 repositories") && !seen.contains("team/app\""),
+        "{seen}"
+    );
+    assert_eq!(look(&alice, &format!("/repository?gun={gun}")).status, 404);
+    // Made again, it is another repository, and seen anew.
+    publish(&other, gun);
+    shows(&page(&alice, "/repositories"), &["2 of 2 repositories"]);
+    shows(
+        &page(&alice, &format!("/repository/activity?gun={gun}")),
+        &["deleted the repository", "added v1"],
+    );
+}
+
+#[test]
+fn what_ends_names_who_acts_and_the_command() {
+    let server = TestServer::builder().requests_certificates().start();
+    let client = server.client("alice");
+    let publisher = Publisher::new(&client, "reg.example/soon", "reg.example/soon");
+    let mut targets = Publisher::targets(1);
+    targets["expires"] = json!(tests::publisher::in_days(20));
+    client
+        .publish(
+            "reg.example/soon",
+            &[
+                ("root", &publisher.root_file(1)),
+                ("targets", &sign(&targets, &[&publisher.targets])),
+            ],
+        )
+        .ok();
+    publish(&server, "reg.example/later");
+    let overview = complete(&client, "/");
+    shows(
+        &overview,
+        &[
+            "2 repositories that you may see, and all verify.",
+            "Targets of <a href=\"/repository?gun=reg.example/soon\">",
+            "in 20 days",
+            "the holder of key <bdi>".replace("<bdi>", "").as_str(),
+            "<svg class=\"time\" width=\"100%\"",
+        ],
+    );
+    assert!(
+        !overview.contains("gun=reg.example/later\">Targets"),
+        "{overview}"
+    );
+    let expiry = page(&client, "/expiry");
+    shows(
+        &expiry,
+        &[
+            "Expiry <b>",
+            "countersign witness reg.<wbr>".replace("<wbr>", "").as_str(),
+            "For others",
+            "Timestamps of 2 repositories",
+            "None is late.",
+        ],
+    );
+    let within = page(&client, "/expiry?days=30&kind=metadata&q=later");
+    shows(&within, &["Nothing of this kind ends within this time."]);
+    shows(
+        &page(&client, "/expiry?who=server&days=30"),
+        &["Timestamp of <a href="],
+    );
+    shows(
+        &page(&client, "/repositories?state=30"),
+        &["1 of 2 repositories", "Ends in 20 days"],
+    );
+}
+
+#[test]
+fn a_browser_is_told_about_certificates_where_programs_are_asked_for_tokens() {
+    let prepared = issued_tokens::prepare(issued_tokens::builder());
+    let realm = format!("https://localhost:{}/auth/token", prepared.port());
+    issued_tokens::asks_for_its_own_tokens(&prepared, &realm);
+    let server = prepared.start();
+    let program = server.client_without_certificate().get("/basic_info");
+    assert_eq!(program.status, 401);
+    assert!(
+        program
+            .header("www-authenticate")
+            .is_some_and(|asks| asks.starts_with("Bearer"))
+    );
+    let nobody = server.client_without_certificate();
+    let refused = look(&nobody, "/");
+    assert_eq!(refused.status, 401);
+    shows(&refused.text(), &["Your browser showed no certificate"]);
+    let repository = look(&nobody, "/repository?gun=reg.example/team/app");
+    assert_eq!(repository.status, 401);
 }

@@ -385,12 +385,12 @@ impl Access {
         self.shows_about(principal, gun.into())
     }
 
-    /// Whether a principal may read a GUN, and no rule hides it from lists. A token of another service says what it grants
-    /// for its own request, and gives nothing away here.
+    /// Whether a principal may read a GUN, and no rule hides it from lists. A token grants what it was issued for, and gives
+    /// nothing away here.
     pub fn reads(&self, principal: &Principal, gun: &str) -> bool {
         let verdict = |action| self.verdict(principal, &Right::To(action), gun);
         let list = verdict(Action::List);
-        principal.method() != Method::Token
+        !matches!(principal.method(), Method::Token | Method::OwnToken)
             && (list.permitted || list.rule.is_none())
             && verdict(Action::Pull).permitted
     }

@@ -8,6 +8,10 @@ use tuf::{Checksum, Document, Gun, RoleName, Version};
 
 use super::{MIGRATIONS, NewestTimestamp, Store, StoreError, bundle, schema::tuf_files};
 
+/// How many versions of a role are read together, unless they are larger than this.
+const TOGETHER: usize = 8;
+const LARGE: usize = 256 * 1024;
+
 /// A document and when it was stored.
 #[derive(Debug, Clone)]
 pub struct Stored {
@@ -312,20 +316,46 @@ impl Store {
             .map(|found| found.map(|stored| stored.document))
     }
 
-    /// The documents of a role, the highest version first, at most `count`.
+    /// The documents of a role, the highest version first: at most `count`, and no further ones once `budget` bytes were
+    /// read, from which what was read is taken.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn versions(&self, gun: &Gun, role: &RoleName, count: u32) -> Result<Vec<Stored>, StoreError> {
-        let rows: Vec<Row> = tuf_files::table
-            .filter(exact(tuf_files::gun, gun.as_str()))
-            .filter(exact(tuf_files::role, role.as_str()))
-            .filter(tuf_files::deleted_at.is_null())
-            .select(Row::as_select())
-            .order(tuf_files::version.desc())
-            .limit(i64::from(count))
-            .load(&mut *self.database.reader()?)?;
-        rows.into_iter().map(|row| row.into_stored(gun)).collect()
+    pub fn versions(
+        &self,
+        gun: &Gun,
+        role: &RoleName,
+        count: usize,
+        budget: &mut usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let mut connection = self.database.reader()?;
+        let mut found: Vec<Stored> = Vec::new();
+        let mut below = i32::MAX;
+        while found.len() < count && *budget > 0 {
+            // Large documents one by one, so that little more is read than the budget allows.
+            let is_large = found.last().is_some_and(|last| last.document.bytes.len() > LARGE);
+            let together = if is_large {
+                1
+            } else {
+                TOGETHER.min(count - found.len())
+            };
+            let rows: Vec<Row> = tuf_files::table
+                .filter(exact(tuf_files::gun, gun.as_str()))
+                .filter(exact(tuf_files::role, role.as_str()))
+                .filter(tuf_files::deleted_at.is_null())
+                .filter(tuf_files::version.lt(below))
+                .select(Row::as_select())
+                .order(tuf_files::version.desc())
+                .limit(i64::try_from(together).unwrap_or(1))
+                .load(&mut *connection)?;
+            let Some(last) = rows.last() else { break };
+            below = last.version;
+            for row in rows {
+                *budget = budget.saturating_sub(row.data.len());
+                found.push(row.into_stored(gun)?);
+            }
+        }
+        Ok(found)
     }
 
     /// One version of a role's document.

@@ -30,8 +30,8 @@ use summary::Names;
 pub use summary::{Ends, Signer, Standing, Summary};
 pub use verified::{Verified, verify};
 
-/// How many repositories are read at a time.
-const CHUNK: usize = 64;
+/// How many repositories are read at a time: all their documents are in memory together.
+const CHUNK: usize = 16;
 /// How many names are listed at a time.
 const NAMES: u32 = 1_000;
 /// How many changes are read at a time.

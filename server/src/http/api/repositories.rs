@@ -20,6 +20,8 @@ use crate::{
 const PAGE: usize = 10;
 /// The largest page size.
 const PAGE_LIMIT: usize = 1000;
+/// How many repositories are read at a time: all their documents are in memory together.
+const TOGETHER: usize = 16;
 /// How many names are read from the database at a time.
 const BATCH: u32 = 1000;
 
@@ -252,6 +254,14 @@ fn names(
 
 /// What is known of repositories, read several at a time.
 fn describe(store: &Store, names: &[String]) -> Result<Vec<Repository>, StoreError> {
+    let mut described = Vec::with_capacity(names.len());
+    for names in names.chunks(TOGETHER) {
+        described.extend(describe_together(store, names)?);
+    }
+    Ok(described)
+}
+
+fn describe_together(store: &Store, names: &[String]) -> Result<Vec<Repository>, StoreError> {
     let guns: Vec<Gun> = names.iter().filter_map(|name| Gun::parse(name).ok()).collect();
     let files = store.current_files(&guns)?;
     let pushes = store.counts_of_updates(&guns)?;

@@ -7,20 +7,19 @@ use super::{
     ends::{Scale, describe, endings},
     expiry::{count, lead},
     reader::Reader,
-    repository::did,
+    repository::{Made, did},
     response,
 };
 use crate::{
     access::{Identified, Right, policy::Action},
     confirmed::catalogue::Lines,
-    events::Event,
     http::{error::ApiError, exchange::Exchange, outcome::Outcome},
     pages::{
         Badge, Gun, Place, State, Text, When, address,
         ends::{Overview, Part, Recent},
         number, relative,
     },
-    store::{Change, ChangeQuery, Effect, SERVER},
+    store::{Change, ChangeQuery, SERVER},
 };
 
 /// How many endings are drawn.
@@ -139,19 +138,19 @@ async fn recent(reader: &Reader<'_>) -> Result<Vec<Recent>, ApiError> {
         .filter(|change| access.reads(reader.principal, &change.gun))
         .take(RECENT)
         .collect();
-    let effects: Vec<(Change, Effect)> = reader
+    let made: Vec<Made> = reader
         .state
         .with_store(move |store| {
-            let effects = wanted.into_iter().map(|change| {
-                let effect = store.effect_of(&change)?;
-                Ok((change, effect))
-            });
-            effects.collect()
+            wanted
+                .into_iter()
+                .map(|change| Made::read(store, change))
+                .collect()
         })
         .await?;
-    let recent = effects.iter().map(|(change, effect)| {
+    let recent = made.iter().map(|made| {
+        let change = &made.change;
         let tells = reader.tells_actors(&change.gun);
-        let actor = effect.actor.as_ref();
+        let actor = made.actor.as_ref();
         Recent {
             at: When::relative(change.created_at, reader.now),
             by: Text::from(match actor {
@@ -159,7 +158,7 @@ async fn recent(reader: &Reader<'_>) -> Result<Vec<Recent>, ApiError> {
                 Some(actor) if tells => &*actor.principal,
                 _ => "somebody",
             }),
-            did: Text::new(did(&Event::new(change, effect))),
+            did: Text::new(did(&made.event)),
             gun: Gun::new(&*change.gun),
             address: address("/repository", &[("gun", &change.gun)]),
         }

@@ -150,7 +150,7 @@ pub fn judgement(reader: &Reader<'_>, summary: &Summary) -> Badge {
 fn who(exchange: &Exchange<'_>, principal: &Principal) -> String {
     let method = match principal.method() {
         Method::Anonymous => "anonymous",
-        Method::Token => "token",
+        Method::Token | Method::OwnToken => "token",
         // The policy knows names and groups, not how they were shown.
         _ => "known",
     };

@@ -50,6 +50,8 @@ pub fn refusal(
             anonymous: Some(reason),
             ..
         }) => refused.unidentified(error, reason),
+        // A browser has no token to show; its user comes in by certificate.
+        ApiError::Challenged { .. } => refused.unidentified(error, &IdentityError::NoCertificate),
         ApiError::Denied(denied) => refused.denied(record.caller()?, denied),
         _ => refused.failed(error),
     };

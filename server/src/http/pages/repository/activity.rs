@@ -15,7 +15,7 @@ use crate::{
         repository::{Activity, Comparison, Difference, Publish},
         visible,
     },
-    store::{Change, ChangeQuery, Effect, SERVER},
+    store::{Change, ChangeQuery, RecordedActor, SERVER, Store, StoreError},
 };
 
 /// How many publishes are on a page.
@@ -30,7 +30,7 @@ pub async fn activity(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result
     let get = |name| parameter(exchange.query(), name).unwrap_or_default();
     let before: Option<i32> = get("before").parse().ok();
     let gun = opened.gun.clone();
-    let changes: Vec<(Change, Effect)> = exchange
+    let changes: Vec<Made> = exchange
         .state
         .with_store(move |store| {
             let query = before.map_or(ChangeQuery::Newest, ChangeQuery::Before);
@@ -38,14 +38,11 @@ pub async fn activity(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result
             changes
                 .into_iter()
                 .rev()
-                .map(|change| {
-                    let effect = store.effect_of(&change)?;
-                    Ok((change, effect))
-                })
+                .map(|change| Made::read(store, change))
                 .collect()
         })
         .await?;
-    let oldest = changes.last().map(|(change, _)| change.id);
+    let oldest = changes.last().map(|made| made.change.id);
     let is_full = changes.len() == usize::try_from(PAGE).unwrap_or(usize::MAX);
     let (from, to) = (get("from"), get("to"));
     let comparison = match (from.parse::<i32>(), to.parse::<i32>()) {
@@ -57,10 +54,7 @@ pub async fn activity(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result
         shell: opened.shell(),
         head: opened.head(Page::Activity),
         gun: opened.gun.to_string(),
-        publishes: changes
-            .iter()
-            .map(|(change, effect)| publish(&opened, change, effect))
-            .collect(),
+        publishes: changes.iter().map(|made| publish(&opened, made)).collect(),
         older: oldest
             .filter(|_| is_full)
             .map(|id| opened.address("/repository/activity", &[("before", &*id.to_string())])),
@@ -72,18 +66,41 @@ pub async fn activity(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result
     Ok(response::page(&exchange.state.config, StatusCode::OK, &page)?.into())
 }
 
-fn publish(opened: &Opened<'_>, change: &Change, effect: &Effect) -> Publish {
-    let event = Event::new(change, effect);
+/// A change, what it did, and who made it.
+pub struct Made {
+    pub change: Change,
+    pub event: Event,
+    pub actor: Option<RecordedActor>,
+}
+
+impl Made {
+    /// Reads what a change did.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn read(store: &Store, change: Change) -> Result<Self, StoreError> {
+        let effect = store.effect_of(&change)?;
+        Ok(Self {
+            event: Event::new(&change, &effect),
+            actor: effect.actor,
+            change,
+        })
+    }
+}
+
+fn publish(opened: &Opened<'_>, made: &Made) -> Publish {
+    let Made {
+        change,
+        event,
+        actor: recorded,
+    } = made;
     let tells = opened.reader.tells_actors(opened.gun.as_str());
-    let actor = effect.actor.as_ref().filter(|_| tells);
-    let is_server = effect
-        .actor
-        .as_ref()
-        .is_some_and(|actor| actor.principal == SERVER);
+    let actor = recorded.as_ref().filter(|_| tells);
+    let is_server = recorded.as_ref().is_some_and(|actor| actor.principal == SERVER);
     let by = match actor {
         _ if is_server => "the server, by itself",
         Some(actor) => &*actor.principal,
-        None if effect.actor.is_some() => "not for you to know",
+        None if recorded.is_some() => "not for you to know",
         None => "not recorded",
     };
     let versions = event.version.zip(event.previous_version);
@@ -94,7 +111,7 @@ fn publish(opened: &Opened<'_>, change: &Change, effect: &Effect) -> Publish {
             .filter(|_| !is_server)
             .and_then(|actor| actor.certificate_subject.as_deref())
             .map(Text::from),
-        did: Text::new(did(&event)),
+        did: Text::new(did(event)),
         from: actor
             .and_then(|actor| actor.peer_address.as_deref())
             .map(|address| {

@@ -19,6 +19,8 @@ use crate::{
     },
 };
 
+/// The longest document that is laid out, in bytes.
+const LAID_OUT: usize = 4 * 1024 * 1024;
 /// How much of a document is shown, in characters.
 const SHOWN: usize = 200_000;
 /// What a segment of a path may not hold as it is.
@@ -125,8 +127,11 @@ fn raw(opened: &Opened<'_>, document: &Document) -> String {
     )
 }
 
-/// JSON with line breaks; anything else as it is.
+/// JSON with line breaks; anything else, and the beginning of what is too long to be laid out, as it is.
 fn laid_out(bytes: &[u8]) -> String {
+    if bytes.len() > LAID_OUT {
+        return String::from_utf8_lossy(&bytes[..LAID_OUT]).into_owned();
+    }
     let laid_out =
         serde_json::from_slice::<Value>(bytes).and_then(|value| serde_json::to_string_pretty(&value));
     laid_out.unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned())

@@ -7,8 +7,10 @@ use tuf::{Gun, RoleName};
 
 use crate::store::{ChangeQuery, RecordedActor, Store, StoreError};
 
-/// How many versions of a role are looked at.
-const VERSIONS: u32 = 100;
+/// How many versions of a role are looked at, of how many roles, and how many bytes of them all.
+const VERSIONS: usize = 100;
+const ROLES: usize = 50;
+const BYTES: usize = 32 * 1024 * 1024;
 /// How many changes are looked at to find who published a version.
 const CHANGES: u32 = 500;
 
@@ -39,20 +41,24 @@ impl History {
     /// When the database fails.
     pub fn read(store: &Store, gun: &Gun, roles: &[RoleName]) -> Result<Self, StoreError> {
         let mut history = BTreeMap::new();
-        for role in roles {
-            let versions = store.versions(gun, role, VERSIONS)?.into_iter().map(|stored| {
-                let targets = tuf::signed_targets(role, &stored.document.bytes).unwrap_or_default();
-                let tags = targets.into_iter().map(|target| {
-                    let digest = target
-                        .sha256
-                        .map_or_else(String::new, |hash| format!("sha256:{hash}"));
-                    (target.name, digest)
+        let mut budget = BYTES;
+        for role in roles.iter().take(ROLES) {
+            let versions = store
+                .versions(gun, role, VERSIONS, &mut budget)?
+                .into_iter()
+                .map(|stored| {
+                    let targets = tuf::signed_targets(role, &stored.document.bytes).unwrap_or_default();
+                    let tags = targets.into_iter().map(|target| {
+                        let digest = target
+                            .sha256
+                            .map_or_else(String::new, |hash| format!("sha256:{hash}"));
+                        (target.name, digest)
+                    });
+                    Version {
+                        stored_at: stored.stored_at,
+                        tags: tags.collect(),
+                    }
                 });
-                Version {
-                    stored_at: stored.stored_at,
-                    tags: tags.collect(),
-                }
-            });
             history.insert(role.clone(), versions.collect());
         }
         Ok(Self(history))

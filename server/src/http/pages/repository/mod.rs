@@ -10,7 +10,7 @@ mod signers;
 mod tag;
 mod tags;
 
-pub use activity::{activity, did};
+pub use activity::{Made, activity, did};
 pub use documents::{commands, documents};
 pub use root::root;
 pub use signers::signers;

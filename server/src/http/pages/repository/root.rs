@@ -21,7 +21,9 @@ use crate::{
 };
 
 /// How many versions are shown.
-const VERSIONS: u32 = 100;
+const VERSIONS: usize = 100;
+/// How many bytes of them are read.
+const BYTES: usize = 32 * 1024 * 1024;
 /// The roles whose keys a root names.
 const ROLES: [(RoleName, &str); 4] = [
     (RoleName::Root, "Root"),
@@ -44,11 +46,12 @@ pub async fn root(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Out
             } else {
                 Publishers::unknown()
             };
-            Ok((store.versions(&gun, &RoleName::Root, VERSIONS + 1)?, publishers))
+            let mut budget = BYTES;
+            let roots = store.versions(&gun, &RoleName::Root, VERSIONS + 1, &mut budget)?;
+            Ok((roots, publishers))
         })
         .await?;
-    let limit = usize::try_from(VERSIONS).unwrap_or(usize::MAX);
-    let shown = roots.len().min(limit);
+    let shown = roots.len().min(VERSIONS);
     let versions: Vec<RootVersion> = (0..shown)
         .map(|position| version(&opened, &publishers, &roots, position))
         .collect();
@@ -62,7 +65,7 @@ pub async fn root(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Out
         shell: opened.shell(),
         head: opened.head(Page::Root),
         is_whole: versions.iter().all(|root| root.state != State::Bad),
-        is_cut: roots.len() > limit,
+        is_cut: roots.len() > VERSIONS,
         versions,
         pin: pin.map(|key| {
             let (gun, id) = (quoted(opened.gun.as_str()), quoted(key.id().as_str()));

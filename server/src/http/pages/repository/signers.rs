@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
+use serde::Deserialize;
 use serde_json::Value;
 use tuf::{LeftOutCause, PublicKey, RoleName};
 
@@ -20,6 +21,9 @@ use crate::{
         visible,
     },
 };
+
+/// How many roles are shown.
+const ROLES: usize = 300;
 
 /// The roles and keys, for browsers.
 pub async fn signers(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
@@ -40,23 +44,35 @@ struct Role {
 }
 
 fn nodes(opened: &Opened<'_>) -> Vec<RoleNode> {
-    let mut roles = vec![role(opened, &RoleName::Root, 0)];
+    let targets = opened.files.targets.values();
+    let read: Read = opened
+        .files
+        .root
+        .iter()
+        .chain(targets)
+        .take(ROLES)
+        .map(|document| {
+            let read = serde_json::from_slice(&document.bytes).unwrap_or_default();
+            (document.role.clone(), read)
+        })
+        .collect();
+    let mut roles = vec![role(opened, &read, &RoleName::Root, 0)];
     let mut below: BTreeMap<Vec<String>, Role> = BTreeMap::new();
     let parts = |name: &RoleName| name.as_str().split('/').map(str::to_owned).collect::<Vec<_>>();
     let declared = opened.files.targets.iter().flat_map(|(name, document)| {
         let mut found = tuf::delegated_roles(name, &document.bytes).unwrap_or_default();
-        found.push(name.clone());
+        found.insert(0, name.clone());
         found
     });
-    for name in declared {
+    for name in declared.take(ROLES) {
         let depth = parts(&name).len();
         below
             .entry(parts(&name))
-            .or_insert_with(|| role(opened, &name, depth));
+            .or_insert_with(|| role(opened, &read, &name, depth));
     }
     roles.extend(below.into_values());
-    roles.push(role(opened, &RoleName::Snapshot, 1));
-    roles.push(role(opened, &RoleName::Timestamp, 1));
+    roles.push(role(opened, &read, &RoleName::Snapshot, 1));
+    roles.push(role(opened, &read, &RoleName::Timestamp, 1));
     // A role whose parent is not there hangs below the one before it.
     let mut depth = 0;
     let depths: Vec<usize> = roles
@@ -83,6 +99,24 @@ fn nodes(opened: &Opened<'_>) -> Vec<RoleNode> {
         .collect()
 }
 
+/// The documents that say who may sign, each read once.
+type Read = BTreeMap<RoleName, Outline>;
+
+/// The parts of a document that say so; its targets are left where they are.
+#[derive(Default, Deserialize)]
+struct Outline {
+    #[serde(default)]
+    signed: Parts,
+}
+
+#[derive(Default, Deserialize)]
+struct Parts {
+    #[serde(default)]
+    delegations: Value,
+    #[serde(default)]
+    roles: Value,
+}
+
 /// What the document above a role says about it.
 struct Declared {
     keys: Vec<PublicKey>,
@@ -90,25 +124,21 @@ struct Declared {
     paths: Vec<String>,
 }
 
-fn declared(opened: &Opened<'_>, name: &RoleName) -> Declared {
+fn declared(opened: &Opened<'_>, read: &Read, name: &RoleName) -> Declared {
     let verified = opened.verified.as_ref().ok();
-    let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
     let root = opened.files.root.as_ref();
     let Some(parent) = name.parent().filter(|_| matches!(name, RoleName::Delegation(_))) else {
-        let signed = root.map(|root| parse(&root.bytes)).unwrap_or_default();
+        let roles = read.get(&RoleName::Root).map(|root| &root.signed.roles);
         return Declared {
             keys: root
                 .and_then(|root| tuf::role_keys(&root.bytes, name).ok())
                 .unwrap_or_default(),
-            threshold: signed["signed"]["roles"][name.as_str()]["threshold"].as_i64(),
+            threshold: roles.and_then(|roles| roles[name.as_str()]["threshold"].as_i64()),
             paths: Vec::new(),
         };
     };
-    let document = opened.files.targets.get(&parent);
-    let signed = document
-        .map(|document| parse(&document.bytes))
-        .unwrap_or_default();
-    let roles = signed["signed"]["delegations"]["roles"].as_array();
+    let delegations = read.get(&parent).map(|parent| &parent.signed.delegations);
+    let roles = delegations.and_then(|delegations| delegations["roles"].as_array());
     let entry = roles
         .into_iter()
         .flatten()
@@ -132,9 +162,9 @@ fn declared(opened: &Opened<'_>, name: &RoleName) -> Declared {
     }
 }
 
-fn role(opened: &Opened<'_>, name: &RoleName, depth: usize) -> Role {
+fn role(opened: &Opened<'_>, read: &Read, name: &RoleName, depth: usize) -> Role {
     let now = opened.reader.now;
-    let declared = declared(opened, name);
+    let declared = declared(opened, read, name);
     let document = match name {
         RoleName::Root => opened.files.root.as_ref(),
         RoleName::Timestamp => Some(&opened.files.timestamp),

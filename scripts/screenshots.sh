@@ -26,7 +26,7 @@ stop() {
 trap stop EXIT
 trap 'exit 130' INT TERM
 
-"$programs/countersign-server" quickstart --dir "$work/demo" --user alice >/dev/null
+"$programs/countersign-server" quickstart --dir "$work/demo" --user alice --user bob >/dev/null
 port() { sed -n "s/.*\"$2\": \"[^\"]*:\([0-9]*\)\".*/\1/p" "$work/demo/$1/config.json"; }
 start() {
     name=$1 at=$2
@@ -46,12 +46,19 @@ start signer "$(port signer grpc_addr)" "$programs/countersign-signer" --config 
 start server "$(port server http_addr)" "$programs/countersign-server" --config "$work/demo/server/config.json"
 url=https://localhost:$(port server http_addr)
 
+# People's keys are registered, so that pages name them.
+for user in alice bob; do
+    operator() { "$programs/countersign-server" account "$@" --config "$work/demo/server/config.json" >>"$work/client.log" 2>&1; }
+    operator add $user --group release
+    operator key add $user --cert "$work/demo/users/$user/cert.pem"
+done
+
 export COUNTERSIGN_PASSPHRASE=passphrase
 client() {
-    user=$1
+    local who=$1
     shift
-    "$programs/countersign" "$@" --server "$url" --ca "$work/demo/users/$user/ca.pem" --cert "$work/demo/users/$user/cert.pem" \
-        --key "$work/demo/users/$user/key.pem" --trust-dir "$work/trust-$user" --state "$work/state-$user" >>"$work/client.log" 2>&1 ||
+    "$programs/countersign" "$@" --server "$url" --ca "$work/demo/users/$who/ca.pem" --cert "$work/demo/users/$who/cert.pem" \
+        --key "$work/demo/users/$who/key.pem" --trust-dir "$work/trust-$who" --state "$work/state-$who" >>"$work/client.log" 2>&1 ||
         { tail "$work/client.log" >&2; exit 1; }
 }
 sign() {
@@ -62,6 +69,15 @@ sign $gun:1.0 one 148212904
 sign $gun:1.1 two 149000000
 sign $gun:latest two 149000000
 sign $gun:1.0 one-again 148212999
+for user in alice bob; do
+    client alice signer add $user $gun "$work/demo/users/$user/cert.pem"
+    "$programs/countersign" key import "$work/demo/users/$user/key.pem" --role $user --trust-dir "$work/trust-$user" \
+        >>"$work/client.log"
+done
+for tag in 1.2 1.2.0 stable; do
+    client bob sign $gun:$tag --digest "sha256:$(printf three | sha256sum | cut -d' ' -f1)" --size 147912904 --tofu
+done
+client alice revoke $gun:1.1
 for name in prod/api prod/gateway team/base users/alice/scratch; do
     sign "registry.example:5000/$name:1.0" "$name" 31000000
 done

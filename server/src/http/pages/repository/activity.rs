@@ -1,5 +1,7 @@
 //! `GET /repository/activity?gun=&from=&to=&before=`: who published what, and what two publishes differ in.
 
+use std::collections::BTreeSet;
+
 use actix_web::http::StatusCode;
 
 use super::{
@@ -159,10 +161,12 @@ pub fn did(event: &Event) -> String {
     }
 }
 
+/// The names of tags, each once: several roles may sign one.
 fn names(tags: &[Target]) -> String {
-    let mut names: Vec<String> = tags.iter().take(NAMED).map(|tag| visible(&tag.name)).collect();
-    if tags.len() > NAMED {
-        names.push(format!("{} more", tags.len() - NAMED));
+    let all: BTreeSet<&str> = tags.iter().map(|tag| tag.name.as_str()).collect();
+    let mut names: Vec<String> = all.iter().take(NAMED).map(|name| visible(name)).collect();
+    if all.len() > NAMED {
+        names.push(format!("{} more", all.len() - NAMED));
     }
     names.join(", ")
 }

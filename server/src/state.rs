@@ -18,7 +18,11 @@ use crate::{
     registry::{self, Gateway},
     shared_documents::SharedDocuments,
     store::{Store, StoreError},
-    telemetry::{health::Health, metrics, reloads::LastReload},
+    telemetry::{
+        health::Health,
+        metrics,
+        reloads::{LastReload, Reloads},
+    },
     upload_memory::UploadMemory,
 };
 
@@ -128,6 +132,8 @@ pub struct State {
     pub stopping: watch::Sender<bool>,
     /// The outcome of the last reload.
     pub last_reload: LastReload,
+    /// Who asks for a reload.
+    pub reloads: Reloads,
     /// The recorded metrics.
     pub metrics: PrometheusHandle,
 }
@@ -166,6 +172,7 @@ impl State {
             anonymous_streams: Arc::new(Semaphore::new(ANONYMOUS_STREAMS)),
             stopping: watch::Sender::new(false),
             last_reload: LastReload::default(),
+            reloads: Reloads::default(),
             metrics,
             config,
         })

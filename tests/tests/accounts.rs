@@ -216,7 +216,7 @@ fn a_key_is_listed_under_the_names_that_clients_give_it() {
     assert_eq!(bare["x509_key_id"], Value::Null);
     command(&prepared, "account key add alice --cert", &[&files.certificate])
         .ok()
-        .says("has a new label or certificate");
+        .says("has a new label, certificate or note");
     let with_certificate = list(&prepared)[0]["keys"][0].clone();
     assert_eq!(with_certificate["key_id"], bare["key_id"]);
 

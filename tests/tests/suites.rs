@@ -10,6 +10,7 @@ mod audit_table;
 mod browsers;
 mod bundle;
 mod certificate_table;
+mod changes;
 mod checking;
 mod client_certificates;
 mod client_setup;

@@ -94,6 +94,13 @@ pub struct Administration {
     pub(super) rule: Option<String>,
 }
 
+/// The right of a principal to change who has access: accounts, keys and the deny list.
+#[derive(Debug)]
+pub struct AccessChanges {
+    pub(super) principal: Principal,
+    pub(super) rule: Option<String>,
+}
+
 impl std::fmt::Display for Right {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -143,6 +150,18 @@ impl Identified {
 }
 
 impl Administration {
+    /// The rule of the policy that decided.
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
+    }
+}
+
+impl AccessChanges {
+    /// The principal that it was granted to.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     /// The rule of the policy that decided.
     pub fn rule(&self) -> Option<&str> {
         self.rule.as_deref()

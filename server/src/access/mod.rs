@@ -10,8 +10,8 @@ use crate::identity::{IdentityError, Method, Principal};
 use policy::{Action, Asking, Policy, Verdict};
 
 pub use grant::{
-    Administration, ChangesGrant, Delete, Grant, Identified, Publish, PublishAny, Pull, PushImage, ReadKey,
-    Right, RotateKey, SingleRight,
+    AccessChanges, Administration, ChangesGrant, Delete, Grant, Identified, Publish, PublishAny, Pull,
+    PushImage, ReadKey, Right, RotateKey, SingleRight,
 };
 
 /// A repository of images, by both of the names that rules may call it.
@@ -280,6 +280,50 @@ impl Access {
         Ok(Administration { rule })
     }
 
+    /// Whether there is a policy.
+    pub fn has_policy(&self) -> bool {
+        self.policy.is_some()
+    }
+
+    /// Grants changing who has access. Other than elsewhere, a policy has to allow it: without one every client with a
+    /// certificate could lock out the others, and a policy or rule on trial would carry out what it denies.
+    ///
+    /// # Errors
+    /// When no policy allows it to the principal.
+    pub fn authorize_access_changes(&self, principal: &Principal) -> Result<AccessChanges, Denied> {
+        let named = known(principal).unwrap_or_default();
+        if principal.method() != Method::Anonymous && self.is_administrator(named, principal.groups()) {
+            let Allowed { rule, .. } = self.check(principal, &Right::To(Action::Admin), None)?;
+            return Ok(AccessChanges {
+                principal: principal.clone(),
+                rule,
+            });
+        }
+        Err(Self::denied(principal, &Right::To(Action::Admin), None, None))
+    }
+
+    /// Whether the policy, as far as it is enforced, makes a principal of this name in these groups an administrator.
+    pub fn is_administrator(&self, name: &str, groups: &[String]) -> bool {
+        let asking = Asking {
+            principal: Some(name),
+            groups,
+            action: &Action::Admin,
+            gun: None,
+            image: None,
+        };
+        self.policy
+            .as_ref()
+            .is_some_and(|policy| policy.decide(&asking).allowed)
+    }
+
+    /// The principals that rules which allow administration call by their names.
+    pub fn named_administrators(&self) -> Vec<&str> {
+        self.policy
+            .as_ref()
+            .map(|policy| policy.named_for(&Action::Admin))
+            .unwrap_or_default()
+    }
+
     /// Checks for `action`, which the right to `instead` includes unless a rule denies `action`.
     fn check_either(
         &self,
@@ -364,11 +408,15 @@ impl Access {
                 own_key: verdict.own_key,
             });
         }
-        Err(Denied {
+        Err(Self::denied(principal, right, gun, verdict.rule))
+    }
+
+    fn denied(principal: &Principal, right: &Right, gun: Option<&Gun>, rule: Option<String>) -> Denied {
+        Denied {
             principal: principal.name().to_owned(),
             right: right.to_string(),
             gun: gun.cloned(),
-            rule: verdict.rule,
+            rule,
             anonymous: (principal.method() == Method::Anonymous)
                 .then(|| {
                     principal
@@ -377,7 +425,7 @@ impl Access {
                         .unwrap_or(IdentityError::NoCertificate)
                 })
                 .map(Box::new),
-        })
+        }
     }
 
     /// Whether a principal may see that a GUN exists: it may list or pull it, and no rule denies listing it.

@@ -125,10 +125,15 @@ pub async fn run(
     let mut looks = interval(LOOK);
     let mut last = Instant::now();
     loop {
+        let mut asking = None;
         let reason = tokio::select! {
             hangup = hangups.recv() => match hangup {
                 Some(()) => "SIGHUP",
                 None => return,
+            },
+            asked = state.reloads.asked() => {
+                asking = asked;
+                "an administrator asked for it"
             },
             _ = looks.tick() => {
                 if settings.watch && watched.has_settled() {
@@ -162,10 +167,15 @@ pub async fn run(
                 Some(cause.to_string())
             }
         };
-        state.last_reload.set(Reloaded {
+        let reloaded = Reloaded {
             at: state.clock.now(),
             refused,
-        });
+        };
+        state.last_reload.set(reloaded.clone());
+        if let Some(asking) = asking {
+            // Whoever asked may have gone.
+            let _ = asking.send(reloaded);
+        }
         // Counted last, so that a reader who sees the count sees its effects as well.
         metrics::reloaded(taken);
     }

@@ -194,6 +194,10 @@ impl RequestRecord {
                     | Operation::ImagePush
                     | Operation::ImageDelete
                     | Operation::Token
+                    | Operation::ChangeAccounts
+                    | Operation::ChangeDenials
+                    | Operation::Reload
+                    | Operation::RenewNow
             );
         // Load balancers ask for the health every second, without an identity.
         let probe = target.operation == Operation::HealthInfo

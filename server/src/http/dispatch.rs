@@ -44,7 +44,7 @@ pub async fn dispatch(
         .unwrap_or_else(|| path::resolve(request.method(), request.uri().path(), request.query_string()));
     let answer = match resolution {
         Resolution::MethodNotAllowed => Ok(HttpResponse::MethodNotAllowed().finish().into()),
-        Resolution::ReadOnly => Err(ApiError::ReadOnly),
+        Resolution::OtherMethod(methods) => Err(ApiError::OtherMethod(methods)),
         Resolution::Moved(location) => Ok(HttpResponse::MovedPermanently()
             .insert_header((LOCATION, location))
             .finish()

@@ -7,16 +7,16 @@ use actix_web::{
     HttpResponse,
     http::{
         StatusCode,
-        header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
 use serde_json::{Value, json};
 use tuf::IntakeError;
 
-use super::{browser::CrossSite, tokens::TokenFault};
+use super::{api::ChangeFault, browser::CrossSite, tokens::TokenFault};
 use answer::{
-    Answer, bad_request, intake_answer, internal, publish_answer, signing_answer, stopping, store_answer,
-    unavailable,
+    Answer, bad_request, change_answer, intake_answer, internal, publish_answer, signing_answer, stopping,
+    store_answer, unavailable,
 };
 use detail::{access_detail, clip, denied_detail, identity_detail, shorten, validation_detail};
 
@@ -87,9 +87,12 @@ pub enum ApiError {
     /// A page of another site made a browser send the request.
     #[error(transparent)]
     CrossSite(#[from] CrossSite),
-    /// The resource is read-only.
-    #[error("this can only be read")]
-    ReadOnly,
+    /// The resource has only these methods.
+    #[error("the methods of this are {}", .0.join(", "))]
+    OtherMethod(Vec<&'static str>),
+    /// A change to who has access, or to the running server, is refused.
+    #[error("{0}")]
+    Change(ChangeFault),
     /// The client accepts no JSON.
     #[error("the client does not accept JSON")]
     NotAcceptable,
@@ -166,6 +169,9 @@ impl ApiError {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((RETRY_AFTER, HeaderValue::from(RETRY_SECONDS)));
         }
+        if let Self::OtherMethod(methods) = self {
+            response.insert_header((ALLOW, methods.join(", ")));
+        }
         if let Self::Challenged { challenge, .. } = self {
             response.insert_header((WWW_AUTHENTICATE, challenge.as_str()));
         }
@@ -213,6 +219,7 @@ impl ApiError {
                 let reason = format!("The client is not authenticated: {message}.");
                 Answer(status, "NOT_AUTHENTICATED", reason, detail)
             }
+            _ if matches!(self, Self::Change(_) | Self::CrossSite(_)) => Answer(status, code, message, detail),
             StatusCode::FORBIDDEN => Answer(status, "NOT_AUTHORIZED", message, detail),
             StatusCode::NOT_FOUND if matches!(self, Self::NoSuchTag(_)) => {
                 Answer(status, "NO_SUCH_TAG", message, Value::Null)
@@ -236,12 +243,17 @@ impl ApiError {
                 text(NOT_FOUND),
                 Value::Null,
             ),
-            Self::ReadOnly => Answer(
+            Self::OtherMethod(methods) => Answer(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "NOT_ALLOWED",
-                text("This can only be read, with GET."),
+                if methods.as_slice() == ["GET"] {
+                    text("This can only be read, with GET.")
+                } else {
+                    format!("This has the methods {}.", methods.join(", "))
+                },
                 Value::Null,
             ),
+            Self::Change(fault) => change_answer(fault),
             // The stock clients show only the status of a 429, but the sentence of this response.
             Self::TooManyKeys(waiting) => bad_request(
                 "INVALID_UPDATE",

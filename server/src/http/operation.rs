@@ -63,6 +63,18 @@ pub enum Operation {
     Token,
     /// Read the public keys that verify tokens.
     TokenKeys,
+    /// Read accounts and their keys.
+    ReadAccounts,
+    /// Change accounts or their keys.
+    ChangeAccounts,
+    /// Read the deny list.
+    ReadDenials,
+    /// Change the deny list.
+    ChangeDenials,
+    /// Have changed files taken up.
+    Reload,
+    /// Have what the server signs renewed.
+    RenewNow,
     /// Read the metrics for Prometheus.
     Metrics,
     /// Read a manifest of an image.
@@ -118,6 +130,12 @@ impl Operation {
             Self::OpenApi => "OpenApi",
             Self::Token => "Token",
             Self::TokenKeys => "TokenKeys",
+            Self::ReadAccounts => "Accounts",
+            Self::ChangeAccounts => "ChangeAccounts",
+            Self::ReadDenials => "Denials",
+            Self::ChangeDenials => "ChangeDenials",
+            Self::Reload => "Reload",
+            Self::RenewNow => "RenewNow",
             Self::Metrics => "Metrics",
             Self::ImageManifest => "RegistryManifest",
             Self::ImageRead => "RegistryRead",
@@ -160,6 +178,12 @@ impl Operation {
             Self::Version => "version",
             Self::Settings => "settings",
             Self::Token => "token",
+            Self::ReadAccounts => "read-accounts",
+            Self::ChangeAccounts => "change-accounts",
+            Self::ReadDenials => "read-denials",
+            Self::ChangeDenials => "change-denials",
+            Self::Reload => "reload",
+            Self::RenewNow => "renew",
             Self::Health
             | Self::Ca
             | Self::SetupScript
@@ -209,7 +233,11 @@ impl Operation {
             | Self::ImagePush
             | Self::ImageUpload
             | Self::ImageDelete
-            | Self::Token => Class::Write,
+            | Self::Token
+            | Self::ChangeAccounts
+            | Self::ChangeDenials
+            | Self::Reload
+            | Self::RenewNow => Class::Write,
             _ => Class::Read,
         }
     }
@@ -242,6 +270,12 @@ impl Operation {
                 | Self::Tags
                 | Self::Version
                 | Self::Settings
+                | Self::ReadAccounts
+                | Self::ChangeAccounts
+                | Self::ReadDenials
+                | Self::ChangeDenials
+                | Self::Reload
+                | Self::RenewNow
         )
     }
 }

@@ -39,8 +39,8 @@ pub enum Resolution {
     Moved(String),
     /// No route with this method.
     MethodNotAllowed,
-    /// A read-only resource of the interface beyond the Notary contract.
-    ReadOnly,
+    /// A resource of the interface beyond the Notary contract that has these methods only.
+    OtherMethod(Vec<&'static str>),
 }
 
 /// Finds the route of a request.
@@ -53,6 +53,7 @@ pub fn resolve(method: &Method, raw_path: &str, query: &str) -> Resolution {
         Method::DELETE,
     ]
     .contains(method)
+        && !(method == Method::PATCH && raw_path.starts_with("/api/"))
     {
         return Resolution::MethodNotAllowed;
     }
@@ -86,8 +87,10 @@ pub fn resolve(method: &Method, raw_path: &str, query: &str) -> Resolution {
             }
             Resolution::Route(target, handler)
         }
-        None if routes::is_read_only(&path) => Resolution::ReadOnly,
-        None => unknown(),
+        None => match routes::methods_of(&path) {
+            methods if methods.is_empty() => unknown(),
+            methods => Resolution::OtherMethod(methods),
+        },
     }
 }
 

@@ -68,7 +68,7 @@ macro_rules! route {
 
 /// The first match decides. The GUN is greedy and may contain anything but `*`, including slashes.
 #[rustfmt::skip]
-static ROUTES: LazyLock<[Route; 37]> = LazyLock::new(|| {
+static ROUTES: LazyLock<[Route; 52]> = LazyLock::new(|| {
     [
         route!("GET", Pattern::Fixed("/v2/"), Ping, status::ping),
         route!("POST", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/"), Publish, repository::publish),
@@ -104,6 +104,21 @@ static ROUTES: LazyLock<[Route; 37]> = LazyLock::new(|| {
         route!("GET", Pattern::Fixed("/basic_info"), BasicInfo, api::basic_info),
         route!("GET", Pattern::Fixed("/api/v0/admin/version"), Version, api::version),
         route!("GET", Pattern::Fixed("/api/v0/meta/settings"), Settings, api::settings),
+        route!("POST", Pattern::Fixed("/api/v0/admin/reload"), Reload, api::reload),
+        route!("GET", named(r"/api/v0/accounts/?"), ReadAccounts, api::list_accounts),
+        route!("POST", named(r"/api/v0/accounts/?"), ChangeAccounts, api::add_account),
+        route!("GET", named(r"/api/v0/accountPublicKeys/?"), ReadAccounts, api::keys_of_all),
+        route!("GET", named(r"/api/v0/accounts/(?P<selector>.+)/publicKeys/?"), ReadAccounts, api::keys_of_account),
+        route!("POST", named(r"/api/v0/accounts/(?P<selector>.+)/publicKeys/?"), ChangeAccounts, api::add_key),
+        route!("PATCH", named(r"/api/v0/accounts/(?P<selector>.+/publicKeys/[^/]+)"), ChangeAccounts, api::describe_key),
+        route!("DELETE", named(r"/api/v0/accounts/(?P<selector>.+/publicKeys/[^/]+)"), ChangeAccounts, api::remove_key),
+        route!("GET", named(r"/api/v0/accounts/(?P<selector>.+)"), ReadAccounts, api::one_account),
+        route!("PATCH", named(r"/api/v0/accounts/(?P<selector>.+)"), ChangeAccounts, api::set_account_state),
+        route!("DELETE", named(r"/api/v0/accounts/(?P<selector>.+)"), ChangeAccounts, api::remove_account),
+        route!("GET", named(r"/api/v0/denials/?"), ReadDenials, api::list_denials),
+        route!("POST", named(r"/api/v0/denials/?"), ChangeDenials, api::deny),
+        route!("DELETE", named(r"/api/v0/denials/(?P<selector>[^/]+)"), ChangeDenials, api::undo_denial),
+        route!("POST", named(r"/api/v0/repositories/(?P<selector>.+)/renewals/?"), RenewNow, api::renew),
         route!("GET", named(r"/api/v0/repositories/?"), Repositories, api::list),
         route!("GET", named(r"/api/v0/repositories/(?P<selector>.+)/tags/?"), Tags, api::tags),
         route!("GET", named(r"/api/v0/repositories/(?P<selector>.+)"), Repository, api::one),
@@ -172,8 +187,27 @@ pub fn unknown() -> (Target, Handler) {
     (Target::of(Operation::Unknown), handler!(status::no_route))
 }
 
-/// Whether a path of the interface beyond the Notary contract exists for another method.
-pub fn is_read_only(path: &str) -> bool {
-    let mut api = ROUTES.iter().filter(|route| route.operation.is_api());
-    api.any(|route| route.path.matches(path))
+/// The methods for which a path of the interface beyond the Notary contract exists.
+pub fn methods_of(path: &str) -> Vec<&'static str> {
+    let api = ROUTES.iter().filter(|route| route.operation.is_api());
+    let mut methods: Vec<&str> = api
+        .filter(|route| route.path.matches(path))
+        .map(|route| route.method)
+        .collect();
+    methods.sort_unstable();
+    methods.dedup();
+    methods
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::revocation::Class;
+
+    #[test]
+    fn whatever_a_browser_may_be_made_to_send_as_more_than_a_read_counts_as_a_write() {
+        for route in ROUTES.iter().filter(|route| route.method != "GET") {
+            assert_eq!(route.operation.class(), Class::Write, "{:?}", route.operation);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, http::header::ACCEPT};
 use tuf::Gun;
 
 use super::{
+    api::ChangeFault,
     authenticate::authenticate,
     browser::{self, OwnOrigins},
     connections::OpenConnection,
@@ -17,7 +18,7 @@ use super::{
     tokens,
 };
 use crate::{
-    access::{Access, Administration, ChangesGrant, Grant, Identified, Image, SingleRight},
+    access::{Access, AccessChanges, Administration, ChangesGrant, Grant, Identified, Image, SingleRight},
     identity::{IdentityError, Method, Peer, Principal},
     registry::Resource,
     revocation::Class,
@@ -216,6 +217,21 @@ impl Granted for Administration {
         let caller = known(caller);
         access.identified(&caller)?;
         Ok(access.authorize_administration(&caller)?)
+    }
+
+    fn rule(&self) -> Option<&str> {
+        self.rule()
+    }
+}
+
+impl Granted for AccessChanges {
+    fn authorize(access: &Access, caller: Option<Principal>, _: &Target) -> Result<Self, ApiError> {
+        let caller = known(caller);
+        access.identified(&caller)?;
+        if !access.has_policy() {
+            return Err(ChangeFault::NoPolicy.into());
+        }
+        Ok(access.authorize_access_changes(&caller)?)
     }
 
     fn rule(&self) -> Option<&str> {

@@ -46,6 +46,19 @@ pub enum Renewal {
 /// # Errors
 /// When the database or the signer fails.
 pub async fn renew(state: &State, gun: &Gun, before: TimeDelta) -> Result<Renewal, ServiceError> {
+    renew_for(state, gun, before, None).await
+}
+
+/// The same at the wish of somebody, whose request has this ID, for the record.
+///
+/// # Errors
+/// When the database or the signer fails.
+pub async fn renew_for(
+    state: &State,
+    gun: &Gun,
+    before: TimeDelta,
+    request_id: Option<String>,
+) -> Result<Renewal, ServiceError> {
     for _ in 0..ATTEMPTS {
         let (wanted, now) = (gun.clone(), state.clock.now());
         let plan = state.with_store(move |store| {
@@ -83,6 +96,7 @@ pub async fn renew(state: &State, gun: &Gun, before: TimeDelta) -> Result<Renewa
         let (store, wanted) = (state.store.clone(), gun.clone());
         let actor = Actor {
             principal: SERVER.to_owned(),
+            request_id: request_id.clone(),
             ..Actor::default()
         };
         let outcome = web::block(move || {

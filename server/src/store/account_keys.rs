@@ -29,6 +29,8 @@ pub struct AccountKey {
     pub certificate_key_id: Option<String>,
     /// When it was registered.
     pub created_at: DateTime<Utc>,
+    /// What people should know about it, such as where it is held.
+    pub note: Option<String>,
 }
 
 /// The outcome of registering a key.
@@ -38,7 +40,7 @@ pub enum KeyAdded {
     New,
     /// It was registered before.
     Same,
-    /// It was registered before with another label or certificate, which was updated.
+    /// It was registered before with another label, certificate or note, which was updated.
     Changed,
     /// It belongs to this other account; nothing was changed.
     OfOther(String),
@@ -57,6 +59,7 @@ struct Row {
     key_id: String,
     certificate_key_id: Option<String>,
     created_at: NaiveDateTime,
+    note: Option<String>,
 }
 
 impl From<Row> for AccountKey {
@@ -69,6 +72,7 @@ impl From<Row> for AccountKey {
             key_id: row.key_id,
             certificate_key_id: row.certificate_key_id,
             created_at: row.created_at.and_utc(),
+            note: row.note,
         }
     }
 }
@@ -87,8 +91,63 @@ impl Store {
         Ok(rows.into_iter().map(AccountKey::from).collect())
     }
 
-    /// Registers a key for an account, unless it belongs to another. If no label or certificate is given, an existing
-    /// one stays.
+    /// At most `count` keys of all accounts with the names of these, from the key with the hash `from` on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn keys_of_all(&self, from: &str, count: usize) -> Result<Vec<(String, AccountKey)>, StoreError> {
+        let rows: Vec<Row> = account_keys::table
+            .filter(account_keys::spki_sha256.ge(from))
+            .select(Row::as_select())
+            .order(account_keys::spki_sha256.asc())
+            .limit(i64::try_from(count).unwrap_or(i64::MAX))
+            .load(&mut *self.database.reader()?)?;
+        let with_account = |row: Row| (row.account.clone(), AccountKey::from(row));
+        Ok(rows.into_iter().map(with_account).collect())
+    }
+
+    /// Sets label and note of a key of an account, by the SHA-256 of the key; `None` removes one. Returns true if that
+    /// changed anything, `None` if the account has no such key.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn describe_account_key(
+        &self,
+        account: &str,
+        spki_sha256: &str,
+        (label, note): (Option<&str>, Option<&str>),
+        actor: &Actor,
+    ) -> Result<Option<bool>, StoreError> {
+        let mut connection = self.database.writer()?;
+        let same = account_keys::table
+            .filter(exact(account_keys::account, account))
+            .filter(account_keys::spki_sha256.eq(spki_sha256));
+        Ok(
+            connection.repeated_transaction_for(AUDIT_LOCK, ACCOUNTS, |connection| {
+                let end = self.end(connection, &Chain::Accounts)?;
+                let before: Option<Row> = same
+                    .clone()
+                    .select(Row::as_select())
+                    .first(connection)
+                    .optional()?;
+                let Some(before) = before else {
+                    return Ok(None);
+                };
+                if (before.label.as_deref(), before.note.as_deref()) == (label, note) {
+                    return Ok(Some(false));
+                }
+                diesel::update(same.clone())
+                    .set((account_keys::label.eq(label), account_keys::note.eq(note)))
+                    .execute(connection)?;
+                let detail = Some(noted(spki_sha256, note));
+                self.note_account(connection, end, actor, "account.key.change", account, detail)?;
+                Ok(Some(true))
+            })?,
+        )
+    }
+
+    /// Registers a key for an account, unless it belongs to another. If no label, certificate or note is given, an
+    /// existing one stays.
     ///
     /// # Errors
     /// When the database fails.
@@ -147,11 +206,16 @@ impl Store {
                 KeyAdded::Changed => "account.key.change",
                 _ => return Ok(added),
             };
-            let detail = Some(key.spki_sha256.clone());
+            let detail = Some(noted(&key.spki_sha256, key.note.as_deref()));
             self.note_account(connection, end, actor, action, account, detail)?;
             Ok(added)
         })
     }
+}
+
+/// A key as records name it, with its note.
+fn noted(spki_sha256: &str, note: Option<&str>) -> String {
+    note.map_or_else(|| spki_sha256.to_owned(), |note| format!("{spki_sha256}: {note}"))
 }
 
 fn put(connection: &mut DbConnection, account: &str, key: &AccountKey) -> Result<KeyAdded, Error> {
@@ -173,6 +237,7 @@ fn put(connection: &mut DbConnection, account: &str, key: &AccountKey) -> Result
             key_id: key.key_id.clone(),
             certificate_key_id: key.certificate_key_id.clone(),
             created_at,
+            note: key.note.clone(),
         };
         diesel::insert_into(account_keys::table)
             .values(&row)
@@ -187,7 +252,8 @@ fn put(connection: &mut DbConnection, account: &str, key: &AccountKey) -> Result
         Some(certificate) => (Some(certificate.clone()), key.certificate_key_id.clone()),
         None => (before.certificate.clone(), before.certificate_key_id.clone()),
     };
-    if (&label, &certificate) == (&before.label, &before.certificate) {
+    let note = key.note.clone().or(before.note.clone());
+    if (&label, &certificate, &note) == (&before.label, &before.certificate, &before.note) {
         return Ok(KeyAdded::Same);
     }
     diesel::update(same_key)
@@ -195,6 +261,7 @@ fn put(connection: &mut DbConnection, account: &str, key: &AccountKey) -> Result
             account_keys::label.eq(label),
             account_keys::certificate.eq(certificate),
             account_keys::certificate_key_id.eq(id),
+            account_keys::note.eq(note),
         ))
         .execute(connection)?;
     Ok(KeyAdded::Changed)

@@ -62,6 +62,8 @@ pub struct Account {
     pub created_at: DateTime<Utc>,
     /// When it was disabled; `None` if it is not.
     pub disabled_at: Option<DateTime<Utc>>,
+    /// Why it was disabled, if somebody said so.
+    pub disabled_reason: Option<String>,
 }
 
 impl Account {
@@ -91,6 +93,7 @@ struct Row {
     group_names: String,
     created_at: NaiveDateTime,
     disabled_at: Option<NaiveDateTime>,
+    disabled_reason: Option<String>,
 }
 
 impl TryFrom<Row> for Account {
@@ -104,6 +107,7 @@ impl TryFrom<Row> for Account {
             is_admin: row.is_admin,
             created_at: row.created_at.and_utc(),
             disabled_at: row.disabled_at.map(|time| time.and_utc()),
+            disabled_reason: row.disabled_reason,
         })
     }
 }
@@ -165,6 +169,21 @@ impl Store {
         Ok(found?)
     }
 
+    /// At most `count` accounts by name, from the name `from` on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn accounts_from(&self, from: &str, count: usize) -> Result<Vec<Account>, StoreError> {
+        let rows: Vec<Row> = accounts::table
+            .filter(accounts::name.ge(from))
+            .select(Row::as_select())
+            .order(accounts::name.asc())
+            .limit(i64::try_from(count).unwrap_or(i64::MAX))
+            .load(&mut *self.database.reader()?)?;
+        let found: Result<_, Error> = rows.into_iter().map(Account::try_from).collect();
+        Ok(found?)
+    }
+
     /// An account.
     ///
     /// # Errors
@@ -186,8 +205,9 @@ impl Store {
         }
     }
 
-    /// Disables an account at a time, or enables it. Returns true if that changed anything, `None` if there is no such
-    /// account. An account that is already disabled keeps the time of the first call.
+    /// Disables an account at a time, or enables it; `reason` is why, for the list and the record. Returns true if that
+    /// changed anything, `None` if there is no such account. An account that is already disabled keeps the time and the
+    /// reason of the first call.
     ///
     /// # Errors
     /// When the database fails.
@@ -195,6 +215,7 @@ impl Store {
         &self,
         name: &str,
         since: Option<DateTime<Utc>>,
+        reason: Option<&str>,
         actor: &Actor,
     ) -> Result<Option<bool>, StoreError> {
         let mut connection = self.database.writer()?;
@@ -209,14 +230,17 @@ impl Store {
                     return Ok(Some(false));
                 }
                 diesel::update(accounts::table.filter(exact(accounts::name, name)))
-                    .set(accounts::disabled_at.eq(since))
+                    .set((
+                        accounts::disabled_at.eq(since),
+                        accounts::disabled_reason.eq(reason.filter(|_| since.is_some())),
+                    ))
                     .execute(connection)?;
                 let action = if since.is_some() {
                     "account.disable"
                 } else {
                     "account.enable"
                 };
-                self.note_account(connection, end, actor, action, name, None)?;
+                self.note_account(connection, end, actor, action, name, reason.map(str::to_owned))?;
                 Ok(Some(true))
             })?,
         )
@@ -268,7 +292,7 @@ impl Store {
             change,
             Clock::System.now(),
         )?;
-        raise_epoch(connection)
+        raise_epoch(connection, self.expected_epoch)
     }
 
     fn add(
@@ -312,6 +336,7 @@ fn put(connection: &mut DbConnection, wanted: &Account) -> Result<AccountAdded, 
             group_names,
             created_at,
             disabled_at: None,
+            disabled_reason: None,
         };
         diesel::insert_into(accounts::table)
             .values(&row)

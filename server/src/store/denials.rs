@@ -19,6 +19,8 @@ const DENIALS: &str = "denials";
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
+    /// The key under which the entry is stored, unique within its kind ([`Subject::key`]).
+    pub subject: String,
     /// `certificate`, `key` or `principal`.
     pub kind: String,
     /// What is denied, as a text for users.
@@ -33,9 +35,22 @@ pub struct Denial {
 #[diesel(table_name = denials)]
 struct Row {
     kind: String,
+    subject: String,
     shown: String,
     reason: Option<String>,
     created_at: NaiveDateTime,
+}
+
+impl From<Row> for Denial {
+    fn from(row: Row) -> Self {
+        Self {
+            kind: row.kind,
+            subject: row.subject,
+            shown: row.shown,
+            reason: row.reason,
+            since: row.created_at.and_utc(),
+        }
+    }
 }
 
 #[derive(Insertable)]
@@ -92,7 +107,7 @@ impl Store {
                     .values(&row)
                     .execute(connection)?;
                 self.note(connection, &Chain::Denials, end, actor, change.clone(), now)?;
-                raise_epoch(connection)?;
+                raise_epoch(connection, self.expected_epoch)?;
                 Ok(true)
             })?,
         )
@@ -128,7 +143,7 @@ impl Store {
                 }
                 if removed {
                     self.note(connection, &Chain::Denials, end, actor, change.clone(), now)?;
-                    raise_epoch(connection)?;
+                    raise_epoch(connection, self.expected_epoch)?;
                 }
                 Ok(removed)
             })?,
@@ -188,12 +203,79 @@ impl Store {
             .select(Row::as_select())
             .order(denials::created_at.asc())
             .load(&mut *self.database.reader()?)?;
-        let entries = rows.into_iter().map(|row| Denial {
-            kind: row.kind,
-            shown: row.shown,
-            reason: row.reason,
-            since: row.created_at.and_utc(),
-        });
-        Ok(entries.collect())
+        Ok(rows.into_iter().map(Denial::from).collect())
+    }
+
+    /// At most `count` entries by kind and key, from this kind and key on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn denials_from(
+        &self,
+        (kind, subject): (&str, &str),
+        count: usize,
+    ) -> Result<Vec<Denial>, StoreError> {
+        let rows: Vec<Row> = denials::table
+            .filter(
+                denials::kind
+                    .gt(kind)
+                    .or(denials::kind.eq(kind).and(denials::subject.ge(subject))),
+            )
+            .select(Row::as_select())
+            .order((denials::kind.asc(), denials::subject.asc()))
+            .limit(i64::try_from(count).unwrap_or(i64::MAX))
+            .load(&mut *self.database.reader()?)?;
+        Ok(rows.into_iter().map(Denial::from).collect())
+    }
+
+    /// An entry, by its kind and key.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn denial(&self, kind: &str, subject: &str) -> Result<Option<Denial>, StoreError> {
+        let row: Option<Row> = denials::table
+            .filter(denials::kind.eq(kind))
+            .filter(exact(denials::subject, subject))
+            .select(Row::as_select())
+            .first(&mut *self.database.reader()?)
+            .optional()?;
+        Ok(row.map(Denial::from))
+    }
+
+    /// Removes an entry by its kind and key; returns false if there is none. `reason` is why, for the record.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn undo_denial(
+        &self,
+        (kind, subject): (&str, &str),
+        reason: Option<&str>,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let mut connection = self.database.writer()?;
+        let same = denials::table
+            .filter(denials::kind.eq(kind))
+            .filter(exact(denials::subject, subject));
+        Ok(
+            connection.repeated_transaction_for(AUDIT_LOCK, DENIALS, |connection| {
+                let end = self.end(connection, &Chain::Denials)?;
+                let shown: Option<String> =
+                    same.clone().select(denials::shown).first(connection).optional()?;
+                let Some(shown) = shown else {
+                    return Ok(false);
+                };
+                diesel::delete(same.clone()).execute(connection)?;
+                let change = Change {
+                    action: "deny.remove".to_owned(),
+                    subject: Some(shown),
+                    detail: reason.map(str::to_owned),
+                    ..Change::default()
+                };
+                self.note(connection, &Chain::Denials, end, actor, change, now)?;
+                raise_epoch(connection, self.expected_epoch)?;
+                Ok(true)
+            })?,
+        )
     }
 }

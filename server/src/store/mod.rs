@@ -51,7 +51,7 @@ pub use import::{ImportError, Imported};
 pub use inventory::Audited;
 pub use pending_keys::{KeyQuota, PendingKey};
 pub use read::{Chain, Found, Stored, Wanted};
-pub use security::{DenialKey, Security};
+pub use security::{DenialKey, Security, SecurityChange};
 pub use trusted_state::{NewestDocuments, TrustedState};
 pub use webhooks::Undelivered;
 
@@ -72,7 +72,7 @@ pub enum StoreError {
     Connection(#[from] DatabaseError),
     /// A statement failed.
     #[error("the database failed: {0}")]
-    Query(#[from] diesel::result::Error),
+    Query(diesel::result::Error),
     /// A stored row is not what this program or Notary writes.
     #[error("the database holds a damaged row: {role} version {version} of {gun}: {reason}")]
     Damaged {
@@ -85,9 +85,22 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Accounts, keys or denials were changed by somebody else meanwhile; nothing was changed.
+    #[error("accounts, keys or denials were changed by somebody else meanwhile")]
+    Overtaken,
     /// The documents of a repository are too large to be read in one piece.
     #[error("the documents take more than {BUNDLE_LIMIT} bytes")]
     LargeBundle,
+}
+
+impl From<diesel::result::Error> for StoreError {
+    fn from(cause: diesel::result::Error) -> Self {
+        match cause {
+            // Only `raise_epoch` rolls back, when a change is not based on the last one.
+            diesel::result::Error::RollbackTransaction => Self::Overtaken,
+            other => Self::Query(other),
+        }
+    }
 }
 
 impl StoreError {
@@ -96,7 +109,7 @@ impl StoreError {
         match self {
             Self::Connection(cause) => matches!(cause, DatabaseError::WithoutCluster { .. }),
             Self::Query(cause) => is_without_cluster(cause),
-            Self::Damaged { .. } | Self::LargeBundle => false,
+            Self::Damaged { .. } | Self::Overtaken | Self::LargeBundle => false,
         }
     }
 }
@@ -106,6 +119,8 @@ impl StoreError {
 pub struct Store {
     database: Database,
     audit_table: bool,
+    /// The number of the last change to accounts and denials on which the next one is based.
+    expected_epoch: Option<i64>,
     /// Pulls that are not in the database yet.
     counted: Arc<pulls::Counted>,
 }
@@ -115,6 +130,7 @@ impl Store {
         Self {
             database,
             audit_table: true,
+            expected_epoch: None,
             counted: Arc::default(),
         }
     }
@@ -124,6 +140,16 @@ impl Store {
     pub fn with_audit_table(mut self, kept: bool) -> Self {
         self.audit_table = kept;
         self
+    }
+
+    /// The same database, where a change to accounts, keys or denials is refused with [`StoreError::Overtaken`] unless
+    /// the last one before it has this number: what decided about it is then still so.
+    #[must_use]
+    pub fn expecting(&self, epoch: i64) -> Self {
+        Self {
+            expected_epoch: Some(epoch),
+            ..self.clone()
+        }
     }
 
     /// Opens the database and brings its schema up to date. If it does not answer, opening is retried in the

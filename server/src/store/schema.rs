@@ -64,6 +64,7 @@ pub(super) static WRITTEN: [TableUse; 14] = [
             "group_names",
             "created_at",
             "disabled_at",
+            "disabled_reason",
         ],
         updates: true,
         deletes: true,
@@ -80,6 +81,7 @@ pub(super) static WRITTEN: [TableUse; 14] = [
             "key_id",
             "certificate_key_id",
             "created_at",
+            "note",
         ],
         updates: true,
         deletes: true,
@@ -197,6 +199,7 @@ diesel::table! {
         group_names -> Text,
         created_at -> Timestamp,
         disabled_at -> Nullable<Timestamp>,
+        disabled_reason -> Nullable<Text>,
     }
 }
 
@@ -210,6 +213,7 @@ diesel::table! {
         key_id -> Text,
         certificate_key_id -> Nullable<Text>,
         created_at -> Timestamp,
+        note -> Nullable<Text>,
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
 const ROW: i32 = 1;
 
 /// All accounts, their keys, and the deny list, at one moment of the database.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Security {
     epoch: i64,
     accounts: HashMap<String, Registered>,
@@ -31,6 +31,23 @@ pub struct Security {
 /// An entry of the deny list in a fixed size, so that long lists take little memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DenialKey([u8; 32]);
+
+/// A change to it, to see what would follow.
+#[derive(Debug, Clone)]
+pub enum SecurityChange {
+    /// An account is added, or takes this form; whether it is disabled stays as it is.
+    Account(Registered),
+    /// An account is disabled.
+    Disabled(String),
+    /// An account and its keys are removed.
+    Removed(String),
+    /// A key, by its SHA-256, is registered to an account.
+    Key(String, String),
+    /// A key, by its SHA-256, is registered to nobody any more.
+    NoKey(String),
+    /// A subject is denied.
+    Denied(DeniedSubject),
+}
 
 impl DenialKey {
     /// The key of a subject.
@@ -56,6 +73,56 @@ impl Security {
     /// The number of the last change that it contains.
     pub fn epoch(&self) -> i64 {
         self.epoch
+    }
+
+    /// Every account.
+    pub fn accounts(&self) -> impl Iterator<Item = &Registered> {
+        self.accounts.values()
+    }
+
+    /// The hashes of all registered keys, with the names of their accounts.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.keys
+            .iter()
+            .map(|(key, account)| (key.as_str(), account.as_str()))
+    }
+
+    /// What it would be after a change.
+    #[must_use]
+    pub fn after(&self, change: &SecurityChange) -> Self {
+        let mut after = self.clone();
+        match change {
+            SecurityChange::Account(account) => {
+                let disabled = self.account(&account.name).is_some_and(|before| before.disabled);
+                let account = Registered {
+                    disabled,
+                    ..account.clone()
+                };
+                after.accounts.insert(account.name.clone(), account);
+            }
+            SecurityChange::Disabled(name) => {
+                if let Some(account) = after.accounts.get_mut(name) {
+                    account.disabled = true;
+                }
+            }
+            SecurityChange::Removed(name) => {
+                after.accounts.remove(name);
+                after.keys.retain(|_, account| account != name);
+            }
+            SecurityChange::Key(key, account) => {
+                let known = after.accounts.contains_key(account);
+                if known && !after.keys.contains_key(key) {
+                    after.keys.insert(key.clone(), account.clone());
+                }
+            }
+            SecurityChange::NoKey(key) => {
+                after.keys.remove(key);
+            }
+            SecurityChange::Denied(subject) => {
+                after.denied.insert(DenialKey::of(subject));
+            }
+        }
+        after
     }
 
     /// The account to which a key is registered. `key_hashes` are the hashes of the key in lower-case hexadecimal
@@ -93,11 +160,23 @@ pub(super) fn epoch(connection: &mut DbConnection) -> QueryResult<i64> {
 }
 
 /// Counts a change. Must be called within the transaction of the change, as its last statement: the row stays locked
-/// until the transaction ends.
-pub(super) fn raise_epoch(connection: &mut DbConnection) -> QueryResult<()> {
-    let raised = diesel::update(security_epoch::table.filter(security_epoch::id.eq(ROW)))
-        .set(security_epoch::epoch.eq(security_epoch::epoch + 1))
-        .execute(connection)?;
+/// until the transaction ends. With `expected`, the change is rolled back unless the last one has this number; an update
+/// sees what others committed, at every isolation level.
+pub(super) fn raise_epoch(connection: &mut DbConnection, expected: Option<i64>) -> QueryResult<()> {
+    let row = security_epoch::table.filter(security_epoch::id.eq(ROW));
+    let next = security_epoch::epoch.eq(security_epoch::epoch + 1);
+    let raised = match expected {
+        None => diesel::update(row).set(next).execute(connection)?,
+        Some(epoch) => {
+            let raised = diesel::update(row.filter(security_epoch::epoch.eq(epoch)))
+                .set(next)
+                .execute(connection)?;
+            if raised == 0 {
+                return Err(Error::RollbackTransaction);
+            }
+            raised
+        }
+    };
     // Without the row, servers would not learn of the change.
     if raised == 1 { Ok(()) } else { Err(Error::NotFound) }
 }

@@ -180,6 +180,21 @@ impl Policy {
             .any(|rule| rule.effect == Effect::Allow && rule.principals.contains(&Subject::Anonymous))
     }
 
+    /// The principals that rules which allow an action on all repositories call by their names.
+    pub fn named_for(&self, action: &Action) -> Vec<&str> {
+        let rules = self.rules.iter().filter(|rule| {
+            let covers = rule.actions.iter().any(|covered| covered.covers(action));
+            rule.effect == Effect::Allow && rule.guns.is_none() && covers
+        });
+        rules
+            .flat_map(|rule| &rule.principals)
+            .filter_map(|subject| match subject {
+                Subject::Name(name) => Some(name.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Says for each rule, in their order, whether it applies to a question.
     pub fn explain(&self, asking: &Asking<'_>) -> Vec<PolicyTrace> {
         let traces = self.rules.iter().map(|rule| PolicyTrace {

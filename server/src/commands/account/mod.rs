@@ -1,10 +1,9 @@
 //! `account`: manages which key logs in as which account, for organisations whose certificates do not say it.
 
-mod key;
 mod options;
 mod show;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use platform::{
     config::ConfigError,
@@ -12,16 +11,13 @@ use platform::{
 };
 
 use crate::{
+    administration::{KeyFault, KeyText, WrongText, account, check_text},
     clock::Clock,
     config::AuditSettings,
-    identity::rules::{IdentityRules, check_group_name, check_principal_name},
+    identity::rules::IdentityRules,
     store::{Account, AccountAdded, AccountKey, Actor, KeyAdded, Store, StoreError},
 };
-pub use key::{KeyFile, KeyFileError};
 pub use options::{AccountCommand, KeyCommand, Named, Place};
-
-/// The longest label or full name, in characters: the width of the database columns.
-const MAX_TEXT: usize = 255;
 
 /// Why the command did nothing.
 #[derive(Debug, thiserror::Error)]
@@ -35,15 +31,25 @@ pub enum AccountError {
     /// With storage in memory, each process has its own database.
     #[error("storage.backend is memory: the accounts of a running server are out of reach of this command")]
     Memory,
+    /// The key's file cannot be read.
+    #[error("{} cannot be read: {cause}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        cause: std::io::Error,
+    },
     /// The key's file cannot be used.
+    #[error("{}: {cause}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: KeyFault,
+    },
+    /// A name or a text is refused.
     #[error(transparent)]
-    Key(#[from] KeyFileError),
-    /// A name cannot be used for an account or a group.
-    #[error("{0}")]
-    Name(String),
-    /// A text is too long.
-    #[error("{0} has more than 255 characters")]
-    Long(&'static str),
+    Text(#[from] WrongText),
     /// There is no such account.
     #[error("there is no account {0}: make it with \"account add {0}\", or see \"account list\"")]
     Unknown(String),
@@ -71,12 +77,13 @@ pub fn run(command: &AccountCommand) -> Result<(), AccountError> {
             admin,
             full_name,
         } => {
-            let account = wanted(&named.name, groups, *admin, full_name.as_deref())?;
-            add(&open(&named.place.config)?, &account)
+            let now = Clock::System.now();
+            let wanted = account(&named.name, groups, *admin, full_name.as_deref(), now)?;
+            add(&open(&named.place.config)?, &wanted)
         }
         AccountCommand::List { place, json } => list(&open(&place.config)?, *json),
-        AccountCommand::Disable(named) => set_disabled(named, true),
-        AccountCommand::Enable(named) => set_disabled(named, false),
+        AccountCommand::Disable { named, reason } => set_disabled(named, true, reason.as_deref()),
+        AccountCommand::Enable(named) => set_disabled(named, false, None),
         AccountCommand::Remove(named) => {
             let name = &named.name;
             let removed = open(&named.place.config)?.remove_account(name, &actor())?;
@@ -99,14 +106,23 @@ fn run_key(command: &KeyCommand) -> Result<(), AccountError> {
             certificate,
             public_key,
             label,
+            note,
         } => {
-            let file = match (certificate, public_key) {
-                (Some(path), _) => KeyFile::Certificate(path.clone()),
-                (None, path) => KeyFile::PublicKey(path.clone().unwrap_or_default()),
+            check_text("the label", label.as_deref())?;
+            check_text("the note", note.as_deref())?;
+            let path = certificate.as_ref().or(public_key.as_ref());
+            let path = path.cloned().unwrap_or_default();
+            let text = platform::files::read(&path);
+            let text = text.map_err(|cause| AccountError::Read {
+                path: path.clone(),
+                cause,
+            })?;
+            let text = match certificate {
+                Some(_) => KeyText::Certificate(&text),
+                None => KeyText::PublicKey(&text),
             };
-            check_length("the label", label.as_deref())?;
-            let key = file.read(label.as_deref(), Clock::System.now())?;
-            add_key(named, &key)
+            let key = text.read(label.as_deref(), note.as_deref(), Clock::System.now());
+            add_key(named, &key.map_err(|cause| AccountError::Key { path, cause })?)
         }
         KeyCommand::List(named) => {
             let store = open(&named.place.config)?;
@@ -148,39 +164,6 @@ fn actor() -> Actor {
     Actor::command("(account)")
 }
 
-fn wanted(
-    name: &str,
-    groups: &[String],
-    is_admin: bool,
-    full_name: Option<&str>,
-) -> Result<Account, AccountError> {
-    let refused = |cause: crate::identity::rules::NotIdentified| AccountError::Name(cause.sentence);
-    check_principal_name(name).map_err(refused)?;
-    groups
-        .iter()
-        .try_for_each(|group| check_group_name(group))
-        .map_err(refused)?;
-    check_length("the full name", full_name)?;
-    let mut groups = groups.to_vec();
-    groups.sort();
-    groups.dedup();
-    Ok(Account {
-        name: name.to_owned(),
-        full_name: full_name.map(str::to_owned),
-        is_admin,
-        groups,
-        created_at: Clock::System.now(),
-        disabled_at: None,
-    })
-}
-
-fn check_length(what: &'static str, text: Option<&str>) -> Result<(), AccountError> {
-    if text.is_some_and(|text| text.chars().count() > MAX_TEXT) {
-        return Err(AccountError::Long(what));
-    }
-    Ok(())
-}
-
 fn add(store: &Store, wanted: &Account) -> Result<(), AccountError> {
     let (outcome, before) = match store.add_account(wanted, &actor())? {
         AccountAdded::New => ("added".to_owned(), None),
@@ -216,17 +199,20 @@ fn list(store: &Store, json: bool) -> Result<(), AccountError> {
         let disabled = account
             .disabled_at
             .map_or_else(String::new, |since| format!(", disabled since {since}"));
-        platform::say!("{}: {}{disabled}", account.name, show::form(account));
+        let reason = account.disabled_reason.as_ref();
+        let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        platform::say!("{}: {}{disabled}{reason}", account.name, show::form(account));
         keys.iter()
             .for_each(|key| platform::say!("{}", show::key(key, "  ")));
     }
     Ok(())
 }
 
-fn set_disabled(named: &Named, disabled: bool) -> Result<(), AccountError> {
+fn set_disabled(named: &Named, disabled: bool, reason: Option<&str>) -> Result<(), AccountError> {
+    check_text("the reason", reason)?;
     let store = open(&named.place.config)?;
     let since = disabled.then(|| Clock::System.now());
-    let changed = store.set_disabled(&named.name, since, &actor())?;
+    let changed = store.set_disabled(&named.name, since, reason, &actor())?;
     let changed = changed.ok_or_else(|| AccountError::Unknown(named.name.clone()))?;
     let state = if disabled { "disabled" } else { "enabled" };
     let already = if changed { "" } else { "is already " };
@@ -239,7 +225,7 @@ fn add_key(named: &Named, key: &AccountKey) -> Result<(), AccountError> {
     let outcome = match store.add_account_key(&named.name, key, &actor())? {
         KeyAdded::New => "registered to",
         KeyAdded::Same => "is already registered to",
-        KeyAdded::Changed => "has a new label or certificate at",
+        KeyAdded::Changed => "has a new label, certificate or note at",
         KeyAdded::NoAccount => return Err(AccountError::Unknown(named.name.clone())),
         KeyAdded::OfOther(other) => {
             let key = key.spki_sha256.clone();

@@ -47,7 +47,13 @@ pub enum AccountCommand {
         json: bool,
     },
     /// Refuse clients that log in with its keys, from the next request on.
-    Disable(Named),
+    Disable {
+        #[command(flatten)]
+        named: Named,
+        /// The reason, for the list and the record.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
     /// Enable it again.
     Enable(Named),
     /// Remove an account and its keys.
@@ -80,6 +86,9 @@ pub enum KeyCommand {
         /// What the key is for, for display.
         #[arg(long)]
         label: Option<String>,
+        /// What people should know about it, such as where it is held.
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
     },
     /// List the keys of an account.
     List(Named),

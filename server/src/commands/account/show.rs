@@ -19,12 +19,16 @@ pub(super) fn form(account: &Account) -> String {
 /// A key with its names.
 pub(super) fn key(key: &AccountKey, indent: &str) -> String {
     let label = key.label.as_deref().unwrap_or("(no label)");
+    let note = key.note.as_ref();
+    let note = note.map_or_else(String::new, |note| {
+        format!("\n{indent}  note:              {note}")
+    });
     let certificate = key.certificate_key_id.as_deref().unwrap_or("(no certificate)");
     format!(
         "{indent}key {label}, since {}\n\
          {indent}  SPKI SHA-256:       {}\n\
          {indent}  key ID:             {}\n\
-         {indent}  key ID (x509):      {certificate}",
+         {indent}  key ID (x509):      {certificate}{note}",
         key.created_at, key.spki_sha256, key.key_id
     )
 }
@@ -42,6 +46,7 @@ pub(super) fn json(account: &Account, keys: &[AccountKey]) -> Value {
                 "public_key": key.public_key,
                 "certificate": key.certificate,
                 "created_at": key.created_at,
+                "note": key.note,
             })
         })
         .collect();
@@ -52,6 +57,7 @@ pub(super) fn json(account: &Account, keys: &[AccountKey]) -> Value {
         "groups": account.groups,
         "created_at": account.created_at,
         "disabled_at": account.disabled_at,
+        "disabled_reason": account.disabled_reason,
         "keys": keys,
     })
 }

@@ -9,8 +9,8 @@ use platform::{
     x509::{name_text, older_name_text},
 };
 
-use super::{DenyCommandError, Named};
-use crate::{config::client_cas, revocation::Subject, store::Store};
+use super::DenyCommandError;
+use crate::{administration::Named, config::client_cas, revocation::Subject, store::Store};
 
 /// The warning that no known account, key or CA matches a subject; `None` if one does.
 pub(super) fn warning(
@@ -19,17 +19,8 @@ pub(super) fn warning(
     named: &Named,
 ) -> Result<Option<String>, DenyCommandError> {
     Ok(match &named.subject {
-        Subject::Principal(name) => (!store.knows_principal(name)?).then(|| {
-            format!(
-                "no account is called {name}, and no principal with this name has changed anything yet; if the \
-                 name is not misspelt, the entry takes effect as soon as a client authenticates as {name}"
-            )
-        }),
-        Subject::Key(hash) if named.certificates.is_empty() => (!store.knows_key(hash)?).then(|| {
-            "no account has this key, and no client with it has changed anything yet; \"whoami\" prints the hash of \
-             a certificate's key as spki_sha256"
-                .to_owned()
-        }),
+        Subject::Principal(_) => named.unknown(store)?,
+        Subject::Key(_) if named.certificates.is_empty() => named.unknown(store)?,
         Subject::Certificate { issuer, .. } if named.certificates.is_empty() => {
             let known = anchors(config)?.is_none_or(|anchors| anchors.iter().any(|ca| is_called(ca, issuer)));
             (!known && !store.knows_issuer(issuer)?).then(|| {

@@ -4,17 +4,16 @@ mod known;
 
 use std::path::{Path, PathBuf};
 
-use openssl::x509::X509;
 use platform::{
     config::ConfigError,
     database::{Location, Options},
-    x509::hashes_of_key,
 };
 
 use crate::{
+    administration::{DenialFault, Named},
     clock::Clock,
     config::AuditSettings,
-    revocation::{RevocationError, Subject, certificate_subjects, normal_issuer, normal_serial},
+    revocation::{RevocationError, Subject, normal_serial},
     store::{Actor, Store, StoreError},
 };
 
@@ -49,6 +48,9 @@ pub enum DenyCommandError {
     /// The hash is malformed.
     #[error("--spki-sha256 {0}: write 64 hex digits")]
     Hash(String),
+    /// The entry cannot be stored.
+    #[error(transparent)]
+    Named(DenialFault),
 }
 
 /// Whom to deny.
@@ -176,91 +178,42 @@ fn actor() -> Actor {
     Actor::command("(deny)")
 }
 
-/// The subject that a command line names.
-pub(super) struct Named {
-    pub(super) subject: Subject,
-    /// Other forms of the same subject, as older versions stored it.
-    older: Vec<Subject>,
-    /// The given certificate, and those that followed it in its file.
-    pub(super) certificates: Vec<X509>,
-}
-
 impl Who {
     fn named(&self) -> Result<Named, DenyCommandError> {
-        let alone = |subject| Named {
-            subject,
-            older: Vec::new(),
-            certificates: Vec::new(),
+        let wrong = |fault| match fault {
+            DenialFault::CannotBeTold(reason) => DenyCommandError::CannotBeTold(reason),
+            DenialFault::Serial(text) => DenyCommandError::Serial(text),
+            DenialFault::Hash(text) => DenyCommandError::Hash(text),
+            other => DenyCommandError::Named(other),
         };
         match self {
             Self {
                 principal: Some(name),
                 ..
-            } => Ok(alone(Subject::Principal(name.clone()))),
+            } => Named::principal(name).map_err(wrong),
             Self { cert: Some(path), .. } => self.certificate(path),
             Self {
                 spki_sha256: Some(hash),
                 ..
-            } => {
-                let good = hash.len() == 64 && hash.chars().all(|c| c.is_ascii_hexdigit());
-                good.then(|| alone(Subject::Key(hash.to_lowercase())))
-                    .ok_or_else(|| DenyCommandError::Hash(hash.clone()))
-            }
+            } => Named::key(hash).map_err(wrong),
             Self {
-                serial: Some(text),
+                serial: Some(serial),
                 issuer: Some(issuer),
                 ..
-            } => {
-                let Some(serial) = normal_serial(text) else {
-                    return Err(cannot_be_named(text));
-                };
-                // An older version stored the issuer as it was written.
-                let subject = |issuer: String| Subject::Certificate {
-                    issuer,
-                    serial: serial.clone(),
-                };
-                Ok(Named {
-                    older: vec![subject(issuer.clone())],
-                    ..alone(subject(normal_issuer(issuer)))
-                })
-            }
+            } => Named::serial(serial, issuer).map_err(wrong),
             _ => Err(DenyCommandError::NoSubject),
         }
     }
 
     fn certificate(&self, path: &Path) -> Result<Named, DenyCommandError> {
-        let refuse = |reason: &str| DenyCommandError::Certificate {
+        let refuse = |reason: String| DenyCommandError::Certificate {
             path: path.to_path_buf(),
-            reason: reason.to_owned(),
+            reason,
         };
-        let pem = platform::files::read(path).map_err(|cause| refuse(&cause.to_string()))?;
-        let certificates = platform::tls::parse_certificates(&pem).map_err(|reason| refuse(&reason))?;
-        let certificate = certificates
-            .first()
-            .ok_or_else(|| refuse("it holds no PEM certificate"))?;
-        let mut forms = if self.key {
-            let hashes = hashes_of_key(certificate).ok_or_else(|| refuse("its key cannot be read"))?;
-            hashes.into_iter().map(Subject::Key).collect()
-        } else {
-            certificate_subjects(certificate).map_err(DenyCommandError::CannotBeTold)?
-        };
-        if forms.is_empty() {
-            return Err(refuse("the certificate cannot be read"));
-        }
-        Ok(Named {
-            subject: forms.remove(0),
-            older: forms,
-            certificates,
+        let pem = platform::files::read(path).map_err(|cause| refuse(cause.to_string()))?;
+        Named::certificate(&pem, self.key).map_err(|fault| match fault {
+            DenialFault::CannotBeTold(reason) => DenyCommandError::CannotBeTold(reason),
+            other => refuse(other.to_string()),
         })
     }
-}
-
-/// The error for a serial number that is zero, negative, or malformed.
-fn cannot_be_named(text: &str) -> DenyCommandError {
-    let digits: String = text.chars().filter(|c| *c != ':').collect();
-    let digits = digits.trim_start_matches('-').trim_start_matches("0x");
-    if !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit()) {
-        return DenyCommandError::CannotBeTold(RevocationError::unnamed_serial());
-    }
-    DenyCommandError::Serial(text.to_owned())
 }

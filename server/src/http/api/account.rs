@@ -139,7 +139,7 @@ fn certificate(verified: &VerifiedCertificate, principal: &Principal, now: DateT
 }
 
 /// A UUID (RFC 9562 version 8), always the same for a name.
-fn uuid(name: &str) -> String {
+pub(super) fn uuid(name: &str) -> String {
     let digest = sha256(name.as_bytes());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);

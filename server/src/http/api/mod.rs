@@ -2,15 +2,31 @@
 //! what. The shapes are those of Docker Trusted Registry, so that its clients keep working.
 
 mod account;
+mod account_keys;
+mod accounts;
 mod ca;
+mod changing;
+mod denials;
 mod openapi;
+mod operate;
 mod repositories;
 mod server;
 mod tags;
 
 pub use account::basic_info;
+pub use account_keys::{
+    add as add_key, describe as describe_key, of_account as keys_of_account, of_all as keys_of_all,
+    remove as remove_key,
+};
+pub use accounts::{
+    add as add_account, list as list_accounts, one as one_account, remove as remove_account,
+    set_state as set_account_state,
+};
 pub use ca::{ca, setup_script};
+pub use changing::ChangeFault;
+pub use denials::{add as deny, list as list_denials, undo as undo_denial};
 pub use openapi::{Errors, description};
+pub use operate::{reload, renew};
 pub use repositories::{list, one};
 pub use server::{health, settings, version};
 pub use tags::tags;

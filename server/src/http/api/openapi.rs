@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use super::{account, ca, json, repositories, server, tags};
+use super::{account, account_keys, accounts, ca, denials, json, operate, repositories, server, tags};
 use crate::http::{error::ApiError, exchange::Exchange, outcome::Outcome, stages::Open, tokens};
 
 /// The body of every error response.
@@ -30,6 +30,21 @@ struct OneError {
     ),
     paths(
         account::basic_info,
+        accounts::list,
+        accounts::one,
+        accounts::add,
+        accounts::set_state,
+        accounts::remove,
+        account_keys::of_account,
+        account_keys::of_all,
+        account_keys::add,
+        account_keys::describe,
+        account_keys::remove,
+        denials::list,
+        denials::add,
+        denials::undo,
+        operate::reload,
+        operate::renew,
         ca::ca,
         ca::setup_script,
         repositories::list,

@@ -4,8 +4,10 @@ use actix_web::http::StatusCode;
 use serde_json::{Value, json};
 use tuf::{IntakeError, Rejection};
 
+use super::super::api::ChangeFault;
 use super::detail::{rejection_detail, shorten, validation_detail};
 use crate::{
+    administration::ChangeRefused,
     publish::PublishError,
     state::ServiceError,
     store::{BUNDLE_LIMIT, StoreError},
@@ -51,6 +53,9 @@ pub(super) fn stopping() -> Answer {
 pub(super) fn store_answer(cause: &StoreError) -> Answer {
     match cause {
         StoreError::Damaged { .. } => internal(),
+        StoreError::Overtaken => {
+            unavailable("Somebody else changed the same meanwhile; nothing was changed. Try again.")
+        }
         StoreError::LargeBundle => {
             let mebibytes = BUNDLE_LIMIT / 1024 / 1024;
             let message = format!("The documents take more than {mebibytes} MiB: read them one by one.");
@@ -86,6 +91,35 @@ pub(super) fn intake_answer(refusal: &IntakeError) -> Answer {
             validation_detail("ErrValidation", &refusal.to_string()),
         ),
     }
+}
+
+pub(super) fn change_answer(fault: &ChangeFault) -> Answer {
+    let (status, code) = match fault {
+        ChangeFault::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
+        ChangeFault::Json(_) => (StatusCode::BAD_REQUEST, "INVALID_JSON"),
+        ChangeFault::Wrong(_) => (StatusCode::BAD_REQUEST, "INVALID_PARAMETERS"),
+        ChangeFault::NoPolicy => (StatusCode::FORBIDDEN, "NOT_AUTHORIZED"),
+        ChangeFault::NoAccount(_) => (StatusCode::NOT_FOUND, "NO_SUCH_ACCOUNT"),
+        ChangeFault::NoKey(_) => (StatusCode::NOT_FOUND, "NO_SUCH_KEY"),
+        ChangeFault::NoDenial => (StatusCode::NOT_FOUND, "NO_SUCH_DENIAL"),
+        ChangeFault::OfOther(_) => (StatusCode::CONFLICT, "KEY_OF_OTHER_ACCOUNT"),
+        ChangeFault::Reload(_) => (StatusCode::CONFLICT, "RELOAD_REFUSED"),
+        ChangeFault::Refused(ChangeRefused::LocksOut(_)) => {
+            let hint = "if you mean it, ask again with the parameter confirm=lock-out";
+            let detail = json!({"reason": "lock_out", "hint": hint});
+            let message = shorten(&fault.to_string());
+            return Answer(StatusCode::CONFLICT, "LOCKS_OUT", message, detail);
+        }
+        ChangeFault::Refused(ChangeRefused::NoLonger(_)) => (StatusCode::FORBIDDEN, "NOT_AUTHORIZED"),
+        ChangeFault::Refused(ChangeRefused::Contended) => {
+            return unavailable("Accounts, keys or denials are being changed by others. Try again.");
+        }
+        ChangeFault::Refused(ChangeRefused::Service(ServiceError::Store(cause))) => {
+            return store_answer(cause);
+        }
+        ChangeFault::Refused(ChangeRefused::Service(_)) => return stopping(),
+    };
+    Answer(status, code, shorten(&fault.to_string()), Value::Null)
 }
 
 pub(super) fn publish_answer(error: &PublishError) -> Answer {

@@ -80,6 +80,13 @@ impl IdentityRules {
             .any(|rule| matches!(rule.principal, Naming::Account))
     }
 
+    /// Whether only certificates of registered keys give a name.
+    pub fn only_accounts(&self) -> bool {
+        self.rules
+            .iter()
+            .all(|rule| matches!(rule.principal, Naming::Account))
+    }
+
     /// The client CA sets that rules name.
     pub fn ca_sets(&self) -> Vec<&str> {
         self.rules.iter().filter_map(|rule| rule.ca.as_deref()).collect()

@@ -1,6 +1,4 @@
-//! Reads a public key from a file and determines its names.
-
-use std::path::{Path, PathBuf};
+//! Reads a public key and determines its names.
 
 use chrono::{DateTime, Utc};
 use openssl::{
@@ -18,23 +16,13 @@ const MIN_RSA_BITS: u32 = 2048;
 
 /// Why a key cannot be registered.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyFileError {
-    /// The file cannot be read.
-    #[error("{} cannot be read: {cause}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        cause: std::io::Error,
-    },
-    /// The file does not contain what it should.
-    #[error("{} holds no {expected} in PEM", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What it should contain.
-        expected: &'static str,
-    },
+pub enum KeyFault {
+    /// The text does not contain what it should.
+    #[error("it holds no {0} in PEM")]
+    Format(&'static str),
+    /// The certificate is of another key.
+    #[error("the certificate is not one of this public key")]
+    OtherKey,
     /// The key cannot be used.
     #[error("the type or size of the key is not supported: use ECDSA, Ed25519, or RSA of at least 2048 bits")]
     Kind,
@@ -43,48 +31,58 @@ pub enum KeyFileError {
     OpenSsl(#[from] ErrorStack),
 }
 
-/// The file that contains a key.
-#[derive(Debug, Clone)]
-pub enum KeyFile {
-    /// A certificate; the file may contain more after it.
-    Certificate(PathBuf),
+/// The text that contains a key, in PEM.
+#[derive(Debug, Clone, Copy)]
+pub enum KeyText<'a> {
+    /// A certificate; the text may contain more after it.
+    Certificate(&'a [u8]),
     /// A bare public key.
-    PublicKey(PathBuf),
+    PublicKey(&'a [u8]),
+    /// A public key, and a certificate of it.
+    Both(&'a [u8], &'a [u8]),
 }
 
-impl KeyFile {
+impl KeyText<'_> {
     /// Reads the key.
     ///
     /// # Errors
-    /// When the file does not contain a key that can be registered.
-    pub fn read(&self, label: Option<&str>, now: DateTime<Utc>) -> Result<AccountKey, KeyFileError> {
+    /// When the text does not contain a key that can be registered.
+    pub fn read(
+        &self,
+        label: Option<&str>,
+        note: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<AccountKey, KeyFault> {
         let (key, certificate) = match self {
-            Self::Certificate(path) => {
-                let found = X509::stack_from_pem(&read(path)?).unwrap_or_default();
-                let leaf = found.into_iter().next().ok_or_else(|| KeyFileError::Format {
-                    path: path.clone(),
-                    expected: "certificate (-----BEGIN CERTIFICATE-----)",
-                })?;
+            Self::Certificate(text) => {
+                let leaf = certificate(text)?;
                 (leaf.public_key()?, Some(leaf))
             }
-            Self::PublicKey(path) => {
-                let key = PKey::public_key_from_pem(&read(path)?);
-                let key = key.map_err(|_| KeyFileError::Format {
-                    path: path.clone(),
-                    expected: "public key (-----BEGIN PUBLIC KEY-----)",
-                })?;
-                (key, None)
+            Self::PublicKey(text) => (public_key(text)?, None),
+            Self::Both(key, leaf) => {
+                let (key, leaf) = (public_key(key)?, certificate(leaf)?);
+                if !leaf.public_key()?.public_eq(&key) {
+                    return Err(KeyFault::OtherKey);
+                }
+                (key, Some(leaf))
             }
         };
-        account_key(&key, certificate.as_ref(), label, now)
+        let read = account_key(&key, certificate.as_ref(), label, now)?;
+        Ok(AccountKey {
+            note: note.map(str::to_owned),
+            ..read
+        })
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
-    platform::files::read(path).map_err(|cause| KeyFileError::Read {
-        path: path.to_path_buf(),
-        cause,
-    })
+fn certificate(text: &[u8]) -> Result<X509, KeyFault> {
+    let found = X509::stack_from_pem(text).unwrap_or_default();
+    let first = found.into_iter().next();
+    first.ok_or(KeyFault::Format("certificate (-----BEGIN CERTIFICATE-----)"))
+}
+
+fn public_key(text: &[u8]) -> Result<PKey<Public>, KeyFault> {
+    PKey::public_key_from_pem(text).map_err(|_| KeyFault::Format("public key (-----BEGIN PUBLIC KEY-----)"))
 }
 
 fn account_key(
@@ -92,7 +90,7 @@ fn account_key(
     certificate: Option<&X509>,
     label: Option<&str>,
     now: DateTime<Utc>,
-) -> Result<AccountKey, KeyFileError> {
+) -> Result<AccountKey, KeyFault> {
     let spki = key.public_key_to_der()?;
     let (bare, certified) = match key.id() {
         Id::EC => (
@@ -104,7 +102,7 @@ fn account_key(
         }
         // Clients do not support certificates of Ed25519 keys.
         Id::ED25519 => (PublicKey::new(KeyType::Ed25519, key.raw_public_key()?), None),
-        _ => return Err(KeyFileError::Kind),
+        _ => return Err(KeyFault::Kind),
     };
     let pem = certificate.map(|certificate| certificate.to_pem()).transpose()?;
     let certificate_key_id = certified.zip(pem.clone()).map(|(key_type, pem)| {
@@ -119,6 +117,7 @@ fn account_key(
         key_id: bare.id().to_string(),
         certificate_key_id,
         created_at: now,
+        note: None,
     })
 }
 
@@ -167,7 +166,7 @@ mod tests {
         ] {
             let public = PKey::public_key_from_der(&key.public_key_to_der().unwrap()).unwrap();
             let refused = account_key(&public, None, None, Utc::now()).unwrap_err();
-            assert!(matches!(refused, KeyFileError::Kind), "{refused}");
+            assert!(matches!(refused, KeyFault::Kind), "{refused}");
         }
     }
 }

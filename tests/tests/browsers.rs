@@ -1,7 +1,7 @@
 //! Requests that a page of another site makes a browser send. The browser adds its user's certificate to them.
 
 use serde_json::json;
-use tests::{TestServer, publisher::Publisher};
+use tests::{TestServer, issued_tokens, process::free_port, publisher::Publisher};
 
 const GUN: &str = "reg/app";
 
@@ -70,6 +70,61 @@ fn requests_from_pages_of_other_sites_change_nothing() {
         &[],
     );
     assert!(read.ok().header("access-control-allow-origin").is_none());
+}
+
+#[test]
+fn pages_of_other_sites_get_no_tokens_and_change_no_images() {
+    let builder = issued_tokens::builder()
+        // Nothing listens there: what is refused first asks no registry.
+        .set(
+            "registry",
+            json!({"upstream": format!("http://127.0.0.1:{}", free_port()), "host": "reg.example"}),
+        );
+    let server = issued_tokens::start(builder);
+    let alice = server.client("alice");
+    let digest = format!("sha256:{}", "0".repeat(64));
+    for foreign in [
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Origin", "https://evil.example"),
+    ] {
+        for (method, path) in [
+            (
+                "GET",
+                "/auth/token?service=registry&scope=repository:team/app:pull".to_owned(),
+            ),
+            (
+                "HEAD",
+                "/auth/token?service=registry&scope=repository:team/app:pull".to_owned(),
+            ),
+            ("PUT", "/v2/team/app/manifests/1".to_owned()),
+            ("DELETE", format!("/v2/team/app/manifests/{digest}")),
+            ("DELETE", format!("/v2/team/app/blobs/{digest}")),
+            ("POST", "/v2/team/app/blobs/uploads/".to_owned()),
+            (
+                "POST",
+                format!("/v2/team/app/blobs/uploads/?mount={digest}&from=team/other"),
+            ),
+            ("PATCH", "/v2/team/app/blobs/uploads/x".to_owned()),
+            ("PUT", format!("/v2/team/app/blobs/uploads/x?digest={digest}")),
+            ("DELETE", "/v2/team/app/blobs/uploads/x".to_owned()),
+        ] {
+            let refused = alice.request(method, &path, &[foreign], &[]);
+            assert_eq!(refused.status, 403, "{method} {path}: {}", refused.text());
+            if method != "HEAD" {
+                assert_eq!(
+                    refused.json()["errors"][0]["code"],
+                    "CROSS_SITE",
+                    "{method} {path}"
+                );
+            }
+        }
+        let form = b"grant_type=password&service=registry&client_id=x&username=alice&password=x";
+        let refused = alice.request("POST", "/auth/token", &[foreign, issued_tokens::FORM], form);
+        refused.refuses(403, "CROSS_SITE");
+    }
+    alice
+        .get("/auth/token?service=registry&scope=repository:team/app:pull")
+        .ok();
 }
 
 #[test]

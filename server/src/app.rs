@@ -147,7 +147,11 @@ fn warn_about_openness(config: &Config) {
         (false, true) => "everybody may read",
         (false, false) => "everybody may do everything",
     };
-    for listener in &config.listeners {
+    for listener in config
+        .listeners
+        .iter()
+        .filter(|listener| !listener.is_for_health())
+    {
         let passwords = config.password.as_ref();
         let tokens = tokens || passwords.is_some_and(|passwords| passwords.taken_at(listener));
         let name = listener.name.as_str();

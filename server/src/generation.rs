@@ -236,9 +236,16 @@ pub fn token_auth(settings: &TokenSettings) -> Result<TokenAuth, GenerationError
 
 fn openness(config: &Config, listeners: &[LoadedListener]) -> Openness {
     let asks = |listener: &LoadedListener| listener.asks() || listener.takes_passwords();
+    // What a listener for health asks for decides about nothing else.
+    let listeners: Vec<&LoadedListener> = listeners
+        .iter()
+        .zip(&config.listeners)
+        .filter(|(_, configured)| !configured.is_for_health())
+        .map(|(loaded, _)| loaded)
+        .collect();
     Openness {
-        identity_asked_for: listeners.iter().any(asks),
-        anonymous_heard: config.auth.is_none() && !listeners.iter().all(asks),
+        identity_asked_for: listeners.iter().copied().any(asks),
+        anonymous_heard: config.auth.is_none() && !listeners.iter().copied().all(asks),
     }
 }
 

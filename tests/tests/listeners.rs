@@ -162,6 +162,116 @@ fn what_is_odd_about_cas_is_said_at_the_start_and_by_check_config() {
 }
 
 #[test]
+fn a_listener_for_health_answers_probes_and_nothing_else() {
+    let [health, guarded] = [(); 2].map(|()| free_port());
+    let server = TestServer::builder()
+        .signs_locally()
+        .set("server.external_url", json!("https://trust.example"))
+        .set(
+            "listeners",
+            json!([
+                {"name": "probes", "address": format!("127.0.0.1:{health}"), "serves": "health"},
+                {"name": "guarded", "address": format!("127.0.0.1:{guarded}"), "serves": "health", "client_auth": "require"},
+            ]),
+        )
+        .start();
+    let alice = server.client("alice");
+    server.notary("alice").run(["init", "app", "-p"]).ok();
+    let probe = server.client_without_certificate().at_port(health);
+    assert_eq!(probe.get("/health").ok().json()["healthy"], true);
+    probe.get("/_notary_server/health").ok();
+    assert!(probe.get("/metrics").ok().text().contains("notary_server"));
+    for client in [probe, server.client("alice").at_port(health)] {
+        for (method, path) in [
+            ("GET", "/v2/"),
+            ("GET", ROOT),
+            ("GET", "/"),
+            ("GET", "/x/../health"),
+            ("GET", "/ca"),
+            ("GET", "/basic_info"),
+            ("GET", "/openapi.json"),
+            ("GET", "/setup.sh"),
+            ("GET", "/api/v0/repositories"),
+            ("GET", "/api/v0/accounts"),
+            ("GET", "/auth/token?service=x"),
+            ("POST", "/health"),
+            ("POST", "/metrics"),
+            ("DELETE", "/v2/app/_trust/tuf/"),
+            ("POST", "/v2/app/_trust/tuf/timestamp.key"),
+            ("GET", "/v2/new/_trust/tuf/timestamp.key"),
+        ] {
+            let refused = client.request(method, path, &[("Accept", "text/html,*/*")], &[]);
+            assert_eq!(refused.status, 404, "{method} {path}: {}", refused.text());
+            assert_eq!(refused.error()["code"], "HEALTH_ONLY", "{method} {path}");
+        }
+    }
+    // One that demands certificates does so.
+    let nobody = server.client_without_certificate().at_port(guarded);
+    assert!(nobody.try_request("GET", "/health", &[], &[]).is_err());
+    server.client("alice").at_port(guarded).get("/health").ok();
+    // That it asks nobody opens nothing elsewhere: no shared cache may keep what needs a certificate, and the log warns of
+    // nothing.
+    let cached = alice.get(ROOT).ok();
+    assert!(
+        !cached
+            .header("cache-control")
+            .unwrap_or_default()
+            .contains("public"),
+        "{cached:?}"
+    );
+    assert!(!server.log().contains("everybody may"), "{}", server.log());
+}
+
+#[test]
+fn pages_are_switched_off_for_each_listener() {
+    let [with, without] = [(); 2].map(|()| free_port());
+    let server = TestServer::builder()
+        .signs_locally()
+        .set("server.pages", json!(false))
+        .set(
+            "listeners",
+            json!([
+                {"name": "with", "address": format!("127.0.0.1:{with}"), "pages": true},
+                {"name": "without", "address": format!("127.0.0.1:{without}")},
+            ]),
+        )
+        .start();
+    let files = server.pki().user("alice");
+    let page = |port| at(&server, &files, port).request("GET", "/", &[("Accept", "text/html")], &[]);
+    assert!(
+        page(with)
+            .ok()
+            .header("content-type")
+            .unwrap()
+            .starts_with("text/html")
+    );
+    for port in [server.port(), without] {
+        page(port).refuses(404, "METADATA_NOT_FOUND");
+        let asset = at(&server, &files, port).request("GET", "/assets/style.css", &[("Accept", "text/html")], &[]);
+        asset.refuses(404, "METADATA_NOT_FOUND");
+        at(&server, &files, port).get("/health").ok();
+    }
+}
+
+#[test]
+fn doctor_says_how_probes_reach_a_server_that_demands_certificates() {
+    let demanding = TestServer::builder().signs_locally().start();
+    let config = |server: &TestServer| server.path().join("server.json").display().to_string();
+    let says = "add one to listeners with serves = \"health\"";
+    let told = demanding.run_server_program("doctor", ["--config", &config(&demanding)]);
+    assert!(told.output().contains(says), "{told}");
+    let probed = TestServer::builder()
+        .signs_locally()
+        .set(
+            "listeners",
+            json!([{"address": format!("127.0.0.1:{}", free_port()), "serves": "health"}]),
+        )
+        .start();
+    let told = probed.run_server_program("doctor", ["--config", &config(&probed)]);
+    assert!(!told.output().contains(says), "{told}");
+}
+
+#[test]
 fn wrong_listeners_are_refused_with_their_place() {
     let refused = |listener: Value, expected: &str| {
         let prepared = TestServer::builder()
@@ -188,6 +298,19 @@ fn wrong_listeners_are_refused_with_their_place() {
     );
     refused(json!({"address": address, "client_atuh": "off"}), "client_atuh");
     refused(json!({"address": "here"}), "listeners[0].address");
+    refused(
+        json!({"address": address, "serves": "helth"}),
+        "did you mean health?",
+    );
+    refused(
+        json!({"address": address, "serves": "pages"}),
+        "allowed: all, health",
+    );
+    refused(
+        json!({"address": address, "serves": "health", "pages": true}),
+        "such a listener has no pages",
+    );
+    refused(json!({"address": address, "page": false}), "did you mean pages?");
 }
 
 #[test]

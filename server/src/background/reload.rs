@@ -84,7 +84,11 @@ fn same_listeners(now: &Config, then: &Config) -> Result<(), GenerationError> {
         let listeners = config.listeners.iter();
         listeners
             .map(|listener| {
-                let kind = (listener.tls.is_some(), listener.proxy_trust.proxy_protocol());
+                let kind = (
+                    listener.tls.is_some(),
+                    listener.proxy_trust.proxy_protocol(),
+                    listener.serves,
+                );
                 (listener.name.clone(), listener.addresses.clone(), kind)
             })
             .collect()

@@ -40,7 +40,7 @@ pub use registry::{EnforceMode, EnforceRule, Login, RegistrySettings};
 pub use reload::ReloadSettings;
 pub use repositories::GunPrefixes;
 pub use revocation::{CrlSettings, Depth, Fail, FailPolicy, Nonce, OcspSettings, RevocationSettings};
-pub use server::{Listener, client_cas};
+pub use server::{Listener, Serves, client_cas};
 pub use tokens::{TokenAudience, TokenKey, TokenServiceSettings};
 pub use trust_service::TrustService;
 pub use webhooks::WebhookSettings;

@@ -20,6 +20,21 @@ const CLIENT_AUTH: [(&str, ClientAuth); 3] = [
     ("require", ClientAuth::Require),
 ];
 
+/// The values of `listeners[].serves`.
+const SERVES: [&str; 2] = ["all", "health"];
+
+/// What a listener answers. Names are compared as a whole, and a misspelt one is refused: it would open more than was
+/// meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serves {
+    /// Everything.
+    All,
+    /// Everything but web pages.
+    AllButPages,
+    /// Health and metrics, and nothing else.
+    Health,
+}
+
 /// One listener, and what it asks of clients.
 #[derive(Debug, Clone)]
 pub struct Listener {
@@ -35,9 +50,22 @@ pub struct Listener {
     pub client_cas: Vec<CaSet>,
     /// Which proxies are trusted on its connections.
     pub proxy_trust: ProxyTrust,
+    /// What it answers.
+    pub serves: Serves,
 }
 
 impl Listener {
+    /// Whether it answers nothing but health and metrics, so that who may use it decides about nothing else.
+    pub fn is_for_health(&self) -> bool {
+        self.serves == Serves::Health
+    }
+
+    /// Whether the handshake fails without a certificate.
+    pub fn demands(&self) -> bool {
+        let tls = self.tls.as_ref();
+        tls.is_some_and(|tls| tls.client_auth == ClientAuth::Require)
+    }
+
     /// Whether clients are asked for a certificate: in the handshake, or by proxies that forward it.
     pub fn asks(&self) -> bool {
         let in_handshake = |tls: &ServerTls| tls.client_auth != ClientAuth::Off;
@@ -60,6 +88,8 @@ struct Entry {
     proxy_protocol: Option<bool>,
     forwarded_certificate: Option<String>,
     trusted_proxies: Option<Vec<String>>,
+    pages: Option<bool>,
+    serves: Option<String>,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -89,6 +119,7 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
     let tls = tls(settings, &sets)?;
     let proxies = Defaults::read(settings)?;
     let proxies_here = http_addr_proxies(settings)?;
+    let pages = settings.flag("server.pages")?.unwrap_or(true);
     if address.is_some() || entries.is_empty() {
         listeners.push(Listener {
             name: DEFAULT_LISTENER.to_owned(),
@@ -97,10 +128,11 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
             tls: tls.clone(),
             client_cas: sets.clone(),
             proxy_trust: proxies.at("server", proxies_here)?,
+            serves: if pages { Serves::All } else { Serves::AllButPages },
         });
     }
     for (position, entry) in entries.into_iter().enumerate() {
-        let listener = further(settings, position, entry, tls.as_ref(), &sets, &proxies)?;
+        let listener = further(settings, position, entry, (tls.as_ref(), pages), &sets, &proxies)?;
         if listeners.iter().any(|known| known.name == listener.name) {
             let key = format!("listeners[{position}].name");
             return Err(ConfigError::invalid(
@@ -208,7 +240,7 @@ fn further(
     settings: &Settings,
     position: usize,
     entry: Entry,
-    usual: Option<&ServerTls>,
+    (usual, usual_pages): (Option<&ServerTls>, bool),
     sets: &[CaSet],
     proxies: &Defaults,
 ) -> Result<Listener, ConfigError> {
@@ -229,6 +261,7 @@ fn further(
             })
             .collect::<Result<_, _>>()?,
     };
+    let serves = serves(&key("serves"), &entry, usual_pages)?;
     let tls = if entry.tls == Some(false) {
         None
     } else {
@@ -252,6 +285,8 @@ fn further(
             Some(Mode::Off) => ClientAuth::Off,
             Some(Mode::Request) => ClientAuth::Request,
             Some(Mode::Require) => ClientAuth::Require,
+            // Probes have no certificate.
+            None if serves == Serves::Health => ClientAuth::Off,
             None => usual.map_or(ClientAuth::Off, |tls| tls.client_auth),
         };
         if client_auth != ClientAuth::Off && client_cas.is_empty() {
@@ -294,7 +329,30 @@ fn further(
         tls,
         client_cas,
         proxy_trust: proxies.at(&format!("listeners[{position}]"), proxies_here)?,
+        serves,
     })
+}
+
+/// What a listener of `listeners` answers.
+fn serves(key: &str, entry: &Entry, usual_pages: bool) -> Result<Serves, ConfigError> {
+    match entry.serves.as_deref() {
+        Some("health") if entry.pages == Some(true) => Err(ConfigError::invalid(
+            key,
+            "health",
+            "such a listener has no pages: remove \"pages\": true, or serves",
+        )),
+        Some("health") => Ok(Serves::Health),
+        None | Some("all") if entry.pages.unwrap_or(usual_pages) => Ok(Serves::All),
+        None | Some("all") => Ok(Serves::AllButPages),
+        Some(other) => {
+            let nearest = SERVES
+                .iter()
+                .find(|known| strsim::damerau_levenshtein(&other.to_lowercase(), known) <= known.len() / 2);
+            let meant = nearest.map_or_else(String::new, |known| format!("; did you mean {known}?"));
+            let allowed = format!("allowed: {}{meant}", SERVES.join(", "));
+            Err(ConfigError::invalid(key, other, allowed))
+        }
+    }
 }
 
 fn no_client_ca(key: &str) -> ConfigError {

@@ -21,7 +21,7 @@ use super::{
     path::{self, Resolution},
     registry, routes,
 };
-use crate::{state::State, telemetry};
+use crate::{config::Serves, identity::Peer, state::State, telemetry};
 
 /// Answers a request.
 pub async fn dispatch(
@@ -42,7 +42,14 @@ pub async fn dispatch(
     let generation = state.generation.load_full();
     let resolution = of_images
         .unwrap_or_else(|| path::resolve(request.method(), request.uri().path(), request.query_string()));
+    let serves = request
+        .conn_data::<Arc<Peer>>()
+        .and_then(|peer| state.config.listeners.get(peer.listener))
+        .map(|listener| listener.serves);
     let answer = match resolution {
+        resolution if serves == Some(Serves::Health) && !is_of_health(&resolution) => {
+            Err(ApiError::HealthOnly)
+        }
         Resolution::MethodNotAllowed => Ok(HttpResponse::MethodNotAllowed().finish().into()),
         Resolution::OtherMethod(methods) => Err(ApiError::OtherMethod(methods)),
         Resolution::Moved(location) => Ok(HttpResponse::MovedPermanently()
@@ -51,6 +58,8 @@ pub async fn dispatch(
             .into()),
         Resolution::Route(target, handler) => {
             let absent = target.operation.is_of_token_service() && generation.token_service.is_none();
+            let absent =
+                absent || serves == Some(Serves::AllButPages) && target.operation.is_of_pages();
             let (target, handler) = if absent {
                 routes::unknown()
             } else {
@@ -76,7 +85,7 @@ pub async fn dispatch(
     record.write(&state, &request, &answer, started.elapsed());
     let answer = answer.map(|outcome| outcome.response);
     let mut response = answer.unwrap_or_else(|error| {
-        let page = pages::is_for(operation, &request)
+        let page = (serves == Some(Serves::All) && pages::is_for(operation, &request))
             .then(|| pages::refusal(&state, &generation, &request, &record, &error))
             .flatten();
         page.unwrap_or_else(|| error.to_response(operation.is_api()))
@@ -107,6 +116,11 @@ pub async fn dispatch(
         "answered"
     );
     body::without_rest(response, payload, in_use)
+}
+
+/// Whether a listener for health and metrics alone answers it.
+fn is_of_health(resolution: &Resolution) -> bool {
+    matches!(resolution, Resolution::Route(target, _) if target.operation.is_of_health())
 }
 
 /// Logs the details that the client is not told.

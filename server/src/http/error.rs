@@ -48,6 +48,9 @@ pub enum ApiError {
     /// No such route.
     #[error("no such route")]
     NoRoute,
+    /// The listener answers health and metrics alone.
+    #[error("this address answers /health, /_notary_server/health and /metrics, and nothing else")]
+    HealthOnly,
     /// No such document.
     #[error("no such metadata")]
     NotFound,
@@ -219,7 +222,9 @@ impl ApiError {
                 let reason = format!("The client is not authenticated: {message}.");
                 Answer(status, "NOT_AUTHENTICATED", reason, detail)
             }
-            _ if matches!(self, Self::Change(_) | Self::CrossSite(_)) => Answer(status, code, message, detail),
+            _ if matches!(self, Self::Change(_) | Self::CrossSite(_)) => {
+                Answer(status, code, message, detail)
+            }
             StatusCode::FORBIDDEN => Answer(status, "NOT_AUTHORIZED", message, detail),
             StatusCode::NOT_FOUND if matches!(self, Self::NoSuchTag(_)) => {
                 Answer(status, "NO_SUCH_TAG", message, Value::Null)
@@ -241,6 +246,12 @@ impl ApiError {
                 StatusCode::NOT_FOUND,
                 "METADATA_NOT_FOUND",
                 text(NOT_FOUND),
+                Value::Null,
+            ),
+            Self::HealthOnly => Answer(
+                StatusCode::NOT_FOUND,
+                "HEALTH_ONLY",
+                self.to_string(),
                 Value::Null,
             ),
             Self::OtherMethod(methods) => Answer(

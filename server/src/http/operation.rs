@@ -250,9 +250,19 @@ impl Operation {
         )
     }
 
+    /// Whether it exists only where there are pages.
+    pub fn is_of_pages(self) -> bool {
+        self.is_page() || self == Self::Asset
+    }
+
     /// Whether the query names a repository, which may have any name.
     pub fn names_gun_in_query(self) -> bool {
         self == Self::RepositoryPage
+    }
+
+    /// Whether a listener that is for health and metrics alone answers it.
+    pub fn is_of_health(self) -> bool {
+        matches!(self, Self::Health | Self::HealthInfo | Self::Metrics)
     }
 
     /// Whether it exists only where this server issues tokens.

@@ -13,7 +13,7 @@ use reqwest::Url;
 
 use super::client::key_mode;
 use crate::{
-    config::{Config, TrustService},
+    config::{Config, Listener, TrustService},
     findings::{self, Finding, Level, certificates},
     state,
     store::Store,
@@ -95,6 +95,7 @@ pub(super) fn examine(
         }
         findings.extend(listener.addresses.iter().map(|address| port(*address)));
     }
+    findings.extend(probes(&config.listeners));
     let schema = database(&config, findings);
     findings.extend(schema);
     findings.extend(signer(&config.trust_service));
@@ -183,5 +184,15 @@ fn signer(trust_service: &TrustService) -> Option<Finding> {
             "start it; trust_service.tls_ca_file is the CA of its certificate, and its client_ca_file that of trust_service.tls_client_cert",
         )
         .shown_as("unable to reach trust server at this time: 503."),
+    })
+}
+
+/// Says how probes without a certificate reach `/health`, where no listener answers them.
+fn probes(listeners: &[Listener]) -> Option<Finding> {
+    listeners.iter().all(Listener::demands).then(|| {
+        Finding::note(
+            "every listener demands a client certificate, so probes without one do not reach /health and /metrics",
+            "give them a certificate, or add one to listeners with serves = \"health\"",
+        )
     })
 }

@@ -16,7 +16,7 @@ use platform::{
 use crate::{
     access::{Access, Openness, policy::Policy},
     clock::Clock,
-    config::{Config, Listener, ProxyTrust, TokenSettings},
+    config::{Config, IdentitySettings, Listener, PolicySettings, ProxyTrust, TokenSettings},
     identity::{
         KnownCertificates,
         password::{PasswordSetUpError, Passwords},
@@ -47,10 +47,20 @@ pub struct Generation {
     pub server_ca: ServerCa,
     /// Who may do what.
     pub access: Access,
+    /// The identity rules and the policy as written, for people to read.
+    pub written: Written,
     /// Which images have to be signed.
     pub enforcement: Enforcement,
     /// What an operator should know about the configuration file.
     remarks: Vec<String>,
+}
+
+/// Rules as the configuration has them.
+pub struct Written {
+    /// The identity rules; `None` for the built-in ones.
+    pub identity: Option<IdentitySettings>,
+    /// The policy.
+    pub policy: Option<PolicySettings>,
 }
 
 /// What connections to one listener are accepted with.
@@ -155,6 +165,10 @@ impl Generation {
             passwords: passwords.map(Arc::new),
             tokens,
             token_service,
+            written: Written {
+                identity: config.identity.clone(),
+                policy: config.policy.clone(),
+            },
             access: Access::new(policy, openness(config, &listeners)),
             enforcement,
             remarks: config.warnings.clone(),
@@ -170,6 +184,11 @@ impl Generation {
     /// The listener at `position` in the configuration.
     pub fn listener(&self, position: usize) -> Option<&LoadedListener> {
         self.listeners.get(position)
+    }
+
+    /// The listeners, in the order of the configuration.
+    pub fn listeners(&self) -> &[LoadedListener] {
+        &self.listeners
     }
 
     /// Every certificate that may issue client certificates, without duplicates.

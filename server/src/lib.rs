@@ -19,6 +19,7 @@ pub mod config;
 pub mod confirmed;
 pub mod events;
 pub mod findings;
+pub mod form_key;
 pub mod generation;
 pub mod http;
 pub mod identity;

@@ -14,6 +14,7 @@ use crate::{
     clock::Clock,
     config::{Config, TrustService},
     confirmed::{Catalogue, ConfirmError, Confirmed},
+    form_key::FormKey,
     generation::{Generation, GenerationError},
     registry::{self, Gateway},
     shared_documents::SharedDocuments,
@@ -52,6 +53,9 @@ pub enum OpenError {
     /// Audit records cannot be written.
     #[error(transparent)]
     Audit(#[from] SinkError),
+    /// There is no randomness for the tokens of forms.
+    #[error("OpenSSL refuses a key for forms: {}", platform::reason::of_openssl(.0))]
+    Forms(openssl::error::ErrorStack),
     /// Metrics cannot be recorded.
     #[error("metrics: {0}")]
     Metrics(String),
@@ -132,6 +136,8 @@ pub struct State {
     pub stopping: watch::Sender<bool>,
     /// The outcome of the last reload.
     pub last_reload: LastReload,
+    /// The key of the tokens in forms.
+    pub forms: FormKey,
     /// Who asks for a reload.
     pub reloads: Reloads,
     /// The recorded metrics.
@@ -172,6 +178,7 @@ impl State {
             anonymous_streams: Arc::new(Semaphore::new(ANONYMOUS_STREAMS)),
             stopping: watch::Sender::new(false),
             last_reload: LastReload::default(),
+            forms: FormKey::new().map_err(OpenError::Forms)?,
             reloads: Reloads::default(),
             metrics,
             config,

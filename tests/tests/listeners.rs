@@ -247,7 +247,8 @@ fn pages_are_switched_off_for_each_listener() {
     );
     for port in [server.port(), without] {
         page(port).refuses(404, "METADATA_NOT_FOUND");
-        let asset = at(&server, &files, port).request("GET", "/assets/style.css", &[("Accept", "text/html")], &[]);
+        let asset =
+            at(&server, &files, port).request("GET", "/assets/style.css", &[("Accept", "text/html")], &[]);
         asset.refuses(404, "METADATA_NOT_FOUND");
         at(&server, &files, port).get("/health").ok();
     }

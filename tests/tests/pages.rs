@@ -48,7 +48,7 @@ fn is_guarded(response: &Response) {
     for (name, value) in [
         ("content-security-policy", POLICY),
         ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
+        ("referrer-policy", "same-origin"),
         ("cache-control", "private, no-store"),
     ] {
         assert_eq!(response.header(name), Some(value), "{name}");

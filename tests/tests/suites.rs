@@ -53,6 +53,7 @@ mod outages;
 mod outputs;
 mod own_tokens;
 mod pages;
+mod pages_access;
 mod passphrase_commands;
 mod password_guesses;
 mod passwords;

@@ -280,6 +280,11 @@ impl Access {
         Ok(Administration { rule })
     }
 
+    /// The policy; `None` if there is none.
+    pub fn policy(&self) -> Option<&Policy> {
+        self.policy.as_ref()
+    }
+
     /// Whether there is a policy.
     pub fn has_policy(&self) -> bool {
         self.policy.is_some()

@@ -79,6 +79,22 @@ where
     Err(ChangeRefused::Contended)
 }
 
+/// Why a change would lock out `caller`, to be said before it is asked for; `None` if it would not.
+///
+/// # Errors
+/// When the database fails, or the server is stopping.
+pub async fn would_lock_out(
+    state: &State,
+    generation: &Generation,
+    caller: &Principal,
+    change: &SecurityChange,
+) -> Result<Option<String>, ServiceError> {
+    let security = state.confirmed.moment(None, Class::Write).await?.security;
+    let after = security.after(change);
+    let locked = !is_administrator(generation, &after, caller);
+    Ok(locked.then(|| reason(generation, &after, caller)))
+}
+
 /// Whether a client that was identified would be let in as an administrator.
 fn is_administrator(generation: &Generation, security: &Security, caller: &Principal) -> bool {
     let (name, groups) = match caller.certificate() {

@@ -8,5 +8,5 @@ mod named;
 
 pub use account::{WrongText, account, check_text};
 pub use key::{KeyFault, KeyText};
-pub use lock_out::{ChangeRefused, carried_out};
+pub use lock_out::{ChangeRefused, carried_out, would_lock_out};
 pub use named::{DenialFault, Named};

@@ -196,6 +196,7 @@ impl RequestRecord {
                     | Operation::Token
                     | Operation::ChangeAccounts
                     | Operation::ChangeDenials
+                    | Operation::ChangeAccess
                     | Operation::Reload
                     | Operation::RenewNow
             );

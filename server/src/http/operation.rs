@@ -45,6 +45,18 @@ pub enum Operation {
     RepositoryPage,
     /// Read the style sheet or the script of the pages.
     Asset,
+    /// Show who has access, and by which rules.
+    AccessPage,
+    /// Say whose certificate it is that somebody pasted.
+    Whose,
+    /// Show a form for a change to who has access.
+    AccessForm,
+    /// Change who has access, by a form.
+    ChangeAccess,
+    /// Show what was done.
+    AuditPage,
+    /// Download what was done.
+    AuditLines,
     /// Read who the caller is.
     BasicInfo,
     /// List the repositories that the caller may see.
@@ -121,6 +133,12 @@ impl Operation {
             Self::RepositoryPage => "RepositoryPage",
             Self::ExpiryPage => "ExpiryPage",
             Self::Asset => "Asset",
+            Self::AccessPage => "AccessPage",
+            Self::Whose => "Whose",
+            Self::AccessForm => "AccessForm",
+            Self::ChangeAccess => "ChangeAccess",
+            Self::AuditPage => "AuditPage",
+            Self::AuditLines => "AuditLines",
             Self::BasicInfo => "BasicInfo",
             Self::Repositories => "Repositories",
             Self::Repository => "Repository",
@@ -167,6 +185,9 @@ impl Operation {
             Self::Delete | Self::ImageDelete => "delete",
             Self::ImageCatalog => "catalog",
             Self::Changefeed | Self::Events => "changefeed",
+            Self::AccessPage | Self::Whose | Self::AccessForm => "access",
+            Self::ChangeAccess => "change-access",
+            Self::AuditPage | Self::AuditLines => "audit",
             Self::BasicInfo => "basic-info",
             Self::HealthInfo => "health",
             Self::Overview => "overview",
@@ -237,7 +258,9 @@ impl Operation {
             | Self::ChangeAccounts
             | Self::ChangeDenials
             | Self::Reload
-            | Self::RenewNow => Class::Write,
+            | Self::RenewNow
+            | Self::Whose
+            | Self::ChangeAccess => Class::Write,
             _ => Class::Read,
         }
     }
@@ -246,13 +269,21 @@ impl Operation {
     pub fn is_page(self) -> bool {
         matches!(
             self,
-            Self::Overview | Self::RepositoriesPage | Self::RepositoryPage | Self::ExpiryPage
+            Self::Overview
+                | Self::RepositoriesPage
+                | Self::RepositoryPage
+                | Self::ExpiryPage
+                | Self::AccessPage
+                | Self::Whose
+                | Self::AccessForm
+                | Self::ChangeAccess
+                | Self::AuditPage
         )
     }
 
     /// Whether it exists only where there are pages.
     pub fn is_of_pages(self) -> bool {
-        self.is_page() || self == Self::Asset
+        self.is_page() || matches!(self, Self::Asset | Self::AuditLines)
     }
 
     /// Whether the query names a repository, which may have any name.

@@ -68,7 +68,7 @@ macro_rules! route {
 
 /// The first match decides. The GUN is greedy and may contain anything but `*`, including slashes.
 #[rustfmt::skip]
-static ROUTES: LazyLock<[Route; 52]> = LazyLock::new(|| {
+static ROUTES: LazyLock<[Route; 59]> = LazyLock::new(|| {
     [
         route!("GET", Pattern::Fixed("/v2/"), Ping, status::ping),
         route!("POST", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/"), Publish, repository::publish),
@@ -94,6 +94,13 @@ static ROUTES: LazyLock<[Route; 52]> = LazyLock::new(|| {
         route!("GET", Pattern::Fixed("/repository/documents"), RepositoryPage, pages::documents),
         route!("GET", Pattern::Fixed("/repository/commands"), RepositoryPage, pages::commands),
         route!("GET", named(r"/assets/(?P<selector>[^/]+)"), Asset, pages::asset),
+        route!("GET", Pattern::Fixed("/access"), AccessPage, pages::access),
+        route!("POST", Pattern::Fixed("/access/whose"), Whose, pages::whose_certificate),
+        route!("GET", Pattern::Fixed("/access/account"), AccessForm, pages::account),
+        route!("GET", Pattern::Fixed("/access/confirm"), AccessForm, pages::confirm),
+        route!("POST", Pattern::Fixed("/access/change"), ChangeAccess, pages::change),
+        route!("GET", Pattern::Fixed("/audit"), AuditPage, pages::audit),
+        route!("GET", Pattern::Fixed("/audit.jsonl"), AuditLines, pages::lines),
         route!("GET", Pattern::Fixed("/health"), HealthInfo, api::health),
         route!("GET", Pattern::Fixed("/ca"), Ca, api::ca),
         route!("GET", Pattern::Fixed("/setup.sh"), SetupScript, api::setup_script),

@@ -5,8 +5,10 @@
 //! [`Command`], which write themselves so that no browser takes them for anything but text. Where a template needs a
 //! plain string, in an attribute, it is made with [`visible`].
 
+mod access;
 mod address;
 mod assets;
+mod audit;
 mod badge;
 pub mod ends;
 mod refusal;
@@ -18,8 +20,13 @@ mod time;
 
 use askama::Template;
 
+pub use access::{
+    Access, Account, AccountRow, Administration, Answer, CaRow, Certificate, Confirm, DenialRow, Existing,
+    KeyRow, ListRow, ListenerRow, Question, RuleSays, Whose, WrittenRule,
+};
 pub use address::address;
 pub use assets::{Asset, find as asset, script, style};
+pub use audit::{Audit, ChangeKind, Followed, Record, Refusal, Search};
 pub use badge::{Badge, State};
 pub use refusal::{Accepted, Denied, Failed, NoCertificate, Presented};
 pub use repositories::{Choice, Repositories, RepositoryRow, Sorting};

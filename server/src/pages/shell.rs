@@ -21,7 +21,13 @@ pub enum Place {
 
 impl Place {
     /// Those that there are, in their order.
-    const THERE: [Self; 3] = [Self::Overview, Self::Repositories, Self::Expiry];
+    const THERE: [Self; 5] = [
+        Self::Overview,
+        Self::Repositories,
+        Self::Expiry,
+        Self::Access,
+        Self::Audit,
+    ];
 
     /// The name in the navigation.
     fn name(self) -> &'static str {

@@ -125,6 +125,11 @@ impl Crl {
         self.crl.issuer_name()
     }
 
+    /// How many certificates it withdraws.
+    pub(super) fn length(&self) -> usize {
+        self.crl.get_revoked().map_or(0, |entries| entries.len())
+    }
+
     /// Whether a CA with this name signed it; the result is cached.
     pub(super) fn is_signed_by(&self, issuer: &X509Ref) -> bool {
         let Some(key) = hashes_of_key(issuer).and_then(|hashes| hashes.into_iter().next()) else {

@@ -72,6 +72,21 @@ fn next_number() -> u64 {
     LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
+/// A revocation list in use.
+#[derive(Debug, Clone)]
+pub struct ListInUse {
+    /// The name of the CA that it is of.
+    pub issuer: String,
+    /// The file, directory or URL that it is from.
+    pub origin: String,
+    /// When it was made.
+    pub this_update: DateTime<Utc>,
+    /// When it ends.
+    pub next_update: DateTime<Utc>,
+    /// How many certificates it withdraws.
+    pub revoked: usize,
+}
+
 /// All loaded lists.
 #[derive(Clone, Default)]
 pub(super) struct CrlSet {
@@ -241,6 +256,20 @@ impl CrlSet {
     /// The number of this set, which no other set in this process has.
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    pub(super) fn described(&self) -> Vec<ListInUse> {
+        let lists = self.lists.iter().map(|held| ListInUse {
+            issuer: name_text(held.list.issuer()),
+            origin: match &held.origin {
+                Origin::Configured(path) => path.display().to_string(),
+                Origin::Fetched(url) => url.clone(),
+            },
+            this_update: held.list.this_update,
+            next_update: held.list.next_update,
+            revoked: held.list.length(),
+        });
+        lists.collect()
     }
 
     pub(super) fn nearest_next_update(&self) -> Option<DateTime<Utc>> {

@@ -17,7 +17,7 @@ use platform::config::ConfigError;
 
 pub use crate::store::DeniedSubject as Subject;
 pub use chain::VerifiedChain;
-pub use crl_set::CrlError;
+pub use crl_set::{CrlError, ListInUse};
 pub use deny::{DenyError, DenyList, certificate_subjects, normal_issuer, normal_serial};
 pub use fetch::{FetchedList, ListSource, client as fetch_client};
 
@@ -204,6 +204,11 @@ impl Revocation {
             )
         }));
         warnings
+    }
+
+    /// The lists in use, for people to read.
+    pub fn lists(&self) -> Vec<ListInUse> {
+        self.crls.load().described()
     }
 
     /// The settings for CA lists, if any are configured.

@@ -4,6 +4,8 @@
 mod account_keys;
 mod accounts;
 mod audit;
+mod audit_chains;
+mod audit_search;
 mod bundle;
 mod changes;
 mod commit;
@@ -39,6 +41,8 @@ use platform::database::{
 pub use account_keys::{AccountKey, KeyAdded};
 pub use accounts::{ADMINS, Account, AccountAdded, Registered};
 pub use audit::{Accounted, AuditRow, Listed, MadeChange};
+pub use audit_chains::FollowedChains;
+pub use audit_search::{AuditQuery, FoundRecord, FoundRecords};
 pub use bundle::BUNDLE_LIMIT;
 pub use changes::{Change, ChangeQuery, LastPublish, RecordedActor, SERVER};
 pub use commit::{Actor, Base, CommitError, Committed};

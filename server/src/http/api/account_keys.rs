@@ -273,6 +273,18 @@ pub async fn remove(exchange: &mut Exchange<'_>, grant: AccessChanges) -> Result
     Ok(done(unregister(exchange, &grant, account, key, confirmed).await?))
 }
 
+/// Removes a key, by any of its names, from an account; returns what was done.
+pub async fn remove_named(
+    exchange: &Exchange<'_>,
+    grant: &AccessChanges,
+    (account, key): (&str, &str),
+    confirmed: bool,
+) -> Result<String, ApiError> {
+    let account = accounts::find(exchange.state, account).await?.name;
+    let key = find(exchange.state, &account, key).await?;
+    unregister(exchange, grant, account, key, confirmed).await
+}
+
 async fn unregister(
     exchange: &Exchange<'_>,
     grant: &AccessChanges,

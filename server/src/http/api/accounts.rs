@@ -145,12 +145,7 @@ pub async fn put(
     let full_name = body.full_name.as_deref().filter(|name| !name.is_empty());
     let now = exchange.state.clock.now();
     let wanted = account(&body.name, &body.groups, body.is_admin, full_name, now)?;
-    let becomes = SecurityChange::Account(Registered {
-        name: wanted.name.clone(),
-        groups: wanted.groups.clone(),
-        disabled: false,
-        is_admin: wanted.is_admin,
-    });
+    let becomes = registered(&wanted);
     let form = wanted.clone();
     let added = change(exchange, grant, confirmed, Some(becomes), move |store, actor| {
         store.add_account(&form, actor)
@@ -192,6 +187,16 @@ pub async fn set_state(exchange: &mut Exchange<'_>, grant: AccessChanges) -> Res
     let wanted = exchange.target.selector.clone().unwrap_or_default();
     let body: AccountState = read(exchange).await?;
     switch(exchange, &grant, &wanted, body, confirmed).await?.answer()
+}
+
+/// What an account of this form does to who has access.
+pub fn registered(account: &Account) -> SecurityChange {
+    SecurityChange::Account(Registered {
+        name: account.name.clone(),
+        groups: account.groups.clone(),
+        disabled: false,
+        is_admin: account.is_admin,
+    })
 }
 
 /// Disables an account, or enables it.
@@ -256,7 +261,7 @@ pub async fn delete(
 }
 
 /// An account by its name or ID.
-pub(super) async fn find(state: &State, name_or_id: &str) -> Result<Account, ApiError> {
+pub async fn find(state: &State, name_or_id: &str) -> Result<Account, ApiError> {
     let wanted = name_or_id.trim_end_matches('/').to_owned();
     let id = wanted.to_lowercase();
     let found = state

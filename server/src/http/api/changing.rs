@@ -33,6 +33,9 @@ pub enum ChangeFault {
     /// The body is not what is expected.
     #[error("{0}")]
     Json(String),
+    /// The body is not a form as this server's pages send it.
+    #[error("this is no form of a page of this server")]
+    NoForm,
     /// A value in it, or a parameter, is wrong.
     #[error("{0}")]
     Wrong(String),

@@ -79,11 +79,13 @@ impl From<Denial> for DenialInfo {
     }
 }
 
-fn id(kind: &str, subject: &str) -> String {
+/// The ID of an entry.
+pub fn id(kind: &str, subject: &str) -> String {
     BASE64URL_NOPAD.encode(format!("{kind}\n{subject}").as_bytes())
 }
 
-fn of_id(id: &str) -> Option<(String, String)> {
+/// The kind and key of an entry, from its ID.
+pub fn of_id(id: &str) -> Option<(String, String)> {
     let text = String::from_utf8(BASE64URL_NOPAD.decode(id.as_bytes()).ok()?).ok()?;
     let (kind, subject) = text.split_once('\n')?;
     Some((kind.to_owned(), subject.to_owned()))
@@ -197,7 +199,8 @@ pub async fn undo_by_id(
 }
 
 impl WantedDenial {
-    fn named(&self) -> Result<Named, ApiError> {
+    /// Whom it names.
+    pub fn named(&self) -> Result<Named, ApiError> {
         let Self {
             principal,
             certificate,

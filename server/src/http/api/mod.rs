@@ -15,18 +15,22 @@ mod tags;
 
 pub use account::basic_info;
 pub use account_keys::{
-    add as add_key, describe as describe_key, of_account as keys_of_account, of_all as keys_of_all,
-    remove as remove_key,
+    KeyCertificate, WantedKey, add as add_key, describe as describe_key, of_account as keys_of_account,
+    of_all as keys_of_all, register as register_key, remove as remove_key, remove_named as remove_named_key,
 };
 pub use accounts::{
-    add as add_account, list as list_accounts, one as one_account, remove as remove_account,
-    set_state as set_account_state,
+    AccountState, WantedAccount, add as add_account, delete as delete_account, find as find_account,
+    list as list_accounts, one as one_account, put as put_account, registered, remove as remove_account,
+    set_state as set_account_state, switch as switch_account,
 };
 pub use ca::{ca, setup_script};
 pub use changing::ChangeFault;
-pub use denials::{add as deny, list as list_denials, undo as undo_denial};
+pub use denials::{
+    WantedDenial, add as deny, deny as deny_subject, id as denial_id, list as list_denials,
+    of_id as of_denial_id, undo as undo_denial, undo_by_id,
+};
 pub use openapi::{Errors, description};
-pub use operate::{reload, renew};
+pub use operate::{reload, reload_now, renew};
 pub use repositories::{list, one};
 pub use server::{health, settings, version};
 pub use tags::tags;

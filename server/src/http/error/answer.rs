@@ -97,6 +97,7 @@ pub(super) fn change_answer(fault: &ChangeFault) -> Answer {
     let (status, code) = match fault {
         ChangeFault::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
         ChangeFault::Json(_) => (StatusCode::BAD_REQUEST, "INVALID_JSON"),
+        ChangeFault::NoForm => (StatusCode::BAD_REQUEST, "INVALID_PARAMETERS"),
         ChangeFault::Wrong(_) => (StatusCode::BAD_REQUEST, "INVALID_PARAMETERS"),
         ChangeFault::NoPolicy => (StatusCode::FORBIDDEN, "NOT_AUTHORIZED"),
         ChangeFault::NoAccount(_) => (StatusCode::NOT_FOUND, "NO_SUCH_ACCOUNT"),

@@ -1,9 +1,13 @@
 //! Web pages for people: gathers what a page shows, with the same functions as the interface for programs, and answers
 //! browsers. What pages look like is in the room `pages`.
 
+mod access;
 mod assets;
+mod audit;
+mod changes;
 mod ends;
 mod expiry;
+mod form;
 mod overview;
 mod reader;
 mod refusals;
@@ -11,8 +15,12 @@ mod repositories;
 mod repository;
 mod response;
 mod shell;
+mod whose;
 
+pub use access::{access, whose_certificate};
 pub use assets::asset;
+pub use audit::{audit, lines};
+pub use changes::{account, change, confirm};
 pub use expiry::expiry;
 pub use overview::overview;
 pub use refusals::refusal;

@@ -33,7 +33,9 @@ pub fn page(config: &Config, status: StatusCode, page: &impl Template) -> Result
     response
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
-        .insert_header((REFERRER_POLICY, "no-referrer"))
+        // Other sites learn nothing. With "no-referrer", browsers would send our own forms with "Origin: null", and
+        // `browser` would refuse them.
+        .insert_header((REFERRER_POLICY, "same-origin"))
         .insert_header((X_FRAME_OPTIONS, "DENY"))
         .insert_header((OPENER_POLICY, "same-origin"))
         // A page is for one reader at one moment: it may be kept nowhere, so that nothing of it shows after a revocation.

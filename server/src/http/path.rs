@@ -45,16 +45,17 @@ pub enum Resolution {
 
 /// Finds the route of a request.
 pub fn resolve(method: &Method, raw_path: &str, query: &str) -> Resolution {
-    if ![
+    let is_known = [
         Method::GET,
         Method::POST,
         Method::PUT,
         Method::HEAD,
         Method::DELETE,
     ]
-    .contains(method)
-        && !(method == Method::PATCH && raw_path.starts_with("/api/"))
-    {
+    .contains(method);
+    // Notary has no PATCH.
+    let is_of_api = method == Method::PATCH && raw_path.starts_with("/api/");
+    if !is_known && !is_of_api {
         return Resolution::MethodNotAllowed;
     }
     // Bytes that are not UTF-8 cannot name anything stored.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use countersign::commands::{
     Failure, Outcome,
+    bundle::{self, BundleCommand},
     documents::{self, CompletionsOptions, ManOptions},
     gate::{self, GateCommand},
     policy::{self, PolicyCommand},
@@ -68,6 +69,11 @@ enum Command {
         #[command(subcommand)]
         command: AnchorCommand,
     },
+    /// Renew the certificate with which this machine's programs log in.
+    Bundle {
+        #[command(subcommand)]
+        command: BundleCommand,
+    },
     /// Print the completions of a shell.
     Completions(CompletionsOptions),
     /// Write the manual pages into a directory.
@@ -92,6 +98,7 @@ fn run() -> ExitCode {
         Command::Witness(options) => signing::witness(&options),
         Command::Gun { command } => signing::gun(&command),
         Command::Anchor { command } => signing::anchor(&command),
+        Command::Bundle { command } => bundle::run(&command),
         Command::Completions(options) => documents::completions(&options, Arguments::command()),
         Command::Man(options) => documents::man(&options, Arguments::command()),
     };

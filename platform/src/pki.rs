@@ -9,7 +9,7 @@ use openssl::{
     error::ErrorStack,
     hash::MessageDigest,
     nid::Nid,
-    pkey::{Id, PKey, Private},
+    pkey::{HasPublic, Id, PKey, Private},
     rsa::Rsa,
     x509::{
         X509, X509Builder, X509NameBuilder,
@@ -125,7 +125,7 @@ impl Issued {
     /// When OpenSSL refuses.
     pub fn self_signed(template: &Template) -> Result<Self, ErrorStack> {
         let key = template.key.generate()?;
-        let certificate = build(template, &key, None)?;
+        let certificate = build(template, &key, (None, &key))?;
         Ok(Self { certificate, key })
     }
 
@@ -135,8 +135,16 @@ impl Issued {
     /// When OpenSSL refuses.
     pub fn issue(&self, template: &Template) -> Result<Self, ErrorStack> {
         let key = template.key.generate()?;
-        let certificate = build(template, &key, Some(self))?;
+        let certificate = self.certify(template, &key)?;
         Ok(Self { certificate, key })
+    }
+
+    /// A certificate for a key that exists, signed by this one; the template's kind of key does not matter.
+    ///
+    /// # Errors
+    /// When OpenSSL refuses.
+    pub fn certify<T: HasPublic>(&self, template: &Template, key: &PKey<T>) -> Result<X509, ErrorStack> {
+        build(template, key, (Some(self), &self.key))
     }
 
     /// The certificate as PEM text.
@@ -156,7 +164,11 @@ impl Issued {
     }
 }
 
-fn build(template: &Template, key: &PKey<Private>, issuer: Option<&Issued>) -> Result<X509, ErrorStack> {
+fn build<T: HasPublic>(
+    template: &Template,
+    key: &PKey<T>,
+    (issuer, signing_key): (Option<&Issued>, &PKey<Private>),
+) -> Result<X509, ErrorStack> {
     let mut name = X509NameBuilder::new()?;
     for organisation in &template.organisations {
         name.append_entry_by_nid(Nid::ORGANIZATIONNAME, organisation)?;
@@ -178,7 +190,6 @@ fn build(template: &Template, key: &PKey<Private>, issuer: Option<&Issued>) -> R
     builder.set_not_after(&end)?;
     builder.set_pubkey(key)?;
     extend(&mut builder, template, issuer)?;
-    let signing_key = issuer.map_or(key, |i| &i.key);
     let digest = if signing_key.id() == Id::ED25519 {
         MessageDigest::null()
     } else {

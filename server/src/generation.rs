@@ -23,6 +23,7 @@ use crate::{
         rules::IdentityRules,
         token::{BundleError, TokenAuth},
     },
+    issuing::{IssuingError, own::OwnAuthority},
     registry::Enforcement,
     revocation::{Revocation, SetUpError},
     server_ca::ServerCa,
@@ -43,6 +44,8 @@ pub struct Generation {
     pub tokens: Option<TokenAuth>,
     /// The token service of this server itself, if it issues tokens.
     pub token_service: Option<TokenService>,
+    /// The client CA of this server itself, if it issues certificates.
+    pub issuing: Option<Arc<OwnAuthority>>,
     /// The CA that issued the server's certificate.
     pub server_ca: ServerCa,
     /// Who may do what.
@@ -98,6 +101,9 @@ pub enum GenerationError {
     /// The keys of this server's own token service.
     #[error("token_service: {0}")]
     TokenService(TlsError),
+    /// The client CA of this server.
+    #[error("issuing: {0}")]
+    Issuing(#[from] IssuingError),
     /// The files for TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -149,6 +155,7 @@ impl Generation {
         let tokens = config.auth.as_ref().map(token_auth).transpose()?;
         let token_service = config.token_service.as_ref().map(TokenService::load).transpose();
         let token_service = token_service.map_err(GenerationError::TokenService)?;
+        let issuing = config.issuing.as_ref().map(OwnAuthority::load).transpose()?;
         let identity = IdentityRules::new(config.identity.clone())?;
         check_pins(config, &identity)?;
         let policy = config.policy.clone().map(Policy::new).transpose()?;
@@ -161,6 +168,7 @@ impl Generation {
             number,
             identity,
             revocation,
+            issuing: issuing.map(Arc::new),
             server_ca,
             passwords: passwords.map(Arc::new),
             tokens,
@@ -395,6 +403,10 @@ pub fn files(config: &Config) -> Vec<PathBuf> {
     files.extend(config.auth.iter().map(|auth| auth.bundle.clone()));
     let token_service = config.token_service.iter();
     files.extend(token_service.flat_map(|service| service.files().cloned()));
+    if let Some(issuing) = &config.issuing {
+        files.extend(["ca.pem", "ca-key.pem"].map(|name| issuing.directory.join(name)));
+        files.extend(issuing.passphrase_file.clone());
+    }
     files.sort();
     files.dedup();
     files

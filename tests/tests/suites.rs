@@ -51,6 +51,7 @@ mod one_meaning;
 mod open_connections;
 mod outages;
 mod outputs;
+mod own_bundles;
 mod own_tokens;
 mod pages;
 mod pages_access;

@@ -1,5 +1,6 @@
 //! One module for each command that a person types.
 
+pub mod bundle;
 pub mod documents;
 pub mod gate;
 pub mod policy;

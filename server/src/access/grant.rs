@@ -101,6 +101,25 @@ pub struct AccessChanges {
     pub(super) rule: Option<String>,
 }
 
+/// The right of a principal to have a certificate issued for itself.
+#[derive(Debug)]
+pub struct OwnBundle {
+    pub(super) principal: Principal,
+    pub(super) rule: Option<String>,
+}
+
+impl OwnBundle {
+    /// The principal that it was granted to.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The rule of the policy that decided.
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
+    }
+}
+
 impl std::fmt::Display for Right {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -10,8 +10,8 @@ use crate::identity::{IdentityError, Method, Principal};
 use policy::{Action, Asking, Policy, Verdict};
 
 pub use grant::{
-    AccessChanges, Administration, ChangesGrant, Delete, Grant, Identified, Publish, PublishAny, Pull,
-    PushImage, ReadKey, Right, RotateKey, SingleRight,
+    AccessChanges, Administration, ChangesGrant, Delete, Grant, Identified, OwnBundle, Publish, PublishAny,
+    Pull, PushImage, ReadKey, Right, RotateKey, SingleRight,
 };
 
 /// A repository of images, by both of the names that rules may call it.
@@ -305,6 +305,39 @@ impl Access {
             });
         }
         Err(Self::denied(principal, &Right::To(Action::Admin), None, None))
+    }
+
+    /// Grants having a certificate issued for oneself. A policy has to allow it, and the principal has to have shown a
+    /// certificate or a password: a token, which somebody may have overheard, would become a login for months.
+    ///
+    /// # Errors
+    /// When no policy allows it to the principal, or it came with less.
+    pub fn authorize_bundle(&self, principal: &Principal) -> Result<OwnBundle, Denied> {
+        let right = Right::To(Action::Bundle);
+        let shown = matches!(
+            principal.method(),
+            Method::Certificate | Method::ForwardedCertificate | Method::Password
+        );
+        let asking = Asking {
+            principal: known(principal),
+            groups: principal.groups(),
+            action: &Action::Bundle,
+            gun: None,
+            image: None,
+        };
+        let verdict = self.policy.as_ref().map(|policy| policy.decide(&asking));
+        match verdict {
+            Some(verdict) if shown && verdict.allowed => Ok(OwnBundle {
+                principal: principal.clone(),
+                rule: verdict.rule,
+            }),
+            verdict => Err(Self::denied(
+                principal,
+                &right,
+                None,
+                verdict.and_then(|verdict| verdict.rule),
+            )),
+        }
     }
 
     /// Whether the policy, as far as it is enforced, makes a principal of this name in these groups an administrator.

@@ -14,6 +14,8 @@ pub enum Chain {
     Accounts,
     /// Changes to the deny list.
     Denials,
+    /// Certificates that the server issued.
+    Certificates,
 }
 
 impl Chain {
@@ -26,6 +28,7 @@ impl Chain {
             ),
             Self::Accounts => "accounts".to_owned(),
             Self::Denials => "denials".to_owned(),
+            Self::Certificates => "certificates".to_owned(),
         }
     }
 }

@@ -39,7 +39,7 @@ pub async fn run(store: Store, sinks: Arc<Sinks>, clock: Clock) {
     loop {
         looks.tick().await;
         let looked = with_store(&store, |store| {
-            let ends = store.audit_ends(&[Chain::Accounts, Chain::Denials])?;
+            let ends = store.audit_ends(&[Chain::Accounts, Chain::Denials, Chain::Certificates])?;
             Ok((ends, store.last_audit_row()?))
         })
         .await;

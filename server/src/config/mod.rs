@@ -4,6 +4,7 @@ mod audit;
 mod auth;
 mod faults;
 mod identity;
+mod issuing;
 mod password;
 mod policy;
 mod proxies;
@@ -30,6 +31,7 @@ use platform::{
 pub use audit::{AuditSettings, Sink};
 pub use auth::{Realm, TokenSettings};
 pub use identity::{IdentityRule, IdentitySettings, Issuer, Requirements};
+pub use issuing::IssuingSettings;
 pub use password::PasswordSettings;
 pub use policy::{Effect, OwnKey, PolicyMode, PolicyRule, PolicySettings};
 pub use proxies::{ForwardedCertificate, ProxyTrust, networks};
@@ -91,6 +93,8 @@ pub struct Config {
     pub auth: Option<TokenSettings>,
     /// The token service of this server itself; `None` if it issues no tokens.
     pub token_service: Option<TokenServiceSettings>,
+    /// The client CA of this server; `None` if it issues no certificates.
+    pub issuing: Option<IssuingSettings>,
     /// The users who may log in with a password; `None` if that is switched off.
     pub password: Option<PasswordSettings>,
     /// Who signs timestamps and snapshots.
@@ -195,6 +199,7 @@ impl Config {
         let revocation = RevocationSettings::read(settings)?;
         let auth = TokenSettings::read(settings)?;
         let token_service = TokenServiceSettings::read(settings)?;
+        let issuing = IssuingSettings::read(settings)?;
         let password = PasswordSettings::read(settings)?;
         let audit = AuditSettings::read(settings)?;
         let reads = ReadSettings::read(settings)?;
@@ -238,6 +243,7 @@ impl Config {
             revocation,
             auth,
             token_service,
+            issuing,
             password,
             trust_service,
             storage,
@@ -272,6 +278,7 @@ const SECTIONS: Sections = Sections {
         "auth.password",
         "client_cas",
         "identity",
+        "issuing",
         "limits",
         "listeners",
         "policy",
@@ -291,6 +298,7 @@ const SECTIONS: Sections = Sections {
         "auth",
         "client_cas",
         "identity",
+        "issuing",
         "listeners",
         "policy",
         "proxies",

@@ -11,6 +11,7 @@ use crate::{
     config::{Config, TrustService},
     generation::token_auth,
     identity::password::Passwords,
+    issuing::own::OwnAuthority,
     registry::Gateway,
     revocation::Revocation,
 };
@@ -34,6 +35,14 @@ pub(super) fn of_a_generation(config: &Config, now: DateTime<Utc>) -> Vec<Findin
                 Err(cause) => findings.push(refusal(cause)),
             }
         }
+    }
+    if let Some(issuing) = &config.issuing {
+        let loaded = OwnAuthority::load(issuing);
+        findings.extend(
+            loaded
+                .err()
+                .map(|cause| Finding::refusal(format!("issuing: {cause}"))),
+        );
     }
     if let Some(path) = config.public.ca.as_ref().and_then(PemSource::file) {
         findings.extend(

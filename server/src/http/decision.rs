@@ -197,6 +197,7 @@ impl RequestRecord {
                     | Operation::ChangeAccounts
                     | Operation::ChangeDenials
                     | Operation::ChangeAccess
+                    | Operation::IssueBundle
                     | Operation::Reload
                     | Operation::RenewNow
             );

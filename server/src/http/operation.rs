@@ -83,6 +83,8 @@ pub enum Operation {
     ReadDenials,
     /// Change the deny list.
     ChangeDenials,
+    /// Have a certificate issued for oneself.
+    IssueBundle,
     /// Have changed files taken up.
     Reload,
     /// Have what the server signs renewed.
@@ -152,6 +154,7 @@ impl Operation {
             Self::ChangeAccounts => "ChangeAccounts",
             Self::ReadDenials => "Denials",
             Self::ChangeDenials => "ChangeDenials",
+            Self::IssueBundle => "IssueBundle",
             Self::Reload => "Reload",
             Self::RenewNow => "RenewNow",
             Self::Metrics => "Metrics",
@@ -203,6 +206,7 @@ impl Operation {
             Self::ChangeAccounts => "change-accounts",
             Self::ReadDenials => "read-denials",
             Self::ChangeDenials => "change-denials",
+            Self::IssueBundle => "bundle",
             Self::Reload => "reload",
             Self::RenewNow => "renew",
             Self::Health
@@ -257,6 +261,7 @@ impl Operation {
             | Self::Token
             | Self::ChangeAccounts
             | Self::ChangeDenials
+            | Self::IssueBundle
             | Self::Reload
             | Self::RenewNow
             | Self::Whose
@@ -315,6 +320,7 @@ impl Operation {
                 | Self::ChangeAccounts
                 | Self::ReadDenials
                 | Self::ChangeDenials
+                | Self::IssueBundle
                 | Self::Reload
                 | Self::RenewNow
         )

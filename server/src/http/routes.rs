@@ -68,7 +68,7 @@ macro_rules! route {
 
 /// The first match decides. The GUN is greedy and may contain anything but `*`, including slashes.
 #[rustfmt::skip]
-static ROUTES: LazyLock<[Route; 59]> = LazyLock::new(|| {
+static ROUTES: LazyLock<[Route; 60]> = LazyLock::new(|| {
     [
         route!("GET", Pattern::Fixed("/v2/"), Ping, status::ping),
         route!("POST", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/"), Publish, repository::publish),
@@ -111,6 +111,7 @@ static ROUTES: LazyLock<[Route; 59]> = LazyLock::new(|| {
         route!("GET", Pattern::Fixed("/basic_info"), BasicInfo, api::basic_info),
         route!("GET", Pattern::Fixed("/api/v0/admin/version"), Version, api::version),
         route!("GET", Pattern::Fixed("/api/v0/meta/settings"), Settings, api::settings),
+        route!("POST", Pattern::Fixed("/api/v0/bundle"), IssueBundle, api::issue_bundle),
         route!("POST", Pattern::Fixed("/api/v0/admin/reload"), Reload, api::reload),
         route!("GET", named(r"/api/v0/accounts/?"), ReadAccounts, api::list_accounts),
         route!("POST", named(r"/api/v0/accounts/?"), ChangeAccounts, api::add_account),

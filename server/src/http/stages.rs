@@ -18,7 +18,9 @@ use super::{
     tokens,
 };
 use crate::{
-    access::{Access, AccessChanges, Administration, ChangesGrant, Grant, Identified, Image, SingleRight},
+    access::{
+        Access, AccessChanges, Administration, ChangesGrant, Grant, Identified, Image, OwnBundle, SingleRight,
+    },
     identity::{IdentityError, Method, Peer, Principal},
     registry::Resource,
     revocation::Class,
@@ -232,6 +234,18 @@ impl Granted for AccessChanges {
             return Err(ChangeFault::NoPolicy.into());
         }
         Ok(access.authorize_access_changes(&caller)?)
+    }
+
+    fn rule(&self) -> Option<&str> {
+        self.rule()
+    }
+}
+
+impl Granted for OwnBundle {
+    fn authorize(access: &Access, caller: Option<Principal>, _: &Target) -> Result<Self, ApiError> {
+        let caller = known(caller);
+        access.identified(&caller)?;
+        Ok(access.authorize_bundle(&caller)?)
     }
 
     fn rule(&self) -> Option<&str> {

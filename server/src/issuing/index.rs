@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use chrono::{DateTime, Utc};
+use openssl::x509::X509;
 use platform::{pki::Issued, tls::ClientCertificate};
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +40,11 @@ pub(crate) struct Revoked {
 
 impl Record {
     pub(crate) fn of(issued: &Issued, name: &str, groups: &[String]) -> Self {
-        let described = ClientCertificate::new(issued.certificate.clone());
+        Self::of_certificate(&issued.certificate, name, groups)
+    }
+
+    pub(crate) fn of_certificate(certificate: &X509, name: &str, groups: &[String]) -> Self {
+        let described = ClientCertificate::new(certificate.clone());
         let serial = described
             .as_ref()
             .map_or_else(String::new, ClientCertificate::serial);

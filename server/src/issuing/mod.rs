@@ -5,6 +5,7 @@ pub(crate) mod authority;
 pub(crate) mod bundle;
 pub(crate) mod files;
 pub(crate) mod index;
+pub(crate) mod own;
 pub(crate) mod revocation_list;
 
 use std::path::PathBuf;
@@ -81,6 +82,9 @@ pub enum IssuingError {
     /// There is no such certificate to revoke.
     #[error("{0}; \"countersign-server bundle list\" shows what was issued")]
     NotIssued(String),
+    /// Somebody has too many certificates.
+    #[error("{0} has {limit} certificates of this CA that are valid: let some end, or have some revoked", limit = own::VALID_PER_NAME)]
+    TooMany(String),
     /// The command line does not say whose certificate to revoke.
     #[error("say whose certificate: a user's name, or --serial HEX")]
     NoSelection,

@@ -178,6 +178,33 @@ impl Store {
         )
     }
 
+    /// Records that a certificate was issued to a principal; `detail` says which.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn note_certificate(
+        &self,
+        principal: &str,
+        detail: String,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Place>, StoreError> {
+        let chain = Chain::Certificates;
+        let change = Change {
+            action: "certificate.issue".to_owned(),
+            subject: Some(principal.to_owned()),
+            detail: Some(detail),
+            ..Change::default()
+        };
+        let mut connection = self.database.writer()?;
+        Ok(
+            connection.repeated_transaction_for(AUDIT_LOCK, &chain.name(), |connection| {
+                let end = self.end(connection, &chain)?;
+                self.note(connection, &chain, end, actor, change.clone(), now)
+            })?,
+        )
+    }
+
     /// The ends of the given chains, without those that are empty.
     ///
     /// # Errors
@@ -319,7 +346,7 @@ impl Store {
             let subjects = match chain {
                 Chain::Accounts => super::accounts::names(connection)?,
                 Chain::Denials => super::denials::subjects(connection)?,
-                Chain::Gun(_) => Vec::new(),
+                Chain::Gun(_) | Chain::Certificates => Vec::new(),
             };
             Ok(Listed {
                 records: records(connection, chain)?,

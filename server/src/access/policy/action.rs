@@ -25,10 +25,12 @@ pub enum Action {
     Changefeed,
     /// What only administrators may do.
     Admin,
+    /// Having a certificate of one's own issued.
+    Bundle,
 }
 
 /// The names of actions in configurations; `push` may be followed by a role.
-const NAMES: [(&str, Action); 8] = [
+const NAMES: [(&str, Action); 9] = [
     ("pull", Action::Pull),
     ("push", Action::Push(None)),
     ("init", Action::Init),
@@ -37,6 +39,7 @@ const NAMES: [(&str, Action); 8] = [
     ("list", Action::List),
     ("changefeed", Action::Changefeed),
     ("admin", Action::Admin),
+    ("bundle", Action::Bundle),
 ];
 /// In a rule: every action.
 const EVERY: &str = "*";

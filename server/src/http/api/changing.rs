@@ -57,6 +57,15 @@ pub enum ChangeFault {
     /// A configuration is refused; the one before stays.
     #[error("the reload was refused, and everything stays as it was: {0}")]
     Reload(String),
+    /// This server issues no certificates.
+    #[error("this server issues no certificates: set issuing.ca")]
+    IssuesNothing,
+    /// A certificate request is refused.
+    #[error("the certificate request is refused: {0}")]
+    Request(String),
+    /// A client with the certificate would be somebody else, or nobody.
+    #[error("no certificate is issued: {0}")]
+    OtherName(String),
     /// The change itself is refused, or the database failed.
     #[error(transparent)]
     Refused(#[from] ChangeRefused),

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use super::{account, account_keys, accounts, ca, denials, json, operate, repositories, server, tags};
+use super::{
+    account, account_keys, accounts, bundle, ca, denials, json, operate, repositories, server, tags,
+};
 use crate::http::{error::ApiError, exchange::Exchange, outcome::Outcome, stages::Open, tokens};
 
 /// The body of every error response.
@@ -45,6 +47,7 @@ struct OneError {
         denials::undo,
         operate::reload,
         operate::renew,
+        bundle::issue,
         ca::ca,
         ca::setup_script,
         repositories::list,

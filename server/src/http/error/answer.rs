@@ -104,6 +104,9 @@ pub(super) fn change_answer(fault: &ChangeFault) -> Answer {
         ChangeFault::NoKey(_) => (StatusCode::NOT_FOUND, "NO_SUCH_KEY"),
         ChangeFault::NoDenial => (StatusCode::NOT_FOUND, "NO_SUCH_DENIAL"),
         ChangeFault::OfOther(_) => (StatusCode::CONFLICT, "KEY_OF_OTHER_ACCOUNT"),
+        ChangeFault::IssuesNothing => (StatusCode::NOT_FOUND, "NOT_CONFIGURED"),
+        ChangeFault::Request(_) => (StatusCode::BAD_REQUEST, "INVALID_REQUEST"),
+        ChangeFault::OtherName(_) => (StatusCode::CONFLICT, "OTHER_NAME"),
         ChangeFault::Reload(_) => (StatusCode::CONFLICT, "RELOAD_REFUSED"),
         ChangeFault::Refused(ChangeRefused::LocksOut(_)) => {
             let hint = "if you mean it, ask again with the parameter confirm=lock-out";

@@ -21,6 +21,8 @@ const pages = {
   documents: `/repository/documents${repository}&role=targets`,
   commands: `/repository/commands${repository}`,
   expiry: "/expiry?days=3650",
+  access: `/access?action=delete&gun=${encodeURIComponent(gun)}`,
+  audit: "/audit",
   missing: "/repositori",
 };
 const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

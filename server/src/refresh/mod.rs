@@ -11,11 +11,9 @@ use tuf::{CheckedUpdate, Gun, Refresh, RoleName, SignedUpdate};
 use crate::{
     publish::{KeysInForce, SignError, Signatory},
     state::{ServiceError, State},
-    store::{Actor, Base, Chain, CommitError, Stored},
+    store::{Actor, Base, Chain, CommitError, SERVER, Stored},
 };
 
-/// The principal recorded for changes that the server makes by itself.
-use crate::store::SERVER;
 /// How often a renewal is retried because the GUN was changed meanwhile.
 const ATTEMPTS: usize = 8;
 

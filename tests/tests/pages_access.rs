@@ -4,7 +4,10 @@ use std::fs;
 
 use regex::Regex;
 use serde_json::{Value, json};
-use tests::{Client, ClientFiles, TestServer, Whose, http::Response, publisher::Publisher, server::Builder};
+use tests::{
+    Client, ClientFiles, TestServer, Whose, http::Response, process::wait_until, publisher::Publisher,
+    server::Builder,
+};
 
 const BROWSER: (&str, &str) = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
@@ -473,6 +476,10 @@ fn the_audit_shows_what_was_changed_to_those_who_may_read_it_and_what_was_refuse
         403
     );
 
+    // A thread of its own writes them.
+    wait_until("the refusals are written", || {
+        page(&root, "/audit").contains("bob may not pull")
+    });
     let seen = page(&root, "/audit");
     for shown in [
         "reg/<wbr></span>",
@@ -562,6 +569,49 @@ fn the_audit_shows_what_was_changed_to_those_who_may_read_it_and_what_was_refuse
     );
     // Who may not see it is not told of it either.
     assert!(!page(&alice, "/audit?follow=yes").contains("Chains break"));
+}
+
+#[test]
+fn every_refusal_is_found_page_by_page_by_whoever_was_refused() {
+    let server = builder().start();
+    let alice = server.client("alice");
+    for number in 0..60 {
+        let address = format!("/v2/reg/team/refused-{number}/_trust/tuf/");
+        assert_eq!(alice.request("DELETE", &address, &[], &[]).status, 403);
+    }
+    let bob = server.client("bob");
+    assert_eq!(bob.get("/v2/reg/other/_trust/tuf/root.json").status, 403);
+    wait_until("the refusals are written", || {
+        page(&bob, "/audit").contains("bob may not pull")
+    });
+
+    let refused = |seen: &str| {
+        let name = Regex::new("refused-([0-9]+)").unwrap();
+        let mut numbers: Vec<u32> = name
+            .captures_iter(seen)
+            .map(|found| found[1].parse().unwrap())
+            .collect();
+        // The sentence that says why names the repository too.
+        numbers.dedup();
+        numbers
+    };
+    let seen = page(&alice, "/audit?gun=refused");
+    let first = refused(&seen);
+    assert!(!seen.contains("bob"), "{seen}");
+    let link = Regex::new(r##"href="(/audit\?[^"]*refused_before=[0-9]+)#h-refusals""##).unwrap();
+    let earlier = link.captures(&seen).expect("a link to earlier refusals")[1].replace("&amp;", "&");
+    let earlier = earlier.replace("&#38;", "&");
+    let second = refused(&page(&alice, &earlier));
+    let mut all = [first, second].concat();
+    assert!(all.is_sorted_by(|one, other| one > other), "{all:?}");
+    all.reverse();
+    assert_eq!(all, (0..60).collect::<Vec<_>>());
+    assert_eq!(
+        alice
+            .request("GET", "/audit?refused_before=-1", &[BROWSER], &[])
+            .status,
+        400
+    );
 }
 
 #[test]

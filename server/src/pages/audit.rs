@@ -107,6 +107,8 @@ pub struct Audit {
     pub older: Option<String>,
     /// Where they can be had as JSON lines.
     pub download: String,
+    /// Where earlier refusals are.
+    pub earlier_refusals: Option<String>,
     /// The refusals, newest first; `None` if they are kept nowhere that this server reads.
     pub refusals: Option<Vec<Refusal>>,
 }

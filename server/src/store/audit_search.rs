@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
+use platform::database::{DbConnection, first_only};
 
 use super::{AuditRow, Store, StoreError, schema::audit_log};
 use crate::audit::{chain, record::ChangeRecord};
@@ -63,6 +64,8 @@ impl Store {
         shown: impl Fn(&ChangeRecord) -> bool,
     ) -> Result<FoundRecords, StoreError> {
         let last = self.last_audit_row()?.unwrap_or_default();
+        // There is nothing before the earliest moment there is.
+        let earliest = query.from.and_then(|from| from.checked_sub_signed(DISORDER));
         let mut connection = self.database.reader()?;
         let mut found = FoundRecords::default();
         let mut before = query.before.unwrap_or(i32::MAX).min(last.saturating_add(1));
@@ -81,7 +84,7 @@ impl Store {
                 let Ok(record) = serde_json::from_str::<ChangeRecord>(&row.record) else {
                     continue;
                 };
-                if query.from.is_some_and(|from| record.ts < from - DISORDER) {
+                if earliest.is_some_and(|earliest| record.ts < earliest) {
                     return Ok(found);
                 }
                 if query.wants(&record) && shown(&record) {
@@ -104,19 +107,16 @@ impl Store {
 }
 
 /// Whether a row follows the one before it in its chain.
-fn fits(
-    connection: &mut platform::database::DbConnection,
-    row: &AuditRow,
-    record: &ChangeRecord,
-) -> Result<bool, StoreError> {
+fn fits(connection: &mut DbConnection, row: &AuditRow, record: &ChangeRecord) -> Result<bool, StoreError> {
     let previous: Option<String> = match row.sequence {
         1 => Some(String::new()),
-        number => audit_log::table
-            .filter(audit_log::chain.eq(&row.chain))
-            .filter(audit_log::sequence.eq(number - 1))
-            .select(audit_log::hash)
-            .first(connection)
-            .optional()?,
+        number => {
+            let previous = audit_log::table
+                .filter(audit_log::chain.eq(&row.chain))
+                .filter(audit_log::sequence.eq(number.saturating_sub(1)))
+                .select(audit_log::hash);
+            first_only(previous).get_result(connection).optional()?
+        }
     };
     let linked = previous.is_some_and(|previous| chain::link(&previous, &row.record) == row.hash);
     Ok(linked && record.chain == row.chain && record.sequence == row.sequence)

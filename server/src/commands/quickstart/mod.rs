@@ -184,6 +184,8 @@ fn configure(directory: &Directory, options: &Options, ports: Ports) -> Result<(
         },
         "storage": {"backend": "sqlite3", "db_url": "metadata.db"},
         "logging": {"level": "info"},
+        // The page "Audit" shows from it what was refused, and why.
+        "audit": {"sinks": ["file:audit.json"], "reads": false},
     });
     if options.registry {
         registry::configure(directory, &mut server, &options.host, ports)?;

@@ -1,11 +1,5 @@
 //! `/audit` and `/audit.jsonl`: what was done, by whom, and whether the records fit together; and what was refused.
 
-use std::{
-    fs::File,
-    io::{Read, Seek, SeekFrom},
-    path::PathBuf,
-};
-
 use actix_web::{HttpResponse, http::StatusCode};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Deserialize;
@@ -13,7 +7,7 @@ use serde::Deserialize;
 use super::{form::Form, reader::Reader, response};
 use crate::{
     access::{Access, Identified},
-    audit::record::ChangeRecord,
+    audit::{lines_backwards, record::ChangeRecord},
     config::Sink,
     http::{api::ChangeFault, error::ApiError, exchange::Exchange, outcome::Outcome},
     identity::{Method, Principal},
@@ -27,8 +21,10 @@ use crate::{
 const SHOWN: usize = 50;
 /// How many changes are downloaded at once.
 const DOWNLOADED: usize = 10_000;
-/// How much of the end of the audit's file is looked at for refusals, in bytes.
-const TAIL: u64 = 4 * 1024 * 1024;
+/// How much of the audit's file one page looks through for refusals, in bytes; it has a link to the rest.
+const LOOKED_THROUGH: u64 = 64 * 1024 * 1024;
+/// What stands in a line about a refusal.
+const DENIED: &[u8] = br#""decision":"denied""#;
 /// The kinds of changes to choose from: the beginnings of actions.
 const CHOICES: [ChangeKind; 5] = [
     ChangeKind {
@@ -57,6 +53,8 @@ const CHOICES: [ChangeKind; 5] = [
 struct Asked {
     search: Search,
     query: AuditQuery,
+    /// Only refusals before this place in the file of the audit.
+    refused_before: Option<u64>,
 }
 
 impl Asked {
@@ -84,6 +82,13 @@ impl Asked {
                     .map_err(|_| ChangeFault::Wrong("before: a number".to_owned()))?,
             ),
         };
+        let refused_before = match form.get("refused_before") {
+            "" => None,
+            text => Some(
+                text.parse()
+                    .map_err(|_| ChangeFault::Wrong("refused_before: a number".to_owned()))?,
+            ),
+        };
         let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let to = day("to", &search.to)?.and_then(|day| day.checked_add_signed(TimeDelta::days(1)));
         Ok(Self {
@@ -96,11 +101,12 @@ impl Asked {
                 before,
             },
             search,
+            refused_before,
         })
     }
 
-    /// The address of the same search, elsewhere.
-    fn address(&self, path: &str, before: &str) -> String {
+    /// The address of the same search, elsewhere, with one pair more.
+    fn address(&self, path: &str, more: (&str, &str)) -> String {
         let Search {
             who,
             what,
@@ -115,7 +121,7 @@ impl Asked {
             ("from", from),
             ("to", to),
         ];
-        address(path, &[pairs.as_slice(), &[("before", before)]].concat())
+        address(path, &[pairs.as_slice(), &[more]].concat())
     }
 }
 
@@ -150,7 +156,8 @@ pub async fn audit(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Out
         None
     };
     let misfit = found.records.iter().any(|found| !found.fits);
-    let refusals = refusals(exchange, reader, is_admin, &asked.query).await?;
+    let found_refusals = refusals(exchange, reader, is_admin, &asked).await?;
+    let earlier_refusals = found_refusals.as_ref().and_then(|(_, rest)| *rest);
     let page = pages::Audit {
         shell: Reader::new(exchange, reader).await?.shell(Place::Audit),
         lead: Text::new(lead(state.config.audit.table, &found.records, misfit)),
@@ -160,14 +167,18 @@ pub async fn audit(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Out
         may_follow: is_admin,
         older: found
             .more
-            .map(|before| asked.address("/audit", &before.to_string())),
-        download: asked.address("/audit.jsonl", ""),
+            .map(|before| asked.address("/audit", ("before", &before.to_string()))),
+        download: asked.address("/audit.jsonl", ("before", "")),
         records: found
             .records
             .into_iter()
             .map(|found| record(exchange.access(), reader, found))
             .collect(),
-        refusals,
+        earlier_refusals: earlier_refusals.map(|place| {
+            let address = asked.address("/audit", ("refused_before", &place.to_string()));
+            address + "#h-refusals"
+        }),
+        refusals: found_refusals.map(|(found, _)| found),
         search: asked.search,
     };
     Ok(response::page(&state.config, StatusCode::OK, &page)?.into())
@@ -278,13 +289,14 @@ struct Decided {
     real_addr: Option<String>,
 }
 
-/// The refusals at the end of the file of the audit; `None` if there is no file.
+/// The last refusals in the file of the audit, and the place before which the rest of the file is; `None` if there is no
+/// file.
 async fn refusals(
     exchange: &Exchange<'_>,
     reader: &Principal,
     is_admin: bool,
-    query: &AuditQuery,
-) -> Result<Option<Vec<Refusal>>, ApiError> {
+    asked: &Asked,
+) -> Result<Option<(Vec<Refusal>, Option<u64>)>, ApiError> {
     let sinks = &exchange.state.config.audit.sinks;
     let file = sinks.iter().find_map(|sink| match sink {
         Sink::File(path) => Some(path.clone()),
@@ -292,9 +304,13 @@ async fn refusals(
     });
     let Some(file) = file else { return Ok(None) };
     if reader.method() == Method::Anonymous && !is_admin {
-        return Ok(Some(Vec::new()));
+        return Ok(Some((Vec::new(), None)));
     }
-    let (mine, query) = (reader.name().to_owned(), query.clone());
+    let (mine, query, before) = (
+        reader.name().to_owned(),
+        asked.query.clone(),
+        asked.refused_before,
+    );
     let wanted = move |decided: &Decided| {
         let who = decided.principal.as_deref().unwrap_or_default();
         decided.decision == "denied"
@@ -312,27 +328,27 @@ async fn refusals(
     let found = exchange
         .state
         .with_store(move |_| {
-            Ok::<_, StoreError>(tail(&file).map(|text| {
-                let lines = text
-                    .lines()
-                    .rev()
-                    .filter_map(|line| serde_json::from_str::<Decided>(line).ok());
-                lines.filter(wanted).take(SHOWN).collect::<Vec<_>>()
-            }))
+            let mut found = Vec::new();
+            let rest = lines_backwards(&file, before, LOOKED_THROUGH, |line| {
+                // Most lines are about something that was allowed.
+                if memchr::memmem::find(line, DENIED).is_some()
+                    && let Ok(decided) = serde_json::from_slice::<Decided>(line)
+                    && wanted(&decided)
+                {
+                    found.push(decided);
+                }
+                found.len() < SHOWN
+            });
+            Ok::<_, StoreError>(rest.map(|rest| (found, rest)))
         })
         .await?;
-    let Ok(found) = found else { return Ok(None) };
-    Ok(Some(found.into_iter().map(refusal).collect()))
-}
-
-/// The end of a file.
-fn tail(path: &PathBuf) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
-    let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(match found {
+        Ok((found, rest)) => Some((found.into_iter().map(refusal).collect(), rest)),
+        Err(reason) => {
+            tracing::warn!(%reason, "the refusals in the file of the audit cannot be read");
+            None
+        }
+    })
 }
 
 fn refusal(decided: Decided) -> Refusal {

@@ -12,11 +12,12 @@ use openssl::{
     x509::{X509, X509NameBuilder, X509ReqBuilder, extension::SubjectAlternativeName},
 };
 use platform::pki::KeyKind;
+use regex::Regex;
 use serde_json::{Value, json};
 use tests::{
-    Client, ClientFiles, TestServer,
+    Client, ClientFiles, TestServer, Whose,
     http::Response,
-    process::{Finished, built_programs},
+    process::{Finished, built_programs, wait_until},
     server::{Builder, Prepared},
 };
 
@@ -199,6 +200,67 @@ fn others_get_none_and_what_is_wrong_leaves_no_trace() {
         .ok()
         .says("no certificate was issued");
     server.command_line("audit verify").ok();
+}
+
+#[test]
+fn a_browser_gets_a_certificate_for_a_request_that_is_pasted() {
+    let browser = ("Accept", "text/html");
+    let server = with_ca(builder()).start();
+    let (alice, bob) = (server.client("alice"), server.client("bob"));
+    let access = |client: &Client| client.request("GET", "/access", &[browser], &[]).ok().text();
+    assert!(!access(&bob).contains("A new certificate"));
+    let shown = access(&alice);
+    let found = Regex::new(r#"name="token" value="([0-9a-f]{64})""#).unwrap();
+    let token = &found.captures(&shown).expect("a form with a token")[1];
+
+    let send = |client: &Client, token: &str, request: &str| {
+        let encoded: String = request.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let form = format!("token={token}&request={encoded}");
+        let kind = ("Content-Type", "application/x-www-form-urlencoded");
+        let headers = [browser, kind, ("Sec-Fetch-Site", "same-origin")];
+        client.request("POST", "/access/certificate", &headers, form.as_bytes())
+    };
+    let key = KeyKind::P256.generate().unwrap();
+    let before = server.contents(Whose::Server);
+    let index = fs::read(server.path().join("ca/issued.json")).ok();
+    for (token, request, why) in [
+        (
+            token,
+            "<script>hello".to_owned(),
+            "Nothing was issued:</b> <bdi>the certificate request is refused",
+        ),
+        (&"0".repeat(64), self::request(&key), "older than the rules"),
+    ] {
+        let refused = send(&alice, token, &request).ok().text();
+        assert!(
+            refused.contains(why) && !refused.contains("<script>hello"),
+            "{refused}"
+        );
+        assert!(!refused.contains("BEGIN CERTIFICATE-----"), "{refused}");
+    }
+    assert_eq!(send(&bob, token, &request(&key)).status, 403);
+    assert_eq!(server.contents(Whose::Server), before);
+    assert_eq!(fs::read(server.path().join("ca/issued.json")).ok(), index);
+
+    let issued = send(&alice, token, &request(&key)).ok().text();
+    let begin = issued.find("-----BEGIN CERTIFICATE-----").expect("a certificate");
+    let end = issued.find("</textarea>").unwrap();
+    let certificate = X509::from_pem(&issued.as_bytes()[begin..end]).unwrap();
+    assert!(certificate.public_key().unwrap().public_eq(&key));
+    assert!(
+        issued.contains("Here it is.") && !issued.contains("Nothing was issued"),
+        "{issued}"
+    );
+    let name = certificate
+        .subject_name()
+        .entries_by_nid(Nid::COMMONNAME)
+        .next()
+        .unwrap();
+    assert_eq!(name.data().as_slice(), b"alice");
+    wait_until("it is in the audit", || {
+        let audit = fs::read_to_string(server.path().join("audit.json")).unwrap_or_default();
+        audit.contains("issued to alice")
+    });
 }
 
 #[test]

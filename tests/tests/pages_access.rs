@@ -572,6 +572,24 @@ fn the_audit_shows_what_was_changed_to_those_who_may_read_it_and_what_was_refuse
 }
 
 #[test]
+fn administrators_have_what_the_server_signs_renewed() {
+    let server = builder().start();
+    let (root, alice) = (server.client("root"), server.client("alice"));
+    let gun = "reg/team/app";
+    Publisher::new(&alice, gun, gun).publish_first(&alice, gun);
+    let commands = format!("/repository/commands?{}", encoded(&[("gun", gun)]));
+    assert!(!page(&alice, &commands).contains("Renew now"));
+    assert!(page(&root, &commands).contains("Renew now"));
+    let renewed = change(&root, &[("do", "renew"), ("gun", gun)]);
+    assert_eq!(renewed.status, 303, "{}", renewed.text());
+    let place = renewed.header("location").unwrap().to_owned();
+    assert!(page(&root, &place).contains("Nothing was renewed"), "{place}");
+    assert_eq!(change(&root, &[("do", "renew"), ("gun", "reg/none")]).status, 404);
+    let refused = send(&alice, "/access/change", &[("do", "renew"), ("gun", gun)]);
+    assert_eq!(refused.status, 403);
+}
+
+#[test]
 fn every_refusal_is_found_page_by_page_by_whoever_was_refused() {
     let server = builder().start();
     let alice = server.client("alice");

@@ -198,6 +198,7 @@ impl RequestRecord {
                     | Operation::ChangeDenials
                     | Operation::ChangeAccess
                     | Operation::IssueBundle
+                    | Operation::OwnCertificate
                     | Operation::Reload
                     | Operation::RenewNow
             );

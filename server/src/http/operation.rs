@@ -49,6 +49,8 @@ pub enum Operation {
     AccessPage,
     /// Say whose certificate it is that somebody pasted.
     Whose,
+    /// Ask for a certificate for oneself by a form.
+    OwnCertificate,
     /// Show a form for a change to who has access.
     AccessForm,
     /// Change who has access, by a form.
@@ -137,6 +139,7 @@ impl Operation {
             Self::Asset => "Asset",
             Self::AccessPage => "AccessPage",
             Self::Whose => "Whose",
+            Self::OwnCertificate => "OwnCertificate",
             Self::AccessForm => "AccessForm",
             Self::ChangeAccess => "ChangeAccess",
             Self::AuditPage => "AuditPage",
@@ -206,7 +209,7 @@ impl Operation {
             Self::ChangeAccounts => "change-accounts",
             Self::ReadDenials => "read-denials",
             Self::ChangeDenials => "change-denials",
-            Self::IssueBundle => "bundle",
+            Self::IssueBundle | Self::OwnCertificate => "bundle",
             Self::Reload => "reload",
             Self::RenewNow => "renew",
             Self::Health
@@ -265,6 +268,7 @@ impl Operation {
             | Self::Reload
             | Self::RenewNow
             | Self::Whose
+            | Self::OwnCertificate
             | Self::ChangeAccess => Class::Write,
             _ => Class::Read,
         }
@@ -280,6 +284,7 @@ impl Operation {
                 | Self::ExpiryPage
                 | Self::AccessPage
                 | Self::Whose
+                | Self::OwnCertificate
                 | Self::AccessForm
                 | Self::ChangeAccess
                 | Self::AuditPage

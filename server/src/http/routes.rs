@@ -68,7 +68,7 @@ macro_rules! route {
 
 /// The first match decides. The GUN is greedy and may contain anything but `*`, including slashes.
 #[rustfmt::skip]
-static ROUTES: LazyLock<[Route; 60]> = LazyLock::new(|| {
+static ROUTES: LazyLock<[Route; 61]> = LazyLock::new(|| {
     [
         route!("GET", Pattern::Fixed("/v2/"), Ping, status::ping),
         route!("POST", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/"), Publish, repository::publish),
@@ -96,6 +96,7 @@ static ROUTES: LazyLock<[Route; 60]> = LazyLock::new(|| {
         route!("GET", named(r"/assets/(?P<selector>[^/]+)"), Asset, pages::asset),
         route!("GET", Pattern::Fixed("/access"), AccessPage, pages::access),
         route!("POST", Pattern::Fixed("/access/whose"), Whose, pages::whose_certificate),
+        route!("POST", Pattern::Fixed("/access/certificate"), OwnCertificate, pages::own_certificate),
         route!("GET", Pattern::Fixed("/access/account"), AccessForm, pages::account),
         route!("GET", Pattern::Fixed("/access/confirm"), AccessForm, pages::confirm),
         route!("POST", Pattern::Fixed("/access/change"), ChangeAccess, pages::change),

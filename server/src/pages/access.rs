@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Badge, Digest, Shell, Text, When};
+use super::{Badge, Command, Digest, Shell, Text, When};
 
 /// What is asked about rights. The values stand in a form, so they are plain.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +60,19 @@ pub struct Certificate {
     pub revocation: Text,
     /// The SHA-256 of its key.
     pub key: Digest,
+}
+
+/// A certificate for the reader, by a client CA of the server's own.
+#[derive(Debug, Clone)]
+pub struct Renewal {
+    /// The token of its form.
+    pub token: String,
+    /// The request that was pasted.
+    pub request: String,
+    /// Why none was issued.
+    pub refused: Option<Text>,
+    /// The certificate in PEM, and when it ends.
+    pub issued: Option<(String, Option<When>)>,
 }
 
 /// An account in the list.
@@ -212,8 +225,18 @@ pub struct Access {
     pub answer: Option<Answer>,
     /// The reader's certificate.
     pub certificate: Option<Certificate>,
+    /// The form for another certificate, where the server issues one to the reader.
+    pub renewal: Option<Renewal>,
     /// For administrators.
     pub administration: Option<Administration>,
+}
+
+impl Access {
+    fn make_request(&self) -> Command {
+        Command::new(
+            "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -subj / -keyout key.pem -out request.pem",
+        )
+    }
 }
 
 /// A key of an account.

@@ -22,7 +22,7 @@ use askama::Template;
 
 pub use access::{
     Access, Account, AccountRow, Administration, Answer, CaRow, Certificate, Confirm, DenialRow, Existing,
-    KeyRow, ListRow, ListenerRow, Question, RuleSays, Whose, WrittenRule,
+    KeyRow, ListRow, ListenerRow, Question, Renewal, RuleSays, Whose, WrittenRule,
 };
 pub use address::address;
 pub use assets::{Asset, find as asset, script, style};

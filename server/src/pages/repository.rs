@@ -417,4 +417,10 @@ pub struct Commands {
     pub revoke: Command,
     /// Listing with notary.
     pub notary: Command,
+    /// The token of the form that renews what the server signs; for administrators alone.
+    pub token: Option<String>,
+    /// What came of the last renewal.
+    pub renewal: Option<&'static str>,
+    /// The repository's name, for the form.
+    pub whole_name: String,
 }

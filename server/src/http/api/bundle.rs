@@ -41,9 +41,10 @@ pub struct IssuedCertificate {
     groups: Vec<String>,
     /// Upper-case hex.
     serial: String,
-    not_after: Option<DateTime<Utc>>,
+    /// When it ends.
+    pub not_after: Option<DateTime<Utc>>,
     /// In PEM.
-    certificate: String,
+    pub certificate: String,
     /// The CA that issued it, in PEM.
     ca: String,
 }
@@ -58,14 +59,23 @@ pub struct IssuedCertificate {
               (status = 409, description = "A client with such a certificate would be somebody else here, or the caller has too many", body = Errors)))]
 pub async fn issue(exchange: &mut Exchange<'_>, grant: OwnBundle) -> Result<Outcome, ApiError> {
     let body: BundleRequest = read(exchange).await?;
+    let (issued, remark) = issue_for(exchange, &grant, &body.request).await?;
+    answer(StatusCode::CREATED, &issued, remark)
+}
+
+/// Issues a certificate for the key of a request in PEM; returns it, and what was done.
+pub async fn issue_for(
+    exchange: &Exchange<'_>,
+    grant: &OwnBundle,
+    request: &str,
+) -> Result<(IssuedCertificate, String), ApiError> {
     let authority = exchange
         .generation
         .issuing
         .clone()
         .ok_or(ChangeFault::IssuesNothing)?;
     let caller = grant.principal();
-    let request =
-        CheckedRequest::parse(&body.request).map_err(|fault| ChangeFault::Request(fault.to_string()))?;
+    let request = CheckedRequest::parse(request).map_err(|fault| ChangeFault::Request(fault.to_string()))?;
     let name = UserName::parse(caller.name()).map_err(|fault| ChangeFault::OtherName(fault.to_string()))?;
     let groups = authority.groups_of(caller.groups());
     let failed = |cause: IssuingError| ApiError::Signing(cause.to_string());
@@ -114,7 +124,7 @@ pub async fn issue(exchange: &mut Exchange<'_>, grant: OwnBundle) -> Result<Outc
         certificate: pem(&certificate)?,
         ca: pem(authority.certificate())?,
     };
-    answer(StatusCode::CREATED, &issued, remark)
+    Ok((issued, remark))
 }
 
 /// Checks that a client with this certificate would be the caller, with no group more: by CAs, identity rules, accounts and

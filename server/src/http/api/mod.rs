@@ -24,7 +24,7 @@ pub use accounts::{
     list as list_accounts, one as one_account, put as put_account, registered, remove as remove_account,
     set_state as set_account_state, switch as switch_account,
 };
-pub use bundle::issue as issue_bundle;
+pub use bundle::{issue as issue_bundle, issue_for};
 pub use ca::{ca, setup_script};
 pub use changing::ChangeFault;
 pub use denials::{
@@ -32,7 +32,7 @@ pub use denials::{
     of_id as of_denial_id, undo as undo_denial, undo_by_id,
 };
 pub use openapi::{Errors, description};
-pub use operate::{reload, reload_now, renew};
+pub use operate::{reload, reload_now, renew, renew_named};
 pub use repositories::{list, one};
 pub use server::{health, settings, version};
 pub use tags::tags;

@@ -77,14 +77,33 @@ pub async fn renew(exchange: &mut Exchange<'_>, grant: AccessChanges) -> Result<
         Found::One(gun) => Gun::parse(&gun).map_err(|_| ApiError::NotFound)?,
         Found::Namespace(_) => return Err(ApiError::NotFound),
     };
-    let before = state.config.refresh.before_expiry;
-    let request = principal.actor().request_id;
-    let outcome = match renew_for(state, &gun, before, request).await? {
-        Renewal::Renewed => "renewed",
-        Renewal::NotNeeded => "not_needed",
-        Renewal::NotPossible => "not_possible",
-    };
+    let outcome = renewal(state, &grant, &gun).await?;
     let remark = format!("{gun}: {outcome}");
     let gun = gun.to_string();
     answer(StatusCode::OK, &RenewalOutcome { gun, outcome }, remark)
+}
+
+/// The same for a repository by its full name, which the caller may see; returns what came of it.
+pub async fn renew_named(
+    exchange: &Exchange<'_>,
+    grant: &AccessChanges,
+    name: &str,
+) -> Result<&'static str, ApiError> {
+    let gun = Gun::parse(name).map_err(|_| ApiError::NotFound)?;
+    let wanted = gun.clone();
+    let is_there = exchange.state.with_store(move |store| store.has(&wanted)).await?;
+    if !is_there || !exchange.access().shows(grant.principal(), name) {
+        return Err(ApiError::NotFound);
+    }
+    renewal(exchange.state, grant, &gun).await
+}
+
+async fn renewal(state: &State, grant: &AccessChanges, gun: &Gun) -> Result<&'static str, ApiError> {
+    let before = state.config.refresh.before_expiry;
+    let request = grant.principal().actor().request_id;
+    Ok(match renew_for(state, gun, before, request).await? {
+        Renewal::Renewed => "renewed",
+        Renewal::NotNeeded => "not_needed",
+        Renewal::NotPossible => "not_possible",
+    })
 }

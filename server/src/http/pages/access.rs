@@ -17,15 +17,20 @@ use super::{
 };
 use crate::{
     access::{
-        AccessChanges, Identified, Right,
+        AccessChanges, Identified, OwnBundle, Right,
         policy::{Action, Asking},
     },
     config::{Effect, IdentityRule, Listener, OwnKey, PolicyMode, PolicyRule, Serves},
-    http::{api::denial_id, error::ApiError, exchange::Exchange, outcome::Outcome},
+    http::{
+        api::{self, denial_id},
+        error::ApiError,
+        exchange::Exchange,
+        outcome::Outcome,
+    },
     identity::{Method, Principal},
     pages::{
         self, AccountRow, Administration, Answer, Badge, CaRow, Certificate, DenialRow, Digest, ListRow,
-        ListenerRow, Place, Question, RuleSays, State, Text, When, Whose, WrittenRule, address,
+        ListenerRow, Place, Question, Renewal, RuleSays, State, Text, When, Whose, WrittenRule, address,
     },
     revocation::Status,
     store::Account,
@@ -39,7 +44,7 @@ const SOON: TimeDelta = TimeDelta::days(30);
 /// The page.
 pub async fn access(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
     only_browsers(exchange.request)?;
-    show(exchange, grant.principal(), None).await
+    show(exchange, grant.principal(), None, None).await
 }
 
 /// The page, with whose certificate a form holds. Nothing is changed.
@@ -55,16 +60,59 @@ pub async fn whose_certificate(
     } else {
         Whose::not_asked()
     };
-    show(exchange, grant.principal(), Some((pem, found))).await
+    show(exchange, grant.principal(), Some((pem, found)), None).await
+}
+
+/// Issues a certificate for the key of a request that the reader pasted, and shows it.
+pub async fn own_certificate(exchange: &mut Exchange<'_>, grant: OwnBundle) -> Result<Outcome, ApiError> {
+    only_browsers(exchange.request)?;
+    let form = Form::read(exchange).await?;
+    let (request, reader) = (form.get("request").to_owned(), grant.principal());
+    let mut renewal = Renewal {
+        token: form::token(exchange, reader)?,
+        request: request.clone(),
+        refused: None,
+        issued: None,
+    };
+    let mut remark = None;
+    if form.is_of(exchange, reader) {
+        match api::issue_for(exchange, &grant, &request).await {
+            Ok((issued, done)) => {
+                let until = issued.not_after;
+                let until = until.map(|end| When::date_and_relative(end, exchange.state.clock.now()));
+                renewal.issued = Some((issued.certificate, until));
+                remark = Some(done);
+            }
+            Err(ApiError::Change(fault)) => renewal.refused = Some(Text::new(fault.to_string())),
+            Err(other) => return Err(other),
+        }
+    } else {
+        renewal.refused = Some(Text::from(
+            "this form is older than the rules that are in force, or of another server; send it once more",
+        ));
+    }
+    let outcome = show(exchange, reader, None, Some(renewal)).await?;
+    Ok(outcome.remarked(remark))
 }
 
 async fn show(
     exchange: &Exchange<'_>,
     reader: &Principal,
     whose: Option<(String, Whose)>,
+    renewal: Option<Renewal>,
 ) -> Result<Outcome, ApiError> {
     let (state, generation) = (exchange.state, &exchange.generation);
     let now = state.clock.now();
+    let issues = generation.issuing.is_some() && generation.access.authorize_bundle(reader).is_ok();
+    let renewal = match renewal {
+        None if issues => Some(Renewal {
+            token: form::token(exchange, reader)?,
+            request: String::new(),
+            refused: None,
+            issued: None,
+        }),
+        renewal => renewal,
+    };
     let is_admin = generation.access.authorize_access_changes(reader).is_ok();
     let query = Form::parse(exchange.query())?;
     let question = Question {
@@ -90,6 +138,7 @@ async fn show(
         question,
         answer,
         certificate: certificate(reader, now),
+        renewal,
         administration,
     };
     Ok(response::page(&state.config, StatusCode::OK, &page)?.into())

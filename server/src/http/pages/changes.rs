@@ -210,6 +210,12 @@ async fn carry_out(
             let remark = api::undo_by_id(exchange, grant, form.get("id"), reason).await?;
             Ok((remark, "/access#denials".to_owned()))
         }
+        "renew" => {
+            let gun = form.get("gun");
+            let outcome = api::renew_named(exchange, grant, gun).await?;
+            let place = address("/repository/commands", &[("gun", gun), ("renewal", outcome)]);
+            Ok((format!("{gun}: {outcome}"), place))
+        }
         "reload" => {
             let (_, remark) = api::reload_now(exchange.state).await?;
             Ok((remark, "/access#reload".to_owned()))

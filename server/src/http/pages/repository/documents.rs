@@ -6,7 +6,11 @@ use serde_json::Value;
 use tuf::{Document, RoleName, Version};
 
 use super::{
-    super::{response, shell::host},
+    super::{
+        form::{self, Form},
+        response,
+        shell::host,
+    },
     head::{Opened, Page},
 };
 use crate::{
@@ -150,7 +154,27 @@ pub async fn commands(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result
     let (server, tagged, gun) = (quoted(&server), quoted(&format!("{gun}:TAG")), quoted(gun));
     let registry = opened.gun.as_str().split('/').next().unwrap_or_default();
     let registry = quoted(registry);
+    let is_admin = exchange
+        .access()
+        .authorize_access_changes(grant.principal())
+        .is_ok();
+    let token = if is_admin {
+        Some(form::token(exchange, grant.principal())?)
+    } else {
+        None
+    };
+    let renewal = match Form::parse(exchange.query())?.get("renewal") {
+        "renewed" => Some("It was renewed."),
+        "not_needed" => Some("Nothing was renewed: nothing that this server signs ends soon."),
+        "not_possible" => Some(
+            "It cannot be renewed: this server does not hold a key, or a document is broken. Its log says which.",
+        ),
+        _ => None,
+    };
     let page = Commands {
+        token,
+        renewal,
+        whole_name: opened.gun.to_string(),
         shell: opened.shell(),
         head: opened.head(Page::Commands),
         set_up: Command::new(format!(

@@ -216,7 +216,8 @@ fn certificate(reason: &IdentityError) -> Option<&ClientCertificate> {
     }
 }
 
-/// The subjects of the CAs that may issue certificates; the handshake names them to everybody as well.
+/// The subjects of the CAs that may issue certificates: whoever has none is to know whom to ask. They are no secret
+/// (with `tls.advertise_cas` the handshake names them as well).
 fn issuers(trust: &ClientTrust) -> Vec<Text> {
     let mut names: Vec<String> = Vec::new();
     for certificate in trust.certificates() {

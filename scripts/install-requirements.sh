@@ -1,9 +1,10 @@
 #!/bin/sh
-# Installs what is missing from Debian's packages, and nothing that is there already.
+# Installs what is missing from Debian's packages, and from npm what drives the browser, and nothing that is there already.
 # Usage: install-requirements.sh build|openssl|database|notary|docker|browser|gate-demo|counts|fuzz|test ...
 set -eu
 
 missing=""
+browser=""
 # need PROGRAM_OR_FILE PACKAGE...: the packages, unless the program or file is there
 need() {
     probe=$1
@@ -61,6 +62,10 @@ for group in "$@"; do
         browser)
             need chromium chromium
             need certutil libnss3-tools
+            need node nodejs
+            need npm npm
+            need unshare util-linux
+            browser=$(dirname "$0")/browser
             ;;
         gate-demo)
             need curl curl ca-certificates
@@ -88,23 +93,35 @@ for group in "$@"; do
     esac
 done
 
-[ -z "$missing" ] && exit 0
-if ! command -v apt-get >/dev/null 2>&1; then
-    echo "These Debian packages, or what they hold, are missing:$missing" >&2
-    exit 1
-fi
-as_root=""
-if [ "$(id -u)" != 0 ]; then
-    as_root=sudo
-fi
-echo "Installing:$missing"
-# Daemons that come with the packages are started by the tests alone.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
-    $as_root chmod +x "$policy"
-    trap '$as_root rm -f "$policy"' EXIT
-fi
-$as_root apt-get update -q
-# shellcheck disable=SC2086 # a list of words
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+install_packages() {
+    if ! command -v apt-get >/dev/null 2>&1; then
+        echo "These Debian packages, or what they hold, are missing:$missing" >&2
+        exit 1
+    fi
+    as_root=""
+    if [ "$(id -u)" != 0 ]; then
+        as_root=sudo
+    fi
+    echo "Installing:$missing"
+    # Daemons that come with the packages are started by the tests alone.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+        $as_root chmod +x "$policy"
+        trap '$as_root rm -f "$policy"' EXIT
+    fi
+    $as_root apt-get update -q
+    # shellcheck disable=SC2086 # a list of words
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+}
+
+# The versions of package-lock.json; a copy of it beside them says that all of them are there.
+install_modules() {
+    cmp -s "$browser/package-lock.json" "$browser/node_modules/.installed" && return 0
+    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm --prefix "$browser" ci --ignore-scripts --no-audit --no-fund &&
+        cp "$browser/package-lock.json" "$browser/node_modules/.installed"
+}
+
+[ -z "$missing" ] || install_packages
+# Once more where the network failed.
+[ -z "$browser" ] || install_modules || install_modules

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Pictures of every web page, in both colour schemes and two widths, from Debian's Chromium with a certificate; axe-core looks at each.
 # Usage: screenshots.sh DIRECTORY
-# PROGRAMS=DIRECTORY uses programs that are there already, otherwise a debug build is made. Needs chromium, libnss3-tools and npm.
+# PROGRAMS=DIRECTORY uses programs that are there already, otherwise a debug build is made. Installs what it needs besides.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,7 +14,7 @@ if [ -z "${PROGRAMS:-}" ]; then
 fi
 programs=$(cd "$PROGRAMS" && pwd)
 browser=$(cd scripts/browser && pwd)
-[ -d "$browser/node_modules" ] || (cd "$browser" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm install --no-audit --no-fund)
+scripts/install-requirements.sh browser
 
 work=$(mktemp -d)
 pids=()
@@ -87,10 +87,4 @@ mkdir -p "$HOME/.pki/nssdb"
 certutil -d "sql:$HOME/.pki/nssdb" -N --empty-password
 certutil -d "sql:$HOME/.pki/nssdb" -A -n ca -t C,, -i "$work/demo/users/alice/ca.pem"
 pk12util -d "sql:$HOME/.pki/nssdb" -i "$work/demo/users/alice/cert.p12" -w "$work/demo/users/alice/p12-password.txt"
-# Chromium asks which certificate to use, unless a policy says so. A file of this name that is there already is left alone.
-policies=/etc/chromium/policies/managed
-policy=$policies/countersign-screenshots.json
-mkdir -p "$policies"
-printf '{"AutoSelectCertificateForUrls": ["{\\"pattern\\":\\"%s\\",\\"filter\\":{}}"]}\n' "$url" >"$policy"
-trap 'rm -f "$policy"; stop' EXIT
-node "$browser/look.mjs" "$url" "$gun" "$pictures"
+"$browser/with-policy.sh" "$url" node "$browser/look.mjs" "$url" "$gun" "$pictures"

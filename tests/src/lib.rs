@@ -11,6 +11,7 @@
 
 pub mod alternator;
 pub mod authority;
+pub mod browser;
 pub mod certificate_table;
 pub mod countersign;
 pub mod craft;

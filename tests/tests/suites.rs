@@ -55,6 +55,7 @@ mod own_bundles;
 mod own_tokens;
 mod pages;
 mod pages_access;
+mod pages_browser;
 mod passphrase_commands;
 mod password_guesses;
 mod passwords;

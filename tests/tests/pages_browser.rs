@@ -1,0 +1,221 @@
+//! Web pages in headless Chromium, as people use them: with their certificates in its store, and the real forms. What a browser does
+//! is written in `scripts/browser`; what came of it is looked at here.
+
+use std::fs;
+
+use platform::pki::{Issued, Template, Usage};
+use serde_json::{Value, json};
+use tests::{
+    TestServer,
+    browser::{PASSWORD, home, pkcs12, tour},
+    pki::ClientFiles,
+    publisher::Publisher,
+    server::Builder,
+};
+
+/// How many repositories bob may see: more than one page of them.
+const OPEN: usize = 53;
+const GUN: &str = "reg.example/open/app00";
+/// What [`Publisher::publish_first`] signs.
+const TAG: &str = "v1";
+/// How many other sites there are: on plain HTTP, on this server's host name, and there with HTTPS.
+const SITES: usize = 3;
+const SECRET: &str = "reg.example/secret/app";
+
+fn builder() -> Builder {
+    TestServer::builder()
+        .requests_certificates()
+        .signs_locally()
+        .set("audit", json!({"sinks": ["file:audit.json"]}))
+        .set(
+            "identity",
+            json!([{"name": "accounts", "preset": "registered-key"}, {"name": "names", "preset": "cn"}]),
+        )
+        .set(
+            "policy",
+            json!([
+                {"name": "admins", "effect": "allow", "principals": ["alice", "group:admins"], "actions": ["*"]},
+                {"name": "readers", "effect": "allow", "principals": ["bob", "alice2"], "actions": ["pull"],
+                 "guns": ["reg.example/open/**"]},
+                {"name": "keep", "effect": "deny", "principals": ["*"], "actions": ["delete"], "guns": ["reg.example/open/**"],
+                 "unless": ["group:admins", "alice"]},
+            ]),
+        )
+}
+
+fn publish(server: &TestServer, alice: &ClientFiles, gun: &str) {
+    let alice = server.client_with(alice);
+    Publisher::new(&alice, gun, gun).publish_first(&alice, gun);
+}
+
+/// A certificate from a CA of another name than this server's.
+fn of_another_ca(server: &TestServer) -> ClientFiles {
+    let ca = Issued::self_signed(&Template::new("Elsewhere CA", Usage::Authority, 1)).unwrap();
+    let issued = ca.issue(&Template::new("mallory", Usage::Client, 1)).unwrap();
+    let file = |name: &str, pem: Vec<u8>| {
+        let path = server.path().join(name);
+        fs::write(&path, pem).unwrap();
+        path
+    };
+    ClientFiles {
+        ca: server.pki().ca(),
+        certificate: file("elsewhere.pem", issued.certificate_pem().unwrap()),
+        key: file("elsewhere-key.pem", issued.key_pem().unwrap()),
+    }
+}
+
+/// What was changed, oldest first: action, and on whom or what.
+fn recorded(server: &TestServer, alice: &ClientFiles) -> Vec<(String, String)> {
+    let lines = server.client_with(alice).get("/audit.jsonl").ok().text();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut records: Vec<(String, String)> = lines
+        .lines()
+        .map(|line| {
+            let record = serde_json::from_str::<Value>(line).unwrap()["record"].clone();
+            assert_eq!(record["principal"], "alice", "{record}");
+            (text(&record["action"]), text(&record["subject"]))
+        })
+        .filter(|(action, _)| action != "publish")
+        .collect();
+    records.reverse();
+    records
+}
+
+#[test]
+fn an_administrator_looks_at_everything_and_changes_who_has_access_and_back() {
+    let server = builder().start();
+    let alice = server.pki().user("alice");
+    for number in 0..OPEN {
+        publish(&server, &alice, &format!("reg.example/open/app{number:02}"));
+    }
+    publish(&server, &alice, SECRET);
+    let employee = server.pki().user("employee-4711");
+    let setup = json!({
+        "home": home(&server, "alice", Some(&alice)),
+        "gun": GUN, "tag": TAG,
+        "count": OPEN + 1,
+        "pem": fs::read_to_string(&employee.certificate).unwrap(),
+    });
+    tour(&server, "administrator", setup);
+    let did: Vec<(String, String)> = recorded(&server, &alice);
+    let did: Vec<(&str, &str)> = did
+        .iter()
+        .map(|(action, subject)| (&**action, &**subject))
+        .collect();
+    assert_eq!(
+        did,
+        [
+            ("account.add", "carol"),
+            ("account.key.add", "carol"),
+            ("account.disable", "carol"),
+            ("account.enable", "carol"),
+            ("account.key.remove", "carol"),
+            ("account.remove", "carol"),
+            ("deny.add", "principal dave"),
+            ("deny.remove", "principal dave"),
+            ("account.add", "early"),
+            ("account.remove", "early"),
+            ("account.add", "plain"),
+            ("account.remove", "plain"),
+        ]
+    );
+    // Everything is as it was.
+    let client = server.client_with(&alice);
+    assert_eq!(client.get("/api/v0/accounts").ok().json()["accounts"], json!([]));
+    assert_eq!(client.get("/api/v0/denials").ok().json()["denials"], json!([]));
+    server.command_line("audit verify").ok();
+}
+
+#[test]
+fn a_reader_sees_what_it_may_pull_and_is_offered_no_more() {
+    let server = builder().start();
+    let alice = server.pki().user("alice");
+    for gun in [GUN, "reg.example/open/app01", SECRET] {
+        publish(&server, &alice, gun);
+    }
+    let bob = server.pki().user("bob");
+    let setup = json!({"home": home(&server, "bob", Some(&bob)), "gun": GUN, "tag": TAG, "secret": SECRET});
+    tour(&server, "reader", setup);
+}
+
+#[test]
+fn who_comes_without_a_good_certificate_is_told_how_to_get_in() {
+    let server = builder().start();
+    let [alice, alice2] = ["alice", "alice2"].map(|name| server.pki().user(name));
+    publish(&server, &alice, GUN);
+    let (expired, stranger) = (server.pki().expired(), server.pki().stranger("mallory"));
+    let foreign = of_another_ca(&server);
+    let setup = json!({
+        "gun": GUN, "tag": TAG,
+        "homes": {
+            "alice": home(&server, "alice", Some(&alice)),
+            "alice2": home(&server, "alice2", Some(&alice2)),
+            "nobody": home(&server, "nobody", None),
+            "expired": home(&server, "expired", Some(&expired)),
+            "stranger": home(&server, "stranger", Some(&stranger)),
+            "foreign": home(&server, "foreign", Some(&foreign)),
+        },
+        "files": {
+            "expired": pkcs12("expired", &expired),
+            "stranger": pkcs12("stranger", &stranger),
+        },
+        "password": PASSWORD,
+    });
+    tour(&server, "strangers", setup);
+}
+
+#[test]
+fn a_page_of_another_site_changes_nothing_with_somebodys_certificate() {
+    let server = builder().start();
+    let alice = server.pki().user("alice");
+    publish(&server, &alice, GUN);
+    let setup = json!({
+        "home": home(&server, "alice", Some(&alice)),
+        "gun": GUN, "tag": TAG,
+        "certificate": server.path().join("pki/server.pem"),
+        "key": server.path().join("pki/server-key.pem"),
+    });
+    let client = server.client_with(&alice);
+    let key = || {
+        client
+            .get(&format!("/v2/{GUN}/_trust/tuf/snapshot.key"))
+            .ok()
+            .body
+    };
+    let before = key();
+    tour(&server, "elsewhere", setup);
+    // The one change is that of the server's own page.
+    let did = recorded(&server, &alice);
+    assert_eq!(did, [("deny.add".to_owned(), "principal victim".to_owned())]);
+    assert_eq!(client.get("/api/v0/accounts").ok().json()["accounts"], json!([]));
+    assert_eq!(key(), before);
+    // The browser did come as alice, and that is why it was refused.
+    let decisions = fs::read_to_string(server.path().join("audit.json")).unwrap();
+    let decisions: Vec<Value> = decisions
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let count = |action: &str| {
+        let of_page = |decision: &&Value| {
+            decision["action"] == action
+                && decision["user_agent"]
+                    .as_str()
+                    .is_some_and(|agent| agent.starts_with("Mozilla"))
+        };
+        let (refused, allowed): (Vec<&Value>, Vec<&Value>) = decisions
+            .iter()
+            .filter(of_page)
+            .partition(|decision| decision["decision"] == "denied");
+        for decision in &refused {
+            let reason = decision["reason"].as_str().unwrap();
+            assert!(reason.contains("for a page of another site"), "{decision}");
+            assert_eq!(decision["principal"], "alice", "{decision}");
+        }
+        (refused.len(), allowed.len())
+    };
+    assert_eq!(count("change-access"), (2 * SITES, 1));
+    assert_eq!(count("rotate-key"), (2 * SITES, 0));
+    assert_eq!(count("read-key"), (SITES, 0));
+    assert_eq!(count("change-denials"), (SITES, 0));
+    assert_eq!(count("reload"), (2 * SITES, 0));
+}

@@ -9,7 +9,8 @@ use tests::{
     TestServer,
     browser::{PASSWORD, home, pkcs12, tour},
     pki::ClientFiles,
-    publisher::Publisher,
+    publisher::{Publisher, hashes, sign},
+    revocation::authority,
     server::Builder,
 };
 
@@ -41,6 +42,22 @@ fn builder() -> Builder {
                  "unless": ["group:admins", "alice"]},
             ]),
         )
+}
+
+/// Names that do harm in a page where they are not escaped.
+const HOSTILE: &str = "reg.example/\u{202e}<script>alert(1)</script>&'x";
+const HOSTILE_TAG: &str = "\"><img src=x onerror=alert(1)>\u{202e}\u{200b}";
+
+fn publish_hostile(server: &TestServer, alice: &ClientFiles) {
+    let alice = server.client_with(alice);
+    let in_path: String = HOSTILE.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let publisher = Publisher::new(&alice, &in_path, HOSTILE);
+    let mut targets = Publisher::targets(1);
+    targets["targets"] = json!({HOSTILE_TAG: hashes(b"x")});
+    targets["targets"][HOSTILE_TAG]["custom"] = json!({"a": "<script>alert(2)</script>"});
+    let targets = sign(&targets, &[&publisher.targets]);
+    let files: [(&str, &[u8]); 2] = [("root", &publisher.root_file(1)), ("targets", &targets)];
+    alice.publish(&in_path, &files).ok();
 }
 
 fn publish(server: &TestServer, alice: &ClientFiles, gun: &str) {
@@ -89,11 +106,13 @@ fn an_administrator_looks_at_everything_and_changes_who_has_access_and_back() {
         publish(&server, &alice, &format!("reg.example/open/app{number:02}"));
     }
     publish(&server, &alice, SECRET);
+    publish_hostile(&server, &alice);
     let employee = server.pki().user("employee-4711");
     let setup = json!({
         "home": home(&server, "alice", Some(&alice)),
         "gun": GUN, "tag": TAG,
-        "count": OPEN + 1,
+        "count": OPEN + 2,
+        "hostile": {"gun": HOSTILE, "tag": HOSTILE_TAG},
         "pem": fs::read_to_string(&employee.certificate).unwrap(),
     });
     tour(&server, "administrator", setup);
@@ -140,8 +159,21 @@ fn a_reader_sees_what_it_may_pull_and_is_offered_no_more() {
 
 #[test]
 fn who_comes_without_a_good_certificate_is_told_how_to_get_in() {
-    let server = builder().start();
-    let [alice, alice2] = ["alice", "alice2"].map(|name| server.pki().user(name));
+    let prepared = builder()
+        .set("revocation.crl.files", json!(["list.pem"]))
+        .prepare();
+    let authority = authority(&prepared);
+    let list = |name: &str| {
+        let path = prepared.path().join(name);
+        fs::write(&path, authority.list()).unwrap();
+        path
+    };
+    let current = list("list.pem");
+    let alice2 = prepared.pki().user("alice2");
+    authority.revoke(&alice2);
+    let next = list("next.pem");
+    let server = prepared.start();
+    let alice = server.pki().user("alice");
     publish(&server, &alice, GUN);
     let (expired, stranger) = (server.pki().expired(), server.pki().stranger("mallory"));
     let foreign = of_another_ca(&server);
@@ -160,6 +192,7 @@ fn who_comes_without_a_good_certificate_is_told_how_to_get_in() {
             "stranger": pkcs12("stranger", &stranger),
         },
         "password": PASSWORD,
+        "list": {"current": current, "next": next},
     });
     tour(&server, "strangers", setup);
 }

@@ -28,6 +28,19 @@ const withKeyboardAndScript = async (page, { url, gun }) => {
   await copy.click();
   await shows(page, "copied");
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), await copy.getAttribute("data-copy"));
+  // Clicked twice, the button has its own word again after a while.
+  const timed = await page.context().newPage();
+  await timed.clock.install();
+  await open(timed, page.url());
+  const twice = timed.locator("button[data-copy]").first();
+  for (const _ of [1, 2]) {
+    await twice.click();
+    await timed.evaluate(() => navigator.clipboard.readText());
+    await shows(timed, "copied");
+  }
+  await timed.clock.fastForward(10_000);
+  assert.equal(await twice.innerText(), "copy");
+  await timed.close();
 };
 
 const rows = (page) => page.locator("tbody th a");
@@ -72,6 +85,20 @@ const repositories = async (page, { url, gun, count }) => {
   await page.locator("tbody th a").first().click();
   await page.waitForURL(/\/repository\/tag\?/);
   await shows(page, "sha256:");
+};
+
+// Names of others that hold markup are text. What they would do shows as a dialog, or as an error of the page's own policy.
+const hostileNames = async (page, { url, hostile }, found) => {
+  const dialog = (shown) => { found(`a dialog: ${shown.message()}`); shown.dismiss(); };
+  page.on("dialog", dialog);
+  for (const [name, address] of Object.entries(pages(hostile.gun, hostile.tag))) {
+    await open(page, url + address, name === "missing" ? 404 : 200);
+    assert.equal(await page.locator("main script, main img").count(), 0, name);
+    assert.ok(!(await page.locator("main").innerText()).includes("\u202e"), name);
+  }
+  await open(page, `${url}/repository?gun=${encodeURIComponent(hostile.gun)}`);
+  await shows(page, "⟨U+202E⟩");
+  page.off("dialog", dialog);
 };
 
 // Sends the form of the page that asks whether something is meant, first without the name that it wants typed, then with another one.
@@ -210,6 +237,7 @@ export default async (setup, { browser, page: opened, found }) => {
   await everyPage(page, setup, found);
   await withKeyboardAndScript(page, setup);
   await repositories(page, setup);
+  await hostileNames(page, setup, found);
   await accounts(page, setup);
   await denials(page, setup);
   await reload(page, setup);

@@ -1,5 +1,6 @@
 // Who comes without a certificate that is good here is told why, and how to get in.
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import { examine, pages } from "../browser.mjs";
 import { button, follow, link, open, shows } from "./steps.mjs";
 
@@ -25,7 +26,8 @@ const shown = async ({ url, files, password }, chromium, opened, which, title) =
   await shows(page, title, "What your browser showed", ...hows);
 };
 
-const denied = async ({ url, homes }, { browser, page: opened }) => {
+// Denied, and then on a revocation list, while a page is open.
+const denied = async ({ url, homes, list }, { browser, page: opened }) => {
   const admin = await opened(await browser(homes.alice));
   const page = await opened(await browser(homes.alice2));
   await open(page, `${url}/`);
@@ -37,6 +39,11 @@ const denied = async ({ url, homes }, { browser, page: opened }) => {
   await shows(page, "You are barred from this server", "Whoever runs it has withdrawn your access.");
   await follow(admin, button(admin, "Undo principal alice2"));
   assert.equal((await page.reload()).status(), 200);
+  fs.copyFileSync(list.next, list.current);
+  await follow(admin, button(admin, "Reload now"));
+  await shows(admin, "Generation 2");
+  assert.equal(await follow(page, page.getByRole("link", { name: /^Expiry/ }).first()), 401);
+  await shows(page, "Your certificate does not count any more", "CN=alice2");
 };
 
 export default async (setup, tools) => {

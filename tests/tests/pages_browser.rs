@@ -1,14 +1,20 @@
 //! Web pages in headless Chromium, as people use them: with their certificates in its store, and the real forms. What a browser does
 //! is written in `scripts/browser`; what came of it is looked at here.
 
-use std::fs;
+use std::{fs, process::Command};
 
-use platform::pki::{Issued, Template, Usage};
+use openssl::{
+    hash::MessageDigest,
+    pkey::{PKey, Private},
+    x509::X509ReqBuilder,
+};
+use platform::pki::{Issued, KeyKind, Template, Usage};
 use serde_json::{Value, json};
 use tests::{
     TestServer,
     browser::{PASSWORD, home, pkcs12, tour},
     pki::ClientFiles,
+    process::{Finished, built_programs},
     publisher::{Publisher, hashes, sign},
     revocation::authority,
     server::Builder,
@@ -36,12 +42,35 @@ fn builder() -> Builder {
             "policy",
             json!([
                 {"name": "admins", "effect": "allow", "principals": ["alice", "group:admins"], "actions": ["*"]},
+                {"name": "renewing", "effect": "allow", "principals": ["bob"], "actions": ["bundle"]},
                 {"name": "readers", "effect": "allow", "principals": ["bob", "alice2"], "actions": ["pull"],
                  "guns": ["reg.example/open/**"]},
                 {"name": "keep", "effect": "deny", "principals": ["*"], "actions": ["delete"], "guns": ["reg.example/open/**"],
                  "unless": ["group:admins", "alice"]},
             ]),
         )
+}
+
+/// A server that issues certificates to its clients, by a CA of its own.
+fn issuing() -> TestServer {
+    let prepared = builder()
+        .set("client_cas", json!({"own": "ca/ca.pem"}))
+        .set("issuing", json!({"ca": "ca", "days": 30, "groups": []}))
+        .prepare();
+    let ca = prepared.path().join("ca");
+    let mut command = Command::new(built_programs().join("countersign-server"));
+    command.args(["ca", "init", "--name", "Own CA", "--dir"]).arg(ca);
+    Finished::run(&mut command, "").ok();
+    prepared.start()
+}
+
+/// A request for a certificate of a new key.
+fn request() -> (String, PKey<Private>) {
+    let key = KeyKind::P256.generate().unwrap();
+    let mut builder = X509ReqBuilder::new().unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.sign(&key, MessageDigest::sha256()).unwrap();
+    (String::from_utf8(builder.build().to_pem().unwrap()).unwrap(), key)
 }
 
 /// Names that do harm in a page where they are not escaped.
@@ -147,14 +176,32 @@ fn an_administrator_looks_at_everything_and_changes_who_has_access_and_back() {
 
 #[test]
 fn a_reader_sees_what_it_may_pull_and_is_offered_no_more() {
-    let server = builder().start();
+    let server = issuing();
     let alice = server.pki().user("alice");
     for gun in [GUN, "reg.example/open/app01", SECRET] {
         publish(&server, &alice, gun);
     }
     let bob = server.pki().user("bob");
-    let setup = json!({"home": home(&server, "bob", Some(&bob)), "gun": GUN, "tag": TAG, "secret": SECRET});
+    let (request, key) = request();
+    let certificate = server.path().join("issued.pem");
+    let setup = json!({
+        "home": home(&server, "bob", Some(&bob)),
+        "gun": GUN,
+        "tag": TAG,
+        "secret": SECRET,
+        "request": request,
+        "issued": certificate,
+    });
     tour(&server, "reader", setup);
+    // What the page showed is a certificate of his, beside its key.
+    let files = ClientFiles {
+        ca: server.pki().ca(),
+        certificate,
+        key: server.path().join("issued.key"),
+    };
+    fs::write(&files.key, key.private_key_to_pem_pkcs8().unwrap()).unwrap();
+    let known = server.client_with(&files).get("/basic_info").ok().json();
+    assert_eq!(known["User"]["name"], "bob", "{known}");
 }
 
 #[test]
@@ -199,7 +246,7 @@ fn who_comes_without_a_good_certificate_is_told_how_to_get_in() {
 
 #[test]
 fn a_page_of_another_site_changes_nothing_with_somebodys_certificate() {
-    let server = builder().start();
+    let server = issuing();
     let alice = server.pki().user("alice");
     publish(&server, &alice, GUN);
     let setup = json!({
@@ -251,4 +298,5 @@ fn a_page_of_another_site_changes_nothing_with_somebodys_certificate() {
     assert_eq!(count("read-key"), (SITES, 0));
     assert_eq!(count("change-denials"), (SITES, 0));
     assert_eq!(count("reload"), (2 * SITES, 0));
+    assert_eq!(count("bundle"), (SITES, 0));
 }

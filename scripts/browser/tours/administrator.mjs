@@ -197,6 +197,12 @@ const reload = async (page, { url }) => {
   await old.close();
 };
 
+const renewal = async (page, { url, gun }) => {
+  await open(page, `${url}/repository/commands?gun=${encodeURIComponent(gun)}`);
+  await follow(page, button(page, "Renew now"));
+  await shows(page, "Nothing was renewed: nothing that this server signs ends soon.");
+};
+
 const audit = async (page, { url }) => {
   await open(page, `${url}/audit`);
   await page.getByLabel("Who").fill("alice");
@@ -241,6 +247,7 @@ export default async (setup, { browser, page: opened, found }) => {
   await accounts(page, setup);
   await denials(page, setup);
   await reload(page, setup);
+  await renewal(page, setup);
   await audit(page, setup);
   await withoutScript(await opened(chromium, { javaScriptEnabled: false }), setup);
 };

@@ -44,6 +44,7 @@ export default async ({ url, home, gun, certificate, key }, { browser }) => {
       ["deny", `${url}/access/change`, deny],
       ["account", `${url}/access/change`, { do: "account.put", name: "mallory", admin: "yes", token }],
       ["whose", `${url}/access/whose`, { pem: "x", token }],
+      ["certificate", `${url}/access/certificate`, { request: "x", token }],
       ["rotate", `${url}/v2/${gun}/_trust/tuf/snapshot.key`, {}],
       ["again", `${url}/v2/${gun}/_trust/tuf/timestamp.key`, {}],
     ]) {

@@ -1,16 +1,17 @@
 // Somebody who may pull some repositories sees these, and why nothing else is allowed.
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import { examine, pages } from "../browser.mjs";
 import { button, follow, open, read, shows } from "./steps.mjs";
 
-export default async ({ url, home, gun, tag, secret }, { browser, page: opened, found }) => {
+export default async ({ url, home, gun, tag, secret, request, issued }, { browser, page: opened, found }) => {
   const page = await opened(await browser(home));
   await read(page, `${url}/repositories`);
   await shows(page, "2 of 2 repositories");
   for (const [name, address] of Object.entries(pages(gun, tag))) {
     await open(page, url + address, name === "missing" ? 404 : 200);
     const seen = await page.content();
-    for (const hidden of ["secret", "For administrators", "name=\"token\"", "name=\"as\""]) {
+    for (const hidden of ["secret", "For administrators", "/access/change", "name=\"as\""]) {
       assert.ok(!seen.includes(hidden), `${hidden} on the page ${name}`);
     }
   }
@@ -33,6 +34,16 @@ export default async ({ url, home, gun, tag, secret }, { browser, page: opened, 
   await page.getByLabel("Action").fill("pull");
   await follow(page, button(page, "Ask"));
   await shows(page, "No.", "bob may not pull");
+
+  // The key stays with whoever made it.
+  await page.getByLabel("Certificate request in PEM").fill("hello");
+  await follow(page, button(page, "Issue a certificate"));
+  await shows(page, "Nothing was issued:");
+  await page.getByLabel("Certificate request in PEM").fill(request);
+  await follow(page, button(page, "Issue a certificate"));
+  await shows(page, "Here it is.");
+  fs.writeFileSync(issued, await page.getByRole("textbox", { name: "Your certificate" }).inputValue());
+  for (const finding of await examine(page)) found(`issued: ${finding}`);
 
   for (const address of ["/access/account", "/access/account?name=alice", "/access/confirm?do=deny&principal=alice"]) {
     await open(page, url + address, 403);

@@ -344,6 +344,16 @@ fn a_form_without_the_token_of_its_sender_changes_nothing() {
     ] {
         assert_eq!(sent(&root, &with(&good), &[origin]).status, 403, "{origin:?}");
     }
+    // What a link may lead to is only asked about where it takes access away.
+    for query in [
+        "do=account.put&name=mallory&admin=yes",
+        "do=key.add&name=ann",
+        "do=reload",
+        "do=",
+    ] {
+        let asked = root.request("GET", &format!("/access/confirm?{query}"), &[BROWSER], &[]);
+        assert_eq!(asked.status, 400, "{query}");
+    }
     // Fields twice, another content type, other methods.
     let twice = [("token", &*good), ("do", "reload"), ("do", "reload")];
     assert_eq!(send(&root, "/access/change", &twice).status, 400);

@@ -75,6 +75,17 @@ export default async ({ url, home, gun, certificate, key }, { browser }) => {
     const blocked = page.waitForEvent("console", (message) => message.text().includes("frame-ancestors 'none'"));
     await page.goto(`${other}/frame`);
     await blocked;
+    // A link does not bring anybody before a button that gives access to somebody else; what takes it away wants a name typed.
+    for (const [query, status] of [
+      ["do=account.put&name=mallory&admin=yes", 400], ["do=key.add&name=alice&pem=x", 400], ["do=account.enable&name=mallory", 400],
+      ["do=undo&id=x", 400], ["do=reload", 400], ["do=deny&principal=alice&sure=alice&confirm=lock-out", 200],
+    ]) {
+      served["/lead"] = `<!doctype html><a href="${url}/access/confirm?${escaped(query)}">Win</a>`;
+      await page.goto(`${other}/lead`);
+      assert.equal(await follow(page, page.getByRole("link", { name: "Win" })), status, query);
+    }
+    assert.equal(await page.getByLabel("Type alice").inputValue(), "");
+    assert.ok(!await page.locator("input[name=confirm]").isChecked());
     // A link is only a way to look.
     served["/link"] = `<!doctype html><a href="${url}/access">Look</a>`;
     await page.goto(`${other}/link`);

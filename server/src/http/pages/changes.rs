@@ -92,10 +92,14 @@ pub async fn account(exchange: &mut Exchange<'_>, grant: AccessChanges) -> Resul
     Ok(response::page(&state.config, StatusCode::OK, &page)?.into())
 }
 
-/// Asks whether something is meant.
+/// Asks whether something is meant, of what takes access away. A link of another site may lead here, with fields that nobody sees:
+/// what gives access is asked about only after its own form was sent.
 pub async fn confirm(exchange: &mut Exchange<'_>, grant: AccessChanges) -> Result<Outcome, ApiError> {
     only_browsers(exchange.request)?;
     let form = Form::parse(exchange.query())?;
+    if !["account.disable", "account.remove", "key.remove", "deny"].contains(&form.get("do")) {
+        return Err(ChangeFault::NoForm.into());
+    }
     ask(exchange, &grant, &form, StatusCode::OK, None).await
 }
 

@@ -291,6 +291,11 @@ async fn ask(
             "Whoever it was about may come in again.",
             "Take it back",
         ),
+        "renew" => words(
+            format!("Renew {}?", form.get("gun")),
+            "What this server signs of it, and what ends soon, is signed anew.",
+            "Renew now",
+        ),
         "reload" => words(
             "Reload?".to_owned(),
             "The configuration and its files are taken up as they are now, or refused as a whole.",
@@ -319,6 +324,7 @@ async fn ask(
         back: match what {
             "deny" | "undo" => "/access#denials".to_owned(),
             "reload" => "/access#reload".to_owned(),
+            "renew" => address("/repository/commands", &[("gun", form.get("gun"))]),
             "account.put" if name.is_empty() => "/access#accounts".to_owned(),
             _ => of_account,
         },

@@ -529,5 +529,28 @@ fn the_list_of_tags_says_what_is_signed_and_what_was_moved() {
         .get("/api/v0/repositories/team/app/tags/unsigned")
         .ok()
         .json();
-    assert!(unsigned["digest"].as_str().unwrap().starts_with("sha256:"));
+    let digest = unsigned["digest"].as_str().unwrap();
+    assert!(digest.starts_with("sha256:"));
+
+    // The page of a browser says the same.
+    let page = |address: &str| {
+        let asked = world
+            .reader
+            .request("GET", address, &[("Accept", "text/html")], &[]);
+        asked.ok().text()
+    };
+    let seen = page(&format!("/repository?gun={GUN}"));
+    let (signed, rest) = seen
+        .split_once("<h2 id=\"h-un\">Not signed</h2>")
+        .expect("unsigned tags");
+    assert!(
+        signed.contains(">signed</bdi>") && !signed.contains(">unsigned</bdi>"),
+        "{seen}"
+    );
+    assert!(
+        rest.contains(">unsigned</bdi>") && rest.contains(digest),
+        "{seen}"
+    );
+    let seen = page(&format!("/repository/tag?gun={GUN}&tag=unsigned"));
+    assert!(seen.contains("nobody signed it"), "{seen}");
 }

@@ -1,5 +1,7 @@
 //! `GET /api/v0/repositories/{namespace}/{name}/tags`: who signed which digest, in which role, until when.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tuf::{Document, Gun, RoleName};
@@ -122,9 +124,9 @@ pub(in crate::http) async fn of(state: &State, gun: Gun) -> Result<Vec<Tag>, Api
     };
     let mut tags = state.with_store(move |store| read(store, &gun)).await?;
     for found in listed {
-        match tags.iter_mut().find(|tag| tag.name == found.name) {
+        match tags.get_mut(&found.name) {
             Some(tag) => tag.hash_mismatch |= tag.digest != found.digest,
-            None => tags.push(Tag {
+            None => tags.add(Tag {
                 name: found.name,
                 digest: found.digest,
                 size: found.size,
@@ -135,13 +137,26 @@ pub(in crate::http) async fn of(state: &State, gun: Gun) -> Result<Vec<Tag>, Api
             }),
         }
     }
-    tags.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(tags)
+    Ok(tags.0.into_values().collect())
 }
 
-fn read(store: &Store, gun: &Gun) -> Result<Vec<Tag>, StoreError> {
+/// Tags by their names: a repository may have thousands.
+#[derive(Default)]
+struct ByName(BTreeMap<String, Tag>);
+
+impl ByName {
+    fn get_mut(&mut self, name: &str) -> Option<&mut Tag> {
+        self.0.get_mut(name)
+    }
+
+    fn add(&mut self, tag: Tag) {
+        self.0.insert(tag.name.clone(), tag);
+    }
+}
+
+fn read(store: &Store, gun: &Gun) -> Result<ByName, StoreError> {
     let documents = store.current_set(gun)?;
-    let mut tags: Vec<Tag> = Vec::new();
+    let mut tags = ByName::default();
     let mut roles: Vec<&Document> = documents
         .iter()
         .filter(|document| document.role.is_targets_type())
@@ -160,12 +175,12 @@ fn read(store: &Store, gun: &Gun) -> Result<Vec<Tag>, StoreError> {
                 expires,
                 signers: signers.clone(),
             };
-            match tags.iter_mut().find(|tag| tag.name == target.name) {
+            match tags.get_mut(&target.name) {
                 Some(tag) => {
                     tag.hash_mismatch |= tag.digest != signature.digest;
                     tag.signatures.push(signature);
                 }
-                None => tags.push(Tag {
+                None => tags.add(Tag {
                     name: target.name,
                     digest: signature.digest.clone(),
                     size: target.length,

@@ -582,6 +582,16 @@ fn the_audit_shows_what_was_changed_to_those_who_may_read_it_and_what_was_refuse
 }
 
 #[test]
+fn the_address_of_a_form_opened_again_leads_to_its_page() {
+    let server = builder().start();
+    let alice = server.client("alice");
+    for address in ["/access/change", "/access/whose", "/access/certificate"] {
+        done(&alice.request("GET", address, &[BROWSER], &[]), "/access");
+        assert_eq!(alice.get(address).status, 404);
+    }
+}
+
+#[test]
 fn administrators_have_what_the_server_signs_renewed() {
     let server = builder().start();
     let (root, alice) = (server.client("root"), server.client("alice"));

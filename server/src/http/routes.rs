@@ -68,7 +68,7 @@ macro_rules! route {
 
 /// The first match decides. The GUN is greedy and may contain anything but `*`, including slashes.
 #[rustfmt::skip]
-static ROUTES: LazyLock<[Route; 61]> = LazyLock::new(|| {
+static ROUTES: LazyLock<[Route; 64]> = LazyLock::new(|| {
     [
         route!("GET", Pattern::Fixed("/v2/"), Ping, status::ping),
         route!("POST", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/"), Publish, repository::publish),
@@ -100,6 +100,9 @@ static ROUTES: LazyLock<[Route; 61]> = LazyLock::new(|| {
         route!("GET", Pattern::Fixed("/access/account"), AccessForm, pages::account),
         route!("GET", Pattern::Fixed("/access/confirm"), AccessForm, pages::confirm),
         route!("POST", Pattern::Fixed("/access/change"), ChangeAccess, pages::change),
+        route!("GET", Pattern::Fixed("/access/whose"), AccessPage, pages::to_access),
+        route!("GET", Pattern::Fixed("/access/certificate"), AccessPage, pages::to_access),
+        route!("GET", Pattern::Fixed("/access/change"), AccessPage, pages::to_access),
         route!("GET", Pattern::Fixed("/audit"), AuditPage, pages::audit),
         route!("GET", Pattern::Fixed("/audit.jsonl"), AuditLines, pages::lines),
         route!("GET", Pattern::Fixed("/health"), HealthInfo, api::health),

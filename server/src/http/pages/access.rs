@@ -1,6 +1,9 @@
 //! `/access`: the reader's rights, and for administrators who has access and by which rules.
 
-use actix_web::http::StatusCode;
+use actix_web::{
+    HttpResponse,
+    http::{StatusCode, header::LOCATION},
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use platform::{
     config::{Text as Written, Texts},
@@ -45,6 +48,15 @@ const SOON: TimeDelta = TimeDelta::days(30);
 pub async fn access(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
     only_browsers(exchange.request)?;
     show(exchange, grant.principal(), None, None).await
+}
+
+/// Leads to the page, for browsers that open the address of one of its forms again.
+pub async fn to_access(exchange: &mut Exchange<'_>, _: Identified) -> Result<Outcome, ApiError> {
+    only_browsers(exchange.request)?;
+    let response = HttpResponse::SeeOther()
+        .insert_header((LOCATION, "/access"))
+        .finish();
+    Ok(response.into())
 }
 
 /// The page, with whose certificate a form holds. Nothing is changed.

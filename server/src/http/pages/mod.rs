@@ -17,7 +17,7 @@ mod response;
 mod shell;
 mod whose;
 
-pub use access::{access, own_certificate, whose_certificate};
+pub use access::{access, own_certificate, to_access, whose_certificate};
 pub use assets::asset;
 pub use audit::{audit, lines};
 pub use changes::{account, change, confirm};

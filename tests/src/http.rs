@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use crate::pki::ClientFiles;
 
-/// Longer than any answer takes.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// Longer than any answer takes, also while the disk is busy with other things.
+const TIMEOUT: Duration = Duration::from_secs(180);
 /// The boundary of the forms made here.
 const BOUNDARY: &str = "a-boundary-for-tests";
 /// The content type of the forms made here.

@@ -18,8 +18,9 @@ use rustix::{
     process::{Pid, Signal, kill_process},
 };
 
-/// How long anything may take before a test gives up on it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take before a test gives up on it. Where others write much to the same disk, a database may need a
+/// minute and more to write its own few bytes.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 /// How often a condition is tested.
 const GLANCE: Duration = Duration::from_millis(20);
 

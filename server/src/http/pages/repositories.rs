@@ -223,7 +223,10 @@ fn fits(reader: &Reader<'_>, lines: &Lines, asked: &Asked, gun: &str, summary: &
 fn sort(reader: &Reader<'_>, found: &mut [(&str, &Summary)], order: &str) {
     let late = reader.late();
     match order {
-        "published" => found.sort_by_key(|(_, summary)| std::cmp::Reverse(summary.published_at)),
+        // Some databases keep whole seconds; rows are numbered in the order in which they were stored.
+        "published" => {
+            found.sort_by_key(|(_, summary)| std::cmp::Reverse((summary.published_at, summary.newest_id)));
+        }
         "ends" => {
             found.sort_by_key(|(_, summary)| summary.ends.first(late).unwrap_or(DateTime::<Utc>::MAX_UTC))
         }

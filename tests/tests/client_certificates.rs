@@ -194,17 +194,23 @@ fn a_certificate_that_expires_on_an_open_connection_is_refused_at_the_next_reque
 #[test]
 fn a_certificate_that_was_verified_before_is_refused_on_new_connections_once_it_has_expired_or_was_changed() {
     let server = TestServer::start();
-    let mut short = Template::new("short", Usage::Client, 1);
-    short.validity.1 = 8;
-    let files = server.pki().client("short", &short);
     let asks = |files: &ClientFiles| server.client_with(files).try_request("GET", "/v2/", &[], &[]);
-    for _ in 0..3 {
-        assert_eq!(asks(&files).unwrap().status, 200);
-    }
+    // A machine that is busy for all of a certificate's time gets one that lasts longer.
+    let files = [8, 30, 120].into_iter().find_map(|seconds| {
+        let mut short = Template::new("short", Usage::Client, 1);
+        short.validity.1 = seconds;
+        let files = server.pki().client("short", &short);
+        let verified = (0..3).filter(|_| asks(&files).is_ok_and(|answer| answer.status == 200));
+        (verified.count() == 3).then_some(files)
+    });
+    let files = files.expect("a certificate is verified before it expires");
     process::wait_until("its time is over, and the handshake fails", || {
         asks(&files).is_err()
     });
-    assert!(server.log().contains("certificate has expired"));
+    // Another thread may write the log of the request that asks for it.
+    process::wait_until("the log says why", || {
+        server.log().contains("certificate has expired")
+    });
     // The same bytes, but for one bit of the signature, are another certificate.
     let alice = server.pki().user("alice");
     assert_eq!(asks(&alice).unwrap().status, 200);

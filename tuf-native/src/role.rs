@@ -1,0 +1,203 @@
+//! The names of roles, and of their files.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use thiserror::Error;
+use unicode_normalization::is_nfc;
+
+/// Longest name of a delegated role, in characters.
+const MAX_CHARS: usize = 128;
+
+/// What stands for itself in the name of a file: letters, digits, `_`, `.`, `-` and `~`. python-tuf (its
+/// `urllib.parse.quote` without safe characters) and tough encode everything else.
+const ENCODED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'~');
+
+/// A role of a TUF 1.0 repository.
+///
+/// Their order is that in which files are judged: root, targets, delegated roles by name, snapshot, timestamp.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Names the keys of the four top-level roles.
+    Root,
+    /// The top of the tree of targets.
+    Targets,
+    /// A role that targets, or another delegated role, delegates to. Made by [`Role::parse`] alone.
+    Delegated(DelegatedName),
+    /// Names the version of targets and of every delegated role.
+    Snapshot,
+    /// Names the current snapshot.
+    Timestamp,
+}
+
+/// The name of a delegated role: 1 to 128 characters in Unicode's form NFC, none of them a control character, and none of
+/// the four top-level names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DelegatedName(String);
+
+/// Why a text is not the name of a role.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RoleError {
+    /// It is empty.
+    #[error("the name of a role must not be empty")]
+    Empty,
+    /// It does not fit the storage columns.
+    #[error("the name of a role has at most {MAX_CHARS} characters, this one has {0}")]
+    TooLong(usize),
+    /// It holds a character that no name of a role may hold.
+    #[error("the name of a role must not contain {0:?}")]
+    Character(char),
+    /// Clients that normalise texts would read another name.
+    #[error("the name of the role {0:?} is not in Unicode's form NFC: normalise it")]
+    NotNormalised(String),
+    /// The name of a file is not that of a role.
+    #[error(
+        "{0:?} is not the name of a role's file: it ends in .json, and what comes before is percent-encoded"
+    )]
+    File(String),
+}
+
+impl Role {
+    /// Reads the name of a role.
+    ///
+    /// # Errors
+    ///
+    /// Refuses empty names, names of more than 128 characters, with control characters, with characters beyond U+FFFF
+    /// (which some databases do not store), or not in form NFC.
+    pub fn parse(text: &str) -> Result<Self, RoleError> {
+        match text {
+            "root" => return Ok(Self::Root),
+            "targets" => return Ok(Self::Targets),
+            "snapshot" => return Ok(Self::Snapshot),
+            "timestamp" => return Ok(Self::Timestamp),
+            "" => return Err(RoleError::Empty),
+            _ => {}
+        }
+        let chars = text.chars().count();
+        if chars > MAX_CHARS {
+            return Err(RoleError::TooLong(chars));
+        }
+        if let Some(bad) = text.chars().find(|&c| c.is_control() || c > '\u{ffff}') {
+            return Err(RoleError::Character(bad));
+        }
+        if !is_nfc(text) {
+            return Err(RoleError::NotNormalised(text.to_owned()));
+        }
+        Ok(Self::Delegated(DelegatedName(text.to_owned())))
+    }
+
+    /// The name, as metadata writes it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Root => "root",
+            Self::Targets => "targets",
+            Self::Delegated(name) => &name.0,
+            Self::Snapshot => "snapshot",
+            Self::Timestamp => "timestamp",
+        }
+    }
+
+    /// The name of its file without a version, such as `targets.json` or `a%2Fb.json`, as python-tuf and tough write it.
+    pub fn file_name(&self) -> String {
+        format!("{}.json", utf8_percent_encode(self.as_str(), &ENCODED))
+    }
+
+    /// Reads the name of a file that [`Role::file_name`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what does not end in `.json`, and what is encoded otherwise.
+    pub fn from_file_name(file: &str) -> Result<Self, RoleError> {
+        let other = || RoleError::File(file.to_owned());
+        let encoded = file.strip_suffix(".json").ok_or_else(other)?;
+        let name = percent_decode_str(encoded).decode_utf8().map_err(|_| other())?;
+        let role = Self::parse(&name)?;
+        if role.file_name() == file {
+            Ok(role)
+        } else {
+            Err(other())
+        }
+    }
+
+    /// Whether its files list targets: `targets` itself and every delegated role.
+    pub fn lists_targets(&self) -> bool {
+        matches!(self, Self::Targets | Self::Delegated(_))
+    }
+
+    /// The `_type` that its files state.
+    pub fn stated_type(&self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Targets | Self::Delegated(_) => "targets",
+            Self::Snapshot => "snapshot",
+            Self::Timestamp => "timestamp",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn role(text: &str) -> Role {
+        Role::parse(text).unwrap()
+    }
+
+    #[test]
+    fn names_of_roles_and_of_their_files_lead_to_each_other() {
+        for (name, file) in [
+            ("root", "root.json"),
+            ("targets", "targets.json"),
+            ("snapshot", "snapshot.json"),
+            ("timestamp", "timestamp.json"),
+            ("targets/releases", "targets%2Freleases.json"),
+            ("a b.c-d_e~f", "a%20b.c-d_e~f.json"),
+            ("é", "%C3%A9.json"),
+            ("..", "...json"),
+            ("100%", "100%25.json"),
+        ] {
+            assert_eq!(role(name).to_string(), name);
+            assert_eq!(role(name).file_name(), file);
+            assert_eq!(Role::from_file_name(file), Ok(role(name)));
+        }
+    }
+
+    #[test]
+    fn files_that_are_named_otherwise_are_refused() {
+        for file in ["root", "a/b.json", "a%2fb.json", "%61.json", "%ff.json", ".json"] {
+            assert!(Role::from_file_name(file).is_err(), "{file}");
+        }
+    }
+
+    #[test]
+    fn names_that_clients_or_databases_read_otherwise_are_refused() {
+        assert_eq!(Role::parse(""), Err(RoleError::Empty));
+        assert_eq!(Role::parse(&"a".repeat(129)), Err(RoleError::TooLong(129)));
+        assert!(Role::parse(&"ü".repeat(128)).is_ok());
+        assert_eq!(Role::parse("a\nb"), Err(RoleError::Character('\n')));
+        assert_eq!(Role::parse("😀"), Err(RoleError::Character('😀')));
+        assert!(matches!(
+            Role::parse("e\u{301}"),
+            Err(RoleError::NotNormalised(_))
+        ));
+    }
+
+    #[test]
+    fn roles_are_ordered_as_files_are_judged() {
+        let sorted = ["root", "targets", "a", "b", "snapshot", "timestamp"].map(role);
+        let mut shuffled = sorted.clone();
+        shuffled.reverse();
+        shuffled.sort();
+        assert_eq!(shuffled, sorted);
+    }
+}

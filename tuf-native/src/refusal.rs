@@ -84,6 +84,14 @@ pub enum Refusal {
     /// There is no targets yet.
     #[error("the repository has no targets: upload root and targets together")]
     NoTargets,
+    /// More roots in one publish than clients follow at a time.
+    #[error("{count} versions of root, and clients follow at most {limit} at a time: publish fewer")]
+    TooManyRoots {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
     /// The root is not the one that follows.
     #[error(
         "root: version {uploaded} does not follow version {stored} (0: none yet): roots are published one by one"
@@ -107,13 +115,13 @@ pub enum Refusal {
         uploaded: Version,
     },
     /// The version jumps so far that none may be left.
-    #[error("{role}: version {uploaded} is more than {jump} above version {stored}: sign version {} to {}",
-        i64::from(stored.get()) + 1, i64::from(stored.get()) + i64::from(*jump))]
+    #[error("{role}: version {uploaded} is more than {jump} above version {stored} (0: none yet): sign version {} to {}",
+        i64::from(*stored) + 1, i64::from(*stored) + i64::from(*jump))]
     FastForward {
         /// The role.
         role: Role,
-        /// The stored version.
-        stored: Version,
+        /// The stored version; 0 when there is none.
+        stored: i32,
         /// The uploaded version.
         uploaded: Version,
         /// How far it may jump.
@@ -319,6 +327,7 @@ impl Refusal {
             Self::UploadedTwice { .. } => "uploaded_twice",
             Self::NoRoot => "no_root",
             Self::NoTargets => "no_targets",
+            Self::TooManyRoots { .. } => "too_many_roots",
             Self::RootVersion { .. } => "root_version",
             Self::Rollback { .. } => "rollback",
             Self::FastForward { .. } => "fast_forward",

@@ -9,6 +9,10 @@ use unicode_normalization::is_nfc;
 /// Longest name of a delegated role, in characters.
 const MAX_CHARS: usize = 128;
 
+/// Longest name of a delegated role in the name of its file: what is left of the 255 bytes of file systems beside a
+/// version, `.json`, and what servers and clients add.
+const MAX_ENCODED: usize = 200;
+
 /// What stands for itself in the name of a file: letters, digits, `_`, `.`, `-` and `~`. python-tuf (its
 /// `urllib.parse.quote` without safe characters) and tough encode everything else.
 const ENCODED: AsciiSet = NON_ALPHANUMERIC
@@ -51,6 +55,14 @@ pub enum RoleError {
     /// It holds a character that no name of a role may hold.
     #[error("the name of a role must not contain {0:?}")]
     Character(char),
+    /// Clients in JavaScript would visit it in another order, or not at all.
+    #[error("{0:?} must not name a role, because clients in JavaScript read it otherwise: add a letter")]
+    Script(String),
+    /// Its file would have too long a name for file systems.
+    #[error(
+        "the name of the role {0:?} is too long when it is percent-encoded: use at most {MAX_ENCODED} characters there"
+    )]
+    TooLongEncoded(String),
     /// Clients that normalise texts would read another name.
     #[error("the name of the role {0:?} is not in Unicode's form NFC: normalise it")]
     NotNormalised(String),
@@ -67,7 +79,8 @@ impl Role {
     /// # Errors
     ///
     /// Refuses empty names, names of more than 128 characters, with control characters, with characters beyond U+FFFF
-    /// (which some databases do not store), or not in form NFC.
+    /// (which some databases do not store), not in form NFC, of digits alone, or of more than 200 characters when they
+    /// are percent-encoded.
     pub fn parse(text: &str) -> Result<Self, RoleError> {
         match text {
             "root" => return Ok(Self::Root),
@@ -86,6 +99,13 @@ impl Role {
         }
         if !is_nfc(text) {
             return Err(RoleError::NotNormalised(text.to_owned()));
+        }
+        // JavaScript visits members whose names are numbers before all others.
+        if text == "__proto__" || text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(RoleError::Script(text.to_owned()));
+        }
+        if utf8_percent_encode(text, &ENCODED).map(str::len).sum::<usize>() > MAX_ENCODED {
+            return Err(RoleError::TooLongEncoded(text.to_owned()));
         }
         Ok(Self::Delegated(DelegatedName(text.to_owned())))
     }
@@ -183,7 +203,14 @@ mod tests {
     fn names_that_clients_or_databases_read_otherwise_are_refused() {
         assert_eq!(Role::parse(""), Err(RoleError::Empty));
         assert_eq!(Role::parse(&"a".repeat(129)), Err(RoleError::TooLong(129)));
-        assert!(Role::parse(&"ü".repeat(128)).is_ok());
+        assert!(Role::parse(&"a".repeat(128)).is_ok());
+        assert!(Role::parse(&"ü".repeat(33)).is_ok());
+        assert!(matches!(
+            Role::parse(&"ü".repeat(34)),
+            Err(RoleError::TooLongEncoded(_))
+        ));
+        assert!(matches!(Role::parse("10"), Err(RoleError::Script(_))));
+        assert!(matches!(Role::parse("__proto__"), Err(RoleError::Script(_))));
         assert_eq!(Role::parse("a\nb"), Err(RoleError::Character('\n')));
         assert_eq!(Role::parse("😀"), Err(RoleError::Character('😀')));
         assert!(matches!(

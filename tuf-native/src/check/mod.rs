@@ -1,6 +1,8 @@
 //! What a publish may be.
 
 mod roots;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::collections::BTreeMap;

@@ -115,8 +115,12 @@ impl<'a> Fields<'a> {
         let text = self.text("expires")?;
         let read = NaiveDateTime::parse_from_str(text, EXPIRES).map(|time| time.and_utc());
         match read {
-            // A text of any other form, such as one with a leap second, is written otherwise.
-            Ok(time) if write_time(time) == text => Ok(time),
+            // Other spellings are written otherwise; a leap second is a fraction to the library, and another time to tough.
+            Ok(time)
+                if text.len() == 20 && write_time(time) == text && time.timestamp_subsec_nanos() == 0 =>
+            {
+                Ok(time)
+            }
             _ => Err(self.refuse("expires", "must be written as YYYY-MM-DDTHH:MM:SSZ")),
         }
     }

@@ -321,3 +321,129 @@ impl fmt::Debug for PublicKey {
         write!(f, "PublicKey({} {})", self.scheme.key_type(), self.id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use openssl::ec::{EcGroup, EcKey as PrivateEcKey};
+    use openssl::rsa::Rsa;
+
+    use super::*;
+    use crate::testing::TestKey;
+
+    fn with_public(scheme: Scheme, public: &str) -> Result<PublicKey, KeyError> {
+        PublicKey::from_json(&key_json(scheme, public))
+    }
+
+    #[test]
+    fn keys_of_every_kind_verify_their_own_signatures_alone() {
+        let keys = [TestKey::p256(), TestKey::ed25519(), TestKey::rsa()];
+        for key in &keys {
+            let signature = key.sign(b"message");
+            assert_eq!(PublicKey::from_json(&key.public.to_json()).unwrap(), key.public);
+            for other in &keys {
+                assert_eq!(
+                    other.public.verify(b"message", &signature),
+                    other.public == key.public
+                );
+            }
+            assert!(!key.public.verify(b"massage", &signature));
+            assert!(!key.public.verify(b"message", b""));
+        }
+    }
+
+    #[test]
+    fn the_key_id_is_that_of_tough() {
+        for key in [TestKey::p256(), TestKey::ed25519(), TestKey::rsa()] {
+            let theirs: tough::schema::key::Key = serde_json::from_value(key.public.to_json()).unwrap();
+            assert_eq!(hex::encode(theirs.key_id().unwrap()), key.public.id().as_str());
+            assert_eq!(serde_json::to_value(&theirs).unwrap(), key.public.to_json());
+        }
+    }
+
+    #[test]
+    fn one_key_has_one_identity_however_it_is_written() {
+        let key = TestKey::p256().public;
+        let other = with_public(Scheme::EcdsaP256, &format!("{}\n", key.public())).unwrap();
+        assert_ne!(other.id(), key.id());
+        assert_eq!(other.identity(), key.identity());
+    }
+
+    #[test]
+    fn public_values_that_clients_may_not_read_are_refused() {
+        let key = TestKey::p256().public;
+        let pem = key.public();
+        let blocks: Vec<&str> = pem.lines().collect();
+        let one_line = format!(
+            "{}\n{}\n{}",
+            blocks[0],
+            blocks[1..blocks.len() - 1].concat(),
+            blocks[blocks.len() - 1]
+        );
+        for bad in [
+            pem.replace('\n', "\r\n"),
+            format!("{pem}\n\n"),
+            format!("\n{pem}"),
+            one_line,
+            hex::encode(pem),
+            String::new(),
+        ] {
+            assert_ne!(bad, pem);
+            assert!(
+                matches!(with_public(Scheme::EcdsaP256, &bad), Err(KeyError::Encoding(..))),
+                "{bad:?}"
+            );
+        }
+        let key = TestKey::ed25519().public;
+        for bad in [
+            key.public().to_uppercase(),
+            key.public()[2..].to_owned(),
+            format!("{}\n", key.public()),
+        ] {
+            assert!(with_public(Scheme::Ed25519, &bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn other_curves_and_short_rsa_keys_are_refused() {
+        for curve in [Nid::SECP384R1, Nid::SECP256K1] {
+            let group = EcGroup::from_curve_name(curve).unwrap();
+            let key = PKey::from_ec_key(PrivateEcKey::generate(&group).unwrap()).unwrap();
+            assert_eq!(
+                PublicKey::from_pkey(&key).unwrap_err(),
+                KeyError::Unusable("ecdsa")
+            );
+        }
+        let short = PKey::from_rsa(Rsa::generate(1024).unwrap()).unwrap();
+        assert_eq!(PublicKey::from_pkey(&short).unwrap_err(), KeyError::RsaBits(1024));
+        let other = key_json(Scheme::EcdsaP256, TestKey::rsa().public.public());
+        assert!(PublicKey::from_json(&other).is_err());
+    }
+
+    #[test]
+    fn an_ed25519_key_with_which_anything_verifies_is_refused() {
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        assert_eq!(
+            PublicKey::from_ed25519(&neutral).unwrap_err(),
+            KeyError::Unusable("ed25519")
+        );
+    }
+
+    #[test]
+    fn keys_of_a_notary_repository_stay_the_same() {
+        let private = PKey::generate_ed25519().unwrap();
+        let raw = private.raw_public_key().unwrap();
+        let notary = tuf::PublicKey::new(tuf::KeyType::Ed25519, raw.clone());
+        assert_eq!(
+            PublicKey::from_notary(&notary).unwrap().public(),
+            hex::encode(raw)
+        );
+        let group = EcGroup::from_curve_name(Nid::SECP384R1).unwrap();
+        let der = PrivateEcKey::generate(&group)
+            .unwrap()
+            .public_key_to_der()
+            .unwrap();
+        let notary = tuf::PublicKey::new(tuf::KeyType::Ecdsa, der);
+        assert!(PublicKey::from_notary(&notary).is_err());
+    }
+}

@@ -14,14 +14,20 @@ pub mod authoring;
 mod body;
 mod check;
 mod draft;
+#[cfg(test)]
+mod draft_tests;
 mod envelope;
 mod fields;
 mod interop;
 mod key;
+#[cfg(test)]
+mod loading_tests;
 mod metadata;
 mod name;
 mod online;
 mod paths;
+#[cfg(test)]
+mod profile_tests;
 mod refusal;
 mod role;
 mod signers;

@@ -1,5 +1,6 @@
 //! One signed file.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,10 +20,9 @@ use crate::signers::Signers;
 /// for [`check()`](crate::check()) to say.
 ///
 /// A copy shares its contents.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Metadata(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     role: Role,
     bytes: Bytes,
@@ -30,6 +30,18 @@ struct Inner {
     envelope: Envelope,
     body: Body,
     tough: Tough,
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Metadata({} {}, {})",
+            self.role(),
+            self.version(),
+            self.sha256()
+        )
+    }
 }
 
 impl Metadata {

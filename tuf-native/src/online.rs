@@ -178,3 +178,70 @@ fn file_json(file: &FileMeta) -> Value {
         "version": file.version.get(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Repo, TestKey, in_days, sign};
+
+    #[test]
+    fn renewed_files_have_the_next_version_and_name_the_same() {
+        let repo = Repo::new();
+        let (root, before) = (
+            repo.trusted.root.as_ref().unwrap(),
+            repo.trusted.snapshot.as_ref().unwrap(),
+        );
+        let renewed = renewed_snapshot(&repo.trusted, in_days(14)).unwrap();
+        assert_eq!((renewed.role(), renewed.version().get()), (&Role::Snapshot, 2));
+        let renewed = Repo::seal(renewed, &repo.snapshot);
+        assert_eq!(renewed.expires(), in_days(14));
+        assert_eq!(renewed.signed().get("meta"), before.signed().get("meta"));
+        let previous = repo.trusted.timestamp.as_ref();
+        let timestamp = timestamp(root, previous, &renewed, in_days(1)).unwrap();
+        assert_eq!(
+            (timestamp.role(), timestamp.version().get()),
+            (&Role::Timestamp, 2)
+        );
+        assert!(!Repo::seal(timestamp, &repo.timestamp).signature_ids().is_empty());
+    }
+
+    #[test]
+    fn only_the_key_that_the_root_names_seals_a_file() {
+        let repo = Repo::new();
+        let stranger = TestKey::p256();
+        let unsigned = || renewed_snapshot(&repo.trusted, in_days(14)).unwrap();
+        for key in [&stranger, &repo.timestamp] {
+            let signature = key.sign(unsigned().message());
+            let refusal = unsigned()
+                .seal(&key.public, &signature)
+                .map(|file| file.length())
+                .unwrap_err();
+            assert_eq!(refusal.code(), "threshold");
+        }
+        let refusal = unsigned()
+            .seal(&repo.snapshot.public, b"no signature")
+            .map(|file| file.length())
+            .unwrap_err();
+        assert_eq!(refusal.code(), "bad_signature");
+    }
+
+    #[test]
+    fn after_the_last_version_nothing_is_made() {
+        let mut repo = Repo::new();
+        let mut targets = repo.next("targets");
+        targets.version = Version::new(i64::from(i32::MAX)).unwrap();
+        let last = sign(&targets.draft().unwrap(), &[&repo.targets]);
+        let refusal = crate::authoring::TargetsContent::following(&last, in_days(1))
+            .map(|next| next.version)
+            .unwrap_err();
+        assert_eq!(refusal, Refusal::LastVersion { role: Role::Targets });
+        let mut signed = Value::Object(repo.trusted.snapshot.as_ref().unwrap().signed().clone());
+        signed["version"] = i32::MAX.into();
+        let bytes = crate::testing::sign_value(&signed, &[&repo.snapshot]);
+        repo.trusted.snapshot = Some(Metadata::parse(&Role::Snapshot, bytes).unwrap());
+        let refusal = renewed_snapshot(&repo.trusted, in_days(1))
+            .map(|next| next.version())
+            .unwrap_err();
+        assert_eq!(refusal, Refusal::LastVersion { role: Role::Snapshot });
+    }
+}

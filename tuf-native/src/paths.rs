@@ -225,3 +225,103 @@ fn matches<T: Copy + PartialEq + Into<u32>>(pattern: &[T], text: &[T], any: u32,
         .iter()
         .all(|&p| p.into() == any)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn covers(pattern: &str, target: &str) -> Covers {
+        Pattern::parse(pattern).unwrap().covers(target)
+    }
+
+    #[test]
+    fn clients_agree_about_most_targets() {
+        for (pattern, target, expected) in [
+            ("docs/*", "docs/a", Covers::Yes),
+            ("docs/*", "docs/", Covers::Yes),
+            ("docs/*", "docs", Covers::No),
+            ("docs/*", "bin/a", Covers::No),
+            ("*.tgz", "a.tgz", Covers::Yes),
+            ("*.tgz", "a.tgz.sig", Covers::No),
+            ("a*b*c", "aXbYbZc", Covers::Yes),
+            ("a*b*c", "aXbYbZ", Covers::No),
+            ("v?.txt", "v1.txt", Covers::Yes),
+            ("v?.txt", "v.txt", Covers::No),
+            ("*/a", "x/a", Covers::Yes),
+            ("a/*/c", "a/b/c", Covers::Yes),
+            (".*", ".hidden", Covers::Yes),
+            ("*", "*", Covers::Yes),
+        ] {
+            assert_eq!(covers(pattern, target), expected, "{pattern} {target}");
+        }
+    }
+
+    #[test]
+    fn clients_differ_about_slashes_leading_dots_and_characters_of_several_bytes() {
+        for (pattern, target) in [
+            ("docs/*", "docs/a/b"),
+            ("*", "a/b"),
+            ("a?b", "a/b"),
+            ("*/c", "a/b/c"),
+            ("*", ".hidden"),
+            ("docs/*", "docs/.hidden"),
+            ("?", "é"),
+            ("??", "é"),
+            ("??", "\u{1f600}"),
+        ] {
+            assert_eq!(covers(pattern, target), Covers::Differently, "{pattern} {target}");
+        }
+    }
+
+    #[test]
+    fn our_reading_of_patterns_is_that_of_tough() {
+        let targets = [
+            "a", "a/b", "a/b/c", ".a", "a.b", "é", "aé", "ab", "a/.b", "*", "?",
+        ];
+        for text in [
+            "a", "*", "?", "??", "a*", "*b", "a/*", "*/b", "a?b", "*.b", "a/?", "a*b*",
+        ] {
+            let theirs = tough::schema::PathPattern::new(text).unwrap();
+            let theirs = tough::schema::PathSet::Paths(vec![theirs]);
+            let pattern = Pattern::parse(text).unwrap();
+            for target in targets {
+                let name = tough::TargetName::new(target).unwrap();
+                let delegations = delegations(&theirs);
+                let found = delegations.target_is_delegated(&name);
+                let ours = pattern.covers(target);
+                assert!(
+                    matches!(
+                        (ours, found),
+                        (Covers::Yes, true) | (Covers::No, false) | (Covers::Differently, _)
+                    ),
+                    "{text} {target} {ours:?}"
+                );
+            }
+        }
+    }
+
+    fn delegations(paths: &tough::schema::PathSet) -> tough::schema::Delegations {
+        let mut delegations = tough::schema::Delegations::new();
+        delegations.roles.push(tough::schema::DelegatedRole {
+            name: "role".to_owned(),
+            keyids: Vec::new(),
+            threshold: std::num::NonZeroU64::MIN,
+            paths: paths.clone(),
+            terminating: false,
+            targets: None,
+        });
+        delegations
+    }
+
+    #[test]
+    fn hash_prefixes_of_one_digit_cover_everything() {
+        let all = Paths::HashPrefixes((0..16).map(|digit| format!("{digit:x}")).collect());
+        for path in ["a", "docs/b", ".c", "é"] {
+            assert_eq!(all.covers(&Hashed::new(path)), Ok(true));
+        }
+        let hash = hex::encode(openssl::sha::sha256(b"a"));
+        let one = Paths::HashPrefixes(BTreeSet::from([hash[..3].to_owned()]));
+        assert_eq!(one.covers(&Hashed::new("a")), Ok(true));
+        assert_eq!(one.covers(&Hashed::new("b")), Ok(false));
+    }
+}

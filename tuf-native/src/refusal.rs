@@ -40,7 +40,10 @@ pub enum Refusal {
         limit: usize,
     },
     /// Clients would compute different messages for the signature.
-    #[error("{role}: clients compute different canonical forms of it: write texts in Unicode's form NFC")]
+    #[error(
+        "{role}: clients compute different canonical forms of it: write texts in Unicode's form NFC, and give no two names \
+         of which one is the other followed by a blank or !, and none with \""
+    )]
     Canonical {
         /// The role.
         role: Role,

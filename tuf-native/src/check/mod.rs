@@ -148,6 +148,7 @@ impl Trusted {
 
 impl Checked {
     /// What is new: roots by version, then targets, then delegated roles.
+    #[expect(clippy::new_ret_no_self, reason = "it is what is new")]
     pub fn new(&self) -> &[Metadata] {
         &self.new
     }

@@ -23,6 +23,7 @@ mod key;
 #[cfg(test)]
 mod loading_tests;
 mod metadata;
+pub mod migrate;
 mod name;
 mod online;
 mod paths;

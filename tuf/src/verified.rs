@@ -76,6 +76,8 @@ pub struct VerifiedRole {
     pub document: VerifiedDocument,
     /// When it, or a document that delegates to it, expires.
     pub expires: DateTime<Utc>,
+    /// What the names of its targets may begin with, as the role that delegates to it declares; empty for targets itself.
+    pub paths: Vec<String>,
     /// The targets that it may name, and does.
     pub targets: Vec<SignedTarget>,
 }
@@ -284,6 +286,7 @@ fn walk(
             role,
             document,
             expires: scope.expires,
+            paths: scope.paths.last().cloned().unwrap_or_default(),
             targets,
         });
     }

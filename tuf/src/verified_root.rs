@@ -97,6 +97,16 @@ impl VerifiedRoot {
         &self.signers
     }
 
+    /// The keys of its root role that may sign roots of the repository: those whose certificate is for it.
+    pub fn declared(&self) -> Vec<PublicKey> {
+        self.trusted.signers().usable()
+    }
+
+    /// How many of them have to sign.
+    pub fn threshold(&self) -> i64 {
+        self.trusted.signers().threshold
+    }
+
     pub(crate) fn trusted(&self) -> &TrustedRoot {
         &self.trusted
     }

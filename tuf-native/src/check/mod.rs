@@ -138,7 +138,7 @@ impl Trusted {
     }
 
     /// The highest version of a role that clients may have seen.
-    fn seen(&self, role: &Role) -> Option<Version> {
+    pub(crate) fn seen(&self, role: &Role) -> Option<Version> {
         let stored = self.file(role).map(Metadata::version);
         let meta = self.snapshot.as_ref().and_then(|snapshot| snapshot.body().meta());
         let named = meta.and_then(|meta| meta.0.get(role)).map(|file| file.version);

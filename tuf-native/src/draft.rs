@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tuf::{KeyId, Version};
 
-use crate::check::{Limits, OnlineKeys, Trusted, check_next, check_version, names_online_keys};
+use crate::check::{check_next, check_version, names_online_keys};
 use crate::envelope;
 use crate::key::PublicKey;
 use crate::metadata::Metadata;
@@ -12,6 +12,7 @@ use crate::name::RepositoryName;
 use crate::refusal::{Delegator, Refusal};
 use crate::role::Role;
 use crate::signers::Signers;
+use crate::trusted::{Limits, OnlineKeys, Trusted};
 
 /// A root, targets or delegated role whose signatures may not reach the threshold yet.
 #[derive(Debug, Clone)]

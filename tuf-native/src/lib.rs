@@ -34,9 +34,10 @@ mod role;
 mod signers;
 #[cfg(test)]
 mod testing;
+mod trusted;
 
 pub use body::REPOSITORY_MEMBER;
-pub use check::{Checked, Limits, OnlineKeys, Trusted, check};
+pub use check::{Checked, check};
 pub use draft::{Draft, Needed, Standing};
 pub use key::{KeyError, PublicKey, Scheme};
 pub use metadata::Metadata;
@@ -45,4 +46,5 @@ pub use online::{SPEC_VERSION, Unsigned, renewed_snapshot, timestamp};
 pub use refusal::{Delegator, Refusal};
 pub use role::{DelegatedName, Role, RoleError};
 pub use signers::Signers;
+pub use trusted::{Limits, OnlineKeys, Trusted};
 pub use tuf::{Checksum, Gun, KeyId, Version, VersionError};

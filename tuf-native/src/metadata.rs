@@ -48,7 +48,7 @@ impl Metadata {
     /// Reads a file of a role.
     ///
     /// # Errors
-    /// Refuses what any of the clients would refuse, or read otherwise than another: see `docs/tuf.md`.
+    /// Refuses what any of the clients would refuse, or read otherwise than another: see `docs/tuf-profile.md`.
     pub fn parse(role: &Role, bytes: Bytes) -> Result<Self, Refusal> {
         let read = Self::parse_unsigned(role, bytes)?;
         if read.0.envelope.signatures.is_empty() {

@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 use tuf::Version;
 
 use crate::body::meta::{FileMeta, MetaMap};
-use crate::check::Trusted;
 use crate::envelope::{self, Signature};
 use crate::fields::write_time;
 use crate::key::PublicKey;
 use crate::metadata::Metadata;
 use crate::refusal::Refusal;
 use crate::role::Role;
+use crate::trusted::Trusted;
 
 /// The version of the specification that files state which are made here.
 pub const SPEC_VERSION: &str = "1.0.34";

@@ -5,7 +5,6 @@ use serde_json::{Map, Value, json};
 use tuf::Version;
 
 use crate::authoring::{bind, draft, extensions, key_ids, key_map, next};
-use crate::check::OnlineKeys;
 use crate::draft::Draft;
 use crate::fields::write_time;
 use crate::metadata::Metadata;
@@ -14,6 +13,7 @@ use crate::online::SPEC_VERSION;
 use crate::refusal::Refusal;
 use crate::role::Role;
 use crate::signers::Signers;
+use crate::trusted::OnlineKeys;
 
 /// The content of a root, to be edited and written.
 #[derive(Debug, Clone)]

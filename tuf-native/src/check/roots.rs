@@ -2,10 +2,10 @@
 
 use tuf::Version;
 
-use crate::check::{Limits, OnlineKeys};
 use crate::metadata::Metadata;
 use crate::refusal::Refusal;
 use crate::role::Role;
+use crate::trusted::{Limits, OnlineKeys};
 
 /// Follows uploaded roots, sorted by version, from the stored one. The last of them.
 pub(super) fn follow(

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::body::targets::Delegation;
-use crate::check::{Limits, OnlineKeys, Trusted};
 use crate::metadata::Metadata;
 use crate::paths::{Hashed, Paths};
 use crate::refusal::Refusal;
 use crate::role::Role;
 use crate::signers::Signers;
+use crate::trusted::{Limits, OnlineKeys, Trusted};
 
 /// A role that was reached.
 struct Reached {

@@ -2,10 +2,10 @@
 
 use tuf::RoleName;
 
-use crate::check::OnlineKeys;
 use crate::key::PublicKey;
 use crate::migrate::{CannotMigrate, Loss};
 use crate::signers::Signers;
+use crate::trusted::OnlineKeys;
 
 /// The same keys and threshold. A key that clients do not read is left out where enough others are left.
 pub(super) fn signers(

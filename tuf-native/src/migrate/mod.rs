@@ -7,8 +7,6 @@
 
 mod keys;
 mod paths;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 
@@ -18,12 +16,12 @@ use thiserror::Error;
 use tuf::{LeftOutCause, RoleName, SignedTarget, VerifiedRole, VerifiedRoot, VerifiedTargets};
 
 use crate::authoring::{Delegate, RootContent, Target, TargetsContent};
-use crate::check::{OnlineKeys, Trusted};
 use crate::fields::path_problem;
 use crate::metadata::Metadata;
 use crate::name::RepositoryName;
 use crate::refusal::Refusal;
 use crate::role::{Role, RoleError};
+use crate::trusted::{OnlineKeys, Trusted};
 
 /// Contents for the owners of the keys to sign.
 #[derive(Debug, Clone)]
@@ -352,3 +350,6 @@ fn same_content(before: &Metadata, expires: DateTime<Utc>, other: &Metadata) -> 
     };
     before.expires() <= expires && of(before) == of(other)
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,6 +160,16 @@ impl PublicKey {
         }
     }
 
+    /// The same key as Notary repositories, signers and stores of keys know it, bare; `None` if the library cannot write it.
+    pub fn to_notary(&self) -> Option<tuf::PublicKey> {
+        let (key_type, public) = match (&self.verifier, self.scheme) {
+            (Usable::Ed25519(key), _) => (tuf::KeyType::Ed25519, key.to_bytes().to_vec()),
+            (Usable::Library(key), Scheme::RsaPss) => (tuf::KeyType::Rsa, key.public_key_to_der().ok()?),
+            (Usable::Library(key), _) => (tuf::KeyType::Ecdsa, key.public_key_to_der().ok()?),
+        };
+        Some(tuf::PublicKey::new(key_type, public))
+    }
+
     /// Reads a key of metadata, which must be written as every client reads it.
     ///
     /// # Errors
@@ -431,6 +441,10 @@ mod tests {
 
     #[test]
     fn keys_of_a_notary_repository_stay_the_same() {
+        for key in [TestKey::p256(), TestKey::ed25519(), TestKey::rsa()] {
+            let notary = key.public.to_notary().unwrap();
+            assert_eq!(PublicKey::from_notary(&notary), Ok(key.public));
+        }
         let private = PKey::generate_ed25519().unwrap();
         let raw = private.raw_public_key().unwrap();
         let notary = tuf::PublicKey::new(tuf::KeyType::Ed25519, raw.clone());

@@ -9,6 +9,8 @@
 
 mod failure;
 pub mod keys;
+#[cfg(feature = "native")]
+pub mod native;
 pub mod publish;
 pub mod reading;
 mod registry;

@@ -196,6 +196,17 @@ impl Draft {
         Self::parse(self.role(), envelope::write(&own.raw, &signatures))
     }
 
+    /// Every key that may sign it, once.
+    pub fn may_sign(&self, trusted: &Trusted, beside: &[Self]) -> Vec<PublicKey> {
+        let mut keys: Vec<PublicKey> = Vec::new();
+        for naming in self.naming(trusted, beside) {
+            let new = naming.signers.keys().iter().filter(|key| !keys.contains(key));
+            let new: Vec<PublicKey> = new.cloned().collect();
+            keys.extend(new);
+        }
+        keys
+    }
+
     /// Who has signed, who is missing, and whether that is enough.
     pub fn standing(&self, trusted: &Trusted, beside: &[Self]) -> Standing {
         let file = self.0.envelope();

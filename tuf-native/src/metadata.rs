@@ -144,6 +144,14 @@ impl Metadata {
         self.0.envelope.signature_ids().cloned().collect()
     }
 
+    /// The keys with a good signature on this file, of those that it names itself for a top-level role, as a root does for its
+    /// own; none if it is no root.
+    pub fn signed_by(&self, role: &Role) -> Vec<KeyId> {
+        let signers = self.root_signers(role);
+        let signed = signers.map(|signers| signers.signed(self.envelope()));
+        signed.into_iter().flatten().map(|key| key.id().clone()).collect()
+    }
+
     /// Who signs a top-level role, if this is a root.
     pub fn root_signers(&self, role: &Role) -> Option<&Signers> {
         self.0.body.root()?.signers(role)

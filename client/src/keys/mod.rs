@@ -22,6 +22,8 @@ pub use command::SecretCommand;
 pub use directory::KeyDirectory;
 pub use joined::{Keys, Place};
 pub use passphrase::Passphrases;
+#[cfg(feature = "native")]
+pub(crate) use private::ecdsa_in_der;
 pub use private::{PrivateKey, SigningKey};
 pub use public::read_public_key;
 pub use token::{Pin, TokenKeys, TokenSettings, UnusableKey};

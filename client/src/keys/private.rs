@@ -104,7 +104,7 @@ pub(super) fn bare(key: &PKey<Public>) -> Result<PublicKey, KeyError> {
 ///
 /// # Errors
 /// When it is none.
-pub(super) fn ecdsa_in_der(signature: &[u8]) -> Result<Vec<u8>, KeyError> {
+pub(crate) fn ecdsa_in_der(signature: &[u8]) -> Result<Vec<u8>, KeyError> {
     let (r, s) = signature.split_at(signature.len() / 2);
     let number = BigNum::from_slice;
     let der = number(r).and_then(|r| EcdsaSig::from_private_components(r, number(s)?)?.to_der());

@@ -62,6 +62,8 @@ pub struct Server {
     /// When it said that it has no bundles.
     without_bundles: Mutex<Option<Instant>>,
     pub(crate) read_limit: Duration,
+    #[cfg(feature = "native")]
+    trust: Trust,
 }
 
 impl Server {
@@ -96,6 +98,8 @@ impl Server {
             followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
             without_bundles: Mutex::new(None),
             read_limit: READ_LIMIT,
+            #[cfg(feature = "native")]
+            trust: connection.trust.clone(),
         })
     }
 
@@ -149,6 +153,30 @@ impl Server {
                 .extend(segments);
         }
         url
+    }
+
+    /// The address of something of a TUF 1.0 repository, given by its segments.
+    #[cfg(feature = "native")]
+    pub(crate) fn native_address<'a>(
+        &self,
+        gun: &'a Gun,
+        segments: impl IntoIterator<Item = &'a str>,
+    ) -> Url {
+        let mut url = self.base.clone();
+        // An address of http or https always has a path.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty()
+                .extend(["tuf", "v1"])
+                .extend(gun.as_str().split('/'))
+                .extend(segments);
+        }
+        url
+    }
+
+    /// A client for what other servers keep for this one, which are told nothing of who asks.
+    #[cfg(feature = "native")]
+    pub(crate) fn elsewhere(&self) -> Result<reqwest::Client, SettingsError> {
+        tls::anonymous(&self.trust)
     }
 
     /// Whether it may have bundles.

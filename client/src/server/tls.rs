@@ -4,10 +4,10 @@ use std::{path::Path, time::Duration};
 
 use openssl::{nid::Nid, pkcs12::Pkcs12, x509::X509};
 use platform::{reason, tls};
-use reqwest::{Client, redirect::Policy};
+use reqwest::{Client, Url, redirect::Policy};
 use secrecy::ExposeSecret;
 
-use super::settings::{Connection, Identity, SettingsError};
+use super::settings::{Connection, Identity, SettingsError, Trust};
 use super::transport::describe;
 
 /// How long connecting, with the TLS handshake, may take.
@@ -36,7 +36,10 @@ pub(super) fn client(connection: &Connection) -> Result<(Client, String), Settin
                 .previous()
                 .first()
                 .is_some_and(|first| first.origin() == attempt.url().origin());
-            if !same {
+            if !same && attempt.previous().first().is_some_and(is_target) {
+                // Who asked for a target file follows it without saying who asks.
+                attempt.stop()
+            } else if !same {
                 attempt.error("it redirects to another server, which is not followed")
             } else if attempt.previous().len() > REDIRECTS {
                 attempt.error("it redirects too often")
@@ -44,13 +47,7 @@ pub(super) fn client(connection: &Connection) -> Result<(Client, String), Settin
                 attempt.follow()
             }
         }));
-    let mut authorities = Vec::new();
-    for path in &connection.trust.files {
-        tls::read_certificates("the CA file", path).map_err(|cause| SettingsError::Tls(cause.to_string()))?;
-        let pem = platform::files::read(path).map_err(|cause| wrong(path, cause))?;
-        let found = reqwest::Certificate::from_pem_bundle(&pem);
-        authorities.extend(found.map_err(|cause| wrong(path, describe(&cause)))?);
-    }
+    let authorities = authorities(&connection.trust)?;
     if !connection.trust.system {
         builder = builder.tls_certs_only(authorities);
     } else if !authorities.is_empty() {
@@ -66,6 +63,38 @@ pub(super) fn client(connection: &Connection) -> Result<(Client, String), Settin
         .build()
         .map_err(|cause| SettingsError::Tls(describe(&cause)))?;
     Ok((client, subject))
+}
+
+/// The HTTP client for what is kept elsewhere: without certificate, and with the system's CAs beside those that are trusted.
+#[cfg(feature = "native")]
+pub(super) fn anonymous(trust: &Trust) -> Result<Client, SettingsError> {
+    let client = Client::builder()
+        .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_LIMIT)
+        .read_timeout(SILENCE_LIMIT)
+        .tls_version_min(reqwest::tls::Version::TLS_1_2)
+        .redirect(Policy::limited(REDIRECTS))
+        .tls_certs_merge(authorities(trust)?)
+        .build();
+    client.map_err(|cause| SettingsError::Tls(describe(&cause)))
+}
+
+/// Whether this is the address of a target file of a TUF 1.0 repository, which may be kept elsewhere.
+fn is_target(url: &Url) -> bool {
+    let below = url.path().split_once("/tuf/v1/");
+    below.is_some_and(|(_, path)| path.split('/').any(|segment| segment == "targets"))
+}
+
+/// The CAs of files.
+fn authorities(trust: &Trust) -> Result<Vec<reqwest::Certificate>, SettingsError> {
+    let mut authorities = Vec::new();
+    for path in &trust.files {
+        tls::read_certificates("the CA file", path).map_err(|cause| SettingsError::Tls(cause.to_string()))?;
+        let pem = platform::files::read(path).map_err(|cause| wrong(path, cause))?;
+        let found = reqwest::Certificate::from_pem_bundle(&pem);
+        authorities.extend(found.map_err(|cause| wrong(path, describe(&cause)))?);
+    }
+    Ok(authorities)
 }
 
 fn presented(identity: &Identity) -> Result<Presented, SettingsError> {

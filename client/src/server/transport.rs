@@ -103,6 +103,42 @@ impl Server {
         }
     }
 
+    /// Begins to read a file that may be large; `None` if there is none. A redirect to another server is followed, without
+    /// saying who asks: what it gives is verified by its hash.
+    #[cfg(feature = "native")]
+    pub(crate) async fn begin_file(&self, gun: &Gun, address: &Url) -> Result<Option<Response>, ReadError> {
+        let mut response = self
+            .respond(gun, Access::Pull, |client| client.get(address.clone()))
+            .await?;
+        if response.status().is_redirection() {
+            let place = response.headers().get(reqwest::header::LOCATION);
+            let place = place.and_then(|place| place.to_str().ok());
+            let place = place.and_then(|place| address.join(place).ok());
+            let place = place.ok_or_else(|| self.unreachable("it redirects to nowhere"))?;
+            if place.scheme() != "https" && place.scheme() != "http" {
+                return Err(
+                    self.unreachable(format!("it redirects to {}, which is not HTTP", place.scheme()))
+                );
+            }
+            let client = self
+                .elsewhere()
+                .map_err(|cause| self.unreachable(cause.to_string()))?;
+            let host = place.host_str().unwrap_or_default().to_owned();
+            let sent = client.get(place).send().await;
+            response = sent.map_err(|cause| {
+                self.unreachable(format!("it redirects to {host}, where: {}", describe(&cause)))
+            })?;
+        }
+        match response.status() {
+            StatusCode::OK => Ok(Some(response)),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
+            status => {
+                let body = self.body(response, "the refusal", SMALL_LIMIT).await?;
+                Err(self.refusal(status, &body))
+            }
+        }
+    }
+
     /// Sends what `build` makes, with a token if the server asks for one.
     async fn respond(
         &self,
@@ -244,7 +280,7 @@ impl Server {
 
     /// The failure that a broken exchange is. An alert about our certificate is a refusal in the words of TLS, not silence:
     /// whoever is refused must not go on with what was read before.
-    fn broken(&self, cause: &reqwest::Error) -> ReadError {
+    pub(crate) fn broken(&self, cause: &reqwest::Error) -> ReadError {
         let text = describe(cause);
         if is_refusal(&text) {
             let server = self.label().to_owned();

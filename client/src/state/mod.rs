@@ -190,6 +190,21 @@ impl StateDirectory {
         })
     }
 
+    /// The directory of what is known of the TUF 1.0 repository of this name, which is made if it does not exist.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    #[cfg(feature = "native")]
+    pub fn native(&self, server: &str, gun: &Gun) -> Result<PathBuf, StateError> {
+        let path = self.file(&name::of(server, gun), "tuf");
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.map_err(|cause| StateError::File {
+            path: path.clone(),
+            reason: reason::of_io(&cause),
+        })?;
+        Ok(path)
+    }
+
     fn file(&self, name: &str, kind: &str) -> PathBuf {
         self.path.join(format!("{name}.{kind}"))
     }

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+#[cfg(feature = "native")]
+use countersign::commands::tuf::{self, TufCommand};
 use countersign::commands::{
     Failure, Outcome,
     bundle::{self, BundleCommand},
@@ -69,6 +71,12 @@ enum Command {
         #[command(subcommand)]
         command: AnchorCommand,
     },
+    /// Make, sign, publish, verify and download TUF 1.0 repositories.
+    #[cfg(feature = "native")]
+    Tuf {
+        #[command(subcommand)]
+        command: Box<TufCommand>,
+    },
     /// Renew the certificate with which this machine's programs log in.
     Bundle {
         #[command(subcommand)]
@@ -98,6 +106,8 @@ fn run() -> ExitCode {
         Command::Witness(options) => signing::witness(&options),
         Command::Gun { command } => signing::gun(&command),
         Command::Anchor { command } => signing::anchor(&command),
+        #[cfg(feature = "native")]
+        Command::Tuf { command } => tuf::run(&command),
         Command::Bundle { command } => bundle::run(&command),
         Command::Completions(options) => documents::completions(&options, Arguments::command()),
         Command::Man(options) => documents::man(&options, Arguments::command()),

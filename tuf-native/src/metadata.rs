@@ -11,6 +11,7 @@ use tuf::{Checksum, KeyId, Version};
 use crate::body::Body;
 use crate::envelope::Envelope;
 use crate::interop::Tough;
+use crate::key::PublicKey;
 use crate::name::RepositoryName;
 use crate::refusal::{Delegator, Refusal};
 use crate::role::Role;
@@ -146,10 +147,15 @@ impl Metadata {
 
     /// The keys with a good signature on this file, of those that it names itself for a top-level role, as a root does for its
     /// own; none if it is no root.
-    pub fn signed_by(&self, role: &Role) -> Vec<KeyId> {
+    pub fn signed_by(&self, role: &Role) -> Vec<PublicKey> {
         let signers = self.root_signers(role);
         let signed = signers.map(|signers| signers.signed(self.envelope()));
-        signed.into_iter().flatten().map(|key| key.id().clone()).collect()
+        signed.into_iter().flatten().cloned().collect()
+    }
+
+    /// Whether enough of these keys signed this file.
+    pub fn is_signed_by(&self, signers: &Signers) -> bool {
+        signers.enough(self.envelope()).is_ok()
     }
 
     /// Who signs a top-level role, if this is a root.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tough::{ExpirationEnforcement, Prefix, RepositoryLoader, TargetName};
-use tuf_native::{KeyId, Metadata, Refusal, RepositoryName, Role, Trusted};
+use tuf_native::{KeyId, Metadata, PublicKey, Refusal, RepositoryName, Role, Trusted};
 use url::Url;
 
 use super::NativeError;
@@ -25,7 +25,7 @@ const ROOT: &str = "root.json";
 pub enum Beginning {
     /// With this root.
     Root(Bytes),
-    /// With root version 1, if all of these keys signed it.
+    /// With root version 1, if all of these keys signed it. IDs are those of TUF 1.0, or those under which the keys are kept.
     RootKeys(Vec<KeyId>),
     /// With root version 1, whoever signed it.
     FirstUse,
@@ -234,8 +234,12 @@ async fn first_root(
         return Ok(bytes);
     };
     let signers = root.signed_by(&Role::Root);
-    if let Some(missing) = keys.iter().find(|key| !signers.contains(key)) {
-        let signers: Vec<&str> = signers.iter().map(KeyId::as_str).collect();
+    let named = |id: &KeyId| {
+        let is = |key: &PublicKey| key.id() == id || key.to_notary().is_some_and(|key| key.id() == id);
+        signers.iter().any(is)
+    };
+    if let Some(missing) = keys.iter().find(|key| !named(key)) {
+        let signers: Vec<&str> = signers.iter().map(|key| key.id().as_str()).collect();
         return Err(NativeError::OtherRoot {
             name: name.to_string(),
             key: missing.to_string(),

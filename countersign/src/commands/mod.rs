@@ -6,6 +6,8 @@ pub mod gate;
 pub mod policy;
 pub mod signing;
 mod trust;
+#[cfg(feature = "native")]
+pub mod tuf;
 pub mod verify;
 
 use tokio::runtime::Runtime;

@@ -8,7 +8,7 @@ use crate::commands::Failure;
 ///
 /// # Errors
 /// When nobody can be asked, with what to do `instead`.
-pub(super) fn is_confirmed(question: &str, instead: &str) -> Result<bool, Failure> {
+pub(in crate::commands) fn is_confirmed(question: &str, instead: &str) -> Result<bool, Failure> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Err(Failure(format!(
             "nobody can be asked without a terminal: {instead}"

@@ -64,7 +64,7 @@ impl PlaceOptions {
 
 impl KeyOptions {
     /// The keys of the directory and of the token. Nothing of either is opened yet.
-    pub(super) fn open(&self) -> Result<Keys, Failure> {
+    pub(in crate::commands) fn open(&self) -> Result<Keys, Failure> {
         let path = self.trust_dir.clone().or_else(KeyDirectory::default_path);
         let path = path.ok_or_else(|| {
             Failure(

@@ -16,6 +16,11 @@ mod sign;
 mod signers;
 mod witness;
 
+#[cfg(feature = "native")]
+pub(super) use confirm::is_confirmed;
+#[cfg(feature = "native")]
+pub(super) use key_options::KeyOptions;
+
 pub use accept::{AnchorCommand, run as anchor};
 pub use init::{Options as InitOptions, run as init};
 pub use inspect::{Options as InspectOptions, run as inspect};

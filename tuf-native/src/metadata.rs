@@ -158,6 +158,11 @@ impl Metadata {
         signers.enough(self.envelope()).is_ok()
     }
 
+    /// Which of these keys have a good signature on the file.
+    pub fn good_signers<'a>(&self, signers: &'a Signers) -> Vec<&'a PublicKey> {
+        signers.signed(self.envelope())
+    }
+
     /// Who signs a top-level role, if this is a root.
     pub fn root_signers(&self, role: &Role) -> Option<&Signers> {
         self.0.body.root()?.signers(role)

@@ -43,6 +43,41 @@ pub struct Needed {
     pub have: u32,
 }
 
+/// The drafts that can be published now, together: enough have signed each, by what is stored and by what waits beside it. A
+/// draft stays out that names keys for another one which stays out, unless they signed what is stored: one without the other
+/// would be refused, or take away what the other waits for.
+pub fn ready(trusted: &Trusted, drafts: &[Draft]) -> Vec<Metadata> {
+    let complete =
+        |draft: &&Draft| draft.standing(trusted, drafts).complete && !draft.0.signature_ids().is_empty();
+    let mut ready: Vec<&Draft> = drafts.iter().filter(complete).collect();
+    loop {
+        let before = ready.len();
+        let stays = |draft: &&Draft| {
+            let is_ready = |other: &Draft| ready.iter().any(|ready| ready.role() == other.role());
+            let role = draft.role();
+            let signed = |by: &Draft| by.names(role).map(|signers| draft.0.is_signed_by(signers));
+            let stored = trusted.root.iter().chain(&trusted.targets).cloned().map(Draft);
+            let named = *role == Role::Root
+                || stored
+                    .chain(ready.iter().copied().cloned())
+                    .any(|by| signed(&by) == Some(true));
+            let named_well = named && drafts.iter().all(|by| signed(by) != Some(false));
+            let names_well = drafts.iter().filter(|other| !is_ready(other)).all(|other| {
+                let stored = || trusted.file(other.role());
+                draft
+                    .names(other.role())
+                    .is_none_or(|signers| stored().is_some_and(|file| file.is_signed_by(signers)))
+            });
+            named_well && names_well
+        };
+        let left: Vec<&Draft> = ready.iter().copied().filter(stays).collect();
+        ready = left;
+        if ready.len() == before {
+            return ready.into_iter().map(|draft| draft.0.clone()).collect();
+        }
+    }
+}
+
 /// Someone who names the keys of a draft.
 struct Naming<'a> {
     by: &'a Metadata,
@@ -254,6 +289,19 @@ impl Draft {
     /// The file as it is, whether enough have signed it or not.
     pub fn metadata(&self) -> &Metadata {
         &self.0
+    }
+
+    /// Who signs another role, if this file says so.
+    fn names(&self, role: &Role) -> Option<&Signers> {
+        match (self.role(), role) {
+            (Role::Root, Role::Root) => None,
+            (Role::Root, _) => self.0.root_signers(role),
+            _ => self
+                .0
+                .delegations()
+                .find(|(name, _)| *name == role)
+                .map(|(_, signers)| signers),
+        }
     }
 
     /// Those who name its keys: for a root the stored root and itself; for the others what is stored and delegates to it,

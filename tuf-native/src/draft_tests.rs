@@ -2,7 +2,7 @@
 
 use crate::authoring::{Delegate, DelegatedPaths};
 use crate::testing::{Repo, TestKey, in_days, now, role, sign, signers};
-use crate::{Delegator, Draft, Limits, Metadata, Refusal, Role, Trusted, Version};
+use crate::{Delegator, Draft, Limits, Metadata, Refusal, Role, Trusted, Version, ready};
 
 fn signed(draft: &Draft, key: &TestKey) -> Draft {
     draft.sign(&key.public, &key.sign(draft.message())).unwrap()
@@ -204,4 +204,47 @@ fn a_draft_would_be_the_next_version_and_name_the_keys_of_the_server() {
             .unwrap_err();
         assert_eq!(refusal.code(), "made_by_server");
     }
+}
+
+#[test]
+fn what_waits_together_is_published_together() {
+    let repo = Repo::new();
+    let (other, docs_key) = (TestKey::p256(), TestKey::ed25519());
+    // A root that also wants another key for targets, and the targets that both have to sign.
+    let mut root = repo.next_root();
+    root.targets = signers(&[&repo.targets, &other], 2);
+    let root = root.draft().unwrap();
+    let mut targets = repo.next("targets");
+    targets.delegate(Delegate {
+        role: role("docs"),
+        signers: signers(&[&docs_key], 1),
+        paths: DelegatedPaths::everything(),
+        terminating: false,
+    });
+    let targets = signed(&targets.draft().unwrap(), &repo.targets);
+    let docs = repo.first_delegated("docs").draft().unwrap();
+    let names = |drafts: &[Draft]| -> Vec<String> {
+        let ready = ready(&repo.trusted, drafts);
+        let published = ready.is_empty() || repo.check(ready.clone()).is_ok();
+        assert!(
+            published,
+            "{:?}",
+            repo.check(ready.clone()).map(|checked| checked.dropped().len())
+        );
+        ready.iter().map(|file| file.role().to_string()).collect()
+    };
+    // By the stored root alone targets would be complete, and take away what the new root waits for.
+    assert!(targets.standing(&repo.trusted, &[]).complete);
+    assert!(names(&[root.clone(), targets.clone(), docs.clone()]).is_empty());
+    let root = signed(&root, &repo.root);
+    assert!(names(&[root.clone(), targets.clone(), docs.clone()]).is_empty());
+    let targets = signed(&targets, &other);
+    assert!(names(&[root.clone(), targets.clone(), docs.clone()]).is_empty());
+    let docs = signed(&docs, &docs_key);
+    assert_eq!(names(&[root, targets, docs]), ["root", "targets", "docs"]);
+    // What does not depend on each other does not wait for each other.
+    let alone = signed(&repo.next("targets").draft().unwrap(), &repo.targets);
+    let waiting = repo.next_root().draft().unwrap();
+    assert_eq!(names(std::slice::from_ref(&alone)), ["targets"]);
+    assert_eq!(names(&[waiting, alone]), ["targets"]);
 }

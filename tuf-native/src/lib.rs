@@ -38,7 +38,7 @@ mod trusted;
 
 pub use body::REPOSITORY_MEMBER;
 pub use check::{Checked, check};
-pub use draft::{Draft, Needed, Standing};
+pub use draft::{Draft, Needed, Standing, ready};
 pub use key::{KeyError, PublicKey, Scheme};
 pub use metadata::Metadata;
 pub use name::{NameError, RepositoryName};

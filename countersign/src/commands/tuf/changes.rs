@@ -1,6 +1,6 @@
 //! What a draft changes, in words, for those who are asked to sign it.
 
-use tuf_native::authoring::TargetsContent;
+use tuf_native::authoring::{DelegatedPaths, TargetsContent};
 use tuf_native::{Draft, Metadata, Refusal, Role, Signers, Trusted};
 
 /// What a draft changes, a line each.
@@ -50,6 +50,9 @@ fn of_signers(role: &Role, old: Option<&Signers>, new: &Signers) -> Vec<String> 
 
 fn of_targets(file: &Metadata, before: Option<&Metadata>) -> Result<Vec<String>, Refusal> {
     let mut lines = Vec::new();
+    if before.is_none() {
+        lines.push("its first version".to_owned());
+    }
     let new = TargetsContent::following(file, file.expires())?;
     let old = before.map(|before| TargetsContent::following(before, before.expires()));
     let old = old.transpose()?;
@@ -104,4 +107,14 @@ fn of_targets(file: &Metadata, before: Option<&Metadata>) -> Result<Vec<String>,
         .filter(|before| !new.delegations.iter().any(|new| new.role == before.role));
     lines.extend(gone.map(|before| format!("no longer delegates to {}", before.role)));
     Ok(lines)
+}
+
+fn paths(paths: &DelegatedPaths) -> String {
+    match paths {
+        _ if *paths == DelegatedPaths::everything() => "every path".to_owned(),
+        DelegatedPaths::Patterns(patterns) => format!("the paths {}", patterns.join(", ")),
+        DelegatedPaths::HashPrefixes(prefixes) => {
+            format!("paths whose SHA-256 begins with {}", prefixes.join(", "))
+        }
+    }
 }

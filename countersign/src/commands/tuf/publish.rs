@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tuf_native::{Metadata, Role};
+use tuf_native::{Metadata, Role, ready};
 
 use super::session::{Session, WorkOptions};
-use super::sign::{complete, drafts};
+use super::sign::drafts;
 use crate::commands::{Failure, Outcome};
 
 /// What is published.
@@ -38,10 +38,10 @@ pub(super) async fn run(options: &Options) -> Result<Outcome, Failure> {
         return Ok(Outcome::Done);
     }
     let trusted = session.stored().await?;
-    let files = complete(&trusted, drafts(&work).await?);
+    let files = ready(&trusted, &drafts(&work).await?);
     if files.is_empty() {
         return Err(Failure(format!(
-            "nothing of {0} that waits is complete: see `countersign tuf status {0}`",
+            "nothing of {0} that waits can be published yet: see `countersign tuf status {0}`",
             session.name
         )));
     }

@@ -3,7 +3,7 @@
 use chrono::Utc;
 use clap::Args;
 use client::native;
-use tuf_native::{Draft, Limits, Metadata, Trusted};
+use tuf_native::{Draft, Limits, Trusted, ready};
 
 use super::session::{Work, WorkOptions, role, tell_waiting};
 use super::{changes, publish};
@@ -97,7 +97,7 @@ pub(super) async fn run(options: &Options) -> Result<Outcome, Failure> {
         tell_waiting(&waiting);
     }
     if !options.no_publish {
-        let files = complete(&trusted, drafts(&work).await?);
+        let files = ready(&trusted, &drafts(&work).await?);
         if !files.is_empty() {
             publish::together(session, &files).await?;
         }
@@ -127,14 +127,6 @@ pub(super) async fn drafts(work: &Work) -> Result<Vec<Draft>, Failure> {
         drafts.extend(session.server.native_draft(&session.name, &role).await?);
     }
     Ok(drafts)
-}
-
-/// The files that enough have signed, if what waits together is complete together.
-pub(super) fn complete(trusted: &Trusted, drafts: Vec<Draft>) -> Vec<Metadata> {
-    let complete = drafts
-        .iter()
-        .map(|draft| draft.clone().complete(trusted, &drafts));
-    complete.flatten().collect()
 }
 
 fn show(draft: &Draft, trusted: &Trusted) -> Result<(), Failure> {

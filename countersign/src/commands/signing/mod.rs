@@ -20,6 +20,8 @@ mod witness;
 pub(super) use confirm::is_confirmed;
 #[cfg(feature = "native")]
 pub(super) use key_options::KeyOptions;
+#[cfg(feature = "native")]
+pub(super) use session::{RepositoryOptions, Session as NotarySession, repository};
 
 pub use accept::{AnchorCommand, run as anchor};
 pub use init::{Options as InitOptions, run as init};

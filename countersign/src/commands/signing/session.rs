@@ -65,15 +65,15 @@ pub struct RepositoryOptions {
     #[command(flatten)]
     pub(super) keys: KeyOptions,
     #[command(flatten)]
-    pub(super) trust: TrustOptions,
+    pub(in crate::commands) trust: TrustOptions,
 }
 
 /// A repository that is worked on.
-pub(super) struct Session {
-    pub(super) gun: Gun,
-    pub(super) server: Arc<Server>,
+pub(in crate::commands) struct Session {
+    pub(in crate::commands) gun: Gun,
+    pub(in crate::commands) server: Arc<Server>,
     pub(super) repositories: Repositories,
-    pub(super) keys: Keys,
+    pub(in crate::commands) keys: Keys,
     /// Where trust begins, if anything says so.
     anchor: Option<Anchor>,
     /// Whether something of it was verified before.
@@ -98,7 +98,7 @@ impl RepositoryOptions {
     ///
     /// # Errors
     /// When something that was named cannot be used.
-    pub(super) fn open(&self, image: &ImageReference) -> Result<Session, Failure> {
+    pub(in crate::commands) fn open(&self, image: &ImageReference) -> Result<Session, Failure> {
         let settings = self.trust.settings()?;
         let state = self.trust.state()?;
         let keys = self.keys.open()?;
@@ -191,7 +191,7 @@ impl Session {
     }
 
     /// The repository as it is now, verified.
-    pub(super) async fn read(&self) -> Result<(Arc<Repository>, Arc<Documents>), Failure> {
+    pub(in crate::commands) async fn read(&self) -> Result<(Arc<Repository>, Arc<Documents>), Failure> {
         let anchor = self.anchor()?;
         let read = self.editor().read(&self.gun, anchor).await;
         read.map_err(|cause| self.explained(cause))
@@ -254,7 +254,7 @@ pub(super) fn tagged(text: &str) -> Result<(ImageReference, String), Failure> {
 }
 
 /// Reads the name of a repository.
-pub(super) fn repository(text: &str) -> Result<ImageReference, Failure> {
+pub(in crate::commands) fn repository(text: &str) -> Result<ImageReference, Failure> {
     let image = parse(text)?;
     if image.tag().is_some() || image.digest().is_some() {
         return Err(Failure(format!(

@@ -92,13 +92,14 @@ fn of_targets(file: &Metadata, before: Option<&Metadata>) -> Result<Vec<String>,
             .is_none_or(|before| before.paths != delegate.paths || before.terminating != delegate.terminating)
         {
             let end = if delegate.terminating {
-                ", and nobody after it"
+                ", and nobody after it is asked"
             } else {
                 ""
             };
             lines.push(format!(
-                "{} is trusted with {:?}{end}",
-                delegate.role, delegate.paths
+                "{} is trusted with {}{end}",
+                delegate.role,
+                paths(&delegate.paths)
             ));
         }
     }

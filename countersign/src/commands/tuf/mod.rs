@@ -5,6 +5,7 @@ mod changes;
 mod delegate;
 mod download;
 mod init;
+mod migrate;
 mod publish;
 mod renew;
 mod session;
@@ -38,6 +39,8 @@ pub enum TufCommand {
     Renew(renew::Options),
     /// Change who signs root or targets, by a new root.
     Signers(signers::Options),
+    /// Make a TUF 1.0 repository say what a Notary repository says, signed with the same keys.
+    Migrate(Box<migrate::Options>),
     /// Verify a repository, and print its targets.
     Verify(verify::Options),
     /// Download targets and verify them.
@@ -62,6 +65,7 @@ pub fn run(command: &TufCommand) -> Result<Outcome, Failure> {
             TufCommand::Withdraw(options) => sign::withdraw(options).await,
             TufCommand::Renew(options) => renew::run(options).await,
             TufCommand::Signers(options) => signers::run(options).await,
+            TufCommand::Migrate(options) => migrate::run(options).await,
             TufCommand::Verify(options) => verify::run(options).await,
             TufCommand::Download(options) => download::run(options).await,
             TufCommand::Status(options) => status::run(options).await,

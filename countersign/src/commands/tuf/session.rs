@@ -97,6 +97,21 @@ impl WorkOptions {
 }
 
 impl Session {
+    /// The TUF 1.0 repository of this name at a server that was found already.
+    pub(super) fn new(
+        name: RepositoryName,
+        server: Arc<Server>,
+        state: StateDirectory,
+        beginning: Option<Beginning>,
+    ) -> Self {
+        Self {
+            name,
+            server,
+            state,
+            beginning,
+        }
+    }
+
     /// The repository as it is now, verified.
     pub(super) async fn load(&self, expired: Expired) -> Result<NativeRepository, Failure> {
         let beginning = self.beginning.as_ref();

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, FixedOffset, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 use tuf::RoleName;
@@ -110,11 +110,16 @@ impl SigningPolicy {
     ///
     /// # Errors
     /// When the content is not to be signed by such a key.
-    pub fn judge(self, key_role: &str, content: &[u8]) -> Result<Option<Document>, Refusal> {
+    /// A key of a TUF 1.0 repository (`key_gun` says so) signs documents of TUF 1.0 alone, any other key those of Notary.
+    pub fn judge(self, key_gun: &str, key_role: &str, content: &[u8]) -> Result<Option<Document>, Refusal> {
         if self == Self::Any {
             return Ok(None);
         }
-        let document = read(content)?;
+        let document = if tuf::is_of_tuf_1(key_gun) {
+            read_tuf_1(content)?
+        } else {
+            read(content)?
+        };
         if key_role.is_empty() || key_role == document.role.as_str() {
             Ok(Some(document))
         } else {
@@ -126,11 +131,66 @@ impl SigningPolicy {
     }
 }
 
-fn read(content: &[u8]) -> Result<Document, Refusal> {
-    // Other readers may parse other texts differently; and signatures are made over canonical forms only.
-    if tuf::canonical_form(content).ok().as_deref() != Some(content) {
-        return Err(Refusal::NotMetadata("it is not in canonical form"));
+/// The members of a `signed` object of TUF 1.0 (specification 1.0.34, sections 4.4 and 4.6).
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tuf1Signed {
+    #[serde(rename = "_type")]
+    kind: String,
+    spec_version: String,
+    version: i64,
+    #[serde(rename = "expires")]
+    _expires: DateTime<Utc>,
+    meta: BTreeMap<String, Tuf1Meta>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tuf1Meta {
+    #[serde(rename = "version")]
+    _version: u64,
+    #[serde(rename = "length", default)]
+    _length: Option<u64>,
+    #[serde(rename = "hashes", default)]
+    _hashes: Option<BTreeMap<String, String>>,
+}
+
+/// Reads a snapshot or timestamp of TUF 1.0.
+fn read_tuf_1(content: &[u8]) -> Result<Document, Refusal> {
+    check_canonical(content)?;
+    let signed: Tuf1Signed = serde_json::from_slice(content)
+        .map_err(|_| Refusal::NotMetadata("it does not have exactly the members that one of TUF 1.0 has"))?;
+    let (role, named) = match signed.kind.as_str() {
+        "snapshot" => (RoleName::Snapshot, "targets.json"),
+        "timestamp" => (RoleName::Timestamp, "snapshot.json"),
+        _ => return Err(Refusal::NotMetadata("its _type is another")),
+    };
+    if !signed.spec_version.starts_with("1.0.") && signed.spec_version != "1.0" {
+        return Err(Refusal::NotMetadata("its spec_version is not 1.0"));
     }
+    if signed.version < 1 {
+        return Err(Refusal::NotMetadata("its version is not positive"));
+    }
+    if !signed.meta.contains_key(named) || role == RoleName::Timestamp && signed.meta.len() != 1 {
+        return Err(Refusal::NotMetadata("it does not name the files that one names"));
+    }
+    Ok(Document {
+        role,
+        version: signed.version,
+    })
+}
+
+/// Other readers may parse other texts differently; and signatures are made over canonical forms only.
+fn check_canonical(content: &[u8]) -> Result<(), Refusal> {
+    if tuf::canonical_form(content).ok().as_deref() == Some(content) {
+        Ok(())
+    } else {
+        Err(Refusal::NotMetadata("it is not in canonical form"))
+    }
+}
+
+fn read(content: &[u8]) -> Result<Document, Refusal> {
+    check_canonical(content)?;
     let signed: Signed = serde_json::from_slice(content)
         .map_err(|_| Refusal::NotMetadata("it does not have exactly the members that one has"))?;
     let (role, named): (_, &[RoleName]) = match signed.kind.as_str() {
@@ -176,7 +236,7 @@ mod tests {
     const SNAPSHOT: &str = r#"{"_type":"Snapshot","expires":"2029-11-20T23:04:37.580463576Z","meta":{"root":{"hashes":{"sha256":"x"},"length":2380},"targets":{"hashes":{"sha256":"y"},"length":341},"targets/a":{"hashes":{},"length":1}},"version":2}"#;
 
     fn judge(role: &str, content: &str) -> Result<Option<Document>, Refusal> {
-        SigningPolicy::Metadata.judge(role, content.as_bytes())
+        SigningPolicy::Metadata.judge("app", role, content.as_bytes())
     }
 
     #[test]
@@ -191,7 +251,7 @@ mod tests {
             version: 7,
         };
         assert_eq!(
-            SigningPolicy::Metadata.judge("timestamp", &timestamp(7)),
+            SigningPolicy::Metadata.judge("app", "timestamp", &timestamp(7)),
             Ok(Some(expected))
         );
     }
@@ -209,7 +269,7 @@ mod tests {
     #[test]
     fn a_key_without_a_role_signs_either() {
         assert!(judge("", SNAPSHOT).is_ok());
-        assert!(SigningPolicy::Metadata.judge("", &timestamp(1)).is_ok());
+        assert!(SigningPolicy::Metadata.judge("", "", &timestamp(1)).is_ok());
     }
 
     #[test]
@@ -242,6 +302,33 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_tuf_1_repositories_and_of_notary_ones_do_not_sign_each_others_documents() {
+        const TUF_1: &str = r#"{"_type":"snapshot","expires":"2029-11-20T23:04:37Z","meta":{"targets.json":{"version":1}},"spec_version":"1.0.31","version":3}"#;
+        let policy = SigningPolicy::Metadata;
+        let of_tuf_1 = |content: &str| policy.judge("app*tuf1", "snapshot", content.as_bytes());
+        let signed = Document {
+            role: RoleName::Snapshot,
+            version: 3,
+        };
+        assert_eq!(of_tuf_1(TUF_1), Ok(Some(signed)));
+        assert!(matches!(of_tuf_1(SNAPSHOT), Err(Refusal::NotMetadata(_))));
+        assert!(matches!(judge("snapshot", TUF_1), Err(Refusal::NotMetadata(_))));
+        for (from, to) in [
+            ("1.0.31", "2.0.0"),
+            (r#""version":3"#, r#""version":0"#),
+            ("targets.json", "root.json"),
+            (r#""_type":"snapshot""#, r#""_type":"targets""#),
+            (r#""spec_version""#, r#""delegations":{},"spec_version""#),
+        ] {
+            let refused = of_tuf_1(&TUF_1.replace(from, to));
+            assert!(
+                matches!(refused, Err(Refusal::NotMetadata(_))),
+                "{to}: {refused:?}"
+            );
+        }
+    }
+
+    #[test]
     fn refusals_do_not_repeat_the_content() {
         let refused = judge("snapshot", r#"{"_type":"Secret","secret":"plum"}"#).unwrap_err();
         assert!(!refused.to_string().contains("plum"));
@@ -261,6 +348,6 @@ mod tests {
 
     #[test]
     fn any_means_any() {
-        assert_eq!(SigningPolicy::Any.judge("root", b"\xff"), Ok(None));
+        assert_eq!(SigningPolicy::Any.judge("app", "root", b"\xff"), Ok(None));
     }
 }

@@ -7,6 +7,10 @@ use thiserror::Error;
 /// Longest GUN the storage columns of the server and the signer hold, in characters.
 const MAX_CHARS: usize = 255;
 
+/// What the keys, chains and locks of TUF 1.0 repositories have after the repository's name. No GUN has an asterisk, so
+/// they are never those of a Notary repository.
+const TUF_1: &str = "*tuf1";
+
 /// The globally unique name of a repository, such as `docker.io/library/alpine`.
 ///
 /// Slashes, blanks, upper case, dots, colons and non-ASCII letters are all fine, and case matters.
@@ -51,10 +55,34 @@ impl Gun {
         Ok(Self(text.to_owned()))
     }
 
+    /// Reads a name under which something is kept: a repository name, or what [`Gun::of_tuf_1`] makes of one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gun::parse`].
+    pub fn parse_kept(text: &str) -> Result<Self, GunError> {
+        match text.strip_suffix(TUF_1) {
+            Some(name) => Ok(Self::parse(name)?.of_tuf_1()),
+            None => Self::parse(text),
+        }
+    }
+
+    /// The name under which the signer's keys of the TUF 1.0 repository with this name are kept: they are others than those
+    /// of the Notary repository with the same name, and sign other documents.
+    #[must_use]
+    pub fn of_tuf_1(&self) -> Self {
+        Self(format!("{}{TUF_1}", self.0))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether something is kept for a TUF 1.0 repository, by the name under which it is kept.
+pub fn is_of_tuf_1(kept: &str) -> bool {
+    kept.ends_with(TUF_1)
 }
 
 impl fmt::Display for Gun {
@@ -73,6 +101,15 @@ mod tests {
             assert_eq!(Gun::parse(text).unwrap().as_str(), text);
         }
         assert_ne!(Gun::parse("My/Repo"), Gun::parse("my/repo"));
+    }
+
+    #[test]
+    fn what_is_kept_for_a_tuf_1_repository_has_a_name_that_no_repository_has() {
+        let kept = Gun::parse("app").unwrap().of_tuf_1();
+        assert!(is_of_tuf_1(kept.as_str()) && !is_of_tuf_1("app"));
+        assert!(Gun::parse(kept.as_str()).is_err());
+        assert_eq!(Gun::parse_kept(kept.as_str()), Ok(kept));
+        assert!(Gun::parse_kept("a*tuf1*tuf1").is_err());
     }
 
     #[test]

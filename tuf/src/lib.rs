@@ -36,7 +36,7 @@ pub use audit::{Finding, Severity, audit};
 pub use canonical::{canonical_form, canonicalize};
 pub use checksum::{Checksum, ChecksumError};
 pub use document::Document;
-pub use gun::{Gun, GunError};
+pub use gun::{Gun, GunError, is_of_tuf_1};
 pub use json::{JsonError, MAX_DEPTH};
 pub use key::{KeyId, KeyIdError, KeyType, PublicKey};
 pub use metadata::MetadataError;

@@ -141,7 +141,7 @@ impl Keyring {
     ) -> Result<Signed, KeyringError> {
         let key = self.find(id).await?;
         self.shared.policy.judge_gun(key.gun(), gun)?;
-        let document = self.shared.policy.judge(key.role(), content)?;
+        let document = self.shared.policy.judge(key.gun(), key.role(), content)?;
         let digest = sha256(content);
         match key.record_needed(document.as_ref(), &digest, Utc::now()) {
             Record::Nothing => {}

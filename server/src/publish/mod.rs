@@ -12,6 +12,7 @@ use std::{
 };
 
 use actix_web::web;
+use signing::SigningError;
 use tuf::{CheckedUpdate, Document, Gun, PublicKey, Rejection, RoleName, SignedUpdate, Upload};
 
 pub use server_keys::{KeysInForce, SERVER_SIGNED_ROLES};
@@ -70,10 +71,21 @@ pub async fn publish(
     let roles = upload.roles();
     let upload = Arc::new(upload);
     let mut kept = state.confirmed.newest_documents(moment, gun);
+    let mut refused: Option<(Option<Base>, PublishError)> = None;
     for _ in 0..ATTEMPTS {
         let mut found = check(state, gun, &upload, kept.take()).await?;
+        if let Some((base, reason)) = refused.take()
+            && base == found.base
+        {
+            return Err(reason);
+        }
         let update = match signed(state, access, grant, &mut found).await {
             Ok(update) => update,
+            // The signer refuses a version below one that somebody else's publish had meanwhile.
+            Err(reason @ PublishError::Service(ServiceError::Signing(SigningError::Refused(_)))) => {
+                refused = Some((found.base, reason));
+                continue;
+            }
             // Only what is stored refuses: it may have been changed by hand, and then says something else.
             Err(_) if found.is_kept => continue,
             Err(reason) => return Err(reason),

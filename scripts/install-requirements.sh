@@ -1,10 +1,12 @@
 #!/bin/sh
-# Installs what is missing from Debian's packages, and from npm what drives the browser, and nothing that is there already.
-# Usage: install-requirements.sh build|openssl|database|notary|docker|browser|gate-demo|counts|fuzz|test ...
+# Installs what is missing from Debian's packages, from npm what drives the browser and a client of TUF 1.0, from PyPI another
+# such client, and nothing that is there already.
+# Usage: install-requirements.sh build|openssl|database|notary|docker|browser|tuf|gate-demo|counts|fuzz|test ...
 set -eu
 
 missing=""
-browser=""
+modules=""
+clients=""
 # need PROGRAM_OR_FILE PACKAGE...: the packages, unless the program or file is there
 need() {
     probe=$1
@@ -65,7 +67,15 @@ for group in "$@"; do
             need node nodejs
             need npm npm
             need unshare util-linux
-            browser=$(dirname "$0")/browser
+            modules="$modules $(dirname "$0")/browser"
+            ;;
+        tuf)
+            # Of python3-venv, which has no program of its own.
+            need /usr/share/doc/python3-venv python3-venv
+            need node nodejs
+            need npm npm
+            clients=$(dirname "$0")/tuf-clients
+            modules="$modules $clients"
             ;;
         gate-demo)
             need curl curl ca-certificates
@@ -117,11 +127,22 @@ install_packages() {
 
 # The versions of package-lock.json; a copy of it beside them says that all of them are there.
 install_modules() {
-    cmp -s "$browser/package-lock.json" "$browser/node_modules/.installed" && return 0
-    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm --prefix "$browser" ci --ignore-scripts --no-audit --no-fund &&
-        cp "$browser/package-lock.json" "$browser/node_modules/.installed"
+    cmp -s "$1/package-lock.json" "$1/node_modules/.installed" && return 0
+    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm --prefix "$1" ci --ignore-scripts --no-audit --no-fund &&
+        cp "$1/package-lock.json" "$1/node_modules/.installed"
+}
+
+# The same for Python, with Debian's own interpreter.
+install_python() {
+    cmp -s "$1/requirements.txt" "$1/venv/.installed" && return 0
+    /usr/bin/python3 -m venv --clear "$1/venv" &&
+        "$1/venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$1/requirements.txt" &&
+        cp "$1/requirements.txt" "$1/venv/.installed"
 }
 
 [ -z "$missing" ] || install_packages
 # Once more where the network failed.
-[ -z "$browser" ] || install_modules || install_modules
+for directory in $modules; do
+    install_modules "$directory" || install_modules "$directory"
+done
+[ -z "$clients" ] || install_python "$clients" || install_python "$clients"

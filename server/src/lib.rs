@@ -24,6 +24,8 @@ pub mod generation;
 pub mod http;
 pub mod identity;
 pub mod issuing;
+#[cfg(feature = "native")]
+pub mod native;
 pub mod pages;
 pub mod publish;
 pub mod refresh;
@@ -35,4 +37,5 @@ pub mod state;
 pub mod store;
 pub mod telemetry;
 pub mod tokens;
+pub mod turns;
 pub mod upload_memory;

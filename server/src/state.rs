@@ -24,6 +24,7 @@ use crate::{
         metrics,
         reloads::{LastReload, Reloads},
     },
+    turns::Turns,
     upload_memory::UploadMemory,
 };
 
@@ -128,6 +129,8 @@ pub struct State {
     pub documents: SharedDocuments,
     /// The memory that is left for publishes.
     pub upload_memory: UploadMemory,
+    /// Who publishes to which TUF 1.0 repository.
+    pub native_turns: Turns,
     /// How many more clients may follow events.
     pub event_streams: Arc<Semaphore>,
     /// How many more clients without an identity may.
@@ -174,6 +177,7 @@ impl State {
             clock,
             health: Arc::default(),
             documents: SharedDocuments::default(),
+            native_turns: Turns::default(),
             event_streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
             anonymous_streams: Arc::new(Semaphore::new(ANONYMOUS_STREAMS)),
             stopping: watch::Sender::new(false),

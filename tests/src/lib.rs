@@ -24,6 +24,7 @@ pub mod judged;
 pub mod messages;
 pub mod mutation;
 pub mod namespace;
+pub mod native;
 pub mod notary;
 pub mod openssl_files;
 pub mod operator;

@@ -93,6 +93,7 @@ mod take_over;
 mod token_keys;
 mod tokens;
 mod transfer;
+mod tuf_hosting;
 mod unknown_keys;
 mod upload_memory;
 mod uploaded_snapshots;

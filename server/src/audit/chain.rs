@@ -10,6 +10,8 @@ use tuf::Gun;
 pub enum Chain {
     /// What happened to a repository.
     Gun(Gun),
+    /// What happened to a TUF 1.0 repository.
+    Native(Gun),
     /// What happened to accounts and their keys.
     Accounts,
     /// Changes to the deny list.
@@ -21,11 +23,15 @@ pub enum Chain {
 impl Chain {
     /// The chain's name in the table. Its length is fixed however long a repository's name is.
     pub fn name(&self) -> String {
-        match self {
-            Self::Gun(gun) => format!(
-                "gun:{}",
+        let of = |kind: &str, gun: &Gun| {
+            format!(
+                "{kind}:{}",
                 hex::encode(openssl::sha::sha256(gun.as_str().as_bytes()))
-            ),
+            )
+        };
+        match self {
+            Self::Gun(gun) => of("gun", gun),
+            Self::Native(name) => of("tuf", name),
             Self::Accounts => "accounts".to_owned(),
             Self::Denials => "denials".to_owned(),
             Self::Certificates => "certificates".to_owned(),
@@ -60,5 +66,6 @@ mod tests {
         let named = |name: &str| Chain::Gun(Gun::parse(name).unwrap()).name();
         assert_ne!(named("accounts"), Chain::Accounts.name());
         assert_ne!(named("a"), named("A"));
+        assert_ne!(named("a"), Chain::Native(Gun::parse("a").unwrap()).name());
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod checkpoints;
 pub mod health;
+#[cfg(feature = "native")]
+pub mod native_renewals;
 pub mod pending_keys;
 pub mod pulls;
 pub mod reload;

@@ -43,7 +43,15 @@ pub fn run(options: &Options) -> Result<bool, ExpiryError> {
     let config = Config::load(&options.file.config, false)?;
     let store = Store::open_for_command(&config.storage, config.storage_options)?;
     let within = TimeDelta::from_std(options.within).map_err(|_| ExpiryError::TooLong)?;
-    let lines = report(&store, Clock::System.now(), within)?;
+    let now = Clock::System.now();
+    #[cfg_attr(not(feature = "native"), allow(unused_mut))]
+    let mut lines = report(&store, now, within)?;
+    #[cfg(feature = "native")]
+    lines.extend(
+        crate::native::audit::ending(&store, now + within)?
+            .iter()
+            .map(|ending| format!("{}  {}", ending.at.format("%Y-%m-%d"), ending.sentence(now))),
+    );
     if lines.is_empty() {
         platform::say!("nothing expires within {} days", within.num_days());
     }

@@ -5,6 +5,7 @@ mod auth;
 mod faults;
 mod identity;
 mod issuing;
+mod native;
 mod password;
 mod policy;
 mod proxies;
@@ -32,6 +33,7 @@ pub use audit::{AuditSettings, Sink};
 pub use auth::{Realm, TokenSettings};
 pub use identity::{IdentityRule, IdentitySettings, Issuer, Requirements};
 pub use issuing::IssuingSettings;
+pub use native::NativeSettings;
 pub use password::PasswordSettings;
 pub use policy::{Effect, OwnKey, PolicyMode, PolicyRule, PolicySettings};
 pub use proxies::{ForwardedCertificate, ProxyTrust, networks};
@@ -119,6 +121,8 @@ pub struct Config {
     pub webhooks: Vec<WebhookSettings>,
     /// The registry for which requests are received; `None` if there is none.
     pub registry: Option<RegistrySettings>,
+    /// How TUF 1.0 repositories are hosted; `None` if they are not.
+    pub native: Option<NativeSettings>,
     /// When changed files are taken up.
     pub reload: ReloadSettings,
     /// The largest publish, in bytes.
@@ -205,6 +209,7 @@ impl Config {
         let reads = ReadSettings::read(settings)?;
         let refresh = RefreshSettings::read(settings)?;
         let registry = RegistrySettings::read(settings, &public)?;
+        let native = NativeSettings::read(settings)?;
         let reload = ReloadSettings::read(settings)?;
         let webhooks = WebhookSettings::read(settings)?;
         let publish_limit = settings
@@ -255,6 +260,7 @@ impl Config {
             audit,
             refresh,
             registry,
+            native,
             reload,
             webhooks,
             publish_limit: usize::try_from(publish_limit).unwrap_or(usize::MAX),
@@ -290,6 +296,7 @@ const SECTIONS: Sections = Sections {
         "revocation",
         "tls",
         "token_service",
+        "tuf",
         "webhooks",
     ],
     security: &[

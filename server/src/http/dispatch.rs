@@ -58,6 +58,7 @@ pub async fn dispatch(
             .into()),
         Resolution::Route(target, handler) => {
             let absent = target.operation.is_of_token_service() && generation.token_service.is_none();
+            let absent = absent || target.operation.is_native() && state.config.native.is_none();
             let absent = absent || serves == Some(Serves::AllButPages) && target.operation.is_of_pages();
             let (target, handler) = if absent {
                 routes::unknown()

@@ -13,6 +13,8 @@ use actix_web::{
 use serde_json::{Value, json};
 use tuf::IntakeError;
 
+#[cfg(feature = "native")]
+use super::native;
 use super::{api::ChangeFault, browser::CrossSite, tokens::TokenFault};
 use answer::{
     Answer, bad_request, change_answer, intake_answer, internal, publish_answer, signing_answer, stopping,
@@ -20,6 +22,8 @@ use answer::{
 };
 use detail::{access_detail, clip, denied_detail, identity_detail, shorten, validation_detail};
 
+#[cfg(feature = "native")]
+use crate::native::NativeError;
 use crate::{
     access::Denied,
     identity::{
@@ -133,6 +137,10 @@ pub enum ApiError {
     /// The request to the registry is refused, or failed.
     #[error(transparent)]
     Registry(#[from] Refusal),
+    /// Something about a TUF 1.0 repository is refused, or failed.
+    #[cfg(feature = "native")]
+    #[error(transparent)]
+    Native(NativeError),
     /// The database or the signing service failed.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -148,6 +156,17 @@ pub enum ApiError {
 }
 
 const NOT_FOUND: &str = "You have requested metadata that does not exist.";
+
+#[cfg(feature = "native")]
+impl From<NativeError> for ApiError {
+    fn from(error: NativeError) -> Self {
+        match error {
+            NativeError::Denied(denied) => Self::Denied(denied),
+            NativeError::Service(cause) => Self::Service(cause),
+            other => Self::Native(other),
+        }
+    }
+}
 
 impl From<NoMemory> for ApiError {
     fn from(_: NoMemory) -> Self {
@@ -430,6 +449,11 @@ impl ApiError {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
                 Answer(status, code, shorten(&refusal.message()), Value::Null)
             }
+            #[cfg(feature = "native")]
+            Self::Native(error) => match native::fault_answer(error) {
+                Some((status, code, message, detail)) => Answer(status, code, shorten(&message), detail),
+                None => internal(),
+            },
             Self::StoredState(_) | Self::Signing(_) => internal(),
             Self::Service(ServiceError::Store(cause)) => store_answer(cause),
             Self::Service(ServiceError::SharedStore(cause)) => store_answer(cause),

@@ -87,7 +87,7 @@ fn role(target: &Target) -> Result<RoleName, ApiError> {
 
 /// Has the signer make a key, or return the one that still waits for its first use, within the limit of unused keys
 /// for one principal.
-async fn create(
+pub(super) async fn create(
     state: &State,
     principal: &Principal,
     gun: &Gun,

@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use actix_web::{
-    HttpResponse,
-    http::header::{
-        CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, HttpDate, IF_NONE_MATCH, LAST_MODIFIED, PRAGMA,
-    },
-};
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, HttpDate, LAST_MODIFIED};
 use chrono::TimeDelta;
 use tuf::{Checksum, Gun, RoleName, Version};
 
 use super::{
+    caching::Caching,
     error::ApiError,
     exchange::{Exchange, Target},
     outcome::Outcome,
@@ -133,61 +129,15 @@ fn lasting(
     Ok(answer(exchange, &served.stored, &caching))
 }
 
-/// How caches may store a document.
-struct Caching {
-    /// How long it may be stored, in seconds.
-    max_age: u32,
-    /// Whether another document may replace it.
-    current: bool,
-    /// Whether every client may read it; otherwise only the client itself may store it.
-    public: bool,
-}
-
-impl Caching {
-    /// The value of `Cache-Control` (RFC 9111, section 5.2.2); `None` if it must not be stored.
-    fn header(&self) -> Option<String> {
-        let max_age = self.max_age;
-        let revalidate = if self.current { ", must-revalidate" } else { "" };
-        match (max_age, self.public) {
-            (0, _) => None,
-            (_, true) => Some(format!(
-                "public, max-age={max_age}, s-maxage={max_age}{revalidate}"
-            )),
-            (_, false) => Some(format!("private, max-age={max_age}{revalidate}")),
-        }
-    }
-}
-
 fn answer(exchange: &Exchange<'_>, stored: &Stored, caching: &Caching) -> Outcome {
-    let tag = format!("\"{}\"", stored.document.sha256.as_hex());
-    let known = exchange
-        .request
-        .headers()
-        .get(IF_NONE_MATCH)
-        .and_then(|tags| tags.to_str().ok());
-    let unchanged = known.is_some_and(|tags| {
-        tags.split(',')
-            .map(|known| known.trim().trim_start_matches("W/"))
-            .any(|known| known == tag || known == "*")
-    });
-    let mut response = if unchanged {
-        HttpResponse::NotModified()
-    } else {
-        HttpResponse::Ok()
-    };
-    if let Some(value) = caching.header() {
-        response.insert_header((CACHE_CONTROL, value));
-    } else {
-        response.insert_header((CACHE_CONTROL, "max-age=0, no-cache, no-store"));
-        response.insert_header((PRAGMA, "no-cache"));
-    }
+    let sha256 = stored.document.sha256.as_hex();
+    let (mut response, unchanged) = caching.begin(exchange.request, &sha256);
     if let Some(stored_at) = stored.stored_at {
         response.insert_header((
             LAST_MODIFIED,
             HttpDate::from(std::time::SystemTime::from(stored_at)),
         ));
     }
-    response.insert_header((ETAG, tag));
     if unchanged {
         return response.finish().into();
     }

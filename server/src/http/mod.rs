@@ -5,6 +5,7 @@ mod api;
 mod authenticate;
 mod body;
 mod browser;
+mod caching;
 mod changefeed;
 mod connection;
 mod connections;
@@ -18,6 +19,8 @@ mod keys;
 mod listener;
 mod metadata;
 mod multipart;
+#[cfg(feature = "native")]
+mod native;
 mod operation;
 mod origin;
 mod outcome;

@@ -109,6 +109,24 @@ pub enum Operation {
     ImageUnknown,
     /// Something that no registry does.
     ImageUnsupported,
+    /// List the TUF 1.0 repositories that the caller may read.
+    NativeList,
+    /// Read metadata or a target file of a TUF 1.0 repository.
+    NativeRead,
+    /// Publish to a TUF 1.0 repository.
+    NativePublish,
+    /// Delete a TUF 1.0 repository.
+    NativeDelete,
+    /// Read the server's keys for a TUF 1.0 repository.
+    NativeReadKey,
+    /// Make a new server key for a TUF 1.0 repository.
+    NativeRotateKey,
+    /// Read what waits for signatures in a TUF 1.0 repository.
+    NativeWaiting,
+    /// Add signatures to what waits in a TUF 1.0 repository, or withdraw it.
+    NativeSign,
+    /// Store a target file of a TUF 1.0 repository.
+    NativeStore,
     /// No route matches.
     Unknown,
 }
@@ -168,6 +186,15 @@ impl Operation {
             Self::ImageDelete => "RegistryDelete",
             Self::ImageCatalog => "RegistryCatalog",
             Self::ImageUnknown | Self::ImageUnsupported => "RegistryUnknown",
+            Self::NativeList => "TufList",
+            Self::NativeRead => "TufRead",
+            Self::NativePublish => "TufPublish",
+            Self::NativeDelete => "TufDelete",
+            Self::NativeReadKey => "TufGetKey",
+            Self::NativeRotateKey => "TufRotateKey",
+            Self::NativeWaiting => "TufWaiting",
+            Self::NativeSign => "TufSign",
+            Self::NativeStore => "TufStore",
             Self::Unknown => "Unknown",
         }
     }
@@ -178,17 +205,24 @@ impl Operation {
     pub fn action(self) -> &'static str {
         match self {
             Self::Ping => "ping",
-            Self::Publish | Self::ImagePush | Self::ImageUpload => "push",
+            Self::Publish
+            | Self::ImagePush
+            | Self::ImageUpload
+            | Self::NativePublish
+            | Self::NativeWaiting
+            | Self::NativeSign
+            | Self::NativeStore => "push",
             Self::ReadByChecksum
             | Self::ReadByVersion
             | Self::ReadCurrent
             | Self::ReadBundle
             | Self::RepositoryPage
             | Self::ImageManifest
-            | Self::ImageRead => "pull",
-            Self::ReadKey => "read-key",
-            Self::RotateKey => "rotate-key",
-            Self::Delete | Self::ImageDelete => "delete",
+            | Self::ImageRead
+            | Self::NativeRead => "pull",
+            Self::ReadKey | Self::NativeReadKey => "read-key",
+            Self::RotateKey | Self::NativeRotateKey => "rotate-key",
+            Self::Delete | Self::ImageDelete | Self::NativeDelete => "delete",
             Self::ImageCatalog => "catalog",
             Self::Changefeed | Self::Events => "changefeed",
             Self::AccessPage | Self::Whose | Self::AccessForm => "access",
@@ -201,7 +235,8 @@ impl Operation {
             | Self::Repository
             | Self::Tags
             | Self::RepositoriesPage
-            | Self::ExpiryPage => "list",
+            | Self::ExpiryPage
+            | Self::NativeList => "list",
             Self::Version => "version",
             Self::Settings => "settings",
             Self::Token => "token",
@@ -247,7 +282,33 @@ impl Operation {
 
     /// Whether it creates something in a repository that may not exist yet.
     pub fn makes(self) -> bool {
-        matches!(self, Self::Publish | Self::ReadKey | Self::RotateKey)
+        matches!(
+            self,
+            Self::Publish
+                | Self::ReadKey
+                | Self::RotateKey
+                | Self::NativePublish
+                | Self::NativeReadKey
+                | Self::NativeRotateKey
+                | Self::NativeSign
+                | Self::NativeStore
+        )
+    }
+
+    /// Whether it is about TUF 1.0 repositories, and so exists only where those are hosted.
+    pub fn is_native(self) -> bool {
+        matches!(
+            self,
+            Self::NativeList
+                | Self::NativeRead
+                | Self::NativePublish
+                | Self::NativeDelete
+                | Self::NativeReadKey
+                | Self::NativeRotateKey
+                | Self::NativeWaiting
+                | Self::NativeSign
+                | Self::NativeStore
+        )
     }
 
     /// Whether it reads or writes.
@@ -269,6 +330,12 @@ impl Operation {
             | Self::RenewNow
             | Self::Whose
             | Self::OwnCertificate
+            | Self::NativePublish
+            | Self::NativeDelete
+            | Self::NativeReadKey
+            | Self::NativeRotateKey
+            | Self::NativeSign
+            | Self::NativeStore
             | Self::ChangeAccess => Class::Write,
             _ => Class::Read,
         }

@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 use futures_util::future::LocalBoxFuture;
 use regex::Regex;
 
+#[cfg(feature = "native")]
+use super::native;
 use super::{
     api, changefeed,
     error::ApiError,
@@ -44,6 +46,9 @@ enum Pattern {
     Fixed(&'static str),
     /// With names in it.
     Named(Regex),
+    /// Of a TUF 1.0 repository, and of this kind.
+    #[cfg(feature = "native")]
+    Native(&'static str),
 }
 
 const ROLE: &str = r"root|targets(?:/[^/\s]+)*|snapshot|timestamp";
@@ -68,8 +73,8 @@ macro_rules! route {
 
 /// The first match decides. The GUN is greedy and may contain anything but `*`, including slashes.
 #[rustfmt::skip]
-static ROUTES: LazyLock<[Route; 64]> = LazyLock::new(|| {
-    [
+static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    vec![
         route!("GET", Pattern::Fixed("/v2/"), Ping, status::ping),
         route!("POST", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/"), Publish, repository::publish),
         route!("GET", named(r"/v2/(?P<gun>[^*]+)/_trust/tuf/(?P<role>{ROLE})\.(?P<selector>{CHECKSUM})\.json"), ReadByChecksum, metadata::by_checksum),
@@ -134,6 +139,28 @@ static ROUTES: LazyLock<[Route; 64]> = LazyLock::new(|| {
         route!("GET", named(r"/api/v0/repositories/?"), Repositories, api::list),
         route!("GET", named(r"/api/v0/repositories/(?P<selector>.+)/tags/?"), Tags, api::tags),
         route!("GET", named(r"/api/v0/repositories/(?P<selector>.+)"), Repository, api::one),
+        #[cfg(feature = "native")]
+        route!("GET", Pattern::Fixed("/tuf/v1/"), NativeList, native::list),
+        #[cfg(feature = "native")]
+        route!("GET", Pattern::Native("metadata"), NativeRead, native::metadata),
+        #[cfg(feature = "native")]
+        route!("POST", Pattern::Native("metadata"), NativePublish, native::publish),
+        #[cfg(feature = "native")]
+        route!("DELETE", Pattern::Native("metadata"), NativeDelete, native::delete),
+        #[cfg(feature = "native")]
+        route!("GET", Pattern::Native("keys"), NativeReadKey, native::server_keys),
+        #[cfg(feature = "native")]
+        route!("POST", Pattern::Native("keys"), NativeRotateKey, native::rotate),
+        #[cfg(feature = "native")]
+        route!("GET", Pattern::Native("sign"), NativeWaiting, native::waiting),
+        #[cfg(feature = "native")]
+        route!("POST", Pattern::Native("sign"), NativeSign, native::sign),
+        #[cfg(feature = "native")]
+        route!("DELETE", Pattern::Native("sign"), NativeSign, native::withdraw),
+        #[cfg(feature = "native")]
+        route!("GET", Pattern::Native("targets"), NativeRead, native::target),
+        #[cfg(feature = "native")]
+        route!("PUT", Pattern::Native("targets"), NativeStore, native::store_target),
     ]
 });
 
@@ -150,6 +177,8 @@ impl Pattern {
         match self {
             Self::Fixed(fixed) => *fixed == path,
             Self::Named(pattern) => pattern.is_match(path),
+            #[cfg(feature = "native")]
+            Self::Native(kind) => native::split(path).is_some_and(|(_, found, _)| found == *kind),
         }
     }
 }
@@ -168,6 +197,13 @@ impl Route {
                 target.gun = part("gun");
                 target.role = part("role");
                 target.selector = part("selector");
+                Some(target)
+            }
+            #[cfg(feature = "native")]
+            Pattern::Native(kind) => {
+                let (name, _, below) = native::split(path).filter(|(_, found, _)| found == kind)?;
+                target.gun = Some(name.to_owned());
+                target.selector = Some(below.to_owned());
                 Some(target)
             }
         }

@@ -123,7 +123,7 @@ pub(super) fn append_after(
 }
 
 /// The records of a chain, in their order.
-fn records(connection: &mut DbConnection, chain: &Chain) -> QueryResult<Vec<String>> {
+pub(super) fn records(connection: &mut DbConnection, chain: &Chain) -> QueryResult<Vec<String>> {
     audit_log::table
         .filter(audit_log::chain.eq(chain.name()))
         .order(audit_log::sequence.asc())
@@ -346,7 +346,7 @@ impl Store {
             let subjects = match chain {
                 Chain::Accounts => super::accounts::names(connection)?,
                 Chain::Denials => super::denials::subjects(connection)?,
-                Chain::Gun(_) | Chain::Certificates => Vec::new(),
+                Chain::Gun(_) | Chain::Native(_) | Chain::Certificates => Vec::new(),
             };
             Ok(Listed {
                 records: records(connection, chain)?,

@@ -79,7 +79,11 @@ pub(super) struct Named {
 
 /// Those of a root.
 pub(super) fn named_by(connection: &mut DbConnection, root: &Document) -> QueryResult<Named> {
-    let ids: Vec<KeyId> = named(root).collect();
+    among(connection, named(root).collect())
+}
+
+/// Those among these keys.
+pub(super) fn among(connection: &mut DbConnection, ids: Vec<KeyId>) -> QueryResult<Named> {
     if ids.is_empty() {
         return Ok(Named::default());
     }
@@ -208,7 +212,7 @@ impl Store {
         let keys = rows.into_iter().filter_map(|(id, gun, swept_at)| {
             Some(PendingKey {
                 id: KeyId::parse(&id).ok()?,
-                gun: Gun::parse(&gun).ok()?,
+                gun: Gun::parse_kept(&gun).ok()?,
                 swept_at: swept_at.map(|time| time.and_utc()),
             })
         });

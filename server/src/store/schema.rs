@@ -4,7 +4,7 @@ use platform::database::TableUse;
 
 /// The tables to which the server writes. It only adds rows to the changefeed and to the record of changes.
 /// Repositories are deleted only on request, so a missing right to delete is not reported as a fault.
-pub(super) static WRITTEN: [TableUse; 14] = [
+pub(super) static WRITTEN: [TableUse; 18] = [
     TableUse {
         table: "tuf_files",
         filled: &[
@@ -134,6 +134,40 @@ pub(super) static WRITTEN: [TableUse; 14] = [
         filled: &["chain", "sequence", "record", "hash"],
         updates: false,
         deletes: false,
+        needs: None,
+    },
+    TableUse {
+        table: "native_repositories",
+        filled: &[
+            "name",
+            "timestamp_version",
+            "snapshot_version",
+            "expires_at",
+            "created_at",
+        ],
+        updates: true,
+        deletes: false,
+        needs: None,
+    },
+    TableUse {
+        table: "native_files",
+        filled: &["repository", "role", "version", "data", "created_at"],
+        updates: false,
+        deletes: false,
+        needs: None,
+    },
+    TableUse {
+        table: "native_drafts",
+        filled: &["repository", "role", "data", "updated_at"],
+        updates: true,
+        deletes: true,
+        needs: None,
+    },
+    TableUse {
+        table: "native_targets",
+        filled: &["repository", "sha256", "data", "created_at"],
+        updates: false,
+        deletes: true,
         needs: None,
     },
 ];
@@ -280,5 +314,45 @@ diesel::table! {
     pull_counts (gun) {
         gun -> Text,
         pulls -> BigInt,
+    }
+}
+
+diesel::table! {
+    native_repositories (name) {
+        name -> Text,
+        timestamp_version -> Integer,
+        snapshot_version -> Integer,
+        expires_at -> Timestamp,
+        created_at -> Timestamp,
+        deleted_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    native_files (id) {
+        id -> Integer,
+        repository -> Text,
+        role -> Text,
+        version -> Integer,
+        data -> Binary,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    native_drafts (repository, role) {
+        repository -> Text,
+        role -> Text,
+        data -> Binary,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    native_targets (repository, sha256) {
+        repository -> Text,
+        sha256 -> Text,
+        data -> Binary,
+        created_at -> Timestamp,
     }
 }

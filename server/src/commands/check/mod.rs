@@ -122,6 +122,10 @@ pub fn run(options: &Options) -> Result<bool, CheckError> {
         Some(guns) => guns.iter().try_for_each(|gun| check.repository(gun))?,
         None => check.every_repository()?,
     }
+    #[cfg(feature = "native")]
+    if options.guns.is_empty() {
+        check.every_native_repository()?;
+    }
     let checked = check.progress.done();
     check.keys.tell(checked, &mut check.report);
     if check.broken_history {
@@ -216,6 +220,27 @@ struct Check {
     progress: Progress,
     keys: ServerKeys,
     broken_history: bool,
+}
+
+#[cfg(feature = "native")]
+impl Check {
+    /// Verifies the TUF 1.0 repositories.
+    fn every_native_repository(&mut self) -> Result<(), StoreError> {
+        use crate::native::audit::{Found, audit, each};
+        let (now, soon) = (self.now, self.soon);
+        let (store, report, progress) = (&self.store, &mut self.report, &mut self.progress);
+        each(store, |name| {
+            for found in audit(store, name, now, soon)? {
+                match found {
+                    Found::Broken(what) => report.broken(what),
+                    Found::Ends(ending) if ending.at <= now => report.broken(ending.sentence(now)),
+                    Found::Ends(ending) => report.note(ending.sentence(now)),
+                }
+            }
+            progress.step();
+            Ok(())
+        })
+    }
 }
 
 impl Check {

@@ -27,13 +27,20 @@ pub(super) fn compare(store: &Store, recorded: &Recorded, findings: &mut Finding
     for name in guns {
         let Ok(gun) = Gun::parse(&name) else { continue };
         let accounted = store.accounted(&gun)?;
-        findings.broken.extend(judge(&gun, &accounted));
+        findings.broken.extend(judge(gun.as_str(), &accounted));
+    }
+    for name in store.native_names()? {
+        let Ok(gun) = Gun::parse(&name) else { continue };
+        let accounted = store.native_accounted(&gun)?;
+        findings
+            .broken
+            .extend(judge(&format!("the TUF repository {name}"), &accounted));
     }
     Ok(())
 }
 
 /// Returns at most one sentence per repository: if one document is missing, others usually are too.
-fn judge(gun: &Gun, accounted: &Accounted) -> Option<String> {
+fn judge(gun: &str, accounted: &Accounted) -> Option<String> {
     // A repository without any record has been reported by the comparison with the changefeed.
     if accounted.records.is_empty() {
         return None;

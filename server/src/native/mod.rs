@@ -1,0 +1,163 @@
+//! TUF 1.0 repositories: what is stored of them as `tuf_native` judges it, the server's keys for them, publishing, what
+//! waits for signatures, and renewing what the server signs.
+
+pub mod audit;
+mod keys;
+mod own_key;
+mod publish;
+mod renewal;
+mod seal;
+mod waiting;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tuf_native::{Metadata, PublicKey, Refusal, RepositoryName, Role, Trusted};
+
+pub use keys::{ServerKey, named};
+pub use publish::{Published, policy_role, publish};
+pub use renewal::{renew, renew_due};
+pub use waiting::{Waiting, add, waiting, withdraw};
+
+use crate::{
+    access::Denied,
+    state::{ServiceError, State},
+    store::{NativeFile, NativeRepository, StoreError},
+};
+
+/// Why something is not done to a TUF 1.0 repository. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum NativeError {
+    /// The files break a rule.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Somebody else changed the repository meanwhile, again and again.
+    #[error(
+        "somebody else published first: read what is there now, sign the next version, and publish again"
+    )]
+    Conflict,
+    /// There is no such repository.
+    #[error("there is no such TUF repository: publish its root and targets first")]
+    NoRepository,
+    /// The repository was deleted.
+    #[error(
+        "this TUF repository was deleted, and clients may know its root: it comes back when the next version of its root is \
+         published, signed as the last one demands"
+    )]
+    Deleted,
+    /// A root names a key for snapshots or timestamps that the signer does not hold for this repository and role.
+    #[error(
+        "root: the key it names for {0} is none of this server's for this repository: name the keys that GET .../keys answers"
+    )]
+    KeyNotHeld(Role),
+    /// The policy requires the publisher's own signature, and it is missing.
+    #[error(
+        "{principal} may publish {role} only if it is signed with a key of their own: one registered to their account, or that \
+         of their certificate"
+    )]
+    NotOwnKey {
+        /// The principal that publishes.
+        principal: String,
+        /// The role of the file.
+        role: Role,
+    },
+    /// The publisher lacks a right that only now turned out to be needed.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// What is stored cannot be read.
+    #[error("what is stored of the TUF repository {0} cannot be used: {1}")]
+    Stored(RepositoryName, String),
+    /// The database or the signing service failed.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+/// What is stored of a repository.
+#[derive(Debug, Clone)]
+pub struct Current {
+    /// Its row.
+    pub repository: NativeRepository,
+    /// Its current files.
+    pub trusted: Trusted,
+}
+
+/// What is stored of a repository and current, also of a deleted one; `None` if there was never one of this name.
+///
+/// # Errors
+/// When the database fails, or what it holds cannot be read.
+pub async fn current(state: &State, name: &RepositoryName) -> Result<Option<Current>, NativeError> {
+    let gun = name.gun().clone();
+    let found = state
+        .with_store(move |store| store.native_current(&gun, named_files))
+        .await
+        .map_err(|cause| match cause {
+            ServiceError::Store(cause @ StoreError::Damaged { .. }) => {
+                NativeError::Stored(name.clone(), cause.to_string())
+            }
+            other => NativeError::Service(other),
+        })?;
+    let Some((repository, files)) = found else {
+        return Ok(None);
+    };
+    let trusted = trusted(files).map_err(|cause| NativeError::Stored(name.clone(), cause))?;
+    Ok(Some(Current { repository, trusted }))
+}
+
+fn trusted(files: Vec<NativeFile>) -> Result<Trusted, String> {
+    let mut trusted = Trusted::default();
+    for file in files {
+        let role = Role::parse(&file.role).map_err(|cause| cause.to_string())?;
+        let read = Metadata::parse(&role, Bytes::from(file.bytes)).map_err(|cause| cause.to_string())?;
+        match role {
+            Role::Root => trusted.root = Some(read),
+            Role::Snapshot => trusted.snapshot = Some(read),
+            Role::Timestamp => trusted.timestamp = Some(read),
+            Role::Targets | Role::Delegated(_) => trusted.targets.push(read),
+        }
+    }
+    Ok(trusted)
+}
+
+/// The roles and versions that a snapshot names; none if it cannot be read, which is found out where it is parsed.
+fn named_files(snapshot: &[u8]) -> Vec<(String, i32)> {
+    #[derive(Deserialize)]
+    struct File {
+        signed: Signed,
+    }
+    #[derive(Deserialize)]
+    struct Signed {
+        meta: BTreeMap<String, Named>,
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        version: i32,
+    }
+    let Ok(file) = serde_json::from_slice::<File>(snapshot) else {
+        return Vec::new();
+    };
+    let named = file.signed.meta.into_iter();
+    named
+        .filter_map(|(name, Named { version })| {
+            // Unlike the names of files, those in a snapshot are not percent-encoded.
+            let role = Role::parse(name.strip_suffix(".json")?).ok()?;
+            Some((role.as_str().to_owned(), version))
+        })
+        .collect()
+}
+
+/// The keys that a root lists for a role.
+pub fn listed(root: &Metadata, role: &Role) -> Vec<PublicKey> {
+    root.root_signers(role)
+        .map(|signers| signers.keys().to_vec())
+        .unwrap_or_default()
+}
+
+/// A file as the database stores it.
+fn stored(file: &Metadata) -> NativeFile {
+    NativeFile {
+        role: file.role().as_str().to_owned(),
+        version: file.version().get(),
+        bytes: file.bytes().to_vec(),
+    }
+}

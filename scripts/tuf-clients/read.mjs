@@ -41,6 +41,10 @@ try {
   const found = {};
   for (const path of settings.wanted) {
     const info = await updater.getTargetInfo(path);
+    if (info && !settings.download) {
+      found[path] = info.hashes.sha256;
+      continue;
+    }
     const place = info && (await updater.downloadTarget(info));
     found[path] = place ? createHash('sha256').update(readFileSync(place)).digest('hex') : null;
   }

@@ -1,8 +1,8 @@
 """Downloads targets of a TUF 1.0 repository with python-tuf's ngclient, over mutual TLS.
 
 Usage: read.py SETTINGS, a file of JSON: {"metadata", "targets": addresses, "root": file, "cache": directory,
-"ca", "certificate", "key": files, "wanted": [path, ...]}. Prints one line of JSON: the SHA-256 of each target, null for one
-that is not there; or the client's refusal.
+"ca", "certificate", "key": files, "wanted": [path, ...], "download": bool}. Prints one line of JSON: the SHA-256 of each target
+as downloaded or, without "download", as signed, null for one that is not there; or the client's refusal.
 """
 
 import hashlib
@@ -54,6 +54,9 @@ def main():
             info = updater.get_targetinfo(path)
             if info is None:
                 found[path] = None
+                continue
+            if not settings["download"]:
+                found[path] = info.hashes["sha256"]
                 continue
             with open(updater.download_target(info), "rb") as file:
                 found[path] = hashlib.sha256(file.read()).hexdigest()

@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
@@ -20,6 +19,7 @@ use tuf_native::{
 use crate::{
     TestServer,
     http::{Client, FORM, Response, form},
+    namespace::Place,
     pki::ClientFiles,
     process::{Finished, installed_program},
 };
@@ -200,6 +200,7 @@ pub struct Installed {
     reader: Reader,
     settings: Value,
     directory: PathBuf,
+    place: Place,
 }
 
 impl Reader {
@@ -227,6 +228,7 @@ impl Reader {
                 "ca": files.ca, "certificate": files.certificate, "key": files.key,
             }),
             directory,
+            place: server.place().clone(),
         }
     }
 }
@@ -234,10 +236,20 @@ impl Reader {
 impl Installed {
     /// Downloads these targets. `{"found": {path: SHA-256 or null}}`, or `{"refused": reason}`.
     pub fn read(&self, wanted: &[&str]) -> Value {
+        self.run(wanted, true)
+    }
+
+    /// What is signed of these targets, whose content is somewhere else: their SHA-256.
+    pub fn look_up(&self, wanted: &[&str]) -> Value {
+        self.run(wanted, false)
+    }
+
+    fn run(&self, wanted: &[&str], download: bool) -> Value {
         let scripts = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/tuf-clients"));
         let settings = self.directory.join("settings.json");
         let mut all = self.settings.clone();
         all["wanted"] = json!(wanted);
+        all["download"] = json!(download);
         fs::write(&settings, all.to_string()).unwrap();
         let (program, script) = match self.reader {
             Reader::Python => (scripts.join("venv/bin/python"), "read.py"),
@@ -247,7 +259,8 @@ impl Installed {
             program.exists() && scripts.join("node_modules").exists(),
             "python-tuf and tuf-js are not installed: run \"make requirements\""
         );
-        let output = Finished::run(Command::new(program).arg(scripts.join(script)).arg(&settings), "");
+        let mut command = self.place.command(&program);
+        let output = Finished::run(command.arg(scripts.join(script)).arg(&settings), "");
         let text = output.ok().output();
         serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap_or_else(|_| panic!("{text}"))
     }

@@ -94,6 +94,7 @@ mod token_keys;
 mod tokens;
 mod transfer;
 mod tuf_hosting;
+mod tuf_migration;
 mod unknown_keys;
 mod upload_memory;
 mod uploaded_snapshots;

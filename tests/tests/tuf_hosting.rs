@@ -581,7 +581,7 @@ fn operators_are_told_what_ends_what_no_longer_verifies_and_what_was_changed_wit
         Engine::Sqlite | Engine::Mysql => format!("X'{hex}'"),
     };
     let forge = format!("UPDATE native_files SET data = {literal} WHERE role = 'targets'");
-    server.databases().run(Whose::Server, &forge);
+    server.execute(Whose::Server, &forge);
     let checked = told("check");
     assert!(
         checked.contains("TUF repository team/app: targets version 1 is not signed by enough of its keys"),

@@ -597,6 +597,131 @@ fn operators_are_told_what_ends_what_no_longer_verifies_and_what_was_changed_wit
 }
 
 #[test]
+fn odd_paths_methods_and_forms_are_refused_and_break_nothing() {
+    let server = builder().start();
+    let repository = repository(&server, "team/app");
+    let owner = Key::new();
+    repository.make(&owner, &[("a", b"a")]);
+    let client = server.client("alice");
+    for file in [
+        "0.root.json",
+        "01.root.json",
+        "-1.root.json",
+        "+1.root.json",
+        "1e0.root.json",
+        "99999999999999999999.root.json",
+        "2147483648.root.json",
+        "1.root",
+        "1.root.json.json",
+        "1.ROOT.json",
+        "root.json",
+        "timestamp.json/x",
+        "1.timestamp%00.json",
+        "1..json",
+        ".json",
+        "",
+        "1.targets%2f..%2froot.json",
+    ] {
+        let answer = client.get(&repository.path(&format!("metadata/{file}")));
+        assert!(
+            matches!(answer.status, 301 | 404),
+            "{file}: {} {}",
+            answer.status,
+            answer.text()
+        );
+    }
+    // A name ends where every reader sees it end.
+    for path in [
+        "/tuf/v1/metadata/1.root.json",
+        "/tuf/v1//metadata/1.root.json",
+        "/tuf/v1/team/app",
+        "/tuf/v1/team%2fapp%2fmetadata/../metadata",
+        "/tuf/v1/team/app/export",
+        "/tuf/v2/team/app/metadata/1.root.json",
+    ] {
+        let answer = client.get(path);
+        assert!(
+            matches!(answer.status, 301 | 400 | 404),
+            "{path}: {}",
+            answer.status
+        );
+    }
+    assert_eq!(
+        client.get("/tuf/v1/team%2Fapp/metadata/1.root.json").status,
+        200,
+        "one name in two spellings"
+    );
+    for (method, below, status) in [
+        ("DELETE", "metadata/1.root.json", 404),
+        ("DELETE", "sign/root.json", 200),
+        ("DELETE", "sign/root", 404),
+        ("DELETE", "sign", 404),
+        ("POST", "keys", 404),
+        ("POST", "keys/root", 404),
+        ("POST", "keys/targets", 404),
+        ("PUT", "metadata/2.root.json", 404),
+        ("POST", "targets/x", 404),
+        ("PUT", "targets/", 400),
+    ] {
+        let answer = repository.request(method, below, b"");
+        assert_eq!(answer.status, status, "{method} {below}: {}", answer.text());
+    }
+    let long = "x".repeat(300);
+    for name in [long.as_str(), "a*b", "a%00b", "a%0Ab"] {
+        let answer = client.get(&format!("/tuf/v1/{name}/keys"));
+        assert!(matches!(answer.status, 400 | 404), "{name}: {}", answer.status);
+    }
+    // Forms that are none, or name no role.
+    let post = |kind: &str, body: &[u8]| {
+        client.request(
+            "POST",
+            &repository.path("metadata"),
+            &[("Content-Type", kind)],
+            body,
+        )
+    };
+    post("application/json", b"{}").refuses(400, "MALFORMED_UPLOAD");
+    post(tests::http::FORM, b"garbage").refuses(400, "MALFORMED_UPLOAD");
+    for name in [
+        "",
+        ".json",
+        "root",
+        "../root.json",
+        "targets%2Freleases.JSON",
+        "targets/releases.json",
+    ] {
+        post(tests::http::FORM, &tests::http::form(&[(name, b"{}")])).refuses(400, "MALFORMED_UPLOAD");
+    }
+    let deep = [b"[".repeat(100_000), b"]".repeat(100_000)].concat();
+    for body in [
+        deep.as_slice(),
+        b"\xff\xfe",
+        b"{\"signed\":{},\"signed\":{}}",
+        b"null",
+        &[b' '; 600_000],
+    ] {
+        post(tests::http::FORM, &tests::http::form(&[("root.json", body)])).refuses(400, "INVALID_UPDATE");
+    }
+    // A page of another site does not act with somebody's certificate.
+    let foreign = [
+        ("Content-Type", tests::http::FORM),
+        ("Origin", "https://evil.example"),
+        ("Sec-Fetch-Site", "cross-site"),
+    ];
+    client
+        .request(
+            "POST",
+            &repository.path("metadata"),
+            &foreign,
+            &tests::http::form(&[]),
+        )
+        .refuses(403, "CROSS_SITE");
+    for reader in readers(&server, &repository) {
+        reader.finds(&[("a", b"a")]);
+    }
+}
+
+#[test]
 fn without_the_setting_there_are_no_such_routes() {
     let server = TestServer::start();
     let client = server.client("alice");

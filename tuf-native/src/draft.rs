@@ -27,8 +27,8 @@ pub struct Standing {
     pub missing: Vec<KeyId>,
     /// What each of those who name its keys demands.
     pub needed: Vec<Needed>,
-    /// Whether enough have signed: for a root by the keys of both the stored root and its own, for the others by those
-    /// that the stored delegator names, or the one that waits beside it.
+    /// Whether enough have signed: for a root by the keys of both the stored root and its own, for the others by those that
+    /// the delegator names which waits beside it, or else the stored one.
     pub complete: bool,
 }
 
@@ -82,6 +82,8 @@ pub fn ready(trusted: &Trusted, drafts: &[Draft]) -> Vec<Metadata> {
 struct Naming<'a> {
     by: &'a Metadata,
     signers: &'a Signers,
+    /// Whether it waits itself, and is not stored.
+    waits: bool,
 }
 
 impl Draft {
@@ -253,7 +255,7 @@ impl Draft {
         };
         let naming = self.naming(trusted, beside);
         let mut enough = Vec::with_capacity(naming.len());
-        for Naming { by, signers } in naming {
+        for Naming { by, signers, waits } in naming {
             let signed = signers.signed(file);
             for key in signers.keys() {
                 let list = if signed.contains(&key) {
@@ -266,17 +268,18 @@ impl Draft {
                 }
             }
             let have = u32::try_from(signed.len()).unwrap_or(u32::MAX);
-            enough.push(have >= signers.threshold());
+            enough.push((waits, have >= signers.threshold()));
             standing.needed.push(Needed {
                 by: by.as_delegator(),
                 threshold: signers.threshold(),
                 have,
             });
         }
-        standing.complete = match self.role() {
-            Role::Root => enough.iter().all(|enough| *enough),
-            _ => enough.contains(&true),
-        };
+        // Once what waits is published, the stored one names no keys any more.
+        let decides =
+            |waiting: bool| *self.role() == Role::Root || waiting == enough.iter().any(|(waits, _)| *waits);
+        let mut deciding = enough.iter().filter(|(waits, _)| decides(*waits)).peekable();
+        standing.complete = deciding.peek().is_some() && deciding.all(|(_, enough)| *enough);
         standing
     }
 
@@ -308,24 +311,21 @@ impl Draft {
     /// and what waits beside it and does.
     fn naming<'a>(&'a self, trusted: &'a Trusted, beside: &'a [Self]) -> Vec<Naming<'a>> {
         let role = self.role();
-        let candidates: Vec<&Metadata> = match role {
-            Role::Root => trusted.root.iter().chain([&self.0]).collect(),
+        let stored = |by| (by, false);
+        let candidates: Vec<(&Metadata, bool)> = match role {
+            Role::Root => trusted.root.iter().chain([&self.0]).map(stored).collect(),
             _ => {
                 let waiting = beside
                     .iter()
-                    .map(|draft| &draft.0)
-                    .filter(|other| other.role() != role);
-                trusted
-                    .root
-                    .iter()
-                    .chain(&trusted.targets)
-                    .chain(waiting)
-                    .collect()
+                    .map(|draft| (&draft.0, true))
+                    .filter(|(other, _)| other.role() != role);
+                let current = trusted.root.iter().chain(&trusted.targets);
+                current.map(stored).chain(waiting).collect()
             }
         };
         candidates
             .into_iter()
-            .filter_map(|by| {
+            .filter_map(|(by, waits)| {
                 let signers = match by.role() {
                     Role::Root => by.root_signers(role),
                     _ => by
@@ -333,7 +333,7 @@ impl Draft {
                         .find(|(name, _)| *name == role)
                         .map(|(_, signers)| signers),
                 };
-                signers.map(|signers| Naming { by, signers })
+                signers.map(|signers| Naming { by, signers, waits })
             })
             .collect()
     }

@@ -242,9 +242,22 @@ fn what_waits_together_is_published_together() {
     assert!(names(&[root.clone(), targets.clone(), docs.clone()]).is_empty());
     let docs = signed(&docs, &docs_key);
     assert_eq!(names(&[root, targets, docs]), ["root", "targets", "docs"]);
+    // The new root decides while it waits, and says so.
+    let standing = alone_under(&repo, &other);
+    assert_eq!(standing, (false, true));
     // What does not depend on each other does not wait for each other.
     let alone = signed(&repo.next("targets").draft().unwrap(), &repo.targets);
     let waiting = repo.next_root().draft().unwrap();
     assert_eq!(names(std::slice::from_ref(&alone)), ["targets"]);
     assert_eq!(names(&[waiting, alone]), ["targets"]);
+}
+
+/// Whether targets, signed by the stored key alone, is complete beside a root that demands another key too; and without it.
+fn alone_under(repo: &Repo, other: &TestKey) -> (bool, bool) {
+    let mut root = repo.next_root();
+    root.targets = signers(&[&repo.targets, other], 2);
+    let beside = [root.draft().unwrap()];
+    let targets = signed(&repo.next("targets").draft().unwrap(), &repo.targets);
+    let complete = |beside: &[Draft]| targets.standing(&repo.trusted, beside).complete;
+    (complete(&beside), complete(&[]))
 }

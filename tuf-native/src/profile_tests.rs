@@ -134,6 +134,16 @@ fn endless_data_is_refused_before_it_is_read() {
 }
 
 #[test]
+fn the_largest_file_is_read() {
+    let target = json!({"hashes": {"sha256": "0".repeat(64)}, "length": 3});
+    let paths = (0..45_000).map(|n| (format!("a/{n}"), target.clone()));
+    let signed = set(targets(), "/targets", Value::Object(paths.collect()));
+    let file = parse(&Role::Targets, &signed).unwrap();
+    assert_eq!(file.targets().count(), 45_000);
+    assert!(file.length() > 4_500_000, "{}", file.length());
+}
+
+#[test]
 fn texts_that_are_normalised_by_some_clients_are_refused() {
     let signed = set(targets(), "/targets/a~1b.txt/custom", json!({"n": "e\u{301}"}));
     assert_eq!(parse(&Role::Targets, &signed).unwrap_err().code(), "ambiguous");

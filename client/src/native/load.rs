@@ -92,15 +92,22 @@ impl NativeRepository {
             .transport(transport.clone())
             .datastore(&directory)
             .expiration_enforcement(enforcement);
-        let loaded = loader.load().await;
-        let loaded = match (loaded, transport.failure()) {
+        let loaded = match (loader.load().await, transport.failure()) {
+            (Ok(loaded), None) => Ok(loaded),
+            // tough goes on without a newer root whatever kept it from reading one; here only its absence may.
+            (_, Some(cause)) => Err(cause.into()),
+            (Err(cause), None) => Err(NativeError::Unverified {
+                name: name.to_string(),
+                reason: in_words(&cause),
+            }),
+        };
+        let loaded = match (loaded, &kept) {
             (Ok(loaded), _) => loaded,
-            (Err(_), Some(cause)) => return Err(cause.into()),
-            (Err(cause), None) => {
-                return Err(NativeError::Unverified {
-                    name: name.to_string(),
-                    reason: in_words(&cause),
-                });
+            (Err(cause), None) => return Err(cause),
+            (Err(cause), Some(kept)) => {
+                // tough may have put an older one in its place already.
+                keep_root_in(&directory, kept)?;
+                return Err(cause);
             }
         };
         let shown = loaded.root().signed.version.get();

@@ -9,7 +9,7 @@ use client::{
     keys::{KeyStore, Keys},
     native::{self, Beginning, Expired, NativeError, NativeRepository, Published, Waiting},
 };
-use tuf_native::{Draft, KeyId, Metadata, PublicKey, RepositoryName, Role, Signers, Trusted};
+use tuf_native::{Draft, KeyId, Metadata, PublicKey, RepositoryName, Role, Signers, Trusted, ready};
 
 use crate::commands::{Failure, signing::KeyOptions, trust::TrustOptions};
 
@@ -179,12 +179,9 @@ impl Work {
             let may_sign = draft.may_sign(trusted, &drafts);
             signed.push(native::sign(&self.keys, draft, &may_sign)?.0);
         }
-        let complete: Option<Vec<Metadata>> = signed
-            .iter()
-            .map(|draft| draft.clone().complete(trusted, &signed))
-            .collect();
         let session = &self.session;
-        if let Some(files) = complete {
+        let files = ready(trusted, &signed);
+        if files.len() == signed.len() {
             return session.publish(&files).await;
         }
         let waiting = session.server.native_sign(&session.name, &signed).await?;

@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use clap::Args;
-use client::keys::KeyStore;
+use client::{ReadError, keys::KeyStore};
 use tuf_native::{PublicKey, Role, Signers, Trusted};
 
 use super::session::{Work, WorkOptions, tell_waiting};
@@ -26,8 +26,11 @@ pub(super) async fn run(options: &Options) -> Result<Outcome, Failure> {
         platform::complain!("{} was not begun yet", session.name);
     }
     show(&work, &trusted)?;
-    for waiting in session.server.native_waiting(&session.name).await? {
-        tell_waiting(&waiting);
+    match session.server.native_waiting(&session.name).await {
+        Ok(waiting) => waiting.iter().for_each(tell_waiting),
+        // What waits is shown to those who may publish.
+        Err(ReadError::Forbidden { .. }) => {}
+        Err(cause) => return Err(cause.into()),
     }
     Ok(Outcome::Done)
 }

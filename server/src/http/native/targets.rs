@@ -22,10 +22,19 @@ const ENCODED: AsciiSet = NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 
-/// The SHA-256 in the last segment of a consistent name, `directory/HASH.name`.
+/// The SHA-256 in the last segment of a consistent name, `directory/HASH.name` (specification 1.0, section 6.2).
 fn checksum(path: &str) -> Option<String> {
-    let last = path.rsplit('/').next()?;
-    let (hash, name) = last.split_once('.')?;
+    leading(path.rsplit('/').next()?)
+}
+
+/// The same of a name that is asked for. tough writes it as `HASH.directory/name`.
+fn asked(path: &str) -> Option<String> {
+    checksum(path).or_else(|| leading(path))
+}
+
+/// The SHA-256 that a name begins with.
+fn leading(name: &str) -> Option<String> {
+    let (hash, name) = name.split_once('.')?;
     let fits = hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     (fits && !name.is_empty()).then(|| hash.to_owned())
 }
@@ -33,7 +42,7 @@ fn checksum(path: &str) -> Option<String> {
 /// Serves a target file, or says where it is.
 pub async fn read(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
     let name = name(exchange)?;
-    let sha256 = checksum(below(exchange)).ok_or(ApiError::NotFound)?;
+    let sha256 = asked(below(exchange)).ok_or(ApiError::NotFound)?;
     let (gun, wanted) = (name.gun().clone(), sha256.clone());
     let found = exchange
         .state
@@ -119,5 +128,31 @@ pub async fn store(exchange: &mut Exchange<'_>, grant: Grant<PublishAny>) -> Res
         TargetStored::Full => Err(ApiError::InvalidParameter(format!(
             "the repository holds {most} target files, as many as it may (tuf.targets.max_count)"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{asked, checksum};
+
+    #[test]
+    fn both_consistent_names_of_clients_lead_to_the_hash() {
+        let hash = "ab".repeat(32);
+        for (path, stored) in [
+            (format!("{hash}.a.txt"), true),
+            (format!("docs/{hash}.a.txt"), true),
+            (format!("{hash}.docs/a.txt"), false),
+        ] {
+            assert_eq!(asked(&path).as_ref(), Some(&hash), "{path}");
+            assert_eq!(checksum(&path).is_some(), stored, "{path}");
+        }
+        for path in [
+            format!("docs/{hash}."),
+            format!("docs/{hash}.x/a"),
+            "a.txt".to_owned(),
+            hash.clone(),
+        ] {
+            assert_eq!(asked(&path), None, "{path}");
+        }
     }
 }

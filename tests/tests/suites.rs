@@ -93,6 +93,7 @@ mod take_over;
 mod token_keys;
 mod tokens;
 mod transfer;
+mod tuf_command;
 mod tuf_hosting;
 mod tuf_migration;
 mod unknown_keys;

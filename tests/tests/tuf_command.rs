@@ -224,16 +224,16 @@ fn a_notary_repository_with_two_signers_becomes_one_of_tuf_1_0() {
         .run(&["tuf", "migrate", GUN, "--yes"])
         .ok()
         .says("targets/bob 1 waits");
-    signer
-        .run(&["tuf", "sign", GUN, "--yes"])
-        .ok()
-        .says("published targets/bob 1");
+    let other = "ab".repeat(32);
+    let signing = ["tuf", "sign", GUN, "--yes", "--root-key", &other];
+    signer.run(&signing).fails().says("is not signed by the key");
+    let signing = ["tuf", "sign", GUN, "--yes", "--root-key", &root];
+    signer.run(&signing).ok().says("published targets/bob 1");
     // Trust begins with the root key that everybody knows already.
     let verify = ["tuf", "verify", GUN, "--root-key", &root];
     let verified = signer.client.run_at_server(&verify).ok();
     let expected = [line("1.0", "first"), line("2.0", "second")];
     assert_eq!(verified.stdout.trim(), expected.join("\n"));
-    let other = "ab".repeat(32);
     let verify = ["tuf", "verify", GUN, "--root-key", &other];
     signer
         .client

@@ -236,24 +236,35 @@ async fn first_root(
         server: server.label().to_owned(),
         name: name.to_string(),
     })?;
-    let root = Metadata::parse(&Role::Root, bytes.clone())?;
-    let Beginning::RootKeys(keys) = beginning else {
-        return Ok(bytes);
-    };
+    check_first(name, &Metadata::parse(&Role::Root, bytes.clone())?, beginning)?;
+    Ok(bytes)
+}
+
+/// Refuses a first root, published or not, with which trust does not begin.
+///
+/// # Errors
+/// [`NativeError::OtherRoot`].
+pub fn check_first(name: &RepositoryName, root: &Metadata, beginning: &Beginning) -> Result<(), NativeError> {
     let signers = root.signed_by(&Role::Root);
+    let other = |key: String| {
+        let signers: Vec<&str> = signers.iter().map(|key| key.id().as_str()).collect();
+        NativeError::OtherRoot {
+            name: name.to_string(),
+            key,
+            signers: signers.join(", "),
+        }
+    };
     let named = |id: &KeyId| {
         let is = |key: &PublicKey| key.id() == id || key.to_notary().is_some_and(|key| key.id() == id);
         signers.iter().any(is)
     };
-    if let Some(missing) = keys.iter().find(|key| !named(key)) {
-        let signers: Vec<&str> = signers.iter().map(|key| key.id().as_str()).collect();
-        return Err(NativeError::OtherRoot {
-            name: name.to_string(),
-            key: missing.to_string(),
-            signers: signers.join(", "),
-        });
+    match beginning {
+        Beginning::FirstUse | Beginning::Root(_) => Ok(()),
+        Beginning::RootKeys(keys) => match keys.iter().find(|key| !named(key)) {
+            Some(missing) => Err(other(missing.to_string())),
+            None => Ok(()),
+        },
     }
-    Ok(bytes)
 }
 
 /// The files that tough verified, as they were received.

@@ -14,7 +14,7 @@ use crate::failure::ReadError;
 use crate::keys::KeyError;
 use crate::state::StateError;
 
-pub use load::{Beginning, Expired, NativeRepository, read_root};
+pub use load::{Beginning, Expired, NativeRepository, check_first, read_root};
 pub use sign::{read_native_key, sign};
 pub use wire::{Need, Published, Waiting};
 

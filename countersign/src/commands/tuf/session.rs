@@ -145,6 +145,15 @@ impl Session {
         Ok(loaded.trusted().clone())
     }
 
+    /// Refuses a first root that waits, if a person said that trust begins with another.
+    pub(super) fn check_first(&self, waiting: &[Draft]) -> Result<(), Failure> {
+        let root = waiting.iter().find(|draft| *draft.role() == Role::Root);
+        if let (Some(root), Some(beginning)) = (root, &self.beginning) {
+            native::check_first(&self.name, root.metadata(), beginning)?;
+        }
+        Ok(())
+    }
+
     /// What is stored of a repository that was begun.
     pub(super) async fn begun(&self) -> Result<Trusted, Failure> {
         let trusted = self.stored().await?;

@@ -46,6 +46,9 @@ pub(super) async fn run(options: &Options) -> Result<Outcome, Failure> {
     let session = &work.session;
     let trusted = session.stored().await?;
     let waiting = drafts(&work).await?;
+    if trusted.root.is_none() {
+        session.check_first(&waiting)?;
+    }
     let named = options
         .roles
         .iter()

@@ -1,6 +1,6 @@
 //! Makes the contents of root, targets and delegated roles, for those who sign them.
 //!
-//! [`RootContent`] and [`TargetsContent`] are edited as plain values; `draft` writes them as a [`Draft`](crate::Draft) of
+//! [`RootContent`] and [`TargetsContent`] are edited as plain values; `draft` writes them as a [`Draft`] of
 //! the profile, to which signatures are added.
 
 mod root;

@@ -4,6 +4,7 @@ use crate::revocation::Class;
 
 /// The operation that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "native"), allow(dead_code, reason = "no route has them"))]
 pub enum Operation {
     /// Check that this is a trust server and that the client may use it.
     Ping,

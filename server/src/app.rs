@@ -12,7 +12,9 @@ use platform::{
 };
 
 use crate::{
-    background::{checkpoints, health, pending_keys, pulls, reload, renewals, revocation_lists, webhooks},
+    background::{
+        checkpoints, health, pending_keys, pulls, registry_tags, reload, renewals, revocation_lists, webhooks,
+    },
     clock::Clock,
     config::{Config, Listener, TrustService},
     events::{Webhook, WebhookError},
@@ -92,6 +94,7 @@ pub async fn run(path: &Path, strict: bool, level: Option<Level>, format: Format
         state.config.pending_keys.lifetime,
     ));
     tokio::spawn(pulls::run(state.store.clone()));
+    tokio::spawn(registry_tags::run(state.clone()));
     for settings in &state.config.webhooks {
         tokio::spawn(webhooks::run(webhooks::Telling {
             webhook: Webhook::load(settings)?,

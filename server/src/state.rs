@@ -168,7 +168,7 @@ impl State {
             upload_memory: UploadMemory::new(config.upload_memory),
             generation: Arc::new(ArcSwap::from_pointee(generation)),
             confirmed: Confirmed::new(store.clone(), config.reads),
-            catalogue: Arc::new(Catalogue::new(store.clone())),
+            catalogue: Arc::new(Catalogue::new(store.clone(), registry.is_some())),
             store,
             registry,
             keys: Arc::new(keys),

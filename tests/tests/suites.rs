@@ -56,6 +56,7 @@ mod own_tokens;
 mod pages;
 mod pages_access;
 mod pages_browser;
+mod pages_registry;
 mod passphrase_commands;
 mod password_guesses;
 mod passwords;

@@ -6,6 +6,7 @@ pub mod health;
 pub mod native_renewals;
 pub mod pending_keys;
 pub mod pulls;
+pub mod registry_tags;
 pub mod reload;
 pub mod renewals;
 pub mod revocation_lists;

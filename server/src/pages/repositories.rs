@@ -33,6 +33,8 @@ pub struct RepositoryRow {
     pub address: String,
     /// How many tags are signed.
     pub tags: String,
+    /// How many tags of it in the registry nobody signed, in words, as far as that is known.
+    pub unsigned: Option<String>,
     /// Who signed.
     pub signers: Vec<Text>,
     /// When it was last published to.
@@ -53,6 +55,8 @@ pub struct Repositories {
     pub shell: Shell,
     /// The answer in one sentence.
     pub lead: Text,
+    /// How recent the registry's word is, and of how many repositories there is none; where the answer rests on it.
+    pub asked: Option<String>,
     /// How far reading is, while not everything is known.
     pub reading: Option<String>,
     /// What names have to contain.

@@ -31,6 +31,11 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Whether it is a page of a list, and there is another.
+    pub(super) fn has_next(&self) -> bool {
+        self.header("link").is_some_and(|link| link.contains("next"))
+    }
+
     /// The length of the body as announced.
     pub fn length(&self) -> Option<u64> {
         self.header("content-length")?.parse().ok()

@@ -119,7 +119,7 @@ impl Gateway {
                 answer.status
             )));
         }
-        let more = answer.header("link").is_some_and(|link| link.contains("next"));
+        let more = answer.has_next();
         let body = answer.body.read(LIMIT).await?;
         let listed: Listed = serde_json::from_slice(&body)
             .map_err(|cause| Refusal::Unusable(format!("/v2/_catalog: {cause}")))?;

@@ -11,6 +11,7 @@ mod manifest;
 mod places;
 mod refusal;
 mod resource;
+mod said;
 mod signed;
 mod tags;
 mod upstream;
@@ -27,6 +28,7 @@ pub use headers::{for_client, for_registry};
 pub use manifest::{ACCEPTED, ArtifactType, MANIFEST_LIMIT};
 pub use refusal::Refusal;
 pub use resource::{Reference, Resource};
+pub use said::{AtOnce, Changing, Listed, Said, Unsigned, tag_number, tag_numbers};
 pub use signed::SignedImages;
 pub use tags::RegistryTag;
 pub use upstream::{Asked, SetUpError, Upstream};
@@ -42,6 +44,7 @@ pub struct Gateway {
     places: Places,
     signed: SignedCache,
     indexes: Indexes,
+    said: Said,
 }
 
 impl Gateway {
@@ -57,6 +60,7 @@ impl Gateway {
             places,
             signed: SignedCache::default(),
             indexes: Indexes::default(),
+            said: Said::default(),
         })
     }
 
@@ -73,6 +77,11 @@ impl Gateway {
     /// The addresses of the registry, as it and its clients write them.
     pub fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// What it said about the tags of its repositories.
+    pub fn said(&self) -> &Said {
+        &self.said
     }
 
     /// What the documents of a bundle sign. A bundle is verified once.

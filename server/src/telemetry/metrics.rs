@@ -135,6 +135,12 @@ pub fn crl_fetched(good: bool) {
     metrics::counter!("countersign_crl_fetches_total", "outcome" => outcome).increment(1);
 }
 
+/// Counts a question to the registry behind the server for the tags of a repository.
+pub fn registry_tags_listed(good: bool) {
+    let outcome = if good { "good" } else { "failed" };
+    metrics::counter!("countersign_registry_tag_lists_total", "outcome" => outcome).increment(1);
+}
+
 /// Counts a reload.
 pub fn reloaded(good: bool) {
     let outcome = if good { "taken" } else { "refused" };

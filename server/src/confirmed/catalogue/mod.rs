@@ -106,6 +106,8 @@ impl Lines {
 /// The catalogue of a database.
 pub struct Catalogue {
     store: Store,
+    /// Whether the names of signed tags are kept, as numbers.
+    keeps_tags: bool,
     lines: RwLock<Lines>,
     /// Whoever brings the lines up to date holds this.
     reading: Mutex<Reading>,
@@ -123,10 +125,12 @@ struct Reading {
 }
 
 impl Catalogue {
-    /// A catalogue that knows nothing yet.
-    pub fn new(store: Store) -> Self {
+    /// A catalogue that knows nothing yet. Where a registry's tags are compared with those that are signed, it keeps the
+    /// number of each, 8 bytes a tag.
+    pub fn new(store: Store, keeps_tags: bool) -> Self {
         Self {
             store,
+            keeps_tags,
             lines: RwLock::default(),
             reading: Mutex::default(),
             progress: watch::Sender::new(None),
@@ -258,7 +262,9 @@ impl Catalogue {
             let judged: Vec<_> = guns
                 .iter()
                 .map(|gun| {
-                    let judged = files.get(gun).map(|files| summary::judge(gun, files));
+                    let judged = files
+                        .get(gun)
+                        .map(|files| summary::judge(gun, files, self.keeps_tags));
                     (gun, judged)
                 })
                 .collect();

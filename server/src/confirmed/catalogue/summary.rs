@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use tuf::{Document, EndOf, Gun, PublicKey, RoleName};
 
 use super::verified::verify;
-use crate::store::{CurrentFiles, LastPublish};
+use crate::{
+    registry::tag_numbers,
+    store::{CurrentFiles, LastPublish},
+};
 
 /// What is remembered of a repository.
 #[derive(Debug, Clone)]
@@ -25,6 +28,8 @@ pub struct Summary {
     pub published_at: Option<DateTime<Utc>>,
     published_by: Option<u32>,
     signers: Box<[(u32, u32)]>,
+    /// The numbers of the signed tags, sorted (`registry::tag_number`); empty where they are not kept.
+    pub signed: Box<[u64]>,
 }
 
 /// Whether readers accept a repository, dates aside.
@@ -154,6 +159,7 @@ impl Names {
             published_at: published.map(|publish| publish.at),
             published_by: by.map(|name| self.principals.place(name.into())),
             signers,
+            signed: judged.signed,
         }
     }
 
@@ -193,10 +199,11 @@ pub(super) struct Judged {
     standing: Standing,
     ends: Ends,
     signers: Vec<(RoleName, PublicKey)>,
+    signed: Box<[u64]>,
 }
 
 /// Verifies the current documents of a repository as a reader does who trusts its root.
-pub(super) fn judge(gun: &Gun, files: &CurrentFiles) -> Judged {
+pub(super) fn judge(gun: &Gun, files: &CurrentFiles, keeps_tags: bool) -> Judged {
     let (standing, signers) = match verify(gun, files) {
         Ok(verified) => (Standing::Verifies, verified.signers()),
         Err(reason) => (Standing::Refused(reason.into()), Vec::new()),
@@ -224,6 +231,10 @@ pub(super) fn judge(gun: &Gun, files: &CurrentFiles) -> Judged {
     Judged {
         newest_id: files.newest_id,
         tags: u32::try_from(tags.len()).unwrap_or(u32::MAX),
+        signed: match keeps_tags {
+            true => tag_numbers(tags.iter().map(String::as_str)),
+            false => Box::default(),
+        },
         standing,
         ends,
         signers,

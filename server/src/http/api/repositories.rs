@@ -12,6 +12,7 @@ use crate::{
     access::{Access, Identified},
     http::{error::ApiError, exchange::Exchange, outcome::Outcome},
     identity::Principal,
+    registry::{Unsigned, tag_numbers},
     state::State,
     store::{Store, StoreError},
 };
@@ -59,6 +60,17 @@ pub struct Repository {
     signed: bool,
     /// When the first document that only its publishers can renew expires.
     expires: Option<DateTime<Utc>>,
+    /// How many tags the registry behind this server has that nobody signed, at least; left out where there is no registry,
+    /// while it was not asked since the repository was pushed to, and for callers who may not pull the repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsigned_tags: Option<u32>,
+    /// When the registry said so. It is asked in the background, while somebody wants to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry_asked_at: Option<DateTime<Utc>>,
+    /// The numbers of the signed tags, to compare.
+    #[serde(skip)]
+    #[schema(ignore)]
+    signed_tags: Box<[u64]>,
 }
 
 /// The repositories that the caller may see, in the order of their names.
@@ -105,7 +117,7 @@ pub async fn list(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outc
     };
     let (mut page, total) = visible;
     let next = (page.len() > size).then(|| page.pop()).flatten();
-    let described = state.with_store(move |store| describe(store, &page)).await?;
+    let described = described(exchange, principal, page).await?;
     let mut response = HttpResponse::Ok();
     if let Some(next) = next {
         response.insert_header(("X-Next-Page-Start", id_of(&next)));
@@ -143,11 +155,11 @@ pub async fn one(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outco
     };
     match found {
         Found::One(gun) => {
-            let repository = state.with_store(move |store| describe(store, &[gun])).await?;
+            let repository = described(exchange, principal, vec![gun]).await?;
             json(&repository.first())
         }
         Found::Namespace(guns) => {
-            let repositories = state.with_store(move |store| describe(store, &guns)).await?;
+            let repositories = described(exchange, principal, guns).await?;
             json(&Repositories { repositories })
         }
     }
@@ -252,6 +264,36 @@ fn names(
     Ok(found)
 }
 
+/// What the caller may know of repositories.
+async fn described(
+    exchange: &Exchange<'_>,
+    principal: &Principal,
+    names: Vec<String>,
+) -> Result<Vec<Repository>, ApiError> {
+    let (state, access) = (exchange.state, exchange.access());
+    let mut described = state.with_store(move |store| describe(store, &names)).await?;
+    if let Some(registry) = &state.registry {
+        registry.said().want();
+        let known = described
+            .iter_mut()
+            .filter(|found| registry.name_of(&found.gun).is_some() && access.reads(principal, &found.gun));
+        for repository in known {
+            let unsigned = registry.said().unsigned(&repository.gun, &repository.signed_tags);
+            if let Unsigned::Known {
+                count,
+                complete,
+                asked_at,
+            } = unsigned
+                && (complete || count > 0)
+            {
+                repository.unsigned_tags = Some(count);
+                repository.registry_asked_at = Some(asked_at);
+            }
+        }
+    }
+    Ok(described)
+}
+
 /// What is known of repositories, read several at a time.
 fn describe(store: &Store, names: &[String]) -> Result<Vec<Repository>, StoreError> {
     let mut described = Vec::with_capacity(names.len());
@@ -270,12 +312,14 @@ fn describe_together(store: &Store, names: &[String]) -> Result<Vec<Repository>,
         let gun = Gun::parse(name).ok();
         let current = gun.as_ref().and_then(|gun| Some((gun, files.get(gun)?)));
         let mut expires: Option<DateTime<Utc>> = None;
-        let mut signed = false;
+        let mut signed_tags = Box::default();
         if let Some((gun, current)) = current {
             let targets = current.targets.values();
-            signed = targets.clone().any(|document| {
-                tuf::signed_targets(&document.role, &document.bytes).is_ok_and(|found| !found.is_empty())
+            let found = targets.clone().flat_map(|document| {
+                tuf::signed_targets(&document.role, &document.bytes).unwrap_or_default()
             });
+            let found: Vec<String> = found.map(|target| target.name).collect();
+            signed_tags = tag_numbers(found.iter().map(String::as_str));
             let ends = current.root.iter().chain(&current.snapshot).chain(targets);
             expires = ends
                 .filter_map(|document| tuf::usable_until(gun, &document.role, &document.bytes).ok())
@@ -298,8 +342,11 @@ fn describe_together(store: &Store, names: &[String]) -> Result<Vec<Repository>,
             pushes: gun.and_then(|gun| pushes.get(&gun).copied()).unwrap_or_default(),
             tag_limit: 0,
             gun: name.clone(),
-            signed,
+            signed: !signed_tags.is_empty(),
             expires,
+            unsigned_tags: None,
+            registry_asked_at: None,
+            signed_tags,
         }
     });
     Ok(described.collect())

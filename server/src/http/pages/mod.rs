@@ -15,6 +15,7 @@ mod repositories;
 mod repository;
 mod response;
 mod shell;
+mod unsigned;
 mod whose;
 
 pub use access::{access, own_certificate, to_access, whose_certificate};

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     reader::{Reader, SOON, judgement},
     response,
+    unsigned::Found,
 };
 use crate::{
     access::Identified,
@@ -20,6 +21,8 @@ use crate::{
 const PAGE: usize = 50;
 /// How many values a filter offers; others can be written into the address.
 const CHOICES: usize = 500;
+/// The state of repositories that have tags in the registry which nobody signed.
+const UNSIGNED: &str = "unsigned";
 
 /// What is asked for.
 struct Asked {
@@ -73,10 +76,14 @@ fn make(reader: &Reader<'_>, asked: &Asked) -> Repositories {
     let namespaces: BTreeSet<&str> = seen.iter().map(|(gun, _)| namespace(gun)).collect();
     let signers = lines.signers_of(seen.iter().map(|(_, summary)| *summary));
     let signers: BTreeSet<String> = signers.iter().map(|signer| reader.name_of(signer)).collect();
+    let by_registry = asked.state == UNSIGNED;
+    let unsigned = by_registry.then(|| Found::among(reader, seen.iter())).flatten();
     let mut found: Vec<(&str, &Summary)> = seen
         .iter()
         .copied()
         .filter(|(gun, summary)| fits(reader, &lines, asked, gun, summary))
+        // Without a registry, nothing is known of such tags.
+        .filter(|(gun, _)| !by_registry || unsigned.as_ref().is_some_and(|unsigned| unsigned.has(gun)))
         .collect();
     sort(reader, &mut found, &asked.sort);
     let count = found.len();
@@ -94,27 +101,36 @@ fn make(reader: &Reader<'_>, asked: &Asked) -> Repositories {
         let words = format!("Next {}", number(left.min(PAGE)));
         (asked.address(&asked.sort, last), words)
     });
+    let of_shown = Found::among(reader, shown.iter().copied());
     let rows = shown
         .iter()
-        .map(|(gun, summary)| row(reader, &lines, gun, summary))
+        .map(|(gun, summary)| RepositoryRow {
+            unsigned: of_shown.as_ref().and_then(|of_shown| of_shown.of(gun)),
+            ..row(reader, &lines, gun, summary)
+        })
         .collect();
+    let mut states = vec![
+        ("", "any"),
+        ("30", "ends within 30 days"),
+        ("90", "ends within 90 days"),
+        ("bad", "does not verify"),
+        ("empty", "nothing signed"),
+    ];
+    if reader.state.registry.is_some() {
+        states.push((UNSIGNED, "has unsigned tags"));
+    }
     Repositories {
         shell,
-        lead: Text::new(lead(reader, asked, &seen, count)),
+        lead: Text::new(match &unsigned {
+            Some(unsigned) => unsigned.sentence(),
+            None => lead(reader, asked, &seen, count),
+        }),
+        asked: unsigned.as_ref().map(|unsigned| unsigned.age(reader.now)),
         reading: reader.reading(),
         q: visible(&asked.q),
         namespaces: choices("all", namespaces.into_iter(), &asked.ns),
         signers: choices("anybody", signers.iter().map(String::as_str), &asked.signer),
-        states: fixed(
-            &[
-                ("", "any"),
-                ("30", "ends within 30 days"),
-                ("90", "ends within 90 days"),
-                ("bad", "does not verify"),
-                ("empty", "nothing signed"),
-            ],
-            &asked.state,
-        ),
+        states: fixed(&states, &asked.state),
         orders: fixed(
             &[
                 ("", "name"),
@@ -154,6 +170,7 @@ fn row(reader: &Reader<'_>, lines: &Lines, gun: &str, summary: &Summary) -> Repo
     RepositoryRow {
         gun: Gun::new(gun),
         address: address("/repository", &[("gun", gun)]),
+        unsigned: None,
         tags: number(usize::try_from(summary.tags).unwrap_or(usize::MAX)),
         signers: names.into_iter().map(Text::new).collect(),
         published: summary.published_at.map(|at| When::relative(at, reader.now)),

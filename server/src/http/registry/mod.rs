@@ -12,7 +12,7 @@ use super::{error::ApiError, exchange::Exchange, outcome::Outcome};
 use crate::{
     access::{Delete, Grant, Identified, Image, Pull, PushImage, policy::Action},
     identity::Principal,
-    registry::{Gateway, Reference, Refusal, Resource},
+    registry::{Changing, Gateway, Reference, Refusal, Resource},
 };
 
 pub use route::resolve;
@@ -52,6 +52,7 @@ pub async fn push(exchange: &mut Exchange<'_>, grant: Grant<PushImage>) -> Resul
         Resource::Uploads(_) => with_mount_if_allowed(exchange, gateway, grant.principal()),
         _ => exchange.query().to_owned(),
     };
+    let _changing = changing(gateway, resource);
     let answer = forwarded(exchange, gateway, &resource.path(), Some(&query)).await?;
     Ok(respond(exchange, gateway, answer).into())
 }
@@ -65,8 +66,18 @@ pub async fn delete(exchange: &mut Exchange<'_>, grant: Grant<Delete>) -> Result
     {
         judge::check_unnamed(exchange, gateway, grant.gun(), name, reference).await?;
     }
+    let _changing = changing(gateway, resource);
     let answer = forwarded(exchange, gateway, &resource.path(), Some(&query)).await?;
     Ok(respond(exchange, gateway, answer).into())
+}
+
+/// While it is there, a manifest is pushed or deleted: afterwards, or when the client goes away in between, what the registry
+/// said of the tags before does not count.
+fn changing<'a>(gateway: &'a Gateway, resource: &Resource) -> Option<Changing<'a>> {
+    match resource {
+        Resource::Manifest(name, _) => Some(gateway.said().changing(gateway.gun_of(name))),
+        _ => None,
+    }
 }
 
 /// Lists the repositories that the caller may see.

@@ -23,6 +23,7 @@ export const pages = (gun, tag = "1.0") => {
     commands: `/repository/commands${repository}`,
     expiry: "/expiry?days=3650",
     access: `/access?action=delete&gun=${encodeURIComponent(gun)}`,
+    certificate: "/access/certificate",
     audit: "/audit",
     missing: "/repositori",
   };

@@ -39,6 +39,12 @@ pub fn pkcs12(name: &str, files: &ClientFiles) -> PathBuf {
 
 /// The home directory of somebody whose browser trusts the CA of `server` and has the certificate of `files`, if any.
 pub fn home(server: &TestServer, name: &str, files: Option<&ClientFiles>) -> PathBuf {
+    let file = files.map(|files| pkcs12(name, files));
+    home_with(server, name, file.as_deref().map(|file| (file, PASSWORD)))
+}
+
+/// The same with a PKCS#12 file and its password.
+pub fn home_with(server: &TestServer, name: &str, file: Option<(&Path, &str)>) -> PathBuf {
     let home = server.path().join("homes").join(name);
     let store = home.join(".pki/nssdb");
     fs::create_dir_all(&store).unwrap();
@@ -50,9 +56,8 @@ pub fn home(server: &TestServer, name: &str, files: Option<&ClientFiles>) -> Pat
     run("certutil", &["-N", "--empty-password"]);
     let ca = server.pki().ca().display().to_string();
     run("certutil", &["-A", "-n", "ca", "-t", "C,,", "-i", &ca]);
-    if let Some(files) = files {
-        let file = pkcs12(name, files).display().to_string();
-        run("pk12util", &["-i", &file, "-W", PASSWORD]);
+    if let Some((file, password)) = file {
+        run("pk12util", &["-i", &file.display().to_string(), "-W", password]);
     }
     home
 }

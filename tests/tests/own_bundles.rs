@@ -209,6 +209,18 @@ fn a_browser_gets_a_certificate_for_a_request_that_is_pasted() {
     let (alice, bob) = (server.client("alice"), server.client("bob"));
     let access = |client: &Client| client.request("GET", "/access", &[browser], &[]).ok().text();
     assert!(!access(&bob).contains("A new certificate"));
+    // The page that makes a key in the browser is for the same people. Its script alone may ask this server for something.
+    let made = |client: &Client| client.request("GET", "/access/certificate", &[browser], &[]);
+    assert_eq!(made(&bob).status, 303);
+    let page = made(&alice).ok();
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains("connect-src 'self'; form-action 'self'"),
+        "{policy}"
+    );
+    let other = alice.request("GET", "/access", &[browser], &[]).ok();
+    let policy = other.header("content-security-policy").unwrap();
+    assert!(!policy.contains("connect-src"), "{policy}");
     let shown = access(&alice);
     let found = Regex::new(r#"name="token" value="([0-9a-f]{64})""#).unwrap();
     let token = &found.captures(&shown).expect("a form with a token")[1];

@@ -1,18 +1,18 @@
 //! Web pages in headless Chromium, as people use them: with their certificates in its store, and the real forms. What a browser does
 //! is written in `scripts/browser`; what came of it is looked at here.
 
-use std::{fs, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use openssl::{
     hash::MessageDigest,
     pkey::{PKey, Private},
-    x509::X509ReqBuilder,
+    x509::{X509, X509ReqBuilder},
 };
 use platform::pki::{Issued, KeyKind, Template, Usage};
 use serde_json::{Value, json};
 use tests::{
     TestServer,
-    browser::{PASSWORD, home, pkcs12, tour},
+    browser::{PASSWORD, home, home_with, pkcs12, tour},
     pki::ClientFiles,
     process::{Finished, built_programs},
     publisher::{Publisher, hashes, sign},
@@ -184,6 +184,8 @@ fn a_reader_sees_what_it_may_pull_and_is_offered_no_more() {
     let bob = server.pki().user("bob");
     let (request, key) = request();
     let certificate = server.path().join("issued.pem");
+    let path = |name: &str| server.path().join(name);
+    let made = json!({"p12": path("made.p12"), "pem": path("made.pem"), "password": path("made.password")});
     let setup = json!({
         "home": home(&server, "bob", Some(&bob)),
         "gun": GUN,
@@ -191,8 +193,10 @@ fn a_reader_sees_what_it_may_pull_and_is_offered_no_more() {
         "secret": SECRET,
         "request": request,
         "issued": certificate,
+        "made": made,
     });
     tour(&server, "reader", setup);
+    arrives_with_what_its_browser_made(&server, &made);
     // What the page showed is a certificate of his, beside its key.
     let files = ClientFiles {
         ca: server.pki().ca(),
@@ -202,6 +206,39 @@ fn a_reader_sees_what_it_may_pull_and_is_offered_no_more() {
     fs::write(&files.key, key.private_key_to_pem_pkcs8().unwrap()).unwrap();
     let known = server.client_with(&files).get("/basic_info").ok().json();
     assert_eq!(known["User"]["name"], "bob", "{known}");
+}
+
+/// OpenSSL, NSS and Chromium read the file that a page made, and its certificate and key are good for programs too.
+fn arrives_with_what_its_browser_made(server: &TestServer, made: &Value) {
+    let file = |name: &str| PathBuf::from(made[name].as_str().unwrap());
+    let password = fs::read_to_string(file("password")).unwrap();
+    assert_eq!(password.len(), 23, "{password}");
+    let openssl = |password: &str| {
+        let mut command = Command::new("openssl");
+        command
+            .args(["pkcs12", "-info", "-noout", "-in"])
+            .arg(file("p12"));
+        Finished::run(command.args(["-passin", &format!("pass:{password}")]), "")
+    };
+    let told = openssl(&password).ok();
+    for what in ["MAC: sha256", "PBES2, PBKDF2, AES-256-CBC", "Shrouded Keybag"] {
+        assert!(told.stderr.contains(what), "{told}");
+    }
+    assert_ne!(openssl("password").code, 0);
+
+    let pem = fs::read(file("pem")).unwrap();
+    let certificate = X509::from_pem(&pem).unwrap();
+    let files = ClientFiles {
+        ca: server.pki().ca(),
+        certificate: file("pem"),
+        key: file("pem"),
+    };
+    let known = server.client_with(&files).get("/basic_info").ok().json();
+    assert_eq!(known["User"]["name"], "bob", "{known}");
+    let home = home_with(server, "renewed", Some((&file("p12"), &password)));
+    let serial = certificate.serial_number().to_bn().unwrap().to_hex_str().unwrap();
+    let setup = json!({"home": home, "name": "bob", "serial": serial.to_string()});
+    tour(server, "arrival", setup);
 }
 
 #[test]

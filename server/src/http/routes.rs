@@ -106,7 +106,7 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         route!("GET", Pattern::Fixed("/access/confirm"), AccessForm, pages::confirm),
         route!("POST", Pattern::Fixed("/access/change"), ChangeAccess, pages::change),
         route!("GET", Pattern::Fixed("/access/whose"), AccessPage, pages::to_access),
-        route!("GET", Pattern::Fixed("/access/certificate"), AccessPage, pages::to_access),
+        route!("GET", Pattern::Fixed("/access/certificate"), AccessPage, pages::new_certificate),
         route!("GET", Pattern::Fixed("/access/change"), AccessPage, pages::to_access),
         route!("GET", Pattern::Fixed("/audit"), AuditPage, pages::audit),
         route!("GET", Pattern::Fixed("/audit.jsonl"), AuditLines, pages::lines),

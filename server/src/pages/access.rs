@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Badge, Command, Digest, Shell, Text, When};
+use super::{Badge, Command, Digest, Shell, Text, When, assets};
 
 /// What is asked about rights. The values stand in a form, so they are plain.
 #[derive(Debug, Clone, Default)]
@@ -73,6 +73,22 @@ pub struct Renewal {
     pub refused: Option<Text>,
     /// The certificate in PEM, and when it ends.
     pub issued: Option<(String, Option<When>)>,
+}
+
+/// Makes a key in the browser, and has a certificate issued for it.
+#[derive(Debug, Template)]
+#[template(path = "certificate.html")]
+pub struct NewCertificate {
+    /// What surrounds the page.
+    pub shell: Shell,
+    /// To whom it is issued.
+    pub name: Text,
+}
+
+impl NewCertificate {
+    fn script(&self) -> &'static str {
+        &assets::certificate_script().address
+    }
 }
 
 /// An account in the list.

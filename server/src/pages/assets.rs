@@ -1,4 +1,4 @@
-//! The style sheet and the script, part of the program. Their names hold a hash of their content, so that browsers may
+//! The style sheet and the scripts, part of the program. Their names hold a hash of their content, so that browsers may
 //! keep them for good.
 
 use std::sync::LazyLock;
@@ -69,28 +69,44 @@ static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     )
 });
 
+static CERTIFICATE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new(
+        "certificate",
+        "js",
+        "text/javascript; charset=utf-8",
+        include_str!("assets/certificate.js"),
+    )
+});
+
 /// The style sheet.
 pub fn style() -> &'static Asset {
     &STYLE
 }
 
-/// The script, which only adds copy buttons.
+/// The script of every page, which only adds copy buttons.
 pub fn script() -> &'static Asset {
     &SCRIPT
+}
+
+/// The script of the page that makes a key and has a certificate issued for it.
+pub fn certificate_script() -> &'static Asset {
+    &CERTIFICATE
 }
 
 /// The file of a name below the directory, and whether the hash in it is that of the present content. While servers of
 /// two versions run side by side, a page of the one may ask the other.
 pub fn find(name: &str) -> Option<(&'static Asset, bool)> {
-    [style(), script()].into_iter().find_map(|asset| {
-        let hash = name
-            .strip_prefix(asset.stem)?
-            .strip_prefix('-')?
-            .strip_suffix(asset.extension)?
-            .strip_suffix('.')?;
-        let is_hash = hash.len() == 2 * HASH && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_hash.then_some((asset, hash == asset.hash))
-    })
+    [style(), script(), certificate_script()]
+        .into_iter()
+        .find_map(|asset| {
+            let hash = name
+                .strip_prefix(asset.stem)?
+                .strip_prefix('-')?
+                .strip_suffix(asset.extension)?
+                .strip_suffix('.')?;
+            let is_hash = hash.len() == 2 * HASH && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+            is_hash.then_some((asset, hash == asset.hash))
+        })
 }
 
 #[cfg(test)]
@@ -116,8 +132,8 @@ mod tests {
     }
 
     #[test]
-    fn the_script_is_small_and_the_style_sheet_loads_nothing() {
-        assert!(script().content.lines().count() < 300);
+    fn the_scripts_are_small_and_the_style_sheet_loads_nothing() {
+        assert!(script().content.lines().count() + certificate_script().content.lines().count() < 300);
         for word in ["url(", "@import", "expression("] {
             assert!(!style().content.contains(word), "{word}");
         }

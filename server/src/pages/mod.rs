@@ -1,4 +1,4 @@
-//! What web pages look like: view models, templates, the style sheet and the one script. Nothing here asks a database or
+//! What web pages look like: view models, templates, the style sheet and the scripts. Nothing here asks a database or
 //! knows HTTP: a page is made of plain values, which `http` gathers.
 //!
 //! Every value that came from metadata, certificates or audit records is a [`Text`], [`Gun`], [`Digest`] or
@@ -22,7 +22,7 @@ use askama::Template;
 
 pub use access::{
     Access, Account, AccountRow, Administration, Answer, CaRow, Certificate, Confirm, DenialRow, Existing,
-    KeyRow, ListRow, ListenerRow, Question, Renewal, RuleSays, Whose, WrittenRule,
+    KeyRow, ListRow, ListenerRow, NewCertificate, Question, Renewal, RuleSays, Whose, WrittenRule,
 };
 pub use address::address;
 pub use assets::{Asset, find as asset, script, style};

@@ -18,7 +18,7 @@ mod shell;
 mod unsigned;
 mod whose;
 
-pub use access::{access, own_certificate, to_access, whose_certificate};
+pub use access::{access, new_certificate, own_certificate, to_access, whose_certificate};
 pub use assets::asset;
 pub use audit::{audit, lines};
 pub use changes::{account, change, confirm};

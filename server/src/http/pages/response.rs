@@ -17,6 +17,9 @@ use crate::{config::Config, http::error::ApiError, pages};
 /// Everything comes from this server, nothing is inline, no other page may frame this one or be sent its forms.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
+/// The same for a page whose script asks this server.
+const ASKING_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; \
+                             base-uri 'none'; frame-ancestors 'none'";
 /// A year, for this host alone.
 const TRANSPORT_SECURITY: &str = "max-age=31536000";
 /// Other pages of the site cannot reach into ours, nor read them.
@@ -28,11 +31,28 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 /// # Errors
 /// When its template fails.
 pub fn page(config: &Config, status: StatusCode, page: &impl Template) -> Result<HttpResponse, ApiError> {
+    with_policy(config, status, page, POLICY)
+}
+
+/// A page as a response, whose script may ask this server.
+///
+/// # Errors
+/// When its template fails.
+pub fn asking_page(config: &Config, page: &impl Template) -> Result<HttpResponse, ApiError> {
+    with_policy(config, StatusCode::OK, page, ASKING_POLICY)
+}
+
+fn with_policy(
+    config: &Config,
+    status: StatusCode,
+    page: &impl Template,
+    policy: &'static str,
+) -> Result<HttpResponse, ApiError> {
     let body = pages::render(page).map_err(|cause| ApiError::StoredState(cause.to_string()))?;
     let mut response = HttpResponse::build(status);
     response
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
-        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((CONTENT_SECURITY_POLICY, policy))
         // Other sites learn nothing. With "no-referrer", browsers would send our own forms with "Origin: null", and
         // `browser` would refuse them.
         .insert_header((REFERRER_POLICY, "same-origin"))

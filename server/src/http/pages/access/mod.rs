@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub(super) use administration::state_of;
-pub use own_certificate::own_certificate;
+pub use own_certificate::{new_certificate, own_certificate};
 
 use administration::administration;
 use rights::answer;
@@ -70,9 +70,8 @@ async fn show(
 ) -> Result<Outcome, ApiError> {
     let (state, generation) = (exchange.state, &exchange.generation);
     let now = state.clock.now();
-    let issues = generation.issuing.is_some() && generation.access.authorize_bundle(reader).is_ok();
     let renewal = match renewal {
-        None if issues => Some(Renewal {
+        None if own_certificate::is_issued_to(exchange, reader) => Some(Renewal {
             token: form::token(exchange, reader)?,
             request: String::new(),
             refused: None,

@@ -4,14 +4,37 @@ use super::{
     super::{
         form::{self, Form},
         only_browsers,
+        reader::Reader,
+        response,
     },
-    show,
+    show, to_access,
 };
 use crate::{
-    access::OwnBundle,
+    access::{Identified, OwnBundle},
     http::{api, error::ApiError, exchange::Exchange, outcome::Outcome},
-    pages::{Renewal, Text, When},
+    identity::Principal,
+    pages::{NewCertificate, Place, Renewal, Text, When},
 };
+
+/// Whether the server issues a certificate to this reader.
+pub(super) fn is_issued_to(exchange: &Exchange<'_>, reader: &Principal) -> bool {
+    let generation = &exchange.generation;
+    generation.issuing.is_some() && generation.access.authorize_bundle(reader).is_ok()
+}
+
+/// The page that makes a key in the browser. Whoever is issued no certificate is led to what they may do.
+pub async fn new_certificate(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
+    only_browsers(exchange.request)?;
+    let reader = grant.principal();
+    if !is_issued_to(exchange, reader) {
+        return to_access(exchange, grant).await;
+    }
+    let page = NewCertificate {
+        shell: Reader::new(exchange, reader).await?.shell(Place::Access),
+        name: Text::from(reader.name()),
+    };
+    Ok(response::asking_page(&exchange.state.config, &page)?.into())
+}
 
 /// Issues a certificate for the key of a request that the reader pasted, and shows it.
 pub async fn own_certificate(exchange: &mut Exchange<'_>, grant: OwnBundle) -> Result<Outcome, ApiError> {

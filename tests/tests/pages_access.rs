@@ -203,6 +203,59 @@ fn accounts_keys_and_denials_are_changed_by_forms_and_changed_back() {
     }
     assert!(page(&root, "/access").contains("alice"));
 
+    // What is noted about a key is changed by its own form. Nothing else of the key changes, and an empty text removes what was noted.
+    let keys = || root.get("/api/v0/accounts/alice/publicKeys").ok().json()["accountPublicKeys"].clone();
+    let before = keys()[0].clone();
+    let id = before["id"].as_str().unwrap().to_owned();
+    let note = |label: &str, note: &str| {
+        let fields = [
+            ("do", "key.note"),
+            ("name", "alice"),
+            ("key", &*id),
+            ("label", label),
+            ("note", note),
+        ];
+        change(&root, &fields)
+    };
+    done(&note("laptop <1>", "in the safe"), of_alice);
+    let mut expected = before.clone();
+    expected["label"] = json!("laptop <1>");
+    expected["note"] = json!("in the safe");
+    expected["certificates"][0]["label"] = json!("laptop <1>");
+    assert_eq!(keys(), json!([expected]));
+    let seen = page(&root, of_alice);
+    assert!(
+        seen.contains("value=\"laptop &#60;1&#62;\"") && seen.contains("value=\"in the safe\""),
+        "{seen}"
+    );
+    done(&note("", ""), of_alice);
+    assert_eq!(
+        (&keys()[0]["label"], &keys()[0]["note"]),
+        (&json!(""), &json!(""))
+    );
+    assert_eq!(note("laptop", &"x".repeat(256)).status, 400);
+    let foreign = [
+        ("do", "key.note"),
+        ("name", "alice"),
+        ("key", &*id),
+        ("note", "x"),
+        ("token", "0"),
+    ];
+    let refused = send(&root, "/access/change", &foreign);
+    assert!(
+        refused.status == 409
+            && refused
+                .text()
+                .contains("Change what is noted about a key of alice?"),
+        "{}",
+        refused.text()
+    );
+    let link = root.request("GET", "/access/confirm?do=key.note&name=alice", &[BROWSER], &[]);
+    assert_eq!(link.status, 400);
+    let other = [("do", "key.note"), ("name", "alice"), ("key", "0"), ("note", "x")];
+    assert_eq!(change(&root, &other).status, 404);
+    done(&note("laptop", "held offline"), of_alice);
+
     // It is asked for once more, and the name has to be typed.
     let disable = page(&root, "/access/confirm?do=account.disable&name=alice");
     assert!(

@@ -155,6 +155,7 @@ fn an_administrator_looks_at_everything_and_changes_who_has_access_and_back() {
         [
             ("account.add", "carol"),
             ("account.key.add", "carol"),
+            ("account.key.change", "carol"),
             ("account.disable", "carol"),
             ("account.enable", "carol"),
             ("account.key.remove", "carol"),

@@ -116,7 +116,7 @@ const confirm = async (page, name, reason, what) => {
   assert.equal(await follow(page, button(page, what)), 200);
 };
 
-const accounts = async (page, { url, pem }) => {
+const accounts = async (page, { url, pem }, found) => {
   await open(page, `${url}/access`);
   await follow(page, link(page, "Add an account"));
   await page.getByLabel("Name", { exact: true }).fill("carol");
@@ -133,6 +133,11 @@ const accounts = async (page, { url, pem }) => {
   await page.getByLabel("Note, such as where it is held").fill("held offline");
   await follow(page, button(page, "Register the key"));
   await shows(page, "laptop", "held offline");
+  await page.getByText("Change the note of laptop").click();
+  for (const finding of await examine(page)) found(`a key's note: ${finding}`);
+  await page.getByLabel("Its note").fill("in the safe, <b>not</b> here");
+  await follow(page, button(page, "Note it so"));
+  await shows(page, "laptop", "in the safe, <b>not</b> here");
   // Whose certificate it is, is that of the account now.
   await open(page, `${url}/access`);
   await page.getByLabel("Certificate in PEM, its chain after it if there is one").fill(pem);
@@ -248,7 +253,7 @@ export default async (setup, { browser, page: opened, found }) => {
   await withKeyboardAndScript(page, setup);
   await repositories(page, setup);
   await hostileNames(page, setup, found);
-  await accounts(page, setup);
+  await accounts(page, setup, found);
   await denials(page, setup);
   await reload(page, setup);
   await audit(page, setup);

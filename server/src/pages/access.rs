@@ -264,6 +264,10 @@ pub struct KeyRow {
     pub label: Text,
     /// What is noted about it.
     pub note: Text,
+    /// The SHA-256, for forms.
+    pub key: String,
+    /// Label and note, for the form that changes them.
+    pub noted: [String; 2],
     /// Since when it is registered.
     pub since: When,
     /// The address of the page that removes it.

@@ -88,10 +88,10 @@ pub struct WantedKey {
 pub struct KeyNotes {
     #[serde(default, deserialize_with = "if_present")]
     #[schema(value_type = Option<String>)]
-    label: Option<Option<String>>,
+    pub label: Option<Option<String>>,
     #[serde(default, deserialize_with = "if_present")]
     #[schema(value_type = Option<String>)]
-    note: Option<Option<String>>,
+    pub note: Option<Option<String>>,
 }
 
 impl AccountPublicKey {
@@ -231,6 +231,28 @@ pub async fn register(
 pub async fn describe(exchange: &mut Exchange<'_>, grant: AccessChanges) -> Result<Outcome, ApiError> {
     let (account, key) = named(exchange).await?;
     let body: KeyNotes = read(exchange).await?;
+    note(exchange, &grant, account, key, body).await?.answer()
+}
+
+/// Changes what is noted about a key, by any of its names, of an account.
+pub async fn describe_named(
+    exchange: &Exchange<'_>,
+    grant: &AccessChanges,
+    (account, key): (&str, &str),
+    body: KeyNotes,
+) -> Result<Changed<AccountPublicKey>, ApiError> {
+    let account = accounts::find(exchange.state, account).await?.name;
+    let key = find(exchange.state, &account, key).await?;
+    note(exchange, grant, account, key, body).await
+}
+
+async fn note(
+    exchange: &Exchange<'_>,
+    grant: &AccessChanges,
+    account: String,
+    key: AccountKey,
+    body: KeyNotes,
+) -> Result<Changed<AccountPublicKey>, ApiError> {
     let kept = |given: Option<Option<String>>, before: Option<String>| {
         given.unwrap_or(before).filter(|text| !text.is_empty())
     };
@@ -242,7 +264,7 @@ pub async fn describe(exchange: &mut Exchange<'_>, grant: AccessChanges) -> Resu
     check_text("the label", key.label.as_deref())?;
     check_text("the note", key.note.as_deref())?;
     let (of, form) = (account.clone(), key.clone());
-    let changed = change(exchange, &grant, false, None, move |store, actor| {
+    let changed = change(exchange, grant, false, None, move |store, actor| {
         let texts = (form.label.as_deref(), form.note.as_deref());
         store.describe_account_key(&of, &form.spki_sha256, texts, actor)
     });
@@ -250,12 +272,11 @@ pub async fn describe(exchange: &mut Exchange<'_>, grant: AccessChanges) -> Resu
         return Err(ChangeFault::NoKey(account).into());
     }
     let remark = format!("key {} of account {account} described", key.spki_sha256);
-    let changed = Changed {
+    Ok(Changed {
         is_new: false,
         value: AccountPublicKey::new(&account, key),
         remark,
-    };
-    changed.answer()
+    })
 }
 
 /// Removes a key from an account: its certificates no longer log in as this account.

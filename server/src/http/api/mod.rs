@@ -16,8 +16,9 @@ mod tags;
 
 pub use account::basic_info;
 pub use account_keys::{
-    KeyCertificate, WantedKey, add as add_key, describe as describe_key, of_account as keys_of_account,
-    of_all as keys_of_all, register as register_key, remove as remove_key, remove_named as remove_named_key,
+    KeyCertificate, KeyNotes, WantedKey, add as add_key, describe as describe_key,
+    describe_named as describe_named_key, of_account as keys_of_account, of_all as keys_of_all,
+    register as register_key, remove as remove_key, remove_named as remove_named_key,
 };
 pub use accounts::{
     AccountState, WantedAccount, add as add_account, delete as delete_account, find as find_account,

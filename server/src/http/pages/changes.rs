@@ -17,7 +17,9 @@ use crate::{
     access::AccessChanges,
     administration::{ChangeRefused, KeyText, Named, would_lock_out},
     http::{
-        api::{self, AccountState, ChangeFault, KeyCertificate, WantedAccount, WantedDenial, WantedKey},
+        api::{
+            self, AccountState, ChangeFault, KeyCertificate, KeyNotes, WantedAccount, WantedDenial, WantedKey,
+        },
         error::ApiError,
         exchange::Exchange,
         outcome::Outcome,
@@ -79,6 +81,8 @@ pub async fn account(exchange: &mut Exchange<'_>, grant: AccessChanges) -> Resul
                     id: Digest::key(key.spki_sha256.clone()),
                     label: Text::from(key.label.as_deref().unwrap_or_default()),
                     note: Text::from(key.note.as_deref().unwrap_or_default()),
+                    key: key.spki_sha256.clone(),
+                    noted: [&key.label, &key.note].map(|text| text.clone().unwrap_or_default()),
                     since: When::relative(key.created_at, now),
                     remove: doing("key.remove", &[("key", &key.spki_sha256)]),
                     plain: pages::visible(key.label.as_deref().unwrap_or(&key.spki_sha256)),
@@ -199,6 +203,15 @@ async fn carry_out(
             let changed = api::register_key(exchange, grant, name, &wanted, confirmed).await?;
             Ok((changed.remark, of_account()))
         }
+        "key.note" => {
+            let notes = KeyNotes {
+                label: Some(form.some("label")),
+                note: Some(form.some("note")),
+            };
+            let key = (name, form.get("key"));
+            let changed = api::describe_named_key(exchange, grant, key, notes).await?;
+            Ok((changed.remark, of_account()))
+        }
         "key.remove" => {
             let key = (name, form.get("key"));
             Ok((
@@ -285,6 +298,11 @@ async fn ask(
             format!("Register a key to {name}?"),
             "Every certificate of this key comes in as this account.",
             "Register it",
+        ),
+        "key.note" => words(
+            format!("Change what is noted about a key of {name}?"),
+            "Label and note are for people. They decide nothing.",
+            "Change it so",
         ),
         "undo" => words(
             "Take back a denial?".to_owned(),

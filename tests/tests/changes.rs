@@ -14,21 +14,8 @@ const GUN: &str = "reg/team/app";
 
 /// `root` is an administrator by name, and so are the members of the group `admins`.
 fn builder() -> tests::server::Builder {
-    TestServer::builder()
-        .requests_certificates()
-        .signs_locally()
-        .set("audit", json!({"sinks": ["file:audit.json"]}))
-        .set(
-            "identity",
-            json!([{"name": "accounts", "preset": "registered-key"}, {"name": "names", "preset": "cn"}]),
-        )
-        .set(
-            "policy",
-            json!([
-                {"name": "admins", "effect": "allow", "principals": ["root", "group:admins"], "actions": ["*"]},
-                {"name": "people", "effect": "allow", "principals": ["*"], "actions": ["pull", "push", "init"]},
-            ]),
-        )
+    let people = json!({"name": "people", "effect": "allow", "principals": ["*"], "actions": ["pull", "push", "init"]});
+    TestServer::builder().administered_by("root", &[people])
 }
 
 #[track_caller]

@@ -16,25 +16,16 @@ const OURS: (&str, &str) = ("Sec-Fetch-Site", "same-origin");
 const HOSTILE: &str = "reg/<img src=x onerror=alert(1)>\"'&/\u{202e}gpj";
 
 fn builder() -> Builder {
-    TestServer::builder()
-        .requests_certificates()
-        .signs_locally()
-        .set("audit", json!({"sinks": ["file:audit.json"]}))
-        .set(
-            "identity",
-            json!([{"name": "accounts", "preset": "registered-key"}, {"name": "names", "preset": "cn"}]),
-        )
-        .set(
-            "policy",
-            json!([
-                {"name": "admins", "effect": "allow", "principals": ["root", "group:admins"], "actions": ["*"]},
-                {"name": "team", "effect": "allow", "principals": ["alice", "bob"], "actions": ["pull", "push", "init"],
-                 "guns": ["reg/team/**"]},
-                {"name": "secret", "effect": "allow", "principals": ["bob"], "actions": ["*"], "guns": ["reg/secret/**"]},
-                {"name": "keep", "effect": "deny", "principals": ["*"], "actions": ["delete"], "guns": ["reg/team/**"],
-                 "unless": ["group:admins", "root"]},
-            ]),
-        )
+    TestServer::builder().administered_by(
+        "root",
+        &[
+            json!({"name": "team", "effect": "allow", "principals": ["alice", "bob"], "actions": ["pull", "push", "init"],
+                   "guns": ["reg/team/**"]}),
+            json!({"name": "secret", "effect": "allow", "principals": ["bob"], "actions": ["*"], "guns": ["reg/secret/**"]}),
+            json!({"name": "keep", "effect": "deny", "principals": ["*"], "actions": ["delete"], "guns": ["reg/team/**"],
+                   "unless": ["group:admins", "root"]}),
+        ],
+    )
 }
 
 #[track_caller]

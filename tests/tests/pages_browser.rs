@@ -30,25 +30,16 @@ const SITES: usize = 3;
 const SECRET: &str = "reg.example/secret/app";
 
 fn builder() -> Builder {
-    TestServer::builder()
-        .requests_certificates()
-        .signs_locally()
-        .set("audit", json!({"sinks": ["file:audit.json"]}))
-        .set(
-            "identity",
-            json!([{"name": "accounts", "preset": "registered-key"}, {"name": "names", "preset": "cn"}]),
-        )
-        .set(
-            "policy",
-            json!([
-                {"name": "admins", "effect": "allow", "principals": ["alice", "group:admins"], "actions": ["*"]},
-                {"name": "renewing", "effect": "allow", "principals": ["bob"], "actions": ["bundle"]},
-                {"name": "readers", "effect": "allow", "principals": ["bob", "alice2"], "actions": ["pull"],
-                 "guns": ["reg.example/open/**"]},
-                {"name": "keep", "effect": "deny", "principals": ["*"], "actions": ["delete"], "guns": ["reg.example/open/**"],
-                 "unless": ["group:admins", "alice"]},
-            ]),
-        )
+    TestServer::builder().administered_by(
+        "alice",
+        &[
+            json!({"name": "renewing", "effect": "allow", "principals": ["bob"], "actions": ["bundle"]}),
+            json!({"name": "readers", "effect": "allow", "principals": ["bob", "alice2"], "actions": ["pull"],
+                   "guns": ["reg.example/open/**"]}),
+            json!({"name": "keep", "effect": "deny", "principals": ["*"], "actions": ["delete"], "guns": ["reg.example/open/**"],
+                   "unless": ["group:admins", "alice"]}),
+        ],
+    )
 }
 
 /// A server that issues certificates to its clients, by a CA of its own.

@@ -74,6 +74,21 @@ impl Builder {
         self
     }
 
+    /// The server asks for certificates, knows accounts by their keys and everybody else by the common name, and lets `admin` and
+    /// the group `admins` do everything; `rules` say what others may do. Decisions are in `audit.json`.
+    pub fn administered_by(self, admin: &str, rules: &[Value]) -> Self {
+        let admins = json!({"name": "admins", "effect": "allow", "principals": [admin, "group:admins"], "actions": ["*"]});
+        let policy: Vec<&Value> = std::iter::once(&admins).chain(rules).collect();
+        self.requests_certificates()
+            .signs_locally()
+            .set("audit", json!({"sinks": ["file:audit.json"]}))
+            .set(
+                "identity",
+                json!([{"name": "accounts", "preset": "registered-key"}, {"name": "names", "preset": "cn"}]),
+            )
+            .set("policy", json!(policy))
+    }
+
     /// Answers clients without a good certificate with a reason instead of an alert.
     #[must_use]
     pub fn requests_certificates(self) -> Self {

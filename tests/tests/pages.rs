@@ -3,7 +3,7 @@
 use regex::Regex;
 use serde_json::json;
 use tests::{
-    Engine, TestServer,
+    Engine, TestServer, Whose,
     http::{Client, Response},
     issued_tokens,
     process::wait_until,
@@ -283,6 +283,97 @@ fn repositories_are_searched_filtered_sorted_and_paged() {
         fewer.contains("4 of 4 repositories") && !fewer.contains("later"),
         "{fewer}"
     );
+}
+
+/// How many repositories the interface counts for a caller, and which it finds in a namespace.
+#[track_caller]
+fn told(client: &Client, namespace: &str) -> (String, Vec<String>) {
+    let counted = client.get("/api/v0/repositories?count=true").ok();
+    let found = client.get(&format!("/api/v0/repositories/{namespace}"));
+    let found = match found.status {
+        404 => Vec::new(),
+        _ => {
+            let found = found.ok().json()["repositories"].clone();
+            let all = found.as_array().unwrap().iter();
+            all.map(|found| found["gun"].as_str().unwrap().to_owned())
+                .collect()
+        }
+    };
+    (counted.header("x-resource-count").unwrap().to_owned(), found)
+}
+
+#[test]
+fn the_interface_counts_and_finds_the_same_whether_or_not_pages_have_read_everything() {
+    for odd in [false, true] {
+        let server = TestServer::builder()
+            .requests_certificates()
+            .signs_locally()
+            .set(
+                "policy",
+                json!([
+                    {"effect": "allow", "principals": ["alice"], "actions": ["*"]},
+                    {"effect": "allow", "principals": ["bob"], "actions": ["pull"], "guns": ["reg.example/team/**"]},
+                    {"effect": "allow", "principals": ["carol"], "actions": ["list"], "guns": ["reg.example/team/one"]},
+                ]),
+            )
+            .start();
+        for gun in [
+            "reg.example/team/one",
+            "other.example/team/one",
+            "reg.example/team/two",
+            "reg.example/secret/app",
+        ] {
+            publish(&server, gun);
+        }
+        if odd {
+            // A name that no client can ask for. It counts all the same, so the copy in memory cannot answer.
+            server.execute(
+                Whose::Server,
+                "UPDATE tuf_files SET gun = 'reg.example/team/t*o' WHERE gun = 'reg.example/team/two'",
+            );
+        }
+        let two = if odd {
+            "reg.example/team/t*o"
+        } else {
+            "reg.example/team/two"
+        };
+        let readers = ["alice", "bob", "carol", "eve"].map(|name| server.client(name));
+        let all = || readers.each_ref().map(|client| told(client, "team"));
+        let expected = |of_alice: &[&str], of_bob: &[&str], count: usize| {
+            let of = |count: usize, names: &[&str]| {
+                (
+                    count.to_string(),
+                    names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(),
+                )
+            };
+            [
+                of(count, of_alice),
+                of(of_bob.len(), of_bob),
+                of(1, &["reg.example/team/one"]),
+                of(0, &[]),
+            ]
+        };
+        let one = "reg.example/team/one";
+        let before = expected(&["other.example/team/one", one, two], &[one, two], 4);
+        assert_eq!(all(), before);
+        complete(&readers[0], "/repositories");
+        assert_eq!(all(), before);
+        // What is published and deleted since counts at once.
+        publish(&server, "reg.example/team/three");
+        let three = "reg.example/team/three";
+        let mut of_alice = vec!["other.example/team/one", one, two, three];
+        let mut of_bob = vec![one, two, three];
+        of_alice.sort_unstable();
+        of_bob.sort_unstable();
+        assert_eq!(all(), expected(&of_alice, &of_bob, 5));
+        readers[0].delete(&format!("/v2/{three}/_trust/tuf/")).ok();
+        assert_eq!(all(), before);
+        // One is found by namespace and name, but not if several hosts have it.
+        let found = readers[1].get("/api/v0/repositories/team/one").ok().json();
+        assert_eq!(found["gun"], one);
+        assert_eq!(readers[0].get("/api/v0/repositories/team/one").status, 400);
+        assert_eq!(readers[2].get("/api/v0/repositories/secret/app").status, 404);
+    }
 }
 
 #[test]

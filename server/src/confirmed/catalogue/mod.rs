@@ -67,6 +67,8 @@ pub struct Lines {
     summaries: BTreeMap<Box<str>, Summary>,
     /// The number that the next line gets.
     next: u32,
+    /// Whether the database has names that no client can ask for: these have no line.
+    lacks_names: bool,
 }
 
 impl Lines {
@@ -85,6 +87,11 @@ impl Lines {
     /// One of them.
     pub fn get(&self, gun: &str) -> Option<&Summary> {
         self.summaries.get(gun)
+    }
+
+    /// Whether every repository with a timestamp has a line.
+    pub fn has_every_name(&self) -> bool {
+        !self.lacks_names
     }
 
     /// Every signer of these repositories, once.
@@ -183,6 +190,17 @@ impl Catalogue {
         }
     }
 
+    /// Brings the lines up to date if they were made before; whether they are complete now. It begins nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn refresh_if_made(self: &Arc<Self>) -> Result<bool, ConfirmError> {
+        match self.progress() {
+            Some(Progress::Complete) => Ok(self.refresh().await? == Progress::Complete),
+            _ => Ok(false),
+        }
+    }
+
     /// The lines as the last refresh left them. Blocks a refresh while it is held.
     pub fn lines(&self) -> RwLockReadGuard<'_, Lines> {
         self.lines.read().unwrap_or_else(PoisonError::into_inner)
@@ -257,6 +275,7 @@ impl Catalogue {
     fn read(&self, names: &[String], tell: impl Fn(usize)) -> Result<(), StoreError> {
         for (position, names) in names.chunks(CHUNK).enumerate() {
             let guns: Vec<Gun> = names.iter().filter_map(|name| Gun::parse(name).ok()).collect();
+            let is_short = guns.len() < names.len();
             let files = self.store.current_files(&guns)?;
             let publishes = self.store.last_publishes(&guns)?;
             let judged: Vec<_> = guns
@@ -273,7 +292,9 @@ impl Catalogue {
                 names,
                 summaries,
                 next,
+                lacks_names,
             } = &mut *lines;
+            *lacks_names |= is_short;
             for (gun, judged) in judged {
                 match judged {
                     Some(judged) => {

@@ -8,6 +8,7 @@ mod bundle;
 mod ca;
 mod changing;
 mod denials;
+mod names;
 mod openapi;
 mod operate;
 mod repositories;
@@ -32,6 +33,7 @@ pub use denials::{
     WantedDenial, add as deny, deny as deny_subject, id as denial_id, list as list_denials,
     of_id as of_denial_id, undo as undo_denial, undo_by_id,
 };
+pub(super) use names::rights_of;
 pub use openapi::{Errors, description};
 pub use operate::{reload, reload_now, renew, renew_named};
 pub use repositories::{list, one};

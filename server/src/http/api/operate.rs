@@ -71,9 +71,9 @@ pub async fn reload_now(state: &State) -> Result<(ReloadOutcome, String), ApiErr
               (status = 404, description = "No such repository, or the caller may not see it", body = Errors),
               (status = 503, description = "The database or the signer does not answer", body = Errors)))]
 pub async fn renew(exchange: &mut Exchange<'_>, grant: AccessChanges) -> Result<Outcome, ApiError> {
-    let (state, access, principal) = (exchange.state, exchange.access(), grant.principal());
+    let state = exchange.state;
     let path = exchange.target.selector.as_deref().unwrap_or_default();
-    let gun = match find(state, access, principal, path).await? {
+    let gun = match find(exchange, grant.principal(), path).await? {
         Found::One(gun) => Gun::parse(&gun).map_err(|_| ApiError::NotFound)?,
         Found::Namespace(_) => return Err(ApiError::NotFound),
     };

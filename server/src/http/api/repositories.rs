@@ -7,13 +7,12 @@ use serde::Serialize;
 use tuf::Gun;
 use utoipa::ToSchema;
 
-use super::{json, parameter, tags::tag};
+use super::{json, names, parameter, tags::tag};
 use crate::{
-    access::{Access, Identified},
+    access::Identified,
     http::{error::ApiError, exchange::Exchange, outcome::Outcome},
     identity::Principal,
     registry::{Unsigned, tag_numbers},
-    state::State,
     store::{Store, StoreError},
 };
 
@@ -23,8 +22,6 @@ const PAGE: usize = 10;
 const PAGE_LIMIT: usize = 1000;
 /// How many repositories are read at a time: all their documents are in memory together.
 const TOGETHER: usize = 16;
-/// How many names are read from the database at a time.
-const BATCH: u32 = 1000;
 
 /// A page of repositories.
 #[derive(Serialize, ToSchema)]
@@ -100,22 +97,14 @@ pub async fn list(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outc
         Some("true" | "1") => true,
         Some(other) => return Err(invalid("count", other, "true or false")),
     };
-    let visible = {
-        let (access, principal) = (access.clone(), principal.clone());
-        state
-            .with_store(move |store| {
-                let shows = |gun: &str| access.shows(&principal, gun);
-                let page = names(store, start.as_deref(), size + 1, shows)?;
-                let total = if count {
-                    Some(names(store, None, usize::MAX, shows)?.len())
-                } else {
-                    None
-                };
-                Ok((page, total))
-            })
-            .await?
+    let shows = names::shows(access, principal);
+    let mut page = state
+        .with_store(move |store| names::page(store, start.as_deref(), size + 1, shows))
+        .await?;
+    let total = match count {
+        true => Some(names::all(exchange, principal, |_| true).await?.len()),
+        false => None,
     };
-    let (mut page, total) = visible;
     let next = (page.len() > size).then(|| page.pop()).flatten();
     let described = described(exchange, principal, page).await?;
     let mut response = HttpResponse::Ok();
@@ -141,13 +130,13 @@ pub async fn list(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outc
     responses((status = 200, description = "The repository; all of them, for a namespace alone", body = Repository),
               (status = 404, description = "No such repository, or the caller may not see it", body = super::openapi::Errors)))]
 pub async fn one(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
-    let (state, access, principal) = (exchange.state, exchange.access(), grant.principal());
+    let principal = grant.principal();
     let path = exchange.target.selector.as_deref().unwrap_or_default();
-    let found = match find(state, access, principal, path).await {
+    let found = match find(exchange, principal, path).await {
         // Repositories may have names like this, so it is read as a tag's path only if there is no such repository.
         Err(ApiError::NotFound) => match path.trim_end_matches('/').rsplit_once("/tags/") {
             Some((repository, name)) if !name.contains('/') => {
-                return tag(state, access, principal, repository, name).await;
+                return tag(exchange, principal, repository, name).await;
             }
             _ => return Err(ApiError::NotFound),
         },
@@ -173,30 +162,23 @@ pub(super) enum Found {
 
 /// Looks for a GUN, then for namespace and name on any host, then for a namespace.
 pub(super) async fn find(
-    state: &State,
-    access: &Access,
+    exchange: &Exchange<'_>,
     principal: &Principal,
     path: &str,
 ) -> Result<Found, ApiError> {
     let path = path.trim_end_matches('/').to_owned();
-    let (access, principal) = (access.clone(), principal.clone());
-    let found = state
-        .with_store(move |store| {
-            if let Ok(gun) = Gun::parse(&path)
-                && access.shows(&principal, &path)
-                && store.has(&gun)?
-            {
-                return Ok(vec![(Match::Whole, path)]);
-            }
-            let all = names(store, None, usize::MAX, |gun| {
-                matched(gun, &path).is_some() && access.shows(&principal, gun)
-            })?;
-            Ok(all
-                .into_iter()
-                .filter_map(|gun| Some((matched(&gun, &path)?, gun)))
-                .collect())
-        })
-        .await?;
+    if let Ok(gun) = Gun::parse(&path)
+        && exchange.access().shows(principal, &path)
+        && exchange.state.with_store(move |store| store.has(&gun)).await?
+    {
+        return Ok(Found::One(path));
+    }
+    let asked = path.clone();
+    let all = names::all(exchange, principal, move |gun| matched(gun, &asked).is_some()).await?;
+    let found: Vec<(Match, String)> = all
+        .into_iter()
+        .filter_map(|gun| Some((matched(&gun, &path)?, gun)))
+        .collect();
     let of = |wanted: Match| {
         let guns = found.iter().filter(move |(kind, _)| *kind == wanted);
         guns.map(|(_, gun)| gun.clone()).collect::<Vec<_>>()
@@ -220,7 +202,11 @@ enum Match {
 
 fn matched(gun: &str, path: &str) -> Option<Match> {
     let (namespace, name) = split(gun);
-    if path == format!("{namespace}/{name}") {
+    if path
+        .strip_prefix(namespace)
+        .and_then(|rest| rest.strip_prefix('/'))
+        == Some(name)
+    {
         Some(Match::Whole)
     } else if path == namespace {
         Some(Match::Namespace)
@@ -237,31 +223,6 @@ fn split(gun: &str) -> (&str, &str) {
         _ => gun,
     };
     rest.rsplit_once('/').unwrap_or(("_", rest))
-}
-
-/// At most `wanted` names from `start` on for which the filter is true.
-fn names(
-    store: &Store,
-    start: Option<&str>,
-    wanted: usize,
-    passes: impl Fn(&str) -> bool,
-) -> Result<Vec<String>, StoreError> {
-    let mut found = Vec::new();
-    if let Some(start) = start
-        && passes(start)
-        && Gun::parse(start).is_ok_and(|gun| store.has(&gun).unwrap_or(false))
-    {
-        found.push(start.to_owned());
-    }
-    let mut after = start.unwrap_or_default().to_owned();
-    while found.len() < wanted {
-        let batch = store.guns(&after, BATCH)?;
-        let Some(last) = batch.last() else { break };
-        after.clone_from(last);
-        found.extend(batch.into_iter().filter(|gun| passes(gun)));
-    }
-    found.truncate(wanted);
-    Ok(found)
 }
 
 /// What the caller may know of repositories.

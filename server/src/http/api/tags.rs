@@ -12,7 +12,7 @@ use super::{
     repositories::{Found, find},
 };
 use crate::{
-    access::{Access, Identified, Right, policy::Action},
+    access::{Identified, Right, policy::Action},
     http::{error::ApiError, exchange::Exchange, outcome::Outcome},
     identity::Principal,
     state::State,
@@ -73,7 +73,7 @@ pub struct Signer {
 pub async fn tags(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outcome, ApiError> {
     let (state, access, principal) = (exchange.state, exchange.access(), grant.principal());
     let path = exchange.target.selector.as_deref().unwrap_or_default();
-    let Found::One(gun) = find(state, access, principal, path).await? else {
+    let Found::One(gun) = find(exchange, principal, path).await? else {
         return Err(ApiError::NotFound);
     };
     let gun = Gun::parse(&gun).map_err(|_| ApiError::NotFound)?;
@@ -91,18 +91,19 @@ pub async fn tags(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outc
               (status = 403, description = "The caller may list the repository, but not pull it", body = super::openapi::Errors),
               (status = 404, description = "No such tag (NO_SUCH_TAG), or no such repository, or the caller may not see it", body = super::openapi::Errors)))]
 pub async fn tag(
-    state: &State,
-    access: &Access,
+    exchange: &Exchange<'_>,
     principal: &Principal,
     path: &str,
     name: &str,
 ) -> Result<Outcome, ApiError> {
-    let Found::One(gun) = find(state, access, principal, path).await? else {
+    let Found::One(gun) = find(exchange, principal, path).await? else {
         return Err(ApiError::NotFound);
     };
     let gun = Gun::parse(&gun).map_err(|_| ApiError::NotFound)?;
-    access.check(principal, &Right::To(Action::Pull), Some(&gun))?;
-    let tags = of(state, gun).await?;
+    exchange
+        .access()
+        .check(principal, &Right::To(Action::Pull), Some(&gun))?;
+    let tags = of(exchange.state, gun).await?;
     match tags.iter().find(|tag| tag.name == name) {
         Some(tag) => json(tag),
         None => Err(ApiError::NoSuchTag(name.to_owned())),

@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{only_browsers, shell::shell};
 use crate::{
     confirmed::catalogue::{Lines, Progress, Sight, Signer, Standing, Summary},
-    http::{error::ApiError, exchange::Exchange},
-    identity::{Method, Principal},
+    http::{api::rights_of, error::ApiError, exchange::Exchange},
+    identity::Principal,
     pages::{Badge, Place, Shell, State as Judgement, number, relative},
     state::{ServiceError, State},
     store::Security,
@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
             now: state.clock.now(),
             progress,
             security,
-            sight: state.catalogue.sight(who(exchange, principal)),
+            sight: state.catalogue.sight(rights_of(exchange, principal)),
         })
     }
 
@@ -144,20 +144,4 @@ pub fn judgement(reader: &Reader<'_>, summary: &Summary) -> Badge {
         _ if summary.tags == 0 => Badge::new(Judgement::Plain, "Nothing signed"),
         _ => Badge::new(Judgement::Good, "Good"),
     }
-}
-
-/// What differs wherever the rights of two readers may differ.
-fn who(exchange: &Exchange<'_>, principal: &Principal) -> String {
-    let method = match principal.method() {
-        Method::Anonymous => "anonymous",
-        Method::Token | Method::OwnToken => "token",
-        // The policy knows names and groups, not how they were shown.
-        _ => "known",
-    };
-    let refused = principal.refusal().is_some();
-    let name_and_groups = serde_json::json!([principal.name(), principal.groups()]);
-    format!(
-        "{} {method} {refused} {name_and_groups}",
-        exchange.generation.number()
-    )
 }

@@ -235,6 +235,11 @@ impl Drop for Changing<'_> {
 pub struct AtOnce<'a>(MutexGuard<'a, Kept>);
 
 impl AtOnce<'_> {
+    /// Whether a repository is one of those that are asked about.
+    pub fn knows(&self, gun: &str) -> bool {
+        self.0.entries.contains_key(gun)
+    }
+
     /// As [`Said::unsigned`].
     pub fn unsigned(&self, gun: &str, signed: &[u64]) -> Unsigned {
         let Some(entry) = self.0.entries.get(gun) else {

@@ -171,9 +171,15 @@ impl Names {
     }
 
     pub(super) fn signers_of<'a>(&self, summaries: impl Iterator<Item = &'a Summary>) -> Vec<Signer<'_>> {
-        let all: HashSet<(u32, u32)> = summaries
-            .flat_map(|summary| summary.signers.iter().copied())
-            .collect();
+        let mut all: HashSet<(u32, u32)> = HashSet::new();
+        let mut last: &[(u32, u32)] = &[];
+        for summary in summaries {
+            // Neighbours are often signed by the same people.
+            if *summary.signers != *last {
+                last = &summary.signers;
+                all.extend(last);
+            }
+        }
         let signers = all.into_iter();
         signers.filter_map(|(role, key)| self.signer(role, key)).collect()
     }

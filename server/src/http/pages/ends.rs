@@ -89,39 +89,15 @@ pub struct Ending<'a> {
     pub of: Option<(&'a str, &'a Summary)>,
 }
 
-/// Everything that ends by a moment, for what the reader may see, soonest first.
+/// Everything that ends by a moment, for what the reader may see, soonest first. What the server renews by itself is among it if
+/// `automatic` is: of a hundred thousand repositories, most lines are of that kind, and few pages show them.
 pub fn endings<'a>(
     reader: &Reader<'_>,
     seen: &[(&'a str, &'a Summary)],
     by: DateTime<Utc>,
+    automatic: bool,
 ) -> Vec<Ending<'a>> {
     let late = reader.late();
-    let mut found: Vec<Ending<'a>> = Vec::new();
-    for (gun, summary) in seen {
-        let ends = &summary.ends;
-        let root = if ends.by_certificates {
-            Kind::Certificates
-        } else {
-            Kind::Root
-        };
-        let all = [
-            (root, ends.root),
-            (Kind::Targets, ends.targets),
-            (Kind::Delegation, ends.delegation),
-            (Kind::Snapshot, ends.snapshot),
-            (Kind::Timestamp, ends.timestamp),
-        ];
-        let of = Some((*gun, *summary));
-        found.extend(all.into_iter().filter_map(|(kind, at)| {
-            let at = at.filter(|at| *at <= by)?;
-            Some(Ending {
-                at,
-                kind,
-                is_automatic: kind == Kind::Timestamp || kind == Kind::Snapshot && at > late,
-                of,
-            })
-        }));
-    }
     let own = reader
         .principal
         .certificate()
@@ -141,13 +117,42 @@ pub fn endings<'a>(
             (kind, at)
         });
     let others = own.into_iter().chain(of_server).filter(|(_, at)| *at <= by);
-    found.extend(others.map(|(kind, at)| Ending {
-        at,
-        kind,
-        is_automatic: false,
-        of: None,
-    }));
-    found.sort_by_key(|ending| (ending.at, ending.kind, ending.of.map(|(gun, _)| gun)));
+    let mut found: Vec<Ending<'a>> = others
+        .map(|(kind, at)| Ending {
+            at,
+            kind,
+            is_automatic: false,
+            of: None,
+        })
+        .collect();
+    for (gun, summary) in seen {
+        let ends = &summary.ends;
+        let root = if ends.by_certificates {
+            Kind::Certificates
+        } else {
+            Kind::Root
+        };
+        let all = [
+            (root, ends.root),
+            (Kind::Targets, ends.targets),
+            (Kind::Delegation, ends.delegation),
+            (Kind::Snapshot, ends.snapshot),
+            (Kind::Timestamp, ends.timestamp),
+        ];
+        let of = Some((*gun, *summary));
+        found.extend(all.into_iter().filter_map(|(kind, at)| {
+            let at = at.filter(|at| *at <= by)?;
+            let is_automatic = kind == Kind::Timestamp || kind == Kind::Snapshot && at > late;
+            (automatic || !is_automatic).then_some(Ending {
+                at,
+                kind,
+                is_automatic,
+                of,
+            })
+        }));
+    }
+    // They are in the order of names already, which this keeps.
+    found.sort_by_key(|ending| (ending.at, ending.kind));
     found
 }
 

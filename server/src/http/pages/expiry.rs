@@ -40,10 +40,12 @@ fn make(reader: &Reader<'_>, query: &str) -> Expiry {
         "3650" => 3653,
         _ => 366,
     };
-    let shell = reader.shell(Place::Expiry);
     let lines = reader.state.catalogue.lines();
     let seen = reader.seen(&lines);
-    let all = endings(reader, &seen, reader.now + TimeDelta::days(days));
+    let shell = reader.shell_with(Place::Expiry, &seen);
+    // Thousands of timestamps say nothing that one line does not say.
+    let automatic = asked_who == "server";
+    let all = endings(reader, &seen, reader.now + TimeDelta::days(days), automatic);
     let fits = |ending: &&Ending<'_>| {
         let of_who = match &*asked_who {
             "" => true,
@@ -60,18 +62,13 @@ fn make(reader: &Reader<'_>, query: &str) -> Expiry {
             && (q.is_empty() || ending.of.is_some_and(|(gun, _)| gun.contains(&*q)))
             && of_who
     };
-    let found: Vec<&Ending<'_>> = all.iter().filter(fits).collect();
-    // Thousands of timestamps say nothing that one line does not say.
-    let shown: Vec<&&Ending<'_>> = found
-        .iter()
-        .filter(|ending| !ending.is_automatic || asked_who == "server")
-        .collect();
+    let shown: Vec<&Ending<'_>> = all.iter().filter(fits).collect();
     let ends: Vec<End> = shown
         .iter()
         .take(SHOWN)
         .map(|ending| describe(reader, &lines, ending, Scale::Decade))
         .collect();
-    let of_people: Vec<&&&Ending<'_>> = shown.iter().filter(|ending| !ending.is_automatic).collect();
+    let of_people: Vec<&&Ending<'_>> = shown.iter().filter(|ending| !ending.is_automatic).collect();
     let described = |wanted: &dyn Fn(&Ending<'_>, Actor) -> bool| -> Vec<End> {
         let mut found = Vec::new();
         for ending in of_people.iter().take(SHOWN) {

@@ -41,12 +41,11 @@ pub async fn overview(exchange: &mut Exchange<'_>, grant: Identified) -> Result<
 }
 
 fn make(reader: &Reader<'_>, recent: Vec<Recent>) -> Overview {
-    let shell = reader.shell(Place::Overview);
     let lines = reader.state.catalogue.lines();
     let seen = reader.seen(&lines);
-    let endings = endings(reader, &seen, reader.now + TimeDelta::days(90));
-    let of_people: Vec<_> = endings.iter().filter(|ending| !ending.is_automatic).collect();
-    let mut ends: Vec<_> = of_people
+    let shell = reader.shell_with(Place::Overview, &seen);
+    let endings = endings(reader, &seen, reader.now + TimeDelta::days(90), false);
+    let mut ends: Vec<_> = endings
         .iter()
         .take(DRAWN)
         .map(|ending| describe(reader, &lines, ending, Scale::Quarter))
@@ -76,8 +75,7 @@ fn make(reader: &Reader<'_>, recent: Vec<Recent>) -> Overview {
         ],
         height: FIRST + STEP * ends.len(),
         scale: Scale::Quarter.marks(),
-        more: (of_people.len() > ends.len())
-            .then(|| format!("{} more", number(of_people.len() - ends.len()))),
+        more: (endings.len() > ends.len()).then(|| format!("{} more", number(endings.len() - ends.len()))),
         ends,
         recent,
         health: health(reader),

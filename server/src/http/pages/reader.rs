@@ -56,7 +56,11 @@ impl<'a> Reader<'a> {
     /// What surrounds the page.
     pub fn shell(&self, here: Place) -> Shell {
         let lines = self.state.catalogue.lines();
-        let seen = self.seen(&lines);
+        self.shell_with(here, &self.seen(&lines))
+    }
+
+    /// The same, where it is known what the reader may see.
+    pub fn shell_with(&self, here: Place, seen: &[(&str, &Summary)]) -> Shell {
         let soon = self.now + TimeDelta::days(SOON);
         let late = self.late();
         let of_repositories = seen.iter().flat_map(|(_, summary)| summary.ends.of_people(late));

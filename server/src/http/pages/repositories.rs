@@ -70,21 +70,27 @@ pub async fn repositories(exchange: &mut Exchange<'_>, grant: Identified) -> Res
 }
 
 fn make(reader: &Reader<'_>, asked: &Asked) -> Repositories {
-    let shell = reader.shell(Place::Repositories);
     let lines = reader.state.catalogue.lines();
     let seen = reader.seen(&lines);
-    let namespaces: BTreeSet<&str> = seen.iter().map(|(gun, _)| namespace(gun)).collect();
+    let shell = reader.shell_with(Place::Repositories, &seen);
+    let mut namespaces: Vec<&str> = seen.iter().map(|(gun, _)| namespace(gun)).collect();
+    // By name, most of those of a namespace are neighbours.
+    namespaces.dedup();
+    namespaces.sort_unstable();
+    namespaces.dedup();
     let signers = lines.signers_of(seen.iter().map(|(_, summary)| *summary));
     let signers: BTreeSet<String> = signers.iter().map(|signer| reader.name_of(signer)).collect();
     let by_registry = asked.state == UNSIGNED;
-    let unsigned = by_registry.then(|| Found::among(reader, seen.iter())).flatten();
-    let mut found: Vec<(&str, &Summary)> = seen
-        .iter()
-        .copied()
-        .filter(|(gun, summary)| fits(reader, &lines, asked, gun, summary))
+    let unsigned = by_registry
+        .then(|| Found::among(reader, seen.iter().copied()))
+        .flatten();
+    let fits = |(gun, summary): &(&str, &Summary)| fits(reader, &lines, asked, gun, summary);
+    let mut found: Vec<(&str, &Summary)> = match &unsigned {
+        Some(unsigned) => unsigned.repositories().filter(fits).collect(),
         // Without a registry, nothing is known of such tags.
-        .filter(|(gun, _)| !by_registry || unsigned.as_ref().is_some_and(|unsigned| unsigned.has(gun)))
-        .collect();
+        None if by_registry => Vec::new(),
+        None => seen.iter().copied().filter(fits).collect(),
+    };
     sort(reader, &mut found, &asked.sort);
     let count = found.len();
     let start = match found.iter().position(|(gun, _)| *gun == asked.after) {
@@ -101,7 +107,7 @@ fn make(reader: &Reader<'_>, asked: &Asked) -> Repositories {
         let words = format!("Next {}", number(left.min(PAGE)));
         (asked.address(&asked.sort, last), words)
     });
-    let of_shown = Found::among(reader, shown.iter().copied());
+    let of_shown = Found::among(reader, shown.iter().map(|shown| **shown));
     let rows = shown
         .iter()
         .map(|(gun, summary)| RepositoryRow {
@@ -244,9 +250,8 @@ fn sort(reader: &Reader<'_>, found: &mut [(&str, &Summary)], order: &str) {
         "published" => {
             found.sort_by_key(|(_, summary)| std::cmp::Reverse((summary.published_at, summary.newest_id)));
         }
-        "ends" => {
-            found.sort_by_key(|(_, summary)| summary.ends.first(late).unwrap_or(DateTime::<Utc>::MAX_UTC))
-        }
+        "ends" => found
+            .sort_by_cached_key(|(_, summary)| summary.ends.first(late).unwrap_or(DateTime::<Utc>::MAX_UTC)),
         _ => {}
     }
 }

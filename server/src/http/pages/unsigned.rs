@@ -1,7 +1,5 @@
 //! Which repositories have tags in the registry that nobody signed, as far as the registry has told.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 
 use super::reader::Reader;
@@ -13,9 +11,9 @@ use crate::{
 
 /// What is known about the repositories that a page is about.
 #[derive(Default)]
-pub struct Found {
-    /// Those that have some: how many, and whether these are all.
-    with: HashMap<String, (u32, bool)>,
+pub struct Found<'a> {
+    /// Those that have some, in the order in which they were looked at: how many, and whether these are all.
+    with: Vec<((&'a str, &'a Summary), u32, bool)>,
     /// When the registry was asked, the longest time ago and the shortest.
     asked: Option<(DateTime<Utc>, DateTime<Utc>)>,
     not_asked: usize,
@@ -25,22 +23,21 @@ pub struct Found {
     elsewhere: usize,
 }
 
-impl Found {
+impl<'a> Found<'a> {
     /// Looks at these repositories, and has the registry asked from now on; `None` where there is no registry.
-    pub fn among<'a>(
+    pub fn among(
         reader: &Reader<'_>,
-        repositories: impl Iterator<Item = &'a (&'a str, &'a Summary)>,
+        repositories: impl Iterator<Item = (&'a str, &'a Summary)>,
     ) -> Option<Self> {
         let registry = reader.state.registry.as_ref()?;
         registry.said().want();
         let words = registry.said().at_once();
         let mut found = Self::default();
         for (gun, summary) in repositories {
-            if registry.name_of(gun).is_none() {
-                found.elsewhere += 1;
-                continue;
-            }
             match words.unsigned(gun, &summary.signed) {
+                Unsigned::NotAsked if !words.knows(gun) && registry.name_of(gun).is_none() => {
+                    found.elsewhere += 1;
+                }
                 Unsigned::NotAsked => found.not_asked += 1,
                 Unsigned::Failed => found.failed += 1,
                 Unsigned::Known {
@@ -51,7 +48,7 @@ impl Found {
                     let (first, last) = found.asked.unwrap_or((asked_at, asked_at));
                     found.asked = Some((first.min(asked_at), last.max(asked_at)));
                     if count > 0 {
-                        found.with.insert((*gun).to_owned(), (count, complete));
+                        found.with.push(((gun, summary), count, complete));
                     } else if !complete {
                         found.in_part += 1;
                     }
@@ -61,21 +58,21 @@ impl Found {
         Some(found)
     }
 
-    /// Whether a repository is known to have some.
-    pub fn has(&self, gun: &str) -> bool {
-        self.with.contains_key(gun)
+    /// Those that are known to have some.
+    pub fn repositories(&self) -> impl Iterator<Item = (&'a str, &'a Summary)> {
+        self.with.iter().map(|(found, ..)| *found)
     }
 
     /// How many a repository has, in words, if it has any.
     pub fn of(&self, gun: &str) -> Option<String> {
-        let (count, complete) = self.with.get(gun)?;
+        let (_, count, complete) = self.with.iter().find(|((name, _), ..)| *name == gun)?;
         let at_least = if *complete { "" } else { "at least " };
         Some(format!("{at_least}{} not signed", amount(*count)))
     }
 
     /// The answer in one sentence. It says that there are none only if that is known.
     pub fn sentence(&self) -> String {
-        let tags: u64 = self.with.values().map(|(count, _)| u64::from(*count)).sum();
+        let tags: u64 = self.with.iter().map(|(_, count, _)| u64::from(*count)).sum();
         let tags = number(usize::try_from(tags).unwrap_or(usize::MAX));
         match self.with.len() {
             0 if self.asked.is_none() => {

@@ -12,7 +12,7 @@ out=(--out docs/bench)
 # What is measured by a command of its own takes its options after its name.
 what=()
 case ${1:-} in
-    gate|growth) what=("$1"); shift ;;
+    gate|growth|pages) what=("$1"); shift ;;
 esac
 for argument in "$@"; do
     case $argument in

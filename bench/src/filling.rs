@@ -67,8 +67,8 @@ pub type Expected = (String, [u8; 32]);
 
 /// Repositories that were written straight into a PostgreSQL database: a root that they share, and targets, a snapshot
 /// and a timestamp of their own, all signed.
-#[derive(Default)]
 pub struct Filled {
+    tags: usize,
     keys: Option<Keys>,
     guns: Vec<String>,
     expected: Vec<Expected>,
@@ -99,9 +99,9 @@ impl Keys {
         }
     }
 
-    fn documents(&self, number: usize) -> [(&'static str, Vec<u8>); 4] {
+    fn documents(&self, number: usize, count: usize) -> [(&'static str, Vec<u8>); 4] {
         let mut targets = Publisher::targets(1);
-        targets["targets"] = tags(number);
+        targets["targets"] = tags(number, count);
         let targets = sign(&targets, &[&self.publisher.targets]);
         let snapshot = Publisher::snapshot(1, &[("root", &self.root), ("targets", &targets)]);
         let snapshot = sign(&snapshot, &[&self.snapshot]);
@@ -119,16 +119,32 @@ impl Keys {
     }
 }
 
-/// Five tags, no two repositories with the same.
-fn tags(number: usize) -> Value {
+/// So many tags, no two repositories with the same.
+fn tags(number: usize, count: usize) -> Value {
     let tag = |tag: usize| {
         let content = format!("tag {tag} of {number}");
         (format!("v{tag}"), hashes(content.as_bytes()))
     };
-    Value::Object((0..5).map(tag).collect())
+    Value::Object((0..count).map(tag).collect())
+}
+
+impl Default for Filled {
+    fn default() -> Self {
+        Self::with_tags(5)
+    }
 }
 
 impl Filled {
+    /// Nothing yet; each repository gets so many tags.
+    pub fn with_tags(tags: usize) -> Self {
+        Self {
+            tags,
+            keys: None,
+            guns: Vec::new(),
+            expected: Vec::new(),
+        }
+    }
+
     /// Writes repositories until there are so many.
     ///
     /// # Errors
@@ -144,7 +160,7 @@ impl Filled {
                 String::from("COPY changefeed (created_at, gun, version, sha256, category) FROM STDIN;\n");
             for number in self.guns.len()..count.min(self.guns.len() + BATCH) {
                 let gun = format!("bench.test/filled/{number:06}");
-                for (role, bytes) in keys.documents(number) {
+                for (role, bytes) in keys.documents(number, self.tags) {
                     let checksum = sha256(&bytes);
                     let (data, shown) = (hex::encode(&bytes), hex::encode(checksum));
                     writeln!(files, "now\tnow\t{gun}\t{role}\t1\t\\\\x{data}\t{shown}")?;

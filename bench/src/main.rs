@@ -11,6 +11,7 @@ mod http;
 mod load;
 mod measurement;
 mod options;
+mod pages;
 mod processes;
 mod programs;
 mod report;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Some(Command::Framework(options)) => framework::run(options).map(|()| true),
         Some(Command::Growth(options)) => growth::run(options),
         Some(Command::Gate(options)) => gate::run(options),
+        Some(Command::Pages(options)) => pages::run(options),
         None => run::run(&options.run),
     };
     platform::output::finish(match outcome {

@@ -8,7 +8,7 @@ use tests::Engine;
 use crate::{
     acceptor,
     fault::Result,
-    gate, growth,
+    gate, growth, pages,
     programs::{EngineName, Programs},
     subject::{Kind, Setup},
     workload::{Amount, WORKLOADS, Workload},
@@ -36,6 +36,8 @@ pub enum Command {
     Growth(growth::Options),
     /// Measures the decisions of `countersign gate serve`.
     Gate(gate::Options),
+    /// Measures how long web pages take with many repositories.
+    Pages(pages::Options),
 }
 
 /// What to measure, and how long.

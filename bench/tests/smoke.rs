@@ -84,3 +84,26 @@ fn an_unknown_workload_is_refused_with_the_names_of_those_that_exist() {
         .fails()
         .says("new-connection");
 }
+
+#[test]
+fn every_page_is_measured_and_shows_what_it_should() {
+    let directory = TempDir::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign-bench"));
+    command.args(["pages", "--quick", "--times", "2"]);
+    command.arg("--programs").arg(built_programs());
+    command.arg("--out").arg(directory.path());
+    // Programs that were built for debugging may be too slow; that is said by the status.
+    let finished = Finished::run(&mut command, "");
+    assert!(finished.code < 2, "{finished}");
+    let page = fs::read_to_string(directory.path().join("pages.md")).unwrap();
+    for row in [
+        "| overview |",
+        "| … with unsigned tags |",
+        "| expiry |",
+        "| audit |",
+    ] {
+        let figures = page.lines().find(|line| line.starts_with(row)).unwrap();
+        let took = figures.split('|').nth(2).unwrap().trim();
+        assert!(took.parse::<f64>().unwrap() > 0.0, "{figures}");
+    }
+}

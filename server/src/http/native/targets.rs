@@ -9,7 +9,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{below, files::absent, name};
 use crate::{
     access::{Grant, PublishAny, Pull},
-    http::{body, caching::Caching, error::ApiError, exchange::Exchange, outcome::Outcome},
+    http::{
+        authenticate::still_admitted, body, caching::Caching, error::ApiError, exchange::Exchange,
+        outcome::Outcome,
+    },
     native::NativeError,
     store::{Committed, TargetStored},
 };
@@ -105,6 +108,7 @@ pub async fn store(exchange: &mut Exchange<'_>, grant: Grant<PublishAny>) -> Res
             "the SHA-256 of the content is {found}, not {stated}: the file was changed or cut off on its way"
         )));
     }
+    still_admitted(exchange, grant.principal()).await?;
     let (gun, actor, now) = (
         name.gun().clone(),
         grant.principal().actor(),

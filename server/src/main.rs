@@ -7,6 +7,8 @@ use platform::{
     database::Migrate,
     logging::{Format, Level},
 };
+#[cfg(feature = "native")]
+use server::commands::tuf;
 use server::commands::{
     account::{self, AccountCommand},
     audit::{self, AuditCommand},
@@ -96,6 +98,12 @@ enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// TUF 1.0 repositories, as files.
+    #[cfg(feature = "native")]
+    Tuf {
+        #[command(subcommand)]
+        command: tuf::TufCommand,
+    },
     /// Look at or change the schema of the database that a configuration file names.
     Migrate {
         #[command(subcommand)]
@@ -161,6 +169,8 @@ fn run_command(command: Command) -> Result<bool, String> {
         Command::Deny { command } => done(deny::run(&command)),
         Command::Webhook { command } => verdict(webhook::run(&command)),
         Command::Audit { command } => verdict(audit::run(&command)),
+        #[cfg(feature = "native")]
+        Command::Tuf { command } => done(tuf::run(&command)),
         Command::Migrate { action } => done(migrate::run(&action)),
     }
 }

@@ -15,5 +15,7 @@ pub mod policy;
 pub mod quickstart;
 pub mod serve;
 pub mod transfer;
+#[cfg(feature = "native")]
+pub mod tuf;
 pub mod webhook;
 pub mod whoami;

@@ -120,7 +120,7 @@ fn trusted(files: Vec<NativeFile>) -> Result<Trusted, String> {
 }
 
 /// The roles and versions that a snapshot names; none if it cannot be read, which is found out where it is parsed.
-fn named_files(snapshot: &[u8]) -> Vec<(String, i32)> {
+pub fn named_files(snapshot: &[u8]) -> Vec<(String, i32)> {
     #[derive(Deserialize)]
     struct File {
         signed: Signed,

@@ -27,6 +27,24 @@ trap stop EXIT
 trap 'exit 130' INT TERM
 
 "$programs/countersign-server" quickstart --dir "$work/demo" --user alice --user bob >/dev/null
+# A CA of the server's own, so that people are offered a certificate, and rules, so that there is something to see of them.
+"$programs/countersign-server" ca init --dir "$work/demo/own-ca" --name "Example client CA" >/dev/null
+node - "$work/demo/server/config.json" <<'EOF'
+const fs = require('node:fs');
+const file = process.argv[2];
+const config = JSON.parse(fs.readFileSync(file, 'utf8'));
+config.client_cas = { own: '../own-ca/ca.pem' };
+config.issuing = { ca: '../own-ca', days: 90 };
+config.identity = [
+  { name: 'own', issuer: { ca: 'own' }, preset: 'kubernetes' },
+  { name: 'names', issuer: { ca: 'default' }, preset: 'cn' },
+];
+config.policy = [
+  { name: 'administrators', effect: 'allow', principals: ['alice'], actions: ['*'] },
+  { name: 'release team', effect: 'allow', principals: ['bob'], actions: ['pull', 'push', 'bundle'] },
+];
+fs.writeFileSync(file, JSON.stringify(config, null, 2));
+EOF
 port() { sed -n "s/.*\"$2\": \"[^\"]*:\([0-9]*\)\".*/\1/p" "$work/demo/$1/config.json"; }
 start() {
     name=$1 at=$2

@@ -803,6 +803,8 @@ fn odd_paths_methods_and_forms_are_refused_and_break_nothing() {
     ] {
         post(tests::http::FORM, &tests::http::form(&[("root.json", body)])).refuses(400, "INVALID_UPDATE");
     }
+    let large = vec![b' '; 16 * 1024 * 1024];
+    post(tests::http::FORM, &tests::http::form(&[("root.json", &large)])).refuses(413, "TOO_LARGE");
     // A page of another site does not act with somebody's certificate.
     let foreign = [
         ("Content-Type", tests::http::FORM),

@@ -163,6 +163,7 @@ impl From<NativeError> for ApiError {
         match error {
             NativeError::Denied(denied) => Self::Denied(denied),
             NativeError::Service(cause) => Self::Service(cause),
+            NativeError::NoMemory => Self::NoMemory,
             other => Self::Native(other),
         }
     }

@@ -11,6 +11,7 @@ mod waiting;
 
 use std::collections::BTreeMap;
 
+use actix_web::web;
 use bytes::Bytes;
 use serde::Deserialize;
 use tuf_native::{Metadata, PublicKey, Refusal, RepositoryName, Role, Trusted};
@@ -24,6 +25,7 @@ use crate::{
     access::Denied,
     state::{ServiceError, State},
     store::{NativeFile, NativeRepository, StoreError},
+    upload_memory::{NoMemory, Taken},
 };
 
 /// Why something is not done to a TUF 1.0 repository. Nothing was changed.
@@ -62,6 +64,14 @@ pub enum NativeError {
         /// The role of the file.
         role: Role,
     },
+    /// The files would be more than one repository may have.
+    #[error(
+        "the current files of this repository would take {0} bytes, and one repository has at most {REPOSITORY_LIMIT}: divide it"
+    )]
+    RepositoryTooLarge(usize),
+    /// Others leave no memory.
+    #[error("other publishes take the memory that there is for them (limits.upload_memory)")]
+    NoMemory,
     /// The publisher lacks a right that only now turned out to be needed.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -73,13 +83,43 @@ pub enum NativeError {
     Service(#[from] ServiceError),
 }
 
+/// How much larger than the bytes of a file is what is read of it, in units of what the memory for publishes counts anyway.
+/// A file of 4.7 MB was measured to take less than 180 MiB.
+const READ_TIMES: usize = 12;
+/// The most that the current files of a repository may take together, in bytes, and the files that wait in it. Each publish
+/// reads all of them.
+pub const REPOSITORY_LIMIT: usize = 16 * 1024 * 1024;
+
 /// What is stored of a repository.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Current {
     /// Its row.
     pub repository: NativeRepository,
     /// Its current files.
     pub trusted: Trusted,
+    /// The memory that they take.
+    _memory: Taken,
+}
+
+/// Takes the memory for reading files of so many bytes.
+async fn room(state: &State, bytes: usize) -> Result<Taken, NativeError> {
+    let mut memory = state.upload_memory.take(None).await?;
+    more_room(&mut memory, bytes).await?;
+    Ok(memory)
+}
+
+/// Has the memory of an upload suffice for reading its files, of so many bytes.
+///
+/// # Errors
+/// When others do not leave enough of it in time.
+pub async fn more_room(memory: &mut Taken, bytes: usize) -> Result<(), NativeError> {
+    Ok(memory.cover(bytes.saturating_mul(READ_TIMES)).await?)
+}
+
+impl From<NoMemory> for NativeError {
+    fn from(_: NoMemory) -> Self {
+        Self::NoMemory
+    }
 }
 
 /// What is stored of a repository and current, also of a deleted one; `None` if there was never one of this name.
@@ -100,8 +140,16 @@ pub async fn current(state: &State, name: &RepositoryName) -> Result<Option<Curr
     let Some((repository, files)) = found else {
         return Ok(None);
     };
-    let trusted = trusted(files).map_err(|cause| NativeError::Stored(name.clone(), cause))?;
-    Ok(Some(Current { repository, trusted }))
+    let memory = room(state, files.iter().map(|file| file.bytes.len()).sum()).await?;
+    let trusted = web::block(move || trusted(files)).await;
+    let trusted = trusted
+        .map_err(|_| ServiceError::Stopping)?
+        .map_err(|cause| NativeError::Stored(name.clone(), cause))?;
+    Ok(Some(Current {
+        repository,
+        trusted,
+        _memory: memory,
+    }))
 }
 
 fn trusted(files: Vec<NativeFile>) -> Result<Trusted, String> {

@@ -7,7 +7,7 @@ use tuf::RoleName;
 use tuf_native::{Limits, Metadata, Refusal, RepositoryName, Role, Trusted};
 
 use super::{
-    Current, NativeError, current, listed, own_key,
+    Current, NativeError, REPOSITORY_LIMIT, current, listed, own_key,
     seal::{Seals, lifetimes},
     stored,
 };
@@ -108,9 +108,9 @@ async fn attempt(
         .max_by_key(|file| file.version());
     let (base, trusted, is_deleted) = match before {
         None => (None, Trusted::default(), false),
-        Some(before) => (
+        Some(ref before) => (
             Some(before.repository.timestamp),
-            before.trusted,
+            before.trusted.clone(),
             before.repository.deleted_at.is_some(),
         ),
     };
@@ -129,6 +129,10 @@ async fn attempt(
             .await
             .map_err(|_| ServiceError::Stopping)??
     };
+    let size = checked.current_targets().iter().map(Metadata::length).sum();
+    if size > REPOSITORY_LIMIT {
+        return Err(NativeError::RepositoryTooLarge(size));
+    }
     own_key::check(state, grant, &checked).await?;
     let expires = state.clock.now() + lifetimes(state)?.snapshot;
     let [snapshot, timestamp] = seals

@@ -71,7 +71,7 @@ pub async fn renew(state: &State, name: &RepositoryName, within: TimeDelta) -> R
         return Ok(false);
     };
     let (now, lifetimes) = (state.clock.now(), lifetimes(state)?);
-    let trusted = before.trusted;
+    let trusted = before.trusted.clone();
     let (Some(root), Some(snapshot), Some(timestamp)) =
         (&trusted.root, &trusted.snapshot, &trusted.timestamp)
     else {

@@ -6,11 +6,12 @@ use actix_web::web;
 use bytes::Bytes;
 use tuf_native::{Draft, Refusal, RepositoryName, Role, Standing, Trusted};
 
-use super::{Current, NativeError, current, listed, publish::limits, seal::Seals};
+use super::{Current, NativeError, REPOSITORY_LIMIT, current, listed, publish::limits, room, seal::Seals};
 use crate::{
     identity::Principal,
     state::{ServiceError, State},
     store::CommitError,
+    upload_memory::Taken,
 };
 
 /// How often signatures are added again because somebody else added theirs meanwhile.
@@ -30,11 +31,12 @@ pub struct Waiting {
 /// # Errors
 /// When the database fails.
 pub async fn waiting(state: &State, name: &RepositoryName) -> Result<Vec<Waiting>, NativeError> {
-    let trusted = current(state, name)
-        .await?
-        .map(|found| found.trusted)
+    let found = current(state, name).await?;
+    let trusted = found
+        .as_ref()
+        .map(|found| found.trusted.clone())
         .unwrap_or_default();
-    let drafts = drafts(state, name).await?;
+    let (drafts, _memory) = drafts(state, name).await?;
     Ok(stand(&trusted, drafts.into_values().collect()))
 }
 
@@ -48,16 +50,17 @@ fn stand(trusted: &Trusted, drafts: Vec<Draft>) -> Vec<Waiting> {
         .collect()
 }
 
-/// What waits, by role. What cannot be read any more is left out.
-async fn drafts(state: &State, name: &RepositoryName) -> Result<BTreeMap<Role, Draft>, NativeError> {
+/// What waits, by role, and the memory that it takes. What cannot be read any more is left out.
+async fn drafts(state: &State, name: &RepositoryName) -> Result<(BTreeMap<Role, Draft>, Taken), NativeError> {
     let gun = name.gun().clone();
     let stored = state.with_store(move |store| store.native_drafts(&gun)).await?;
+    let memory = room(state, stored.iter().map(|(_, bytes)| bytes.len()).sum()).await?;
     let read = |(role, bytes): (String, Vec<u8>)| {
         let role = Role::parse(&role).ok()?;
         let draft = Draft::parse(&role, Bytes::from(bytes)).ok()?;
         Some((role, draft))
     };
-    Ok(stored.into_iter().filter_map(read).collect())
+    Ok((stored.into_iter().filter_map(read).collect(), memory))
 }
 
 /// Adds files to what waits for signatures: a new one is opened, the signatures of one that waits are united with it.
@@ -88,16 +91,17 @@ async fn try_to_add(
     name: &RepositoryName,
     files: &[Draft],
 ) -> Result<Vec<Waiting>, NativeError> {
-    let trusted = match current(state, name).await? {
+    let found = current(state, name).await?;
+    let trusted = match &found {
         Some(Current { repository, .. })
             if repository.deleted_at.is_some() && !files.iter().any(|file| *file.role() == Role::Root) =>
         {
             return Err(NativeError::Deleted);
         }
-        Some(found) => found.trusted,
+        Some(found) => found.trusted.clone(),
         None => Trusted::default(),
     };
-    let stored = drafts(state, name).await?;
+    let (stored, _memory) = drafts(state, name).await?;
     // As everything will wait: a root that is added decides about targets that are added with it.
     let mut after = stored.clone();
     for file in files {
@@ -106,6 +110,10 @@ async fn try_to_add(
             None => file.clone(),
         };
         after.insert(file.role().clone(), united);
+    }
+    let size = after.values().map(|draft| draft.bytes().len()).sum();
+    if size > REPOSITORY_LIMIT {
+        return Err(NativeError::RepositoryTooLarge(size));
     }
     let seals = match (after.get(&Role::Root), &trusted.root) {
         (Some(coming), _) => Seals::named(state, name, |role| listed(coming.metadata(), role)).await?,

@@ -17,6 +17,12 @@ pub fn answer(error: &NativeError) -> Option<(StatusCode, &'static str, String, 
         NativeError::Conflict => because(StatusCode::CONFLICT, "CONFLICT", "overtaken"),
         NativeError::NoRepository => because(StatusCode::NOT_FOUND, "NO_SUCH_REPOSITORY", "no_repository"),
         NativeError::Deleted => because(StatusCode::GONE, "DELETED", "deleted"),
-        NativeError::Denied(_) | NativeError::Stored(..) | NativeError::Service(_) => None,
+        NativeError::RepositoryTooLarge(_) => {
+            because(StatusCode::BAD_REQUEST, "INVALID_UPDATE", "repository_too_large")
+        }
+        NativeError::NoMemory
+        | NativeError::Denied(_)
+        | NativeError::Stored(..)
+        | NativeError::Service(_) => None,
     }
 }

@@ -14,13 +14,13 @@ use crate::{
     http::{
         authenticate::still_admitted, body, error::ApiError, exchange::Exchange, multipart, outcome::Outcome,
     },
-    native::{self, NativeError, policy_role},
+    native::{self, NativeError, REPOSITORY_LIMIT, more_room, policy_role},
     upload_memory::Taken,
 };
 
 /// The files of a form, by the role that each part's file name gives, and the memory that they take.
 pub(super) async fn form(exchange: &mut Exchange<'_>) -> Result<(Vec<(Role, Bytes)>, Taken), ApiError> {
-    let limit = exchange.state.config.publish_limit;
+    let limit = exchange.state.config.publish_limit.min(REPOSITORY_LIMIT);
     let boundary = multipart::boundary(exchange.request)?;
     body::check_announced(exchange.request, limit)?;
     let length = body::announced(exchange.request).and_then(|length| usize::try_from(length).ok());
@@ -43,6 +43,8 @@ pub(super) async fn form(exchange: &mut Exchange<'_>) -> Result<(Vec<(Role, Byte
     if files.is_empty() {
         return Err(NativeError::from(Refusal::Nothing).into());
     }
+    let bytes = files.iter().map(|(_, bytes): &(Role, Bytes)| bytes.len()).sum();
+    more_room(&mut memory, bytes).await?;
     Ok((files, memory))
 }
 

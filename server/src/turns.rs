@@ -1,4 +1,5 @@
-//! Work on one thing at a time, where doing it at once would only mean that all but one do it again.
+//! Turns: requests that would change the same thing at once, of which all but one would have to begin again, wait for each
+//! other instead.
 
 use std::hash::{BuildHasher, RandomState};
 

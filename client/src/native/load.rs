@@ -27,7 +27,7 @@ pub enum Beginning {
     Root(Bytes),
     /// With root version 1, if all of these keys signed it. IDs are those of TUF 1.0, or those under which the keys are kept.
     RootKeys(Vec<KeyId>),
-    /// With root version 1, whoever signed it.
+    /// Trust begins with root version 1 as the server shows it, whichever keys signed it.
     FirstUse,
 }
 

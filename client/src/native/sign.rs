@@ -46,7 +46,7 @@ pub fn sign(
     Ok((draft, signed))
 }
 
-/// Reads the public key of somebody from a file: a certificate, or a public key in PEM, also one of Ed25519.
+/// Reads a public key from a file: a certificate or a public key in PEM; Ed25519 keys too.
 ///
 /// # Errors
 /// When the file cannot be read, or holds no key that every client of TUF 1.0 reads.

@@ -29,6 +29,13 @@ export const pages = (gun, tag = "1.0") => {
   };
 };
 
+// Every page about a TUF 1.0 repository.
+export const tufPages = (name) => {
+  const repository = `?gun=${encodeURIComponent(name)}`;
+  const tabs = ["", "/signers", "/root", "/activity", "/documents", "/commands"];
+  return ["/tuf", "/tuf?q=nothing-like-this", ...tabs.map((tab) => `/tuf/repository${tab}${repository}`)];
+};
+
 // A browser with the store of certificates of this home directory, and a profile of its own that is removed when it ends.
 export const launch = (home) => chromium.launch({
   executablePath: "/usr/bin/chromium", headless: true, args: flags, timeout: 120_000, env: { ...process.env, HOME: home },

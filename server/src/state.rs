@@ -9,6 +9,8 @@ use platform::tls::TlsError;
 use signing::{KeyAlgorithm, KeyService, LocalSigner, SignerClient};
 use tokio::sync::{Semaphore, watch};
 
+#[cfg(feature = "native")]
+use crate::confirmed::native::NativeLines;
 use crate::{
     audit::{SinkError, Sinks},
     clock::Clock,
@@ -113,6 +115,9 @@ pub struct State {
     pub confirmed: Confirmed,
     /// A line about every repository.
     pub catalogue: Arc<Catalogue>,
+    /// A line about every TUF 1.0 repository.
+    #[cfg(feature = "native")]
+    pub native_lines: NativeLines,
     /// The registry behind this server, if there is one.
     pub registry: Option<Gateway>,
     /// The signer of timestamps and snapshots.
@@ -169,6 +174,8 @@ impl State {
             generation: Arc::new(ArcSwap::from_pointee(generation)),
             confirmed: Confirmed::new(store.clone(), config.reads),
             catalogue: Arc::new(Catalogue::new(store.clone(), registry.is_some())),
+            #[cfg(feature = "native")]
+            native_lines: NativeLines::default(),
             store,
             registry,
             keys: Arc::new(keys),

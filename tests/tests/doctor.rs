@@ -9,10 +9,11 @@ use std::{
 };
 
 use platform::pki::{Issued, Template, Usage};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::{
     Finished, TestServer, Whose,
+    native::{Key, Repository, in_days},
     process::{Stop, built_programs, fake_time_library},
     server::Prepared,
 };
@@ -347,6 +348,66 @@ fn files_database_and_signer_of_the_server_are_tested() {
         "the server would not start",
         "",
         "correct the configuration",
+    );
+}
+
+#[test]
+fn repositories_of_tuf_1_0_are_told_that_end_do_not_verify_or_cannot_be_renewed() {
+    let machine = Machine::new();
+    let mut server = TestServer::builder()
+        .requests_certificates()
+        .tells_its_url()
+        .set("tuf", json!({"enabled": true}))
+        .start();
+    let key = Key::new();
+    let repository = |server: &TestServer, name: &str| Repository::new(name, server.client("alice"));
+    let (root, _) = repository(&server, "team/app").make(&key, &[("app.txt", b"one")]);
+    let (_, mut ending) = repository(&server, "team/ending").make(&key, &[("app.txt", b"one")]);
+    machine
+        .examine(server.path())
+        .ok()
+        .says("2 TUF 1.0 repositories verify");
+    ending.version = ending.version.next().unwrap();
+    ending.expires = in_days(3);
+    repository(&server, "team/ending")
+        .send("metadata", &[&key.sign(&ending.draft().unwrap())])
+        .ok();
+    finds(
+        &machine.examine(server.path()).ok(),
+        "TUF: team/ending has a role that ends within 30 days",
+        "",
+        "countersign tuf renew",
+    );
+    // The signer's keys are gone: nothing can be published until a root names others.
+    server.stop_signer(Stop::Politely);
+    server.execute(Whose::Signer, "DELETE FROM private_keys");
+    server.start_signer();
+    finds(
+        &machine.examine(server.path()).fails(),
+        "TUF: team/app (and team/ending) has a root that names keys",
+        "",
+        "countersign tuf renew NAME root",
+    );
+    let app = repository(&server, "team/app");
+    let mut next = root;
+    next.version = next.version.next().unwrap();
+    next.use_online_keys(&app.online_keys());
+    app.send("metadata", &[&key.sign(&next.draft().unwrap())]).ok();
+    finds(
+        &machine.examine(server.path()).fails(),
+        "TUF: team/ending has a root that names keys",
+        "",
+        "connect the signer",
+    );
+    let mut settings: Value =
+        serde_json::from_slice(&fs::read(server.path().join("server.json")).unwrap()).unwrap();
+    settings["tuf"]["enabled"] = json!(false);
+    fs::write(server.path().join("server.json"), settings.to_string()).unwrap();
+    finds(
+        &machine.examine(server.path()).ok(),
+        "2 TUF 1.0 repositories stored and not served",
+        "",
+        "set tuf.enabled",
     );
 }
 

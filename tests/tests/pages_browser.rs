@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tests::{
     TestServer,
     browser::{PASSWORD, home, home_with, pkcs12, tour},
+    native::{self, Repository},
     pki::ClientFiles,
     process::{Finished, built_programs},
     publisher::{Publisher, hashes, sign},
@@ -164,6 +165,26 @@ fn an_administrator_looks_at_everything_and_changes_who_has_access_and_back() {
     assert_eq!(client.get("/api/v0/accounts").ok().json()["accounts"], json!([]));
     assert_eq!(client.get("/api/v0/denials").ok().json()["denials"], json!([]));
     server.command_line("audit verify").ok();
+}
+
+#[test]
+fn a_repository_of_tuf_1_0_is_looked_at_in_every_page_scheme_and_width() {
+    let server = builder().set("tuf", json!({"enabled": true})).start();
+    let alice = server.pki().user("alice");
+    let repository = Repository::new("reg.example/open/tuf", server.client_with(&alice));
+    let (owner, other) = (native::Key::new(), native::Key::new());
+    let (mut root, _) = repository.make(&owner, &[("some/file.txt", b"one"), ("other.bin", b"two")]);
+    root.version = root.version.next().unwrap();
+    root.root = native::all_of(&[&owner, &other]);
+    repository
+        .send("sign", &[&owner.sign(&root.draft().unwrap())])
+        .ok();
+    let setup = json!({
+        "home": home(&server, "alice", Some(&alice)),
+        "name": "reg.example/open/tuf",
+        "target": "some/file.txt",
+    });
+    tour(&server, "tuf", setup);
 }
 
 #[test]

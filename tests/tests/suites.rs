@@ -57,6 +57,7 @@ mod pages;
 mod pages_access;
 mod pages_browser;
 mod pages_registry;
+mod pages_tuf;
 mod passphrase_commands;
 mod password_guesses;
 mod passwords;

@@ -139,6 +139,56 @@ fn an_owner_and_a_delegate_sign_and_every_client_reads_it() {
 }
 
 #[test]
+fn the_servers_keys_are_replaced_and_every_client_follows() {
+    let server = start();
+    let owner = Person::of(&server, "alice");
+    owner.run(&["tuf", "init", NAME]).ok();
+    let app = file(&owner, "app.txt", "app");
+    owner.run(&["tuf", "add", NAME, &app]).ok();
+    let readers = readers(&server, NAME);
+    let repository = Repository::new(NAME, server.client("alice"));
+    let signer = |file: &str| {
+        repository.get(&format!("metadata/{file}")).ok().json()["signatures"][0]["keyid"].clone()
+    };
+    for reader in &readers {
+        reader.finds(&[("app.txt", b"app")]);
+    }
+    for (role, file, root, snapshot) in [
+        ("timestamp", "timestamp.json", 2, "2.snapshot.json"),
+        ("snapshot", "4.snapshot.json", 3, "3.snapshot.json"),
+    ] {
+        let before = match role {
+            "snapshot" => signer(snapshot),
+            _ => signer(file),
+        };
+        owner
+            .run(&["tuf", "rotate", NAME, role])
+            .ok()
+            .says(&format!("published root {root}"));
+        let current = repository.get("metadata/timestamp.json").ok().json();
+        let version = &current["signed"]["meta"]["snapshot.json"]["version"];
+        let after = match role {
+            "snapshot" => signer(&format!("{version}.snapshot.json")),
+            _ => signer(file),
+        };
+        assert_ne!(before, after, "{role}");
+        for reader in &readers {
+            reader.finds(&[("app.txt", b"app")]);
+        }
+        let verified = owner.client.run_at_server(&["tuf", "verify", NAME]).ok();
+        verified.says(&line("app.txt", "app"));
+    }
+    // What follows is signed with the new keys.
+    let app = file(&owner, "app.txt", "app, again");
+    owner.run(&["tuf", "add", NAME, &app]).ok();
+    for reader in &readers {
+        reader.finds(&[("app.txt", b"app, again")]);
+    }
+    owner.run(&["tuf", "rotate", NAME, "targets"]).fails();
+    server.command_line("audit verify").ok();
+}
+
+#[test]
 fn two_owners_sign_roots_and_targets_together() {
     let server = start();
     let (one, other) = (Person::of(&server, "alice"), Person::of(&server, "bob"));

@@ -1,5 +1,7 @@
 //! The requests about a TUF 1.0 repository.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use reqwest::{
     Body, StatusCode, Url,
@@ -107,6 +109,33 @@ impl Server {
             snapshot: PublicKey::from_json(&keys.snapshot.key)?,
             timestamp: PublicKey::from_json(&keys.timestamp.key)?,
         })
+    }
+
+    /// Has the server make a new key for snapshots or timestamps, which takes effect with a root that names it.
+    ///
+    /// # Errors
+    /// When the server refuses, cannot be reached, or answers otherwise.
+    pub async fn native_new_key(&self, name: &RepositoryName, role: &Role) -> Result<PublicKey, NativeError> {
+        let address = self.native_address(name.gun(), ["keys", role.as_str()]);
+        let answer = self
+            .exchange(
+                name.gun(),
+                Access::Everything,
+                "the answer",
+                ANSWER_LIMIT,
+                |client| client.post(address.clone()),
+            )
+            .await?;
+        match answer.status {
+            StatusCode::OK => {}
+            status if status.is_client_error() => return Err(self.rejection(&answer).into()),
+            _ => return Err(self.unexpected(&answer).into()),
+        }
+        let keys: BTreeMap<String, Key> = self.parse("the answer", &answer.body)?;
+        let made = keys
+            .get(role.as_str())
+            .ok_or_else(|| self.malformed(format!("it has no key for {role}")))?;
+        Ok(PublicKey::from_json(&made.key)?)
     }
 
     /// Publishes files together, or none.

@@ -4,12 +4,14 @@
 //! the database. One query confirms all requests that wait at the same time (`batch`): it asks for the number of the last
 //! change to accounts, keys and denials, and for the newest timestamp of each repository that is read. While these are
 //! the same, nothing has changed. `catalogue` has a line about every repository, and reads again what the changefeed
-//! says has changed.
+//! says has changed; `native` does so about TUF 1.0 repositories, by the versions of their timestamps.
 
 mod batch;
 pub mod catalogue;
 mod cursor;
 mod documents;
+#[cfg(feature = "native")]
+pub mod native;
 mod recent;
 mod relay;
 mod states;

@@ -44,6 +44,10 @@ pub enum Operation {
     ExpiryPage,
     /// Show one repository in a browser.
     RepositoryPage,
+    /// Show the TUF 1.0 repositories in a browser.
+    TufListPage,
+    /// Show one TUF 1.0 repository in a browser.
+    TufPage,
     /// Read the style sheet or the script of the pages.
     Asset,
     /// Show who has access, and by which rules.
@@ -155,6 +159,8 @@ impl Operation {
             Self::RepositoriesPage => "RepositoriesPage",
             Self::RepositoryPage => "RepositoryPage",
             Self::ExpiryPage => "ExpiryPage",
+            Self::TufListPage => "TufListPage",
+            Self::TufPage => "TufPage",
             Self::Asset => "Asset",
             Self::AccessPage => "AccessPage",
             Self::Whose => "Whose",
@@ -218,6 +224,7 @@ impl Operation {
             | Self::ReadCurrent
             | Self::ReadBundle
             | Self::RepositoryPage
+            | Self::TufPage
             | Self::ImageManifest
             | Self::ImageRead
             | Self::NativeRead => "pull",
@@ -237,6 +244,7 @@ impl Operation {
             | Self::Tags
             | Self::RepositoriesPage
             | Self::ExpiryPage
+            | Self::TufListPage
             | Self::NativeList => "list",
             Self::Version => "version",
             Self::Settings => "settings",
@@ -301,6 +309,8 @@ impl Operation {
         matches!(
             self,
             Self::NativeList
+                | Self::TufListPage
+                | Self::TufPage
                 | Self::NativeRead
                 | Self::NativePublish
                 | Self::NativeDelete
@@ -350,6 +360,8 @@ impl Operation {
                 | Self::RepositoriesPage
                 | Self::RepositoryPage
                 | Self::ExpiryPage
+                | Self::TufListPage
+                | Self::TufPage
                 | Self::AccessPage
                 | Self::Whose
                 | Self::OwnCertificate
@@ -366,7 +378,7 @@ impl Operation {
 
     /// Whether the query names a repository, which may have any name.
     pub fn names_gun_in_query(self) -> bool {
-        self == Self::RepositoryPage
+        matches!(self, Self::RepositoryPage | Self::TufPage)
     }
 
     /// Whether a listener that is for health and metrics alone answers it.

@@ -98,6 +98,20 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         route!("GET", Pattern::Fixed("/repository/activity"), RepositoryPage, pages::activity),
         route!("GET", Pattern::Fixed("/repository/documents"), RepositoryPage, pages::documents),
         route!("GET", Pattern::Fixed("/repository/commands"), RepositoryPage, pages::commands),
+        #[cfg(feature = "native")]
+        route!("GET", Pattern::Fixed("/tuf"), TufListPage, pages::native::list),
+        #[cfg(feature = "native")]
+        route!("GET", Pattern::Fixed("/tuf/repository"), TufPage, pages::native::targets),
+        #[cfg(feature = "native")]
+        route!("GET", Pattern::Fixed("/tuf/repository/signers"), TufPage, pages::native::signers),
+        #[cfg(feature = "native")]
+        route!("GET", Pattern::Fixed("/tuf/repository/root"), TufPage, pages::native::root),
+        #[cfg(feature = "native")]
+        route!("GET", Pattern::Fixed("/tuf/repository/activity"), TufPage, pages::native::activity),
+        #[cfg(feature = "native")]
+        route!("GET", Pattern::Fixed("/tuf/repository/documents"), TufPage, pages::native::documents),
+        #[cfg(feature = "native")]
+        route!("GET", Pattern::Fixed("/tuf/repository/commands"), TufPage, pages::native::commands),
         route!("GET", named(r"/assets/(?P<selector>[^/]+)"), Asset, pages::asset),
         route!("GET", Pattern::Fixed("/access"), AccessPage, pages::access),
         route!("POST", Pattern::Fixed("/access/whose"), Whose, pages::whose_certificate),

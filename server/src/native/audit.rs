@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use tuf::Gun;
-use tuf_native::{Metadata, Role, Signers, Trusted};
+use tuf_native::{Metadata, Role, Trusted};
 
 use super::{named_files, trusted};
+use crate::confirmed::native::faults;
 use crate::store::{Store, StoreError};
 
 /// How many names are read at a time.
@@ -121,7 +122,7 @@ pub fn audit(
             .as_ref()
             .and_then(|before| before.root_signers(&Role::Root));
         for signers in previous.into_iter().chain(root.root_signers(&Role::Root)) {
-            if !enough(&root, signers) {
+            if !root.is_signed_by(signers) {
                 broken(format!(
                     "root version {version} is not signed by enough of its keys"
                 ));
@@ -142,33 +143,7 @@ pub fn audit(
             return Ok(found);
         }
     };
-    for file in files
-        .targets
-        .iter()
-        .chain(&files.snapshot)
-        .chain(&files.timestamp)
-    {
-        let signers = match file.role() {
-            Role::Delegated(_) => files
-                .targets
-                .iter()
-                .flat_map(Metadata::delegations)
-                .find_map(|(role, signers)| (role == file.role()).then_some(signers)),
-            role => files.root.as_ref().and_then(|root| root.root_signers(role)),
-        };
-        // The snapshot goes on naming roles that no role delegates to any more.
-        if signers.is_some_and(|signers| !enough(file, signers)) {
-            broken(format!(
-                "{} version {} is not signed by enough of its keys",
-                file.role(),
-                file.version()
-            ));
-        }
-    }
+    faults(&files).into_iter().for_each(broken);
     found.extend(ends(name, &files, now + soon).into_iter().map(Found::Ends));
     Ok(found)
-}
-
-fn enough(file: &Metadata, signers: &Signers) -> bool {
-    file.good_signers(signers).len() >= usize::try_from(signers.threshold()).unwrap_or(usize::MAX)
 }

@@ -2,6 +2,7 @@
 //! waits for signatures, and renewing what the server signs.
 
 pub mod audit;
+mod catalogue;
 mod keys;
 mod own_key;
 mod publish;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tuf_native::{Metadata, PublicKey, Refusal, RepositoryName, Role, Trusted};
 
+pub use catalogue::lines;
 pub use keys::{ServerKey, named};
 pub use publish::{Published, policy_role, publish};
 pub use renewal::{renew, renew_due};

@@ -11,6 +11,8 @@ mod assets;
 mod audit;
 mod badge;
 pub mod ends;
+#[cfg(feature = "native")]
+pub mod native;
 mod refusal;
 mod repositories;
 pub mod repository;

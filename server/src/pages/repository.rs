@@ -22,6 +22,8 @@ pub struct Tab {
 pub struct Head {
     /// The name.
     pub gun: Gun,
+    /// The list that it is in, and its page.
+    pub list: (&'static str, &'static str),
     /// The namespace, and the page of its repositories.
     pub namespace: (Text, String),
     /// The verdict, in a word.

@@ -9,6 +9,8 @@ pub enum Place {
     Overview,
     /// Which repositories there are.
     Repositories,
+    /// Which TUF 1.0 repositories there are, where they are hosted.
+    Tuf,
     /// Everything that ends.
     Expiry,
     /// Who may do what.
@@ -21,9 +23,10 @@ pub enum Place {
 
 impl Place {
     /// Those that there are, in their order.
-    const THERE: [Self; 5] = [
+    const THERE: [Self; 6] = [
         Self::Overview,
         Self::Repositories,
+        Self::Tuf,
         Self::Expiry,
         Self::Access,
         Self::Audit,
@@ -34,6 +37,7 @@ impl Place {
         match self {
             Self::Overview => "Overview",
             Self::Repositories => "Repositories",
+            Self::Tuf => "TUF 1.0",
             Self::Expiry => "Expiry",
             Self::Access => "Access",
             Self::Audit => "Audit",
@@ -46,6 +50,7 @@ impl Place {
         match self {
             Self::Overview | Self::Elsewhere => "/",
             Self::Repositories => "/repositories",
+            Self::Tuf => "/tuf",
             Self::Expiry => "/expiry",
             Self::Access => "/access",
             Self::Audit => "/audit",
@@ -93,6 +98,10 @@ pub struct Shell {
     pub me: Me,
     /// How many repositories the reader may see, once that is known.
     pub repositories: Option<usize>,
+    /// Whether this server hosts TUF 1.0 repositories.
+    pub hosts_tuf: bool,
+    /// How many of those the reader may see, once that is known.
+    pub tuf: Option<usize>,
     /// How many things ended or end within 30 days, once that is known.
     pub ending: Option<usize>,
     /// The host of the server, as clients write it.
@@ -102,23 +111,27 @@ pub struct Shell {
 impl Shell {
     /// The navigation.
     pub fn entries(&self) -> Vec<Entry> {
-        let entries = Place::THERE.into_iter().map(|place| {
-            let (count, counted) = match place {
-                Place::Repositories => (self.repositories, ""),
-                Place::Expiry => (
-                    self.ending.filter(|count| *count > 0),
-                    " ended or end within 30 days",
-                ),
-                _ => (None, ""),
-            };
-            Entry {
-                name: place.name(),
-                address: place.address(),
-                is_current: place == self.here,
-                count: count.map(number),
-                counted,
-            }
-        });
+        let there = Place::THERE.into_iter();
+        let entries = there
+            .filter(|place| self.hosts_tuf || *place != Place::Tuf)
+            .map(|place| {
+                let (count, counted) = match place {
+                    Place::Repositories => (self.repositories, ""),
+                    Place::Tuf => (self.tuf, ""),
+                    Place::Expiry => (
+                        self.ending.filter(|count| *count > 0),
+                        " ended or end within 30 days",
+                    ),
+                    _ => (None, ""),
+                };
+                Entry {
+                    name: place.name(),
+                    address: place.address(),
+                    is_current: place == self.here,
+                    count: count.map(number),
+                    counted,
+                }
+            });
         entries.collect()
     }
 

@@ -8,6 +8,7 @@ mod init;
 mod migrate;
 mod publish;
 mod renew;
+mod rotate;
 mod session;
 mod sign;
 mod signers;
@@ -39,6 +40,8 @@ pub enum TufCommand {
     Renew(renew::Options),
     /// Change who signs root or targets, by a new root.
     Signers(signers::Options),
+    /// Have the server make a new key for snapshots or timestamps, and name it in a new root.
+    Rotate(rotate::Options),
     /// Make a TUF 1.0 repository say what a Notary repository says, signed with the same keys.
     Migrate(Box<migrate::Options>),
     /// Verify a repository, and print its targets.
@@ -65,6 +68,7 @@ pub fn run(command: &TufCommand) -> Result<Outcome, Failure> {
             TufCommand::Withdraw(options) => sign::withdraw(options).await,
             TufCommand::Renew(options) => renew::run(options).await,
             TufCommand::Signers(options) => signers::run(options).await,
+            TufCommand::Rotate(options) => rotate::run(options).await,
             TufCommand::Migrate(options) => migrate::run(options).await,
             TufCommand::Verify(options) => verify::run(options).await,
             TufCommand::Download(options) => download::run(options).await,

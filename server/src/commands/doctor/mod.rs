@@ -2,6 +2,8 @@
 
 mod client;
 mod host;
+#[cfg(feature = "native")]
+mod native;
 mod server;
 
 use std::path::PathBuf;

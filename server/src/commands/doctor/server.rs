@@ -96,7 +96,7 @@ pub(super) fn examine(
         findings.extend(listener.addresses.iter().map(|address| port(*address)));
     }
     findings.extend(probes(&config.listeners));
-    let schema = database(&config, findings);
+    let schema = database(&config, now, findings);
     findings.extend(schema);
     findings.extend(signer(&config.trust_service));
     seen
@@ -123,7 +123,15 @@ fn port(address: SocketAddr) -> Finding {
     }
 }
 
-fn database(config: &Config, findings: &mut Vec<Finding>) -> Option<Finding> {
+fn database(
+    config: &Config,
+    #[cfg_attr(
+        not(feature = "native"),
+        expect(unused_variables, reason = "only dates of TUF 1.0 are compared")
+    )]
+    now: DateTime<Utc>,
+    findings: &mut Vec<Finding>,
+) -> Option<Finding> {
     if config.storage == Location::Memory {
         return Some(Finding::note(
             "storage.backend is memory: all metadata is lost when the server ends",
@@ -136,7 +144,12 @@ fn database(config: &Config, findings: &mut Vec<Finding>) -> Option<Finding> {
             refused |= found.refuses_start;
             findings::add(findings, would_not_start(found));
         }
-        store.missing_migrations()
+        let missing = store.missing_migrations()?;
+        #[cfg(feature = "native")]
+        if missing.is_empty() && !refused {
+            findings.extend(super::native::examine(&store, config, now)?);
+        }
+        Ok(missing)
     });
     // Why it refuses a start has been told.
     if refused {

@@ -26,7 +26,7 @@ const LOOKED_THROUGH: u64 = 64 * 1024 * 1024;
 /// What stands in a line about a refusal.
 const DENIED: &[u8] = br#""decision":"denied""#;
 /// The kinds of changes to choose from: the beginnings of actions.
-const CHOICES: [ChangeKind; 5] = [
+const CHOICES: [ChangeKind; 6] = [
     ChangeKind {
         value: "",
         words: "anything",
@@ -38,6 +38,10 @@ const CHOICES: [ChangeKind; 5] = [
     ChangeKind {
         value: "delete",
         words: "deletions",
+    },
+    ChangeKind {
+        value: "tuf",
+        words: "TUF 1.0 repositories",
     },
     ChangeKind {
         value: "account",
@@ -256,9 +260,15 @@ fn record(access: &Access, reader: &Principal, found: FoundRecord) -> Record {
         at: When::clock(ts),
         by: who.cert.as_ref().map(|cert| Text::from(cert.subject.as_str())),
         who: Text::new(who.principal),
-        did: Text::new(change.action),
+        did: Text::from(&*change.action),
         address: match &change.gun {
-            Some(gun) if access.reads(reader, gun) => address("/repository/activity", &[("gun", gun)]),
+            Some(gun) if access.reads(reader, gun) => {
+                let path = match change.action.starts_with("tuf.") {
+                    true => "/tuf/repository/activity",
+                    false => "/repository/activity",
+                };
+                address(path, &[("gun", gun)])
+            }
             _ => String::new(),
         },
         gun: change.gun.map(Gun::new),

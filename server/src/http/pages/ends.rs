@@ -25,6 +25,24 @@ pub enum Kind {
     Delegation,
     Snapshot,
     Timestamp,
+    TufRoot,
+    TufTargets,
+    TufDelegation,
+}
+
+/// A file of a TUF 1.0 repository that people sign.
+#[derive(Debug, Clone)]
+pub struct TufEnd {
+    /// The repository.
+    pub name: String,
+    /// The role.
+    pub role: String,
+    /// What kind of role.
+    pub kind: Kind,
+    /// When the file ends.
+    pub at: DateTime<Utc>,
+    /// The keys that may sign the next one: key ID, and the SHA-256 of the public key.
+    pub keys: Vec<(String, Option<String>)>,
 }
 
 impl Kind {
@@ -49,6 +67,9 @@ impl Kind {
             Self::Delegation => "A delegation",
             Self::Snapshot => "Snapshot",
             Self::Timestamp => "Timestamp",
+            Self::TufRoot => "TUF root",
+            Self::TufTargets => "TUF targets",
+            Self::TufDelegation => "A TUF delegation",
         }
     }
 
@@ -67,10 +88,16 @@ impl Kind {
             Self::Crl => {
                 "The CA publishes the next list; the server fetches it, or an operator puts it in its place."
             }
-            Self::Root => "It is signed once more with a new date. Nothing else in it has to change.",
+            Self::Root | Self::TufRoot => {
+                "It is signed once more with a new date. Nothing else in it has to change."
+            }
             Self::Certificates => "The root key gets a new certificate, and the root is signed with it.",
-            Self::Targets => "Nothing in it has to change: it is signed once more with a new date.",
-            Self::Delegation => "Nothing in it has to change: its signer signs it once more with a new date.",
+            Self::Targets | Self::TufTargets => {
+                "Nothing in it has to change: it is signed once more with a new date."
+            }
+            Self::Delegation | Self::TufDelegation => {
+                "Nothing in it has to change: its signer signs it once more with a new date."
+            }
             Self::Snapshot => {
                 "The server renews it if it holds the snapshot key; otherwise whoever holds that publishes once more."
             }
@@ -87,12 +114,23 @@ pub struct Ending<'a> {
     /// Whether the server renews it without a person.
     pub is_automatic: bool,
     pub of: Option<(&'a str, &'a Summary)>,
+    /// What it is in a TUF 1.0 repository.
+    pub tuf: Option<&'a TufEnd>,
+}
+
+impl<'a> Ending<'a> {
+    /// The name of the repository.
+    pub fn repository(&self) -> Option<&'a str> {
+        self.of
+            .map(|(gun, _)| gun)
+            .or_else(|| self.tuf.map(|end| &*end.name))
+    }
 }
 
 /// Everything that ends by a moment, for what the reader may see, soonest first. What the server renews by itself is among it if
 /// `automatic` is: of a hundred thousand repositories, most lines are of that kind, and few pages show them.
 pub fn endings<'a>(
-    reader: &Reader<'_>,
+    reader: &'a Reader<'_>,
     seen: &[(&'a str, &'a Summary)],
     by: DateTime<Utc>,
     automatic: bool,
@@ -123,8 +161,17 @@ pub fn endings<'a>(
             kind,
             is_automatic: false,
             of: None,
+            tuf: None,
         })
         .collect();
+    let of_tuf = reader.tuf_ends.iter().filter(|end| end.at <= by);
+    found.extend(of_tuf.map(|end| Ending {
+        at: end.at,
+        kind: end.kind,
+        is_automatic: false,
+        of: None,
+        tuf: Some(end),
+    }));
     for (gun, summary) in seen {
         let ends = &summary.ends;
         let root = if ends.by_certificates {
@@ -148,6 +195,7 @@ pub fn endings<'a>(
                 kind,
                 is_automatic,
                 of,
+                tuf: None,
             })
         }));
     }
@@ -156,8 +204,29 @@ pub fn endings<'a>(
     found
 }
 
+/// Who can sign what ends in a TUF 1.0 repository.
+fn who_signs(reader: &Reader<'_>, end: &TufEnd) -> (Actor, String) {
+    let name = |(id, spki): &(String, Option<String>)| {
+        let account = spki.as_deref().and_then(|spki| reader.account_of(spki));
+        account.unwrap_or_else(|| format!("the holder of key {}", id.chars().take(8).collect::<String>()))
+    };
+    let mut names: Vec<String> = end.keys.iter().map(name).collect();
+    names.sort();
+    names.dedup();
+    if names.iter().any(|name| name == reader.principal.name()) {
+        return (Actor::You, "you".to_owned());
+    }
+    match names.is_empty() {
+        true => (Actor::Other, "its owner".to_owned()),
+        false => (Actor::Other, names.join(" or ")),
+    }
+}
+
 /// Who acts on it.
 pub fn who(reader: &Reader<'_>, lines: &Lines, ending: &Ending<'_>) -> (Actor, String) {
+    if let Some(end) = ending.tuf {
+        return who_signs(reader, end);
+    }
     let of_role = |matches: &dyn Fn(&str) -> bool, otherwise: &str| {
         let Some((_, summary)) = ending.of else {
             return (Actor::Other, otherwise.to_owned());
@@ -187,7 +256,9 @@ pub fn who(reader: &Reader<'_>, lines: &Lines, ending: &Ending<'_>) -> (Actor, S
         Kind::Crl => (Actor::Other, "the CA and operators".to_owned()),
         Kind::Root | Kind::Certificates => of_role(&|role| role == "root", "the holder of the root key"),
         Kind::Targets => of_role(&|role| role == "targets", "the holder of the targets key"),
-        Kind::Delegation => of_role(&|role| role.starts_with("targets/"), "its signer"),
+        Kind::Delegation | Kind::TufRoot | Kind::TufTargets | Kind::TufDelegation => {
+            of_role(&|role| role.starts_with("targets/"), "its signer")
+        }
         Kind::Snapshot if ending.is_automatic => (Actor::Server, "the server".to_owned()),
         Kind::Snapshot => (Actor::Other, "the holder of the snapshot key".to_owned()),
         Kind::Timestamp => (Actor::Server, "the server".to_owned()),
@@ -198,7 +269,12 @@ pub fn who(reader: &Reader<'_>, lines: &Lines, ending: &Ending<'_>) -> (Actor, S
 pub fn describe(reader: &Reader<'_>, lines: &Lines, ending: &Ending<'_>, scale: Scale) -> End {
     let now = reader.now;
     let (actor, who) = who(reader, lines, ending);
-    let gun = ending.of.map(|(gun, _)| gun);
+    let gun = ending.repository();
+    let page = if ending.tuf.is_some() {
+        "/tuf/repository"
+    } else {
+        "/repository"
+    };
     let distance = relative(ending.at, now);
     let soon = ending.at <= now + TimeDelta::days(SOON);
     let state = match () {
@@ -214,6 +290,11 @@ pub fn describe(reader: &Reader<'_>, lines: &Lines, ending: &Ending<'_>, scale: 
         _ => None,
     };
     let command = match (ending.kind, gun, role) {
+        (_, Some(name), _) if let Some(end) = ending.tuf => Some(format!(
+            "countersign tuf renew {} {}",
+            quoted(name),
+            quoted(&end.role)
+        )),
         (Kind::Server, ..) => Some("countersign-server check-config --config server.toml".to_owned()),
         (Kind::Certificates, Some(gun), _) => Some(format!("countersign key rotate {} root", quoted(gun))),
         (Kind::Snapshot, Some(gun), _) => Some(format!("countersign key rotate {} snapshot", quoted(gun))),
@@ -230,8 +311,9 @@ pub fn describe(reader: &Reader<'_>, lines: &Lines, ending: &Ending<'_>, scale: 
             }
             None => ending.kind.name().to_owned(),
         },
-        gun: gun.map(|gun| (Gun::new(gun), address("/repository", &[("gun", gun)]))),
+        gun: gun.map(|gun| (Gun::new(gun), address(page, &[("gun", gun)]))),
         subject: match ending.kind {
+            Kind::TufDelegation => ending.tuf.map(|end| Text::from(&*end.role)),
             Kind::Own => {
                 let certificate = reader.principal.certificate();
                 certificate.map(|verified| Text::new(verified.certificate.subject()))

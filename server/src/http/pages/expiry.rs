@@ -59,7 +59,7 @@ fn make(reader: &Reader<'_>, query: &str) -> Expiry {
             }
         };
         (kind.is_empty() || ending.kind.group() == kind)
-            && (q.is_empty() || ending.of.is_some_and(|(gun, _)| gun.contains(&*q)))
+            && (q.is_empty() || ending.repository().is_some_and(|name| name.contains(&*q)))
             && of_who
     };
     let shown: Vec<&Ending<'_>> = all.iter().filter(fits).collect();

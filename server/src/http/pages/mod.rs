@@ -8,6 +8,8 @@ mod changes;
 mod ends;
 mod expiry;
 mod form;
+#[cfg(feature = "native")]
+pub mod native;
 mod overview;
 mod reader;
 mod refusals;
@@ -36,7 +38,7 @@ use super::{error::ApiError, operation::Operation};
 pub fn is_for(operation: Operation, request: &HttpRequest) -> bool {
     let path = request.path();
     let may_be_mistyped = operation == Operation::Unknown
-        && !["/v2", "/api/", "/_notary_server/", "/auth/"]
+        && !["/v2", "/api/", "/_notary_server/", "/auth/", "/tuf/v1"]
             .iter()
             .any(|programs| path.starts_with(programs));
     (operation.is_page() || may_be_mistyped) && wants_page(request)

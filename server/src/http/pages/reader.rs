@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{only_browsers, shell::shell};
+use super::{ends::TufEnd, only_browsers, shell::shell};
 use crate::{
     confirmed::catalogue::{Lines, Progress, Sight, Signer, Standing, Summary},
     http::{api::rights_of, error::ApiError, exchange::Exchange},
@@ -24,6 +24,10 @@ pub struct Reader<'a> {
     pub principal: &'a Principal,
     pub now: DateTime<Utc>,
     pub progress: Progress,
+    /// What people sign in TUF 1.0 repositories that the reader may see.
+    pub tuf_ends: Vec<TufEnd>,
+    /// How many such repositories there are, and how many more are still to be read; `None` where they are not hosted.
+    pub tuf: Option<(usize, usize)>,
     security: Arc<Security>,
     sight: Arc<Sight>,
 }
@@ -35,15 +39,24 @@ impl<'a> Reader<'a> {
         let state = exchange.state;
         let progress = state.catalogue.refresh().await.map_err(ServiceError::from)?;
         let security = Arc::clone(&exchange.moment().await?.security);
-        Ok(Self {
+        let mut reader = Self {
             state,
             exchange,
             principal,
             now: state.clock.now(),
             progress,
+            tuf_ends: Vec::new(),
+            tuf: None,
             security,
             sight: state.catalogue.sight(rights_of(exchange, principal)),
-        })
+        };
+        #[cfg(feature = "native")]
+        if state.config.native.is_some() {
+            let (lines, left) = super::native::lines(&reader).await?;
+            reader.tuf_ends = lines.iter().flat_map(super::native::ends).collect();
+            reader.tuf = Some((lines.len(), left));
+        }
+        Ok(reader)
     }
 
     /// The lines of the repositories that the reader may read, by name.
@@ -70,6 +83,7 @@ impl<'a> Reader<'a> {
             .map(|verified| verified.certificate.not_after());
         let ending = of_repositories
             .chain(of_reader)
+            .chain(self.tuf_ends.iter().map(|end| end.at))
             .filter(|end| *end <= soon)
             .count();
         let mut shell = shell(
@@ -83,6 +97,10 @@ impl<'a> Reader<'a> {
             shell.repositories = Some(seen.len());
             shell.ending = Some(ending);
         }
+        shell.tuf = self
+            .tuf
+            .filter(|(_, left)| *left == 0)
+            .map(|(repositories, _)| repositories);
         shell
     }
 

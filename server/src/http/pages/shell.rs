@@ -22,6 +22,8 @@ pub fn shell(
         here,
         me: me(reader),
         repositories: None,
+        hosts_tuf: config.native.is_some(),
+        tuf: None,
         ending: None,
         host: Text::new(host(config, generation, request)),
     }

@@ -3,6 +3,7 @@
 //! A repository's row holds the version of its newest timestamp. Every change raises it from the version on which the
 //! change is based, so of two changes at the same moment one fails.
 
+mod lists;
 mod targets;
 mod waiting;
 
@@ -222,60 +223,6 @@ impl Store {
                 deleted_by_others: false,
             })
         })
-    }
-
-    /// The names of all repositories, deleted ones too.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn native_names(&self) -> Result<Vec<String>, StoreError> {
-        Ok(native_repositories::table
-            .select(native_repositories::name)
-            .order(native_repositories::name.asc())
-            .load(&mut *self.database.reader()?)?)
-    }
-
-    /// At most `count` repositories after `after`, in order, that were not deleted.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn native_repositories(&self, after: &str, count: u32) -> Result<Vec<NativeRepository>, StoreError> {
-        let rows: Vec<Row> = native_repositories::table
-            .filter(native_repositories::deleted_at.is_null())
-            .filter(native_repositories::name.gt(after))
-            .order(native_repositories::name.asc())
-            .limit(i64::from(count))
-            .select((
-                native_repositories::name,
-                native_repositories::timestamp_version,
-                native_repositories::snapshot_version,
-                native_repositories::expires_at,
-                native_repositories::deleted_at,
-            ))
-            .load(&mut *self.database.reader()?)?;
-        Ok(rows.into_iter().map(repository).collect())
-    }
-
-    /// At most `count` names of repositories after `after`, in order, whose timestamp or snapshot expires before `end`.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn native_expiring(
-        &self,
-        end: DateTime<Utc>,
-        after: &str,
-        count: u32,
-    ) -> Result<Vec<String>, StoreError> {
-        let mut connection = self.database.reader()?;
-        let end = connection.storable(end);
-        Ok(native_repositories::table
-            .filter(native_repositories::deleted_at.is_null())
-            .filter(native_repositories::expires_at.lt(end))
-            .filter(native_repositories::name.gt(after))
-            .order(native_repositories::name.asc())
-            .limit(i64::from(count))
-            .select(native_repositories::name)
-            .load(&mut *connection)?)
     }
 
     /// Stores the files of a change together, with its record.

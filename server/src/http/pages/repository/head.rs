@@ -148,6 +148,7 @@ impl<'a> Opened<'a> {
         };
         Head {
             gun: pages::Gun::new(self.gun.as_str()),
+            list: ("Repositories", Place::Repositories.address()),
             namespace: self.namespace(),
             verdict: match &self.verified {
                 Err(_) => "Clients that verify refuse it",

@@ -132,12 +132,15 @@ install_modules() {
         cp "$1/package-lock.json" "$1/node_modules/.installed"
 }
 
-# The same for Python, with Debian's own interpreter.
+# The same for Python, with Debian's own interpreter; and the source of python-tuf, of which the tests use the simulator.
 install_python() {
-    cmp -s "$1/requirements.txt" "$1/venv/.installed" && return 0
+    cat "$1/requirements.txt" "$1/simulator.txt" | cmp -s - "$1/venv/.installed" && return 0
     /usr/bin/python3 -m venv --clear "$1/venv" &&
         "$1/venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$1/requirements.txt" &&
-        cp "$1/requirements.txt" "$1/venv/.installed"
+        "$1/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary tuf \
+            --dest "$1/venv/source" --requirement "$1/simulator.txt" &&
+        tar -xzf "$1"/venv/source/tuf-*.tar.gz -C "$1/venv/source" --strip-components=1 &&
+        cat "$1/requirements.txt" "$1/simulator.txt" >"$1/venv/.installed"
 }
 
 [ -z "$missing" ] || install_packages

@@ -1,7 +1,7 @@
 """Downloads targets of a TUF 1.0 repository with python-tuf's ngclient, over mutual TLS.
 
-Usage: read.py SETTINGS, a file of JSON: {"metadata", "targets": addresses, "root": file, "cache": directory,
-"ca", "certificate", "key": files, "wanted": [path, ...], "download": bool}. Prints one line of JSON: the SHA-256 of each target
+Usage: read.py SETTINGS..., files of JSON: {"metadata", "targets": addresses, "root": file, "cache": directory,
+"ca", "certificate", "key": files, "wanted": [path, ...], "download": bool}. Prints one line of JSON for each: the SHA-256 of each target
 as downloaded or, without "download", as signed, null for one that is not there; or the client's refusal.
 """
 
@@ -18,7 +18,7 @@ from tuf.ngclient import FetcherInterface, Updater
 class Fetcher(FetcherInterface):
     def __init__(self, settings):
         self.pool = urllib3.PoolManager(
-            ca_certs=settings["ca"],
+            ca_certs=settings.get("ca"),
             cert_file=settings.get("certificate"),
             key_file=settings.get("key"),
             retries=False,
@@ -31,8 +31,8 @@ class Fetcher(FetcherInterface):
         return answer.stream(64 * 1024)
 
 
-def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
+def read(path):
+    with open(path, encoding="utf-8") as file:
         settings = json.load(file)
     cache, files = settings["cache"] + "/metadata", settings["cache"] + "/targets"
     os.makedirs(cache, exist_ok=True)
@@ -65,4 +65,5 @@ def main():
         print(json.dumps({"refused": f"{type(refusal).__name__}: {refusal}"}))
 
 
-main()
+for path in sys.argv[1:]:
+    read(path)

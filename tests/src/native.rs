@@ -233,6 +233,39 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Installs it for a repository at another address, which asks for no certificate: `directory` is its own.
+    pub fn install_at(self, base: &str, root: &[u8], directory: PathBuf) -> Installed {
+        fs::create_dir_all(&directory).unwrap();
+        let trusted = directory.join("trusted-root.json");
+        fs::write(&trusted, root).unwrap();
+        Installed {
+            reader: self,
+            settings: json!({
+                "metadata": format!("{base}/metadata/"), "targets": format!("{base}/targets/"),
+                "root": trusted, "cache": directory.join("cache"),
+            }),
+            directory,
+            place: Place::Here,
+        }
+    }
+
+    /// What is signed of the targets of several repositories, asked for by one process; as [`Installed::look_up`].
+    pub fn look_up_all(self, installed: &[(Installed, Vec<String>)]) -> Vec<Value> {
+        let written = installed.iter().map(|(one, wanted)| {
+            let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+            one.write_settings(&wanted, false)
+        });
+        let written: Vec<PathBuf> = written.collect();
+        let Some((first, _)) = installed.first() else {
+            return Vec::new();
+        };
+        let text = first.command(&written).ok().output();
+        let lines = text.lines().filter(|line| line.starts_with('{'));
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
 impl Installed {
     /// Downloads these targets. `{"found": {path: SHA-256 or null}}`, or `{"refused": reason}`.
     pub fn read(&self, wanted: &[&str]) -> Value {
@@ -245,12 +278,24 @@ impl Installed {
     }
 
     fn run(&self, wanted: &[&str], download: bool) -> Value {
-        let scripts = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/tuf-clients"));
+        let text = self
+            .command(&[self.write_settings(wanted, download)])
+            .ok()
+            .output();
+        serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap_or_else(|_| panic!("{text}"))
+    }
+
+    fn write_settings(&self, wanted: &[&str], download: bool) -> PathBuf {
         let settings = self.directory.join("settings.json");
         let mut all = self.settings.clone();
         all["wanted"] = json!(wanted);
         all["download"] = json!(download);
         fs::write(&settings, all.to_string()).unwrap();
+        settings
+    }
+
+    fn command(&self, settings: &[PathBuf]) -> Finished {
+        let scripts = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/tuf-clients"));
         let (program, script) = match self.reader {
             Reader::Python => (scripts.join("venv/bin/python"), "read.py"),
             Reader::JavaScript => (installed_program("node", "nodejs"), "read.mjs"),
@@ -260,9 +305,7 @@ impl Installed {
             "python-tuf and tuf-js are not installed: run \"make requirements\""
         );
         let mut command = self.place.command(&program);
-        let output = Finished::run(command.arg(scripts.join(script)).arg(&settings), "");
-        let text = output.ok().output();
-        serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap_or_else(|_| panic!("{text}"))
+        Finished::run(command.arg(scripts.join(script)).args(settings), "")
     }
 
     /// Downloads these targets, which must be there with this content.

@@ -97,6 +97,7 @@ mod tokens;
 mod transfer;
 mod tuf_command;
 mod tuf_hosting;
+mod tuf_interoperability;
 mod tuf_migration;
 mod unknown_keys;
 mod upload_memory;

@@ -643,6 +643,7 @@ fn a_repository_is_exported_byte_for_byte_as_files_and_as_an_oci_layout_that_sko
     let mut names: Vec<&str> = plain.keys().map(String::as_str).collect();
     names.sort_unstable();
     let target = format!("targets/{}", consistent("docs/a", b"a"));
+    let of_tough = format!("targets/{}.docs/a", hex::encode(openssl::sha::sha256(b"a")));
     assert_eq!(
         names,
         [
@@ -652,9 +653,12 @@ fn a_repository_is_exported_byte_for_byte_as_files_and_as_an_oci_layout_that_sko
             "metadata/2.snapshot.json",
             "metadata/2.targets.json",
             "metadata/timestamp.json",
+            "targetpath",
+            of_tough.as_str(),
             target.as_str(),
         ]
     );
+    assert_eq!(plain["targetpath"], b"docs/a");
     for name in names.iter().filter(|name| name.contains('/')) {
         assert_eq!(plain[*name], repository.get(name).ok().body, "{name}");
     }
@@ -688,7 +692,7 @@ fn a_repository_is_exported_byte_for_byte_as_files_and_as_an_oci_layout_that_sko
     };
     let manifest: Value = serde_json::from_slice(&blob(&index["manifests"][0])).unwrap();
     let layers = manifest["layers"].as_array().unwrap();
-    assert_eq!(layers.len(), names.len() - 1);
+    assert_eq!(layers.len(), names.len() - 3);
     for layer in layers {
         let title = layer["annotations"]["org.opencontainers.image.title"]
             .as_str()

@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use platform::{args::ConfigFile, config::ConfigError};
+use reqwest::Url;
 use tuf_native::{Metadata, NameError, RepositoryName, Role};
 
 use crate::{
@@ -64,10 +65,15 @@ pub enum TufCommand {
     },
 }
 
+/// The longest name of a file that file systems take, in bytes.
+const LONGEST_NAME: usize = 255;
+
 /// A file of a repository.
 pub(super) struct Exported {
     /// Its path in the repository: `metadata/1.root.json`, `targets/directory/HASH.name`.
     pub(super) path: String,
+    /// Another path under which tough looks for it in a directory.
+    pub(super) of_tough: Option<String>,
     /// Its bytes.
     pub(super) bytes: Vec<u8>,
 }
@@ -128,6 +134,7 @@ fn collect(store: &Store, name: &RepositoryName) -> Result<(Vec<Exported>, usize
     for (version, bytes) in store.native_roots(name.gun())? {
         files.push(Exported {
             path: format!("metadata/{version}.root.json"),
+            of_tough: None,
             bytes,
         });
     }
@@ -137,7 +144,7 @@ fn collect(store: &Store, name: &RepositoryName) -> Result<(Vec<Exported>, usize
         let path = match role {
             Role::Root => continue,
             Role::Timestamp => "metadata/timestamp.json".to_owned(),
-            _ => format!("metadata/{}.{}", file.version, role.file_name()),
+            _ => metadata_path(file.version, &role),
         };
         if role.lists_targets() {
             let read = Metadata::parse(&role, Bytes::from(file.bytes.clone()))
@@ -146,13 +153,16 @@ fn collect(store: &Store, name: &RepositoryName) -> Result<(Vec<Exported>, usize
                 match store.native_target(name.gun(), &sha256)? {
                     Some(bytes) => files.push(Exported {
                         path: format!("targets/{}", consistent(&target, &sha256)),
+                        of_tough: of_tough(&target, &sha256),
                         bytes,
                     }),
                     None => elsewhere += 1,
                 }
             }
         }
+        let encoded = format!("metadata/{}.{}", file.version, role.file_name());
         files.push(Exported {
+            of_tough: (encoded != path && role != Role::Timestamp).then_some(encoded),
             path,
             bytes: file.bytes,
         });
@@ -161,6 +171,22 @@ fn collect(store: &Store, name: &RepositoryName) -> Result<(Vec<Exported>, usize
     // Two roles may list the same target.
     files.dedup_by(|a, b| a.path == b.path);
     Ok((files, elsewhere))
+}
+
+/// The path of a file of metadata. Clients ask for it with the name of the role percent-encoded, which web servers decode
+/// before they look for a file; so it is written as it is decoded, unless that would lead somewhere else.
+fn metadata_path(version: i32, role: &Role) -> String {
+    let decoded = format!("{version}.{}.json", role.as_str());
+    let leads_below = decoded
+        .split('/')
+        .all(|part| !matches!(part, "" | "." | "..") && part.len() <= LONGEST_NAME);
+    // Otherwise a directory could have the name of another role's file.
+    let mut directories = decoded.rsplit('/').skip(1);
+    if leads_below && !directories.any(|directory| directory.ends_with(".json")) {
+        format!("metadata/{decoded}")
+    } else {
+        format!("metadata/{version}.{}", role.file_name())
+    }
 }
 
 /// The paths of the targets that a file lists, and their SHA-256.
@@ -174,10 +200,41 @@ fn hashes(file: &Metadata) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The path under which tough reads a target from a directory: the hash before the whole path, encoded as in addresses.
+/// `None` if that is the name that it has anyway, or there is no such address.
+fn of_tough(target: &str, sha256: &str) -> Option<String> {
+    let plain = format!("/targets/{sha256}.{target}");
+    let mut address = Url::parse("file:///").ok()?;
+    address.set_path(&plain);
+    let path = address.path().strip_prefix('/')?.to_owned();
+    (path != format!("targets/{}", consistent(target, sha256))).then_some(path)
+}
+
 /// The name of a target file with consistent snapshots (specification 1.0, section 6.2).
 fn consistent(path: &str, sha256: &str) -> String {
     match path.rsplit_once('/') {
         Some((directory, name)) => format!("{directory}/{sha256}.{name}"),
         None => format!("{sha256}.{path}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_called_as_web_servers_look_for_them_and_stay_below_their_directory() {
+        for (role, path) in [
+            ("targets", "metadata/7.targets.json"),
+            ("targets/releases", "metadata/7.targets/releases.json"),
+            ("\u{e4} b", "metadata/7.\u{e4} b.json"),
+            ("a/../b", "metadata/7.a%2F..%2Fb.json"),
+            ("../b", "metadata/7.../b.json"),
+            ("a//b", "metadata/7.a%2F%2Fb.json"),
+            ("/b", "metadata/7./b.json"),
+            ("a.json/b", "metadata/7.a.json%2Fb.json"),
+        ] {
+            assert_eq!(metadata_path(7, &Role::parse(role).unwrap()), path, "{role}");
+        }
     }
 }

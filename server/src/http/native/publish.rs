@@ -38,6 +38,10 @@ pub(super) async fn form(exchange: &mut Exchange<'_>) -> Result<(Vec<(Role, Byte
         })?;
         let role =
             Role::from_file_name(&file).map_err(|reason| ApiError::MalformedUpload(reason.to_string()))?;
+        // Before it is read: what is wrong with it would not be what the publisher has to know.
+        if matches!(role, Role::Snapshot | Role::Timestamp) {
+            return Err(NativeError::from(Refusal::MadeByServer { role }).into());
+        }
         files.push((role, bytes));
     }
     if files.is_empty() {

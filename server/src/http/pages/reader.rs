@@ -39,6 +39,7 @@ impl<'a> Reader<'a> {
         let state = exchange.state;
         let progress = state.catalogue.refresh().await.map_err(ServiceError::from)?;
         let security = Arc::clone(&exchange.moment().await?.security);
+        #[cfg_attr(not(feature = "native"), allow(unused_mut))]
         let mut reader = Self {
             state,
             exchange,

@@ -130,12 +130,13 @@ impl Repository {
             .iter()
             .map(|(name, bytes)| (name.as_str(), *bytes))
             .collect();
-        self.client.request(
-            "POST",
-            &self.path(below),
-            &[("Content-Type", FORM)],
-            &form(&named),
-        )
+        self.send_bytes(below, &named)
+    }
+
+    /// The same with any bytes under the names of files.
+    pub fn send_bytes(&self, below: &str, files: &[(&str, &[u8])]) -> Response {
+        self.client
+            .request("POST", &self.path(below), &[("Content-Type", FORM)], &form(files))
     }
 
     /// The first root, to be signed by `owners` for roots, and by `releasers` for targets.

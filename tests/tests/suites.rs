@@ -99,6 +99,7 @@ mod tuf_command;
 mod tuf_hosting;
 mod tuf_interoperability;
 mod tuf_migration;
+mod tuf_properties;
 mod unknown_keys;
 mod upload_memory;
 mod uploaded_snapshots;

@@ -66,6 +66,9 @@ pub enum RoleError {
     /// Clients that normalise texts would read another name.
     #[error("the name of the role {0:?} is not in Unicode's form NFC: normalise it")]
     NotNormalised(String),
+    /// Servers and proxies clean addresses in which its file is asked for, and then look for another file.
+    #[error("the name of the role {0:?} has an empty part, or one of `.` and `..`: name it otherwise")]
+    Part(String),
     /// The name of a file is not that of a role.
     #[error(
         "{0:?} is not the name of a role's file: it ends in .json, and what comes before is percent-encoded"
@@ -80,7 +83,7 @@ impl Role {
     ///
     /// Refuses empty names, names of more than 128 characters, with control characters, with characters beyond U+FFFF
     /// (which some databases do not store), not in form NFC, of digits alone, or of more than 200 characters when they
-    /// are percent-encoded.
+    /// are percent-encoded; and of parts between slashes that are empty, `.` or `..`.
     pub fn parse(text: &str) -> Result<Self, RoleError> {
         match text {
             "root" => return Ok(Self::Root),
@@ -103,6 +106,9 @@ impl Role {
         // JavaScript visits members whose names are numbers before all others.
         if text == "__proto__" || text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(RoleError::Script(text.to_owned()));
+        }
+        if text.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return Err(RoleError::Part(text.to_owned()));
         }
         if utf8_percent_encode(text, &ENCODED).map(str::len).sum::<usize>() > MAX_ENCODED {
             return Err(RoleError::TooLongEncoded(text.to_owned()));
@@ -183,7 +189,7 @@ mod tests {
             ("targets/releases", "targets%2Freleases.json"),
             ("a b.c-d_e~f", "a%20b.c-d_e~f.json"),
             ("é", "%C3%A9.json"),
-            ("..", "...json"),
+            ("a..b", "a..b.json"),
             ("100%", "100%25.json"),
         ] {
             assert_eq!(role(name).to_string(), name);
@@ -209,6 +215,9 @@ mod tests {
             Role::parse(&"ü".repeat(34)),
             Err(RoleError::TooLongEncoded(_))
         ));
+        for name in ["..", ".", "a//b", "/a", "a/", "a/../b", "./a", "//"] {
+            assert_eq!(Role::parse(name), Err(RoleError::Part(name.to_owned())));
+        }
         assert!(matches!(Role::parse("10"), Err(RoleError::Script(_))));
         assert!(matches!(Role::parse("__proto__"), Err(RoleError::Script(_))));
         assert_eq!(Role::parse("a\nb"), Err(RoleError::Character('\n')));

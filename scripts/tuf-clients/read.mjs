@@ -18,6 +18,11 @@ class Fetcher extends BaseFetcher {
     return new Promise((resolve, reject) => {
       (url.startsWith('http:') ? http : https)
         .get(url, this.tls, (answer) => {
+          if (answer.statusCode >= 300 && answer.statusCode < 400) {
+            answer.resume();
+            resolve(this.fetch(new URL(answer.headers.location, url).href));
+            return;
+          }
           if (answer.statusCode >= 400) {
             answer.resume();
             reject(new DownloadHTTPError(`${answer.statusCode} for ${url}`, answer.statusCode));

@@ -21,7 +21,7 @@ class Fetcher(FetcherInterface):
             ca_certs=settings.get("ca"),
             cert_file=settings.get("certificate"),
             key_file=settings.get("key"),
-            retries=False,
+            retries=urllib3.Retry(total=5, connect=0, read=0, status=0, other=0, raise_on_status=False),
         )
 
     def _fetch(self, url):

@@ -100,6 +100,7 @@ mod tuf_hosting;
 mod tuf_interoperability;
 mod tuf_migration;
 mod tuf_properties;
+mod tuf_serving;
 mod unknown_keys;
 mod upload_memory;
 mod uploaded_snapshots;

@@ -8,7 +8,7 @@ use std::{
 
 use tuf_native::RepositoryName;
 
-use super::{NativeError, current};
+use super::{NativeError, Room, current};
 use crate::{
     confirmed::native::{Line, Summary},
     state::{ServiceError, State},
@@ -52,7 +52,11 @@ async fn read(state: &State, name: String, timestamp: i32) -> Result<Option<Line
         Ok(parsed) => parsed,
         Err(reason) => return Ok(Some(line(timestamp, Summary::unreadable(reason.to_string())))),
     };
-    match current(state, &parsed).await {
+    let mut room = match Room::new(state).await {
+        Ok(room) => room,
+        Err(_) => return Ok(None),
+    };
+    match current(state, &parsed, &mut room).await {
         Ok(Some(found)) => {
             let timestamp = found.repository.timestamp;
             // Signatures are verified.

@@ -99,23 +99,53 @@ pub struct Current {
     pub repository: NativeRepository,
     /// Its current files.
     pub trusted: Trusted,
-    /// The memory that they take.
-    _memory: Taken,
 }
 
-/// Takes the memory for reading files of so many bytes.
-async fn room(state: &State, bytes: usize) -> Result<Taken, NativeError> {
-    let mut memory = state.upload_memory.take(None).await?;
-    more_room(&mut memory, bytes).await?;
-    Ok(memory)
+/// The memory for what is read of files. A publish has one for what it brings and for what is stored: with two, it would
+/// wait for itself.
+#[derive(Debug)]
+pub struct Room {
+    memory: Taken,
+    /// How many bytes of files were brought.
+    brought: usize,
+    /// How many bytes of stored files are read beside them.
+    stored: usize,
 }
 
-/// Has the memory of an upload suffice for reading its files, of so many bytes.
-///
-/// # Errors
-/// When others do not leave enough of it in time.
-pub async fn more_room(memory: &mut Taken, bytes: usize) -> Result<(), NativeError> {
-    Ok(memory.cover(bytes.saturating_mul(READ_TIMES)).await?)
+impl Room {
+    /// For somebody who brings nothing.
+    ///
+    /// # Errors
+    /// When others do not leave enough of it in time.
+    pub async fn new(state: &State) -> Result<Self, NativeError> {
+        Self::of_upload(state.upload_memory.take(None).await?, 0).await
+    }
+
+    /// For an upload, with the memory that its body takes: of files with so many bytes.
+    ///
+    /// # Errors
+    /// When others do not leave enough of it in time.
+    pub async fn of_upload(memory: Taken, bytes: usize) -> Result<Self, NativeError> {
+        let mut room = Self {
+            memory,
+            brought: bytes,
+            stored: 0,
+        };
+        room.more(0).await?;
+        Ok(room)
+    }
+
+    /// Has it suffice for stored files of so many bytes too.
+    async fn more(&mut self, bytes: usize) -> Result<(), NativeError> {
+        self.stored = self.stored.saturating_add(bytes);
+        let all = self.brought.saturating_add(self.stored);
+        Ok(self.memory.cover(all.saturating_mul(READ_TIMES)).await?)
+    }
+
+    /// What was read of stored files is gone, and will be read again. The memory stays.
+    fn begin_again(&mut self) {
+        self.stored = 0;
+    }
 }
 
 impl From<NoMemory> for NativeError {
@@ -124,11 +154,16 @@ impl From<NoMemory> for NativeError {
     }
 }
 
-/// What is stored of a repository and current, also of a deleted one; `None` if there was never one of this name.
+/// What is stored of a repository and current, also of a deleted one; `None` if there was never one of this name. `room` has
+/// to live as long.
 ///
 /// # Errors
-/// When the database fails, or what it holds cannot be read.
-pub async fn current(state: &State, name: &RepositoryName) -> Result<Option<Current>, NativeError> {
+/// When the database fails, what it holds cannot be read, or there is no memory for it.
+pub async fn current(
+    state: &State,
+    name: &RepositoryName,
+    room: &mut Room,
+) -> Result<Option<Current>, NativeError> {
     let gun = name.gun().clone();
     let found = state
         .with_store(move |store| store.native_current(&gun, named_files))
@@ -142,16 +177,12 @@ pub async fn current(state: &State, name: &RepositoryName) -> Result<Option<Curr
     let Some((repository, files)) = found else {
         return Ok(None);
     };
-    let memory = room(state, files.iter().map(|file| file.bytes.len()).sum()).await?;
+    room.more(files.iter().map(|file| file.bytes.len()).sum()).await?;
     let trusted = web::block(move || trusted(files)).await;
     let trusted = trusted
         .map_err(|_| ServiceError::Stopping)?
         .map_err(|cause| NativeError::Stored(name.clone(), cause))?;
-    Ok(Some(Current {
-        repository,
-        trusted,
-        _memory: memory,
-    }))
+    Ok(Some(Current { repository, trusted }))
 }
 
 fn trusted(files: Vec<NativeFile>) -> Result<Trusted, String> {

@@ -7,7 +7,7 @@ use tuf::RoleName;
 use tuf_native::{Limits, Metadata, Refusal, RepositoryName, Role, Trusted};
 
 use super::{
-    Current, NativeError, REPOSITORY_LIMIT, current, listed, own_key,
+    Current, NativeError, REPOSITORY_LIMIT, Room, current, listed, own_key,
     seal::{Seals, lifetimes},
     stored,
 };
@@ -68,13 +68,15 @@ pub async fn publish(
     grant: &Grant<Publish>,
     name: &RepositoryName,
     files: &[Metadata],
+    room: &mut Room,
 ) -> Result<Published, NativeError> {
     for file in files {
         file.check_repository(name)?;
     }
     let _turn = state.native_turns.take(name.as_str()).await;
     for _ in 0..ATTEMPTS {
-        let before = current(state, name).await?;
+        room.begin_again();
+        let before = current(state, name, room).await?;
         let base = before.as_ref().map(|found| found.repository.timestamp);
         match attempt(state, access, grant, name, files, before).await {
             Err(NativeError::Conflict) => {}

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use tuf_native::RepositoryName;
 
 use super::{
-    NativeError, current, listed,
+    NativeError, Room, current, listed,
     seal::{Seals, lifetimes},
     stored,
 };
@@ -67,7 +67,8 @@ pub async fn renew_due(state: &State, holder: &str) -> Result<(u32, u32), Native
 /// # Errors
 /// When the database or the signer fails.
 pub async fn renew(state: &State, name: &RepositoryName, within: TimeDelta) -> Result<bool, NativeError> {
-    let Some(before) = current(state, name).await? else {
+    let mut room = Room::new(state).await?;
+    let Some(before) = current(state, name, &mut room).await? else {
         return Ok(false);
     };
     let (now, lifetimes) = (state.clock.now(), lifetimes(state)?);

@@ -6,12 +6,11 @@ use actix_web::web;
 use bytes::Bytes;
 use tuf_native::{Draft, Refusal, RepositoryName, Role, Standing, Trusted};
 
-use super::{Current, NativeError, REPOSITORY_LIMIT, current, listed, publish::limits, room, seal::Seals};
+use super::{Current, NativeError, REPOSITORY_LIMIT, Room, current, listed, publish::limits, seal::Seals};
 use crate::{
     identity::Principal,
     state::{ServiceError, State},
     store::CommitError,
-    upload_memory::Taken,
 };
 
 /// How often signatures are added again because somebody else added theirs meanwhile.
@@ -29,14 +28,18 @@ pub struct Waiting {
 /// What waits in a repository.
 ///
 /// # Errors
-/// When the database fails.
-pub async fn waiting(state: &State, name: &RepositoryName) -> Result<Vec<Waiting>, NativeError> {
-    let found = current(state, name).await?;
+/// When the database fails, or there is no memory for it.
+pub async fn waiting(
+    state: &State,
+    name: &RepositoryName,
+    room: &mut Room,
+) -> Result<Vec<Waiting>, NativeError> {
+    let found = current(state, name, room).await?;
     let trusted = found
         .as_ref()
         .map(|found| found.trusted.clone())
         .unwrap_or_default();
-    let (drafts, _memory) = drafts(state, name).await?;
+    let drafts = drafts(state, name, room).await?;
     Ok(stand(&trusted, drafts.into_values().collect()))
 }
 
@@ -50,17 +53,22 @@ fn stand(trusted: &Trusted, drafts: Vec<Draft>) -> Vec<Waiting> {
         .collect()
 }
 
-/// What waits, by role, and the memory that it takes. What cannot be read any more is left out.
-async fn drafts(state: &State, name: &RepositoryName) -> Result<(BTreeMap<Role, Draft>, Taken), NativeError> {
+/// What waits, by role. What cannot be read any more is left out.
+async fn drafts(
+    state: &State,
+    name: &RepositoryName,
+    room: &mut Room,
+) -> Result<BTreeMap<Role, Draft>, NativeError> {
     let gun = name.gun().clone();
     let stored = state.with_store(move |store| store.native_drafts(&gun)).await?;
-    let memory = room(state, stored.iter().map(|(_, bytes)| bytes.len()).sum()).await?;
+    room.more(stored.iter().map(|(_, bytes)| bytes.len()).sum())
+        .await?;
     let read = |(role, bytes): (String, Vec<u8>)| {
         let role = Role::parse(&role).ok()?;
         let draft = Draft::parse(&role, Bytes::from(bytes)).ok()?;
         Some((role, draft))
     };
-    Ok((stored.into_iter().filter_map(read).collect(), memory))
+    Ok(stored.into_iter().filter_map(read).collect())
 }
 
 /// Adds files to what waits for signatures: a new one is opened, the signatures of one that waits are united with it.
@@ -72,12 +80,14 @@ pub async fn add(
     principal: &Principal,
     name: &RepositoryName,
     files: Vec<Draft>,
+    room: &mut Room,
 ) -> Result<Vec<Waiting>, NativeError> {
     for file in &files {
         file.check_repository(name)?;
     }
     for _ in 0..ATTEMPTS {
-        match try_to_add(state, principal, name, &files).await {
+        room.begin_again();
+        match try_to_add(state, principal, name, &files, room).await {
             Err(NativeError::Conflict) => {}
             outcome => return outcome,
         }
@@ -90,8 +100,9 @@ async fn try_to_add(
     principal: &Principal,
     name: &RepositoryName,
     files: &[Draft],
+    room: &mut Room,
 ) -> Result<Vec<Waiting>, NativeError> {
-    let found = current(state, name).await?;
+    let found = current(state, name, room).await?;
     let trusted = match &found {
         Some(Current { repository, .. })
             if repository.deleted_at.is_some() && !files.iter().any(|file| *file.role() == Role::Root) =>
@@ -101,7 +112,7 @@ async fn try_to_add(
         Some(found) => found.trusted.clone(),
         None => Trusted::default(),
     };
-    let (stored, _memory) = drafts(state, name).await?;
+    let stored = drafts(state, name, room).await?;
     // As everything will wait: a root that is added decides about targets that are added with it.
     let mut after = stored.clone();
     for file in files {

@@ -12,7 +12,7 @@ use crate::{
     audit::record::Change,
     http::{caching::Caching, error::ApiError, exchange::Exchange, keys, outcome::Outcome},
     identity::Principal,
-    native::{self, NativeError, ServerKey},
+    native::{self, NativeError, Room, ServerKey},
     store::Committed,
 };
 
@@ -112,7 +112,8 @@ fn numbered(file: &str) -> Option<(Role, i32)> {
 /// Serves the keys that a root has to name for snapshots and timestamps: those that the stored root names, or new ones.
 pub async fn server_keys(exchange: &mut Exchange<'_>, grant: Grant<ReadKey>) -> Result<Outcome, ApiError> {
     let name = name(exchange)?;
-    let stored = native::current(exchange.state, &name).await?;
+    let mut room = Room::new(exchange.state).await?;
+    let stored = native::current(exchange.state, &name, &mut room).await?;
     let root = stored.and_then(|found| found.trusted.root);
     let mut answer = serde_json::Map::new();
     let mut made = false;

@@ -14,12 +14,11 @@ use crate::{
     http::{
         authenticate::still_admitted, body, error::ApiError, exchange::Exchange, multipart, outcome::Outcome,
     },
-    native::{self, NativeError, REPOSITORY_LIMIT, more_room, policy_role},
-    upload_memory::Taken,
+    native::{self, NativeError, REPOSITORY_LIMIT, Room, policy_role},
 };
 
 /// The files of a form, by the role that each part's file name gives, and the memory that they take.
-pub(super) async fn form(exchange: &mut Exchange<'_>) -> Result<(Vec<(Role, Bytes)>, Taken), ApiError> {
+pub(super) async fn form(exchange: &mut Exchange<'_>) -> Result<(Vec<(Role, Bytes)>, Room), ApiError> {
     let limit = exchange.state.config.publish_limit.min(REPOSITORY_LIMIT);
     let boundary = multipart::boundary(exchange.request)?;
     body::check_announced(exchange.request, limit)?;
@@ -48,8 +47,7 @@ pub(super) async fn form(exchange: &mut Exchange<'_>) -> Result<(Vec<(Role, Byte
         return Err(NativeError::from(Refusal::Nothing).into());
     }
     let bytes = files.iter().map(|(_, bytes): &(Role, Bytes)| bytes.len()).sum();
-    more_room(&mut memory, bytes).await?;
-    Ok((files, memory))
+    Ok((files, Room::of_upload(memory, bytes).await?))
 }
 
 /// Grants publishing exactly these roles.
@@ -68,7 +66,7 @@ pub(super) fn authorize(
 pub async fn publish(exchange: &mut Exchange<'_>, grant: Grant<PublishAny>) -> Result<Outcome, ApiError> {
     nothing_below(exchange)?;
     let name = name(exchange)?;
-    let (files, _memory) = form(exchange).await?;
+    let (files, mut room) = form(exchange).await?;
     let grant = authorize(exchange, grant, &files)?;
     let parsed = actix_web::web::block(move || {
         files
@@ -80,7 +78,15 @@ pub async fn publish(exchange: &mut Exchange<'_>, grant: Grant<PublishAny>) -> R
     .map_err(|_| crate::state::ServiceError::Stopping)?
     .map_err(NativeError::from)?;
     still_admitted(exchange, grant.principal()).await?;
-    let published = native::publish(exchange.state, exchange.access(), &grant, &name, &parsed).await?;
+    let published = native::publish(
+        exchange.state,
+        exchange.access(),
+        &grant,
+        &name,
+        &parsed,
+        &mut room,
+    )
+    .await?;
     let files: Vec<_> = published
         .files
         .iter()

@@ -8,7 +8,7 @@ use super::{below, name, nothing_below, publish};
 use crate::{
     access::{Grant, PublishAny},
     http::{authenticate::still_admitted, error::ApiError, exchange::Exchange, outcome::Outcome},
-    native::{self, NativeError, Waiting},
+    native::{self, NativeError, Room, Waiting},
     state::ServiceError,
     store::Committed,
 };
@@ -19,7 +19,8 @@ pub async fn read(exchange: &mut Exchange<'_>, _grant: Grant<PublishAny>) -> Res
     if !below(exchange).is_empty() {
         return draft(exchange).await;
     }
-    let waiting = native::waiting(exchange.state, &name).await?;
+    let mut room = Room::new(exchange.state).await?;
+    let waiting = native::waiting(exchange.state, &name, &mut room).await?;
     Ok(answer(&waiting).into())
 }
 
@@ -75,7 +76,7 @@ fn role(exchange: &Exchange<'_>) -> Result<Role, ApiError> {
 pub async fn add(exchange: &mut Exchange<'_>, grant: Grant<PublishAny>) -> Result<Outcome, ApiError> {
     nothing_below(exchange)?;
     let name = name(exchange)?;
-    let (files, _memory) = publish::form(exchange).await?;
+    let (files, mut room) = publish::form(exchange).await?;
     let grant = publish::authorize(exchange, grant, &files)?;
     let drafts = actix_web::web::block(move || {
         files
@@ -87,7 +88,7 @@ pub async fn add(exchange: &mut Exchange<'_>, grant: Grant<PublishAny>) -> Resul
     .map_err(|_| ServiceError::Stopping)?
     .map_err(NativeError::from)?;
     still_admitted(exchange, grant.principal()).await?;
-    let waiting = native::add(exchange.state, grant.principal(), &name, drafts).await?;
+    let waiting = native::add(exchange.state, grant.principal(), &name, drafts, &mut room).await?;
     Ok(Outcome::changed(answer(&waiting), nothing_published()).by_rule(grant.rule()))
 }
 

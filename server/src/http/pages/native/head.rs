@@ -9,7 +9,7 @@ use crate::{
     access::{Grant, Pull},
     confirmed::native::Summary,
     http::{error::ApiError, exchange::Exchange},
-    native::{self, NativeError},
+    native::{self, NativeError, Room},
     pages::{
         self, Digest, Place, Shell, Text, When, address, number,
         repository::{Head, Tab},
@@ -51,6 +51,8 @@ pub struct Opened<'a> {
     pub files: Trusted,
     /// The files, as lists describe them.
     pub summary: Summary,
+    /// The memory that they take.
+    pub room: Room,
 }
 
 impl<'a> Opened<'a> {
@@ -58,7 +60,8 @@ impl<'a> Opened<'a> {
     pub async fn new(exchange: &'a Exchange<'a>, grant: &'a Grant<Pull>) -> Result<Self, ApiError> {
         let reader = Reader::new(exchange, grant.principal()).await?;
         let name = RepositoryName::parse(grant.gun().as_str()).map_err(|_| ApiError::NotFound)?;
-        let found = native::current(exchange.state, &name).await?;
+        let mut room = Room::new(exchange.state).await?;
+        let found = native::current(exchange.state, &name, &mut room).await?;
         let Some(found) = found.filter(|found| found.repository.deleted_at.is_none()) else {
             return Err(ApiError::NotFound);
         };
@@ -68,6 +71,7 @@ impl<'a> Opened<'a> {
             reader,
             name,
             files: found.trusted.clone(),
+            room,
             summary: summary.map_err(|_| NativeError::Service(crate::state::ServiceError::Stopping))?,
         })
     }

@@ -26,14 +26,14 @@ use crate::{
 /// The roles and keys, for browsers.
 pub async fn signers(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<Outcome, ApiError> {
     let exchange = &*exchange;
-    let opened = Opened::new(exchange, &grant).await?;
+    let mut opened = Opened::new(exchange, &grant).await?;
     // As at `/tuf/v1/{repository}/sign`: those may see it who may publish something.
     let signs = exchange
         .access()
         .check(grant.principal(), &PublishAny::RIGHT, Some(grant.gun()))
         .is_ok();
     let waiting = if signs {
-        let waiting = native::waiting(exchange.state, &opened.name).await?;
+        let waiting = native::waiting(exchange.state, &opened.name, &mut opened.room).await?;
         Some(waiting.iter().map(|file| waiting_file(&opened, file)).collect())
     } else {
         None

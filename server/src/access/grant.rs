@@ -29,6 +29,10 @@ pub enum Delete {}
 #[derive(Debug)]
 pub enum PushImage {}
 
+/// Having an attestation recorded in the chain of a GUN.
+#[derive(Debug)]
+pub enum Attest {}
+
 /// What a principal asks to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Right {

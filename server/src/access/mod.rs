@@ -10,8 +10,8 @@ use crate::identity::{IdentityError, Method, Principal};
 use policy::{Action, Asking, Policy, Verdict};
 
 pub use grant::{
-    AccessChanges, Administration, ChangesGrant, Delete, Grant, Identified, OwnBundle, Publish, PublishAny,
-    Pull, PushImage, ReadKey, Right, RotateKey, SingleRight,
+    AccessChanges, Administration, Attest, ChangesGrant, Delete, Grant, Identified, OwnBundle, Publish,
+    PublishAny, Pull, PushImage, ReadKey, Right, RotateKey, SingleRight,
 };
 
 /// A repository of images, by both of the names that rules may call it.
@@ -314,10 +314,7 @@ impl Access {
     /// When no policy allows it to the principal, or it came with less.
     pub fn authorize_bundle(&self, principal: &Principal) -> Result<OwnBundle, Denied> {
         let right = Right::To(Action::Bundle);
-        let shown = matches!(
-            principal.method(),
-            Method::Certificate | Method::ForwardedCertificate | Method::Password
-        );
+        let shown = shows_itself(principal);
         let asking = Asking {
             principal: known(principal),
             groups: principal.groups(),
@@ -338,6 +335,20 @@ impl Access {
                 verdict.and_then(|verdict| verdict.rule),
             )),
         }
+    }
+
+    /// Grants having an attestation recorded. Other programs will believe a signature because of it, so whoever asks has to
+    /// have shown a certificate or a password: a token was granted for something else, and nobody is not to be named.
+    ///
+    /// # Errors
+    /// When the principal may not, or came with less.
+    pub fn authorize_attest(&self, principal: Principal, gun: Gun) -> Result<Grant<Attest>, Denied> {
+        let right = Right::To(Action::Attest);
+        if !shows_itself(&principal) {
+            return Err(Self::denied(&principal, &right, Some(&gun), None));
+        }
+        let allowed = self.check(&principal, &right, Some(&gun))?;
+        Ok(Grant::new(principal, gun, allowed.rule, Vec::new()))
     }
 
     /// Whether the policy, as far as it is enforced, makes a principal of this name in these groups an administrator.
@@ -565,6 +576,14 @@ fn known(principal: &Principal) -> Option<&str> {
     (principal.method() != Method::Anonymous).then(|| principal.name())
 }
 
+/// Whether a principal has shown who it is by more than a token, which somebody may have overheard.
+fn shows_itself(principal: &Principal) -> bool {
+    matches!(
+        principal.method(),
+        Method::Certificate | Method::ForwardedCertificate | Method::Password
+    )
+}
+
 /// The decision about a right, with its reasons.
 struct Answer {
     permitted: bool,
@@ -574,3 +593,6 @@ struct Answer {
     rule: Option<String>,
     own_key: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -198,6 +198,7 @@ impl RequestRecord {
                     | Operation::ChangeDenials
                     | Operation::ChangeAccess
                     | Operation::IssueBundle
+                    | Operation::Attest
                     | Operation::OwnCertificate
                     | Operation::Reload
                     | Operation::RenewNow

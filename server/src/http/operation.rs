@@ -92,6 +92,8 @@ pub enum Operation {
     ChangeDenials,
     /// Have a certificate issued for oneself.
     IssueBundle,
+    /// Have it recorded that an image is attested to programs that read other signatures.
+    Attest,
     /// Have changed files taken up.
     Reload,
     /// Have what the server signs renewed.
@@ -183,6 +185,7 @@ impl Operation {
             Self::ReadDenials => "Denials",
             Self::ChangeDenials => "ChangeDenials",
             Self::IssueBundle => "IssueBundle",
+            Self::Attest => "Attest",
             Self::Reload => "Reload",
             Self::RenewNow => "RenewNow",
             Self::Metrics => "Metrics",
@@ -254,6 +257,7 @@ impl Operation {
             Self::ReadDenials => "read-denials",
             Self::ChangeDenials => "change-denials",
             Self::IssueBundle | Self::OwnCertificate => "bundle",
+            Self::Attest => "attest",
             Self::Reload => "reload",
             Self::RenewNow => "renew",
             Self::Health
@@ -337,6 +341,7 @@ impl Operation {
             | Self::ChangeAccounts
             | Self::ChangeDenials
             | Self::IssueBundle
+            | Self::Attest
             | Self::Reload
             | Self::RenewNow
             | Self::Whose
@@ -406,6 +411,7 @@ impl Operation {
                 | Self::ReadDenials
                 | Self::ChangeDenials
                 | Self::IssueBundle
+                | Self::Attest
                 | Self::Reload
                 | Self::RenewNow
         )

@@ -135,6 +135,7 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         route!("GET", Pattern::Fixed("/api/v0/admin/version"), Version, api::version),
         route!("GET", Pattern::Fixed("/api/v0/meta/settings"), Settings, api::settings),
         route!("POST", Pattern::Fixed("/api/v0/bundle"), IssueBundle, api::issue_bundle),
+        route!("POST", named(r"/api/v0/attestations/?"), Attest, api::attest),
         route!("POST", Pattern::Fixed("/api/v0/admin/reload"), Reload, api::reload),
         route!("GET", named(r"/api/v0/accounts/?"), ReadAccounts, api::list_accounts),
         route!("POST", named(r"/api/v0/accounts/?"), ChangeAccounts, api::add_account),

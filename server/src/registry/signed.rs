@@ -1,17 +1,13 @@
 //! Which digests the current documents of a repository sign.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use moka::future::Cache;
-use serde::Deserialize;
 use tokio::task::spawn_blocking;
-use tuf::{Checksum, CurrentDocuments, Document, Gun, RoleName, verified_targets};
+use tuf::{Checksum, Document, Gun, RoleName, verified_targets};
+
+use crate::store::documents_of;
 
 /// The memory for what repositories sign, in bytes.
 const MEMORY: u64 = 32 * 1024 * 1024;
@@ -48,15 +44,6 @@ impl SignedImages {
     }
 }
 
-/// The bundle as `store` writes it.
-#[derive(Deserialize)]
-struct Bundle {
-    roots: Vec<String>,
-    timestamp: String,
-    snapshot: String,
-    targets: BTreeMap<String, String>,
-}
-
 /// What was verified before. A bundle has another checksum as soon as anything in it changes.
 pub(super) struct SignedCache(Cache<(Gun, Checksum), Result<Arc<SignedImages>, Arc<str>>>);
 
@@ -91,24 +78,7 @@ impl SignedCache {
 }
 
 fn verified(gun: &Gun, bundle: &[u8]) -> Result<SignedImages, String> {
-    let bundle: Bundle = serde_json::from_slice(bundle).map_err(|cause| cause.to_string())?;
-    let bytes = |text: &String| {
-        STANDARD
-            .decode(text)
-            .map(Bytes::from)
-            .map_err(|cause| cause.to_string())
-    };
-    let root = bundle.roots.last().ok_or("there is no root")?;
-    let mut targets = BTreeMap::new();
-    for (role, document) in &bundle.targets {
-        targets.insert(role.clone(), bytes(document)?);
-    }
-    let documents = CurrentDocuments {
-        root: bytes(root)?,
-        timestamp: bytes(&bundle.timestamp)?,
-        snapshot: bytes(&bundle.snapshot)?,
-        targets,
-    };
+    let documents = documents_of(bundle)?;
     let verified = verified_targets(gun, &documents).map_err(|cause| cause.to_string())?;
     let roles = verified.roles.into_iter().map(|role| SignedRole {
         role: role.role,

@@ -1,10 +1,13 @@
 //! A repository's documents in one piece, for a client that verifies all of them: gates, and jobs that build.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use diesel::prelude::*;
 use platform::database::{DbConnection, exact};
-use serde::Serialize;
-use tuf::{Document, Gun, RoleName};
+use serde::{Deserialize, Serialize};
+use tuf::{CurrentDocuments, Document, Gun, RoleName};
 
 use super::{
     StoreError,
@@ -26,6 +29,40 @@ struct Bundle<'a> {
     snapshot: String,
     /// Targets, and the delegations that can be reached from it and that the snapshot names.
     targets: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The same, as it is read again.
+#[derive(Deserialize)]
+struct Written {
+    roots: Vec<String>,
+    timestamp: String,
+    snapshot: String,
+    targets: BTreeMap<String, String>,
+}
+
+/// The current documents in a bundle of this server's own.
+///
+/// # Errors
+/// When it is none, in words.
+pub fn documents_of(bundle: &[u8]) -> Result<CurrentDocuments, String> {
+    let bundle: Written = serde_json::from_slice(bundle).map_err(|cause| cause.to_string())?;
+    let bytes = |text: &String| {
+        STANDARD
+            .decode(text)
+            .map(Bytes::from)
+            .map_err(|cause| cause.to_string())
+    };
+    let root = bundle.roots.last().ok_or("there is no root")?;
+    let mut targets = BTreeMap::new();
+    for (role, document) in &bundle.targets {
+        targets.insert(role.clone(), bytes(document)?);
+    }
+    Ok(CurrentDocuments {
+        root: bytes(root)?,
+        timestamp: bytes(&bundle.timestamp)?,
+        snapshot: bytes(&bundle.snapshot)?,
+        targets,
+    })
 }
 
 /// Counts what is put into a bundle.

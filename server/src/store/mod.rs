@@ -44,7 +44,7 @@ pub use accounts::{ADMINS, Account, AccountAdded, Registered};
 pub use audit::{Accounted, AuditRow, Listed, MadeChange};
 pub use audit_chains::FollowedChains;
 pub use audit_search::{AuditQuery, FoundRecord, FoundRecords};
-pub use bundle::BUNDLE_LIMIT;
+pub use bundle::{BUNDLE_LIMIT, documents_of};
 pub use changes::{Change, ChangeQuery, LastPublish, RecordedActor, SERVER};
 pub use commit::{Actor, Base, CommitError, Committed};
 pub use confirmation::{Confirmation, Confirmer, NewestTimestamp};

@@ -27,10 +27,12 @@ pub enum Action {
     Admin,
     /// Having a certificate of one's own issued.
     Bundle,
+    /// Having it recorded that an image is attested to programs that read other signatures.
+    Attest,
 }
 
 /// The names of actions in configurations; `push` may be followed by a role.
-const NAMES: [(&str, Action); 9] = [
+const NAMES: [(&str, Action); 10] = [
     ("pull", Action::Pull),
     ("push", Action::Push(None)),
     ("init", Action::Init),
@@ -40,6 +42,7 @@ const NAMES: [(&str, Action); 9] = [
     ("changefeed", Action::Changefeed),
     ("admin", Action::Admin),
     ("bundle", Action::Bundle),
+    ("attest", Action::Attest),
 ];
 /// In a rule: every action.
 const EVERY: &str = "*";
@@ -146,6 +149,7 @@ mod tests {
         assert!(!covers("push:targets/a", "push:targets/b") && !covers("push:targets/a", "push"));
         assert!(!covers("push", "init") && !covers("pull", "push"));
         assert!(covers("*", "admin") && covers("*", "push:targets/a"));
+        assert!(covers("attest", "attest") && covers("*", "attest") && !covers("push", "attest"));
     }
 
     #[test]
@@ -158,6 +162,8 @@ mod tests {
             "push:Targets/a",
             "push:targets/A*",
             "push:target",
+            "atest",
+            "attest:targets",
         ] {
             assert!(Covered::parse(wrong).is_err(), "{wrong}");
         }

@@ -66,6 +66,12 @@ pub enum ChangeFault {
     /// A client with the certificate would be somebody else, or nobody.
     #[error("no certificate is issued: {0}")]
     OtherName(String),
+    /// What is to be attested is not so.
+    #[error("this is not recorded, because it is not so: {0}")]
+    Untrue(String),
+    /// Nothing would show later that an image was attested.
+    #[error("this server keeps no record of changes, and without one no image is attested: set audit.table")]
+    NoRecords,
     /// The change itself is refused, or the database failed.
     #[error(transparent)]
     Refused(#[from] ChangeRefused),

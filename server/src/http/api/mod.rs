@@ -4,6 +4,7 @@
 mod account;
 mod account_keys;
 mod accounts;
+mod attestations;
 mod bundle;
 mod ca;
 mod changing;
@@ -26,6 +27,7 @@ pub use accounts::{
     list as list_accounts, one as one_account, put as put_account, registered, remove as remove_account,
     set_state as set_account_state, switch as switch_account,
 };
+pub use attestations::attest;
 pub use bundle::{issue as issue_bundle, issue_for};
 pub use ca::{ca, setup_script};
 pub use changing::ChangeFault;

@@ -4,7 +4,8 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use super::{
-    account, account_keys, accounts, bundle, ca, denials, json, operate, repositories, server, tags,
+    account, account_keys, accounts, attestations, bundle, ca, denials, json, operate, repositories, server,
+    tags,
 };
 use crate::http::{error::ApiError, exchange::Exchange, outcome::Outcome, stages::Open, tokens};
 
@@ -48,6 +49,7 @@ struct OneError {
         operate::reload,
         operate::renew,
         bundle::issue,
+        attestations::attest,
         ca::ca,
         ca::setup_script,
         repositories::list,

@@ -107,6 +107,8 @@ pub(super) fn change_answer(fault: &ChangeFault) -> Answer {
         ChangeFault::IssuesNothing => (StatusCode::NOT_FOUND, "NOT_CONFIGURED"),
         ChangeFault::Request(_) => (StatusCode::BAD_REQUEST, "INVALID_REQUEST"),
         ChangeFault::OtherName(_) => (StatusCode::CONFLICT, "OTHER_NAME"),
+        ChangeFault::Untrue(_) => (StatusCode::CONFLICT, "UNTRUE"),
+        ChangeFault::NoRecords => (StatusCode::CONFLICT, "NO_RECORDS"),
         ChangeFault::Reload(_) => (StatusCode::CONFLICT, "RELOAD_REFUSED"),
         ChangeFault::Refused(ChangeRefused::LocksOut(_)) => {
             let hint = "if you mean it, ask again with the parameter confirm=lock-out";

@@ -26,7 +26,7 @@ const LOOKED_THROUGH: u64 = 64 * 1024 * 1024;
 /// What stands in a line about a refusal.
 const DENIED: &[u8] = br#""decision":"denied""#;
 /// The kinds of changes to choose from: the beginnings of actions.
-const CHOICES: [ChangeKind; 6] = [
+const CHOICES: [ChangeKind; 7] = [
     ChangeKind {
         value: "",
         words: "anything",
@@ -50,6 +50,10 @@ const CHOICES: [ChangeKind; 6] = [
     ChangeKind {
         value: "deny",
         words: "denials",
+    },
+    ChangeKind {
+        value: "attest",
+        words: "attestations",
     },
 ];
 

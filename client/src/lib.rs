@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod attestation;
 mod failure;
 pub mod keys;
 #[cfg(feature = "native")]
@@ -18,6 +19,7 @@ pub mod repositories;
 pub mod server;
 pub mod state;
 
+pub use attestation::{Attestation, AttestationError, AttestationRecord};
 pub use failure::ReadError;
 pub use reading::{BundleError, Bundles};
 pub use repositories::{Contact, Current, Demand, Following, Repositories, RootChange, RootSummary};

@@ -62,7 +62,6 @@ pub struct Server {
     /// When it said that it has no bundles.
     without_bundles: Mutex<Option<Instant>>,
     pub(crate) read_limit: Duration,
-    #[cfg(feature = "native")]
     trust: Trust,
 }
 
@@ -98,7 +97,6 @@ impl Server {
             followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
             without_bundles: Mutex::new(None),
             read_limit: READ_LIMIT,
-            #[cfg(feature = "native")]
             trust: connection.trust.clone(),
         })
     }
@@ -173,8 +171,17 @@ impl Server {
         url
     }
 
+    /// The address of something of the interface beyond the Notary contract, given by its segments.
+    pub(crate) fn interface_address<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
+        let mut url = self.base.clone();
+        // An address of http or https always has a path.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["api", "v0"]).extend(segments);
+        }
+        url
+    }
+
     /// A client for what other servers keep for this one, which are told nothing of who asks.
-    #[cfg(feature = "native")]
     pub(crate) fn elsewhere(&self) -> Result<reqwest::Client, SettingsError> {
         tls::anonymous(&self.trust)
     }

@@ -36,8 +36,8 @@ pub(super) fn client(connection: &Connection) -> Result<(Client, String), Settin
                 .previous()
                 .first()
                 .is_some_and(|first| first.origin() == attempt.url().origin());
-            if !same && attempt.previous().first().is_some_and(is_target) {
-                // Who asked for a target file follows it without saying who asks.
+            if !same && attempt.previous().first().is_some_and(is_content) {
+                // Who asked for such content follows it without saying who asks.
                 attempt.stop()
             } else if !same {
                 attempt.error("it redirects to another server, which is not followed")
@@ -66,7 +66,6 @@ pub(super) fn client(connection: &Connection) -> Result<(Client, String), Settin
 }
 
 /// The HTTP client for what is kept elsewhere: without certificate, and with the system's CAs beside those that are trusted.
-#[cfg(feature = "native")]
 pub(super) fn anonymous(trust: &Trust) -> Result<Client, SettingsError> {
     let client = Client::builder()
         .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
@@ -79,10 +78,15 @@ pub(super) fn anonymous(trust: &Trust) -> Result<Client, SettingsError> {
     client.map_err(|cause| SettingsError::Tls(describe(&cause)))
 }
 
-/// Whether this is the address of a target file of a TUF 1.0 repository, which may be kept elsewhere.
-fn is_target(url: &Url) -> bool {
-    let below = url.path().split_once("/tuf/v1/");
-    below.is_some_and(|(_, path)| path.split('/').any(|segment| segment == "targets"))
+/// Whether this is the address of a target file of a TUF 1.0 repository, or of a blob of a registry: both are verified by
+/// their hashes, and may be kept elsewhere.
+fn is_content(url: &Url) -> bool {
+    [("/tuf/v1/", "targets"), ("/v2/", "blobs")]
+        .iter()
+        .any(|(below, kind)| {
+            let path = url.path().split_once(below).map(|(_, path)| path);
+            path.is_some_and(|path| path.split('/').any(|segment| segment == *kind))
+        })
 }
 
 /// The CAs of files.

@@ -5,7 +5,7 @@ use chrono::Utc;
 use platform::reason;
 use reqwest::{
     RequestBuilder, Response, StatusCode, Url,
-    header::{ACCEPT, CONTENT_TYPE, ETAG, WWW_AUTHENTICATE},
+    header::{ACCEPT, CONTENT_TYPE, ETAG, LOCATION, WWW_AUTHENTICATE},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -30,6 +30,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// Its `ETag`.
     pub(crate) etag: Option<String>,
+    /// Its `Location`.
+    pub(crate) location: Option<String>,
     /// Its content, which is a refusal unless the status is a success.
     pub(crate) body: Bytes,
 }
@@ -74,13 +76,21 @@ impl Server {
             .map_err(|_| self.unreachable("it is not asked any more"))?;
         let response = self.respond(gun, access, build).await?;
         let status = response.status();
-        let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok());
-        let etag = etag.map(str::to_owned);
+        let header = |name| {
+            let value = response.headers().get(name);
+            value.and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        let (etag, location) = (header(ETAG), header(LOCATION));
         let limit = if status.is_success() { limit } else { SMALL_LIMIT };
         let body = self.body(response, what, limit).await?;
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.refusal(status, &body)),
-            _ => Ok(Answer { status, etag, body }),
+            _ => Ok(Answer {
+                status,
+                etag,
+                location,
+                body,
+            }),
         }
     }
 
@@ -105,13 +115,12 @@ impl Server {
 
     /// Begins to read a file that may be large; `None` if there is none. A redirect to another server is followed, without
     /// saying who asks: what it gives is verified by its hash.
-    #[cfg(feature = "native")]
     pub(crate) async fn begin_file(&self, gun: &Gun, address: &Url) -> Result<Option<Response>, ReadError> {
         let mut response = self
             .respond(gun, Access::Pull, |client| client.get(address.clone()))
             .await?;
         if response.status().is_redirection() {
-            let place = response.headers().get(reqwest::header::LOCATION);
+            let place = response.headers().get(LOCATION);
             let place = place.and_then(|place| place.to_str().ok());
             let place = place.and_then(|place| address.join(place).ok());
             let place = place.ok_or_else(|| self.unreachable("it redirects to nowhere"))?;
@@ -136,6 +145,20 @@ impl Server {
                 let body = self.body(response, "the refusal", SMALL_LIMIT).await?;
                 Err(self.refusal(status, &body))
             }
+        }
+    }
+
+    /// Reads a file of at most `limit` bytes as [`begin_file`](Self::begin_file) does; `None` if there is none.
+    pub(crate) async fn small_file(
+        &self,
+        gun: &Gun,
+        address: &Url,
+        what: &str,
+        limit: u64,
+    ) -> Result<Option<Bytes>, ReadError> {
+        match self.begin_file(gun, address).await? {
+            Some(response) => self.body(response, what, limit).await.map(Some),
+            None => Ok(None),
         }
     }
 

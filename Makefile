@@ -60,7 +60,7 @@ fuzz:
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
 
 requirements:
-	scripts/install-requirements.sh build database notary docker browser tuf gate-demo test
+	scripts/install-requirements.sh build database notary docker browser tuf cosign gate-demo test
 
 lint:
 	cargo fmt --all --check

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Installs what is missing from Debian's packages, from npm what drives the browser and a client of TUF 1.0, from PyPI another
-# such client, and nothing that is there already.
-# Usage: install-requirements.sh build|openssl|database|notary|docker|browser|tuf|gate-demo|counts|fuzz|test ...
+# such client, from crates.io a reader of cosign's signatures, and nothing that is there already.
+# Usage: install-requirements.sh build|openssl|database|notary|docker|browser|tuf|cosign|gate-demo|counts|fuzz|test ...
 set -eu
 
 missing=""
 modules=""
 clients=""
+reader=""
 # need PROGRAM_OR_FILE PACKAGE...: the packages, unless the program or file is there
 need() {
     probe=$1
@@ -77,6 +78,13 @@ for group in "$@"; do
             clients=$(dirname "$0")/tuf-clients
             modules="$modules $clients"
             ;;
+        cosign)
+            # Makes and reads signatures of the other kind.
+            need gpg gnupg
+            need /usr/bin/skopeo skopeo
+            need /usr/bin/docker-registry docker-registry
+            reader=$(dirname "$0")/cosign-reader
+            ;;
         gate-demo)
             need curl curl ca-certificates
             need jq jq
@@ -143,9 +151,15 @@ install_python() {
         cat "$1/requirements.txt" "$1/simulator.txt" >"$1/venv/.installed"
 }
 
+# Nothing of it is delivered, so it is a workspace of its own.
+build_reader() {
+    cargo build --quiet --locked --manifest-path "$1/Cargo.toml" --target-dir "$1/target"
+}
+
 [ -z "$missing" ] || install_packages
 # Once more where the network failed.
 for directory in $modules; do
     install_modules "$directory" || install_modules "$directory"
 done
 [ -z "$clients" ] || install_python "$clients" || install_python "$clients"
+[ -z "$reader" ] || build_reader "$reader" || build_reader "$reader"

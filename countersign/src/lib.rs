@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bridge;
 pub mod commands;
 mod decider;
 pub mod engine;

@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 #[cfg(feature = "native")]
 use countersign::commands::tuf::{self, TufCommand};
 use countersign::commands::{
-    Failure, Outcome,
+    Failure, Outcome, attest,
     bundle::{self, BundleCommand},
     documents::{self, CompletionsOptions, ManOptions},
     gate::{self, GateCommand},
@@ -31,6 +31,9 @@ enum Command {
     /// Say whether images are signed as the policy demands: status 0 if all are, 1 if one is not, 2 if that cannot be
     /// decided.
     Verify(Box<verify::Options>),
+    /// Attest images that are signed as the policy demands to cosign, podman and skopeo, with a key of its own that these
+    /// trust: status 0 if all are, 1 if one is not signed so, 2 if it could not be done.
+    Attest(Box<attest::Options>),
     /// Check a policy, ask what it demands, or write one from another product's configuration.
     Policy {
         #[command(subcommand)]
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
 fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Verify(options) => verify::run(&options),
+        Command::Attest(options) => attest::run(&options),
         Command::Policy { command } => policy::run(&command),
         Command::Gate { command } => gate::run(*command),
         Command::Sign(options) => signing::sign(&options),

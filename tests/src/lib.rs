@@ -11,6 +11,7 @@
 
 pub mod alternator;
 pub mod authority;
+pub mod bridge;
 pub mod browser;
 pub mod certificate_table;
 pub mod countersign;

@@ -1,9 +1,11 @@
 //! One module for each command that a person types.
 
+pub mod attest;
 pub mod bundle;
 pub mod documents;
 pub mod gate;
 pub mod policy;
+mod registry;
 pub mod signing;
 mod trust;
 #[cfg(feature = "native")]

@@ -162,6 +162,11 @@ fn outcome(verdict: &Verdict) -> Outcome {
     if verdict.permits() {
         return Outcome::Done;
     }
+    of_denial(verdict)
+}
+
+/// Whether a denied image is not signed as demanded, or that could not be decided.
+pub(super) fn of_denial(verdict: &Verdict) -> Outcome {
     match verdict.reason {
         Some(
             Reason::ServerUnreachable

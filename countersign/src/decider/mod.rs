@@ -15,7 +15,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use chrono::{TimeDelta, Utc};
-use client::{Bundles, Contact, Current, Demand, Repositories};
+use client::{Bundles, Contact, Current, Demand, Repositories, Server};
 use futures_util::future::join_all;
 use thiserror::Error;
 use verifier::{Check, Denial, Freshness, ImageReference, Plan, Reason, RequestContext, Verdict};
@@ -81,6 +81,7 @@ pub struct Decider {
     generation: ArcSwap<Generation>,
     repositories: Repositories,
     carried: Option<Carried>,
+    current_only: bool,
     audit: Option<Audit>,
     metrics: Option<Metrics>,
 }
@@ -102,6 +103,7 @@ impl Decider {
             generation: ArcSwap::from_pointee(generation),
             repositories,
             carried: None,
+            current_only: false,
             audit: None,
             metrics: None,
         })
@@ -111,6 +113,14 @@ impl Decider {
     #[must_use]
     pub fn deciding_by(mut self, bundles: Bundles) -> Self {
         self.carried = Some(Carried::new(bundles));
+        self
+    }
+
+    /// Allows nothing from now on by what was signed once, or has expired since the server was last reached, whatever the
+    /// policy says: for those who tell others that an image is signed.
+    #[must_use]
+    pub fn by_what_is_signed_now(mut self) -> Self {
+        self.current_only = true;
         self
     }
 
@@ -238,7 +248,14 @@ impl Decider {
         };
         match generation.policy().plan(&reference, &context) {
             Plan::Decided(verdict) => *verdict,
-            Plan::Check(check) => self.check(generation, &check, &reference, deadline).await,
+            Plan::Check(check) => {
+                let check = if self.current_only {
+                    check.of_what_is_signed_now()
+                } else {
+                    check
+                };
+                self.check(generation, &check, &reference, deadline).await
+            }
         }
     }
 
@@ -305,6 +322,14 @@ impl Decider {
         // timestamp first.
         let freshness = Freshness::just_read();
         check.judge(reference, repository.as_deref(), freshness, Utc::now())
+    }
+
+    /// The server of an image's trust data.
+    ///
+    /// # Errors
+    /// When what was configured for it cannot be used.
+    pub fn server(&self, image: &ImageReference) -> Result<Arc<Server>, Denial> {
+        self.generation.load().server(image)
     }
 
     /// The documents on which the verdicts about these images rest, of each repository.

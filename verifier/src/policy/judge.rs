@@ -104,7 +104,7 @@ impl Check<'_> {
             return Err(Denial::new(Reason::TooStale, sentence));
         }
         // While the server is away, what was good when it last answered is good for as long as the policy says so.
-        let in_grace = !freshness.reachable && self.demands.max_staleness.is_some();
+        let in_grace = !freshness.reachable && self.demands.max_staleness.is_some() && !self.current_only;
         let moment = if in_grace {
             now.checked_sub_signed(age).unwrap_or(now)
         } else {
@@ -452,7 +452,8 @@ impl<'a> Subject<'a> {
             );
             Err(Denial::new(Reason::DigestNoLongerSigned, sentence))
         };
-        let Some(period) = self.check.demands.ever_signed else {
+        let period = self.check.demands.ever_signed;
+        let Some(period) = period.filter(|_| !self.check.current_only) else {
             return if about_digest && denial.reason != Reason::DigestMismatch {
                 no_longer("sign it again, or use what is signed now".to_owned())
             } else {

@@ -85,6 +85,8 @@ pub struct Check<'a> {
     rule: &'a Rule,
     demands: &'a Demands,
     mode: Mode,
+    /// Whether nothing counts but what is signed now, by documents that have not expired.
+    current_only: bool,
 }
 
 impl Policy {
@@ -250,6 +252,7 @@ impl Policy {
                 rule,
                 demands,
                 mode,
+                current_only: false,
             }),
         }
     }
@@ -307,6 +310,16 @@ impl Default for Defaults {
 }
 
 impl Check<'_> {
+    /// The same without what a rule lets run although nobody signs it now: what was signed once, and what has expired since
+    /// the server was last reached.
+    #[must_use]
+    pub fn of_what_is_signed_now(self) -> Self {
+        Self {
+            current_only: true,
+            ..self
+        }
+    }
+
     /// Where trust begins.
     pub fn anchor(&self) -> &Anchor {
         &self.demands.anchor

@@ -1,6 +1,10 @@
 //! The options by which commands find private keys: a directory, a token, and what opens them.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use client::keys::{KeyDirectory, Keys, Passphrases, Pin, Place, SecretCommand, TokenKeys, TokenSettings};
@@ -78,6 +82,11 @@ impl KeyOptions {
         let command = line.map(|(setting, line)| command(setting, &line)).transpose()?;
         let passphrases = Passphrases::new(self.passphrase_file.clone(), command);
         Ok(Keys::new(KeyDirectory::new(&path, passphrases), self.token()?))
+    }
+
+    /// The file with the passphrase of every key.
+    pub(in crate::commands) fn passphrase_file(&self) -> Option<&Path> {
+        self.passphrase_file.as_deref()
     }
 
     fn token(&self) -> Result<Option<TokenKeys>, Failure> {

@@ -7,7 +7,6 @@ mod init;
 mod inspect;
 mod key_options;
 mod keys;
-mod registry;
 mod rename;
 mod revoke;
 mod rotate;
@@ -18,7 +17,6 @@ mod witness;
 
 #[cfg(feature = "native")]
 pub(super) use confirm::is_confirmed;
-#[cfg(feature = "native")]
 pub(super) use key_options::KeyOptions;
 #[cfg(feature = "native")]
 pub(super) use session::{RepositoryOptions, Session as NotarySession, repository};

@@ -14,10 +14,9 @@ use super::{
     delegations::{self, Delegation},
     init::{self, Beginning},
     key_options::PlaceOptions,
-    registry,
     session::{self, RELEASES, RepositoryOptions, Session},
 };
-use crate::commands::{Failure, Outcome, block_on};
+use crate::commands::{Failure, Outcome, block_on, registry};
 
 /// The largest manifest, in bytes: what registries accept.
 pub(super) const MANIFEST_LIMIT: u64 = 4 << 20;

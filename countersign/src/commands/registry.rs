@@ -1,5 +1,6 @@
-//! What a registry has for a tag or digest.
+//! The registry of an image, and what it has for a tag or digest.
 
+use bytes::Bytes;
 use client::{Connection, ReadError, Server, is_this_machine, publish::Target};
 use serde_json::Value;
 use tuf::{Checksum, Gun};
@@ -7,9 +8,20 @@ use verifier::ImageReference;
 
 use crate::{commands::Failure, decider::TrustSettings};
 
+/// A registry that was reached, and the manifest for which it was asked.
+pub(super) struct Reached {
+    /// The registry.
+    pub(super) server: Server,
+    /// The name of the repository there, without a host.
+    pub(super) name: Gun,
+    /// The manifest.
+    pub(super) content: Bytes,
+    /// The SHA-256 of that.
+    pub(super) sha256: Checksum,
+}
+
 /// Asks the registry of an image for the manifest of the digest, or else of the tag. What is signed is the SHA-256 of what
-/// it gave, whatever it calls it. Plain HTTP is for registries on this machine, as for Docker, and for `insecure`, where only
-/// a digest is taken, because anybody on the way can answer.
+/// it gave, whatever it calls it.
 pub(super) async fn manifest(
     image: &ImageReference,
     tag: &str,
@@ -17,6 +29,24 @@ pub(super) async fn manifest(
     settings: &TrustSettings,
     insecure: Option<&str>,
 ) -> Result<Target, Failure> {
+    let found = reach(image, tag, digest, settings, insecure).await?;
+    Ok(Target {
+        sha256: found.sha256,
+        length: found.content.len() as u64,
+        custom: None,
+    })
+}
+
+/// Reaches the registry of an image, and asks it for the manifest of the digest, or else of the tag. Plain HTTP is for
+/// registries on this machine, as for Docker, and for `insecure`, where only a digest is taken, because anybody on the way
+/// can answer.
+pub(super) async fn reach(
+    image: &ImageReference,
+    tag: &str,
+    digest: Option<&Checksum>,
+    settings: &TrustSettings,
+    insecure: Option<&str>,
+) -> Result<Reached, Failure> {
     let host = image.host();
     if let Some(named) = insecure {
         if named != host {
@@ -65,7 +95,7 @@ async fn ask(
     image: &ImageReference,
     tag: &str,
     digest: Option<&Checksum>,
-) -> Result<Target, Refusal> {
+) -> Result<Reached, Refusal> {
     let answered = |sentence: String| Refusal::Answered(Failure(sentence));
     let registry = Server::new(connection).map_err(|cause| answered(cause.to_string()))?;
     let path = image.name().strip_prefix(image.host()).unwrap_or_default();
@@ -94,10 +124,11 @@ async fn ask(
         )));
     }
     must_be_manifest(&content).map_err(|reason| answered(format!("{}: {reason}", registry.label())))?;
-    Ok(Target {
+    Ok(Reached {
+        server: registry,
+        name,
+        content,
         sha256: found,
-        length: content.len() as u64,
-        custom: None,
     })
 }
 

@@ -10,7 +10,7 @@
 #   make bench  ours beside Notary's programs, figures and plots into docs/bench  (BENCH_ARGS=--quick for a look)
 
 # What runs on every engine; the other tests choose theirs, or have nothing to do with one.
-SUITE = $(addsuffix ::,api attacks audit bundle changes checking client_certificates damage denials docker_content_trust events gates issuing \
+SUITE = $(addsuffix ::,api attacks attesting_refused audit bundle changes checking client_certificates damage denials docker_content_trust events gates issuing \
 	keys_and_changes keys_of_others limits notary_flows one_meaning open_connections own_bundles pages pages_access pages_tuf password_guesses passwords \
 	pending_keys policy policy_routes publish_mutations publish_races publish_refusals reading refreshing reloading \
 	replaced_delegates requirements slow_clients starting stopping tokens transfer tuf_hosting unknown_keys upload_memory \

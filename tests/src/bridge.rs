@@ -230,34 +230,34 @@ impl Site {
         GpgKey { fingerprint, public }
     }
 
-    /// A policy that refuses everything but what of this registry meets the requirement.
-    pub fn policy(&self, requirement: &Value) -> PathBuf {
-        let path = self.path("policy.json");
+    /// Has skopeo copy an image under a policy that refuses everything but what of this registry meets the requirement.
+    /// Signatures are those beside the image and those in `lookaside`.
+    pub fn skopeo(&self, requirement: &Value, reference: &str) -> Finished {
         let scope = format!("{}/team", self.registry.host());
         let policy = json!({
             "default": [{"type": "reject"}],
             "transports": {"docker": {scope: [requirement]}},
         });
-        fs::write(&path, policy.to_string()).unwrap();
-        path
-    }
-
-    /// Has skopeo copy an image under a policy. Signatures are those beside the image and those in `lookaside`.
-    pub fn skopeo(&self, requirement: &Value, reference: &str) -> Finished {
-        let settings = self.path("registries.d");
-        fs::create_dir_all(&settings).unwrap();
-        let text = format!(
+        let places = format!(
             "docker:\n  {}:\n    use-sigstore-attachments: true\n    lookaside: file://{}\n",
             self.registry.host(),
             self.path("lookaside").display()
         );
-        fs::write(settings.join("registry.yaml"), text).unwrap();
+        self.skopeo_with(&policy.to_string(), &places, reference)
+    }
+
+    /// Has skopeo copy an image under a policy, with a file that says where signatures are.
+    pub fn skopeo_with(&self, policy: &str, places: &str, reference: &str) -> Finished {
+        let (file, settings) = (self.path("policy.json"), self.path("registries.d"));
+        fs::write(&file, policy).unwrap();
+        fs::create_dir_all(&settings).unwrap();
+        fs::write(settings.join("registry.yaml"), places).unwrap();
         let copied = self.path("copied");
         let _ = fs::remove_dir_all(&copied);
         let mut command = Command::new(installed_program("skopeo", "skopeo"));
         command
             .arg("--policy")
-            .arg(self.policy(requirement))
+            .arg(&file)
             .arg("--registries.d")
             .arg(&settings)
             .args(["copy", "--remove-signatures", "--src-tls-verify=false"])

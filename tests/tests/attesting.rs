@@ -112,7 +112,7 @@ fn skopeo_accepts_simple_signatures_of_the_key_that_it_trusts_and_of_no_other() 
         .join(format!("team/app@{}", digest.replace(':', "=")));
     assert_eq!(fs::read_dir(&place).unwrap().count(), 2);
     // A newer statement of a key takes the place of its former one.
-    site.push_signed("4.0", "four");
+    let four = site.push_signed("4.0", "four");
     site.attest_simply(&key, &[&one]).ok().does_not_say("already");
     assert_eq!(fs::read_dir(&place).unwrap().count(), 2);
     site.skopeo(&key.demanded(), &one).ok();
@@ -121,6 +121,11 @@ fn skopeo_accepts_simple_signatures_of_the_key_that_it_trusts_and_of_no_other() 
     fs::write(place.join("signature-3"), "of nobody").unwrap();
     site.attest_simply(&key, &[&one]).ok().says("is attested already");
     assert_eq!(site.records().len(), 4);
+    // What is attested by its digest alone is good for those who ask for that.
+    let by_digest = format!("{}@{four}", site.gun());
+    site.attest_simply(&key, &[&by_digest]).ok();
+    site.skopeo(&key.demanded(), &by_digest).ok();
+    site.skopeo(&key.demanded(), &site.image("4.0")).fails();
 
     let run = |fingerprint: &str| {
         let directory = site.path("lookaside").display().to_string();
@@ -139,6 +144,57 @@ fn skopeo_accepts_simple_signatures_of_the_key_that_it_trusts_and_of_no_other() 
         .says("has to be the whole fingerprint");
     let nobodys = "00".repeat(20);
     run(&nobodys).fails().says("No secret key");
+}
+
+#[test]
+fn the_files_that_the_page_shows_are_those_that_skopeo_reads() {
+    const PAGE: &str = include_str!("../../docs/attest.md");
+    let site = Site::start(&[]);
+    let key = site.gpg_key("bridge");
+    site.push_signed("1.0", "one");
+    site.push("2.0", "two");
+    let image = site.image("1.0");
+    site.attest_simply(&key, &[&image]).ok();
+    let shown = |beginning: &str| {
+        let (_, block) = PAGE.split_once(beginning).unwrap();
+        format!("{beginning}{}", block.split_once("```").unwrap().0)
+    };
+    let host = site.registry.host();
+    let requirement =
+        shown("{\"type\": \"signedBy\"").replace("/etc/containers/bridge.gpg", key.public.to_str().unwrap());
+    let policy = shown("{\n  \"default\"");
+    let (_, of_cosign) = policy.split_once('[').unwrap().1.split_once('[').unwrap();
+    let of_cosign = of_cosign.split_once(']').unwrap().0;
+    assert!(of_cosign.contains("sigstoreSigned"), "{of_cosign}");
+    let policy = policy
+        .replace(of_cosign, &requirement)
+        .replace("reg.example", &host);
+    let lookaside = format!("file://{}", site.path("lookaside").display());
+    let places = shown("docker:\n  reg.example:\n    lookaside")
+        .replace("https://signatures.reg.example", &lookaside)
+        .replace("reg.example", &host);
+    site.skopeo_with(&policy, &places, &image).ok();
+    site.skopeo_with(&policy, &places, &site.image("2.0"))
+        .fails()
+        .says("no signature exists");
+    site.skopeo_with(&policy.replace("/team", "/others"), &places, &image)
+        .fails()
+        .says("rejected by policy");
+    // What the page says of Debian's programs and of cosign's signatures.
+    let cosigns = site.key("cosign");
+    site.attest(&cosigns, &[&image]).ok();
+    let places = shown("docker:\n  reg.example:\n    use-sigstore-attachments").replace("reg.example", &host);
+    let policy = shown("{\n  \"default\"")
+        .replace("/etc/containers/bridge.pub", cosigns.public.to_str().unwrap())
+        .replace("reg.example", &host);
+    let copied = site.skopeo_with(&policy, &places, &image);
+    assert!(
+        copied.code == 0 || copied.output().contains("Debian-local change: sigstore disabled"),
+        "{copied}"
+    );
+    site.skopeo_with(&policy, &places, &site.image("2.0"))
+        .fails()
+        .says("no signature exists");
 }
 
 #[test]

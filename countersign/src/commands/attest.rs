@@ -51,7 +51,7 @@ pub struct Options {
     #[arg(long, requires = "bridge_key", conflicts_with = "gpg_key")]
     cosign: bool,
     /// Attest by simple signing, with the key of --gpg-key, in the lookaside directory of --out.
-    #[arg(long, requires_all = ["gpg_key", "out"], conflicts_with_all = ["bridge_key", "insecure_registry"])]
+    #[arg(long, requires_all = ["gpg_key", "out"], conflicts_with = "bridge_key")]
     simple_signing: bool,
     /// The private key of the bridge: a file in PEM or DER, or the ID of a key that `countersign key list` shows. ECDSA on
     /// P-256, or RSA; none that signs metadata of the repository.

@@ -5,6 +5,7 @@ use std::{fs, thread};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::{hash::MessageDigest, pkey::PKey, rsa::Rsa, sha::sha256, sign::Verifier, symm::Cipher};
+use platform::pki::KeyKind;
 use serde_json::{Value, json};
 use tests::{
     bridge::{KeyPair, Site},
@@ -392,13 +393,16 @@ fn keys_are_taken_from_files_with_passphrases_and_from_tokens_and_rsa_is_as_good
     site.accepted(&in_token, &image);
     assert_eq!(layers(&site, &digest).len(), 2);
 
+    let ed25519 = PKey::generate_ed25519().unwrap();
+    let p384 = KeyKind::P384.generate().unwrap();
     for (name, content, says) in [
-        ("ed25519", PKey::generate_ed25519().unwrap().private_key_to_pem_pkcs8().unwrap(), "Ed25519"),
+        ("ed25519", ed25519.private_key_to_pem_pkcs8().unwrap(), "Ed25519"),
+        ("p384", p384.private_key_to_pem_pkcs8().unwrap(), "another curve than P-256"),
         ("nothing", b"nothing".to_vec(), "holds no private key"),
         (
             "cosign",
             b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n".to_vec(),
-            "encrypted as only cosign does",
+            "in a way that only cosign opens",
         ),
     ] {
         let file = site.path(name);

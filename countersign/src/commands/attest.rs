@@ -215,9 +215,8 @@ impl Options {
         let begins = String::from_utf8_lossy(&begins);
         if OF_COSIGN.iter().any(|label| begins.contains(label)) {
             return Err(Failure(format!(
-                "{text}: this key is encrypted as only cosign does; use one in PKCS#8, which cosign's users take for the \
-                 public key all the same: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -aes256 -out \
-                 bridge.key"
+                "{text}: this file is encrypted in a way that only cosign opens; make a key in PKCS#8, whose public key cosign reads \
+                 all the same: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -aes256 -out bridge.key"
             )));
         }
         Ok(Box::new(keys.directory().read_file(path, "bridge")?))

@@ -24,6 +24,7 @@ mod key;
 mod loading_tests;
 mod metadata;
 pub mod migrate;
+pub mod mirror;
 mod name;
 mod online;
 mod paths;
@@ -31,7 +32,9 @@ mod paths;
 mod profile_tests;
 mod refusal;
 mod role;
+pub mod roots;
 mod signers;
+pub mod statement;
 #[cfg(test)]
 mod testing;
 mod trusted;

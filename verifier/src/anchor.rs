@@ -13,6 +13,7 @@ use tuf::{Gun, KeyId, PublicKey, VerifiedRoot};
 
 use crate::pattern::Pattern;
 use crate::reference::matched_name;
+use crate::trust_roots::{TrustRoots, VouchedRoot};
 
 /// What a root must have for trust to begin with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,11 @@ pub enum Anchor {
         /// The repositories for which that is so.
         scope: Pattern,
     },
+    /// It is the root for which an operator vouches. No root meets this as it stands: who can read the operator's
+    /// repository brings the [`Check`](crate::Check) the root that is [vouched for](crate::Check::vouched).
+    TrustRoots(Box<TrustRoots>),
+    /// It is exactly this one.
+    Vouched(VouchedRoot),
 }
 
 /// What was given is no anchor.
@@ -101,6 +107,8 @@ impl Anchor {
                 store.is_ok_and(|store| any(&|key| is_issued(&store, key).unwrap_or(false)))
             }
             Self::Tofu { scope } => scope.matches(&matched_name(gun.as_str())),
+            Self::TrustRoots(_) => false,
+            Self::Vouched(vouched) => vouched.is(root),
         }
     }
 
@@ -126,6 +134,17 @@ impl Anchor {
             }
             // The scope says where it counts, which is asked each time.
             Self::Tofu { .. } => push("tofu"),
+            Self::TrustRoots(roots) => {
+                push("trust_roots");
+                push(&roots.repository);
+                push(&hex::encode(openssl::sha::sha256(&roots.root)));
+            }
+            // Who vouches for it does not change what follows from it.
+            Self::Vouched(vouched) => {
+                push("vouched");
+                push(&vouched.version.to_string());
+                push(&vouched.sha256.as_hex());
+            }
         }
         hex::encode(openssl::sha::sha256(text.as_bytes()))
     }

@@ -71,6 +71,10 @@ reasons! {
 
     /// No root meets the policy's anchor.
     AnchorMismatch = "anchor_mismatch",
+    /// The operator's repository of trust roots has no root of the image's repository.
+    NotVouched = "not_vouched",
+    /// The operator's repository of trust roots does not verify from the root that the policy names, or it went back.
+    TrustRoots = "trust_roots",
     /// No certificate of a root chains to the policy's authority.
     AuthorityMismatch = "authority_mismatch",
     /// The root's certificate is for another repository.

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use tough::{ExpirationEnforcement, Prefix, RepositoryLoader, TargetName};
+use tough::{ExpirationEnforcement, RepositoryLoader};
 use tuf_native::{KeyId, Metadata, PublicKey, Refusal, RepositoryName, Role, Trusted};
 use url::Url;
 
@@ -19,6 +18,8 @@ use crate::state::StateDirectory;
 
 /// The root that was verified last, as tough keeps it.
 const ROOT: &str = "root.json";
+/// The SHA-256 of the root file with which the line began that led to that one, if it began with one.
+const BEGUN_WITH: &str = "begun-with";
 
 /// Where trust begins, if a person says so.
 #[derive(Debug, Clone)]
@@ -43,7 +44,8 @@ pub enum Expired {
 /// A repository as it is now, verified.
 #[derive(Debug)]
 pub struct NativeRepository {
-    name: RepositoryName,
+    pub(super) server: Arc<Server>,
+    pub(super) name: RepositoryName,
     loaded: tough::Repository,
     trusted: Trusted,
 }
@@ -79,7 +81,12 @@ impl NativeRepository {
         let _lock = state.lock(server.label(), name.gun())?;
         let kept = read_kept(&directory.join(ROOT))?;
         let root = match (beginning, &kept) {
-            (Some(beginning), _) => first_root(server, name, beginning).await?,
+            // To begin earlier would make tough forget what it saw, if the server's keys were replaced since then.
+            (Some(Beginning::Root(bytes)), Some(kept)) if began_with(&directory, bytes)? => kept.clone(),
+            (Some(beginning), _) => {
+                forget_beginning(&directory)?;
+                first_root(server, name, beginning).await?
+            }
             (None, Some(kept)) => kept.clone(),
             (None, None) => return Err(NativeError::NoBeginning(name.to_string())),
         };
@@ -96,10 +103,7 @@ impl NativeRepository {
             (Ok(loaded), None) => Ok(loaded),
             // tough goes on without a newer root whatever kept it from reading one; here only its absence may.
             (_, Some(cause)) => Err(cause.into()),
-            (Err(cause), None) => Err(NativeError::Unverified {
-                name: name.to_string(),
-                reason: in_words(&cause),
-            }),
+            (Err(cause), None) => Err(unverified(name, &cause)),
         };
         let loaded = match (loaded, &kept) {
             (Ok(loaded), _) => loaded,
@@ -129,7 +133,11 @@ impl NativeRepository {
         for file in trusted.root.iter().chain(&trusted.targets) {
             file.check_repository(name)?;
         }
+        if let Some(Beginning::Root(bytes)) = beginning {
+            keep_in(&directory, BEGUN_WITH, hash(bytes).as_bytes())?;
+        }
         Ok(Self {
+            server: Arc::clone(server),
             name: name.clone(),
             loaded,
             trusted,
@@ -167,33 +175,6 @@ impl NativeRepository {
         files.map(|file| (file.expires(), file.role().clone())).min()
     }
 
-    /// Downloads a target below a directory, under its name, and verifies it before it gets that name. The path of the file.
-    ///
-    /// # Errors
-    /// When there is no such target, or its content cannot be read or does not verify.
-    pub async fn download(&self, target: &str, directory: &Path) -> Result<PathBuf, NativeError> {
-        let absent = || NativeError::NoTarget {
-            name: self.name.to_string(),
-            target: target.to_owned(),
-        };
-        let name = TargetName::new(target).map_err(|_| absent())?;
-        if self.loaded.targets().signed.find_target(&name, false).is_err() {
-            return Err(absent());
-        }
-        let path = directory.join(name.resolved());
-        let failed = |reason: String| NativeError::File {
-            path: path.clone(),
-            reason,
-        };
-        fs::create_dir_all(directory).map_err(|cause| failed(platform::reason::of_io(&cause)))?;
-        let saved = self.loaded.save_target(&name, directory, Prefix::None).await;
-        saved.map_err(|cause| failed(in_words(&cause)))?;
-        // tough makes files that only their owner reads.
-        let readable = fs::set_permissions(&path, fs::Permissions::from_mode(0o644));
-        readable.map_err(|cause| failed(platform::reason::of_io(&cause)))?;
-        Ok(path)
-    }
-
     /// Remembers a root that was just made here and published, so that trust begins with it.
     ///
     /// # Errors
@@ -220,6 +201,14 @@ impl NativeRepository {
     ) -> Result<bool, NativeError> {
         let directory = state.native(server.label(), name.gun())?;
         Ok(read_kept(&directory.join(ROOT))?.is_some())
+    }
+}
+
+fn unverified(name: &RepositoryName, cause: &tough::error::Error) -> NativeError {
+    let (name, reason) = (name.to_string(), in_words(cause));
+    match cause {
+        tough::error::Error::ExpiredMetadata { .. } => NativeError::Expired { name, reason },
+        _ => NativeError::Unverified { name, reason },
     }
 }
 
@@ -326,9 +315,35 @@ fn read_kept(path: &Path) -> Result<Option<Bytes>, NativeError> {
 }
 
 fn keep_root_in(directory: &Path, root: &[u8]) -> Result<(), NativeError> {
-    let path = directory.join(ROOT);
+    keep_in(directory, ROOT, root)
+}
+
+/// Whether the line that led to the root that is kept began with this one.
+fn began_with(directory: &Path, root: &[u8]) -> Result<bool, NativeError> {
+    let kept = read_kept(&directory.join(BEGUN_WITH))?;
+    Ok(kept.is_some_and(|kept| kept == hash(root).as_bytes()))
+}
+
+/// What is kept from now on may come from another beginning.
+fn forget_beginning(directory: &Path) -> Result<(), NativeError> {
+    let path = directory.join(BEGUN_WITH);
+    match fs::remove_file(&path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(NativeError::File {
+            path,
+            reason: platform::reason::of_io(&cause),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn hash(root: &[u8]) -> String {
+    hex::encode(openssl::sha::sha256(root))
+}
+
+fn keep_in(directory: &Path, name: &str, content: &[u8]) -> Result<(), NativeError> {
+    let path = directory.join(name);
     let written = tempfile::NamedTempFile::new_in(directory).and_then(|mut file| {
-        std::io::Write::write_all(&mut file, root)?;
+        std::io::Write::write_all(&mut file, content)?;
         file.persist(&path).map_err(|cause| cause.error)
     });
     written.map(drop).map_err(|cause| NativeError::File {

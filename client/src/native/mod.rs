@@ -1,8 +1,12 @@
 //! TUF 1.0 repositories of a server: reading them verified by tough, signing with the keys at hand, and publishing.
 
+mod catalogue;
+mod download;
 mod load;
 mod sign;
+mod statements;
 mod transport;
+mod vouching;
 mod wire;
 
 use std::path::PathBuf;
@@ -16,6 +20,7 @@ use crate::state::StateError;
 
 pub use load::{Beginning, Expired, NativeRepository, check_first, read_root};
 pub use sign::{read_native_key, sign};
+pub use vouching::{Operator, Vouched, Vouching};
 pub use wire::{Need, Published, Waiting};
 
 /// Why something about a TUF 1.0 repository was not done.
@@ -35,6 +40,14 @@ pub enum NativeError {
     /// What the server shows does not verify.
     #[error("{name} does not verify: {reason}")]
     Unverified {
+        /// The repository.
+        name: String,
+        /// What tough says.
+        reason: String,
+    },
+    /// A file has expired.
+    #[error("{name} has expired: {reason}; whoever signs it has to renew it")]
+    Expired {
         /// The repository.
         name: String,
         /// What tough says.

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures_util::stream;
 use percent_encoding::percent_decode_str;
-use tokio::sync::mpsc;
 use tough::{Transport, TransportError, TransportErrorKind, TransportStream};
 use tuf_native::RepositoryName;
 use url::Url;
@@ -17,7 +16,7 @@ use crate::server::Server;
 
 /// Where tough is told that metadata is. The transport knows where it really is.
 pub(super) const METADATA: &str = "countersign:///metadata/";
-/// Where tough is told that targets are.
+/// Where tough is told that targets are. It is not asked for any (`download.rs`).
 pub(super) const TARGETS: &str = "countersign:///targets/";
 
 /// A repository of a server, as tough reads it.
@@ -72,43 +71,6 @@ impl ServerTransport {
             Err(cause) => Err(self.failed(url, cause)),
         }
     }
-
-    /// The content of a target, piece by piece. tough writes the hash before all of the path, the specification before its
-    /// last part.
-    async fn target(&self, file: &str, url: &Url) -> Result<TransportStream, TransportError> {
-        let not_found = || TransportError::new(TransportErrorKind::FileNotFound, url);
-        let (sha256, path) = file.split_once('.').ok_or_else(not_found)?;
-        let address = self.server.native_target(&self.name, path, sha256);
-        let begun = self.server.begin_file(self.name.gun(), &address).await;
-        let mut response = begun
-            .map_err(|cause| self.failed(url, cause))?
-            .ok_or_else(not_found)?;
-        let (sender, mut receiver) = mpsc::channel(2);
-        let (server, place) = (Arc::clone(&self.server), url.clone());
-        tokio::spawn(async move {
-            loop {
-                let piece = match response.chunk().await {
-                    Ok(Some(piece)) => Ok(piece),
-                    Ok(None) => break,
-                    Err(cause) => {
-                        let cause = server.broken(&cause);
-                        Err(TransportError::new_with_cause(
-                            TransportErrorKind::Other,
-                            &place,
-                            cause,
-                        ))
-                    }
-                };
-                let last = piece.is_err();
-                if sender.send(piece).await.is_err() || last {
-                    break;
-                }
-            }
-        });
-        Ok(Box::pin(stream::poll_fn(move |context| {
-            receiver.poll_recv(context)
-        })))
-    }
 }
 
 #[tough::async_trait]
@@ -123,9 +85,6 @@ impl Transport for ServerTransport {
         let below = |base: &str| url.as_str().strip_prefix(base).and_then(decoded);
         if let Some(file) = below(METADATA) {
             return self.metadata(&file, &url).await;
-        }
-        if let Some(file) = below(TARGETS) {
-            return self.target(&file, &url).await;
         }
         Err(TransportError::new(
             TransportErrorKind::UnsupportedUrlScheme,

@@ -222,6 +222,12 @@ impl Repositories {
         (self.shared.clock)()
     }
 
+    /// Where they are remembered.
+    #[cfg(feature = "native")]
+    pub(crate) fn state(&self) -> Option<&StateDirectory> {
+        self.shared.state.as_ref()
+    }
+
     /// Reads the repository in the background, so that who asks next need not wait.
     pub fn refresh(&self, server: &Arc<Server>, gun: &Gun, anchor: &Anchor) {
         let entry = self.entry(server, gun, anchor);

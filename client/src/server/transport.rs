@@ -20,6 +20,9 @@ use crate::failure::ReadError;
 const SMALL_LIMIT: u64 = 1 << 18;
 /// The media type of server-sent events.
 const EVENT_STREAM: &str = "text/event-stream";
+/// Where the next page of a list begins.
+#[cfg(feature = "native")]
+const NEXT_PAGE: reqwest::header::HeaderName = reqwest::header::HeaderName::from_static("x-next-page-start");
 /// The longest sentence of a server that is passed on, in characters.
 const SENTENCE_LIMIT: usize = 500;
 
@@ -32,6 +35,9 @@ pub(crate) struct Answer {
     pub(crate) etag: Option<String>,
     /// Its `Location`.
     pub(crate) location: Option<String>,
+    /// Where the next page of a list begins, if it is one and goes on.
+    #[cfg(feature = "native")]
+    pub(crate) next_page: Option<String>,
     /// Its content, which is a refusal unless the status is a success.
     pub(crate) body: Bytes,
 }
@@ -81,6 +87,8 @@ impl Server {
             value.and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
         let (etag, location) = (header(ETAG), header(LOCATION));
+        #[cfg(feature = "native")]
+        let next_page = header(NEXT_PAGE);
         let limit = if status.is_success() { limit } else { SMALL_LIMIT };
         let body = self.body(response, what, limit).await?;
         match status {
@@ -89,6 +97,8 @@ impl Server {
                 status,
                 etag,
                 location,
+                #[cfg(feature = "native")]
+                next_page,
                 body,
             }),
         }

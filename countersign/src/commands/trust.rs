@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use clap::Args;
 use client::{Bundles, Credentials, Discovery, Identity, Repositories, ServerSettings, StateDirectory};
 use secrecy::SecretString;
-use verifier::{Anchor, Pattern};
+use verifier::{Anchor, Pattern, TrustRoots};
 use zeroize::Zeroizing;
 
 use super::Failure;
@@ -66,6 +66,13 @@ pub struct PolicyOptions {
     /// Without a policy file: trust the first root that the server shows, and only its successors from then on.
     #[arg(long, conflicts_with = "policy")]
     tofu: bool,
+    /// Without a policy file: trust begins with the root for which an operator vouches in this TUF 1.0 repository of the
+    /// server's.
+    #[arg(long, value_name = "REPOSITORY", requires = "tuf_root", conflicts_with_all = ["policy", "tofu", "root_key"])]
+    trust_roots: Option<String>,
+    /// The file of a root of that repository, which the operator handed over: trust in the operator begins with it.
+    #[arg(long, value_name = "FILE", requires = "trust_roots")]
+    tuf_root: Option<PathBuf>,
     /// Signers who must have signed, besides what the policy demands.
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     signer: Vec<String>,
@@ -154,7 +161,7 @@ impl PolicyOptions {
         let signers = self.signer.clone();
         let file = self.policy.clone();
         let file = file.or_else(|| {
-            let unanchored = self.root_key.is_empty() && !self.tofu;
+            let unanchored = self.root_key.is_empty() && !self.tofu && self.trust_roots.is_none();
             let named = env::var_os(POLICY).filter(|name| unanchored && !name.is_empty());
             named.map(PathBuf::from)
         });
@@ -165,10 +172,20 @@ impl PolicyOptions {
             Anchor::Tofu {
                 scope: Pattern::parse("**")?,
             }
+        } else if let (Some(repository), Some(file)) = (&self.trust_roots, &self.tuf_root) {
+            let root = platform::files::read(file).map_err(|cause| {
+                Failure(format!("{}: {}", file.display(), platform::reason::of_io(&cause)))
+            })?;
+            Anchor::TrustRoots(Box::new(TrustRoots {
+                repository: repository.clone(),
+                root,
+                server: None,
+            }))
         } else if self.root_key.is_empty() {
             return Err(Failure(format!(
                 "nothing says where trust begins: name a policy with --policy FILE or {POLICY}, a root key with --root-key \
-                 ID, or say --tofu to trust what the server shows first"
+                 ID, an operator's repository with --trust-roots REPOSITORY --tuf-root FILE, or say --tofu to trust what the \
+                 server shows first"
             )));
         } else {
             Anchor::root_keys(self.root_key.iter().map(String::as_str))?

@@ -12,9 +12,9 @@ use std::{
 use chrono::TimeDelta;
 use client::{Discovery, Following, Identity, Repositories, Server, ServerSettings};
 use tuf::Gun;
-use verifier::{Anchor, Denial, ImageReference, Policy, Reason};
+use verifier::{Anchor, Denial, ImageReference, Policy, Reason, ServerRule};
 
-use super::DeciderError;
+use super::{DeciderError, trust_roots};
 
 /// The largest file that a policy may name, in bytes.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -63,9 +63,13 @@ pub struct Generation {
     trust: TrustSettings,
     /// By address and certificate files, or by registry.
     servers: Mutex<BTreeMap<String, Arc<Server>>>,
-    /// By server, repository and anchor. One that has no events stays here, so that it is not asked again and again.
-    followed: Mutex<BTreeMap<(String, String, String), Following>>,
+    /// By server, repository and anchor, with the root that an operator vouched for, if the anchor is such. One that has no
+    /// events stays here, so that it is not asked again and again.
+    followed: Mutex<BTreeMap<Followed, (Anchor, Following)>>,
 }
+
+/// A server, a repository, and a kind of anchor.
+type Followed = (String, String, String);
 
 impl PolicySource {
     /// The file.
@@ -103,8 +107,24 @@ impl Generation {
             followed: Mutex::default(),
         };
         let mut servers = BTreeMap::new();
+        for roots in loaded.policy.trust_roots() {
+            trust_roots::check(roots).map_err(|reason| DeciderError::TrustRoots {
+                repository: roots.repository.clone(),
+                reason,
+            })?;
+        }
+        let beside = loaded
+            .policy
+            .trust_roots()
+            .iter()
+            .filter_map(|roots| roots.server.as_ref());
         // The certificates of servers that nobody asks need not be here.
-        let asked = loaded.policy.servers().iter().filter(|_| !trust.offline);
+        let asked = loaded
+            .policy
+            .servers()
+            .iter()
+            .chain(beside)
+            .filter(|_| !trust.offline);
         for rule in asked {
             let settings = loaded.settings(rule);
             let files = [settings.ca.clone()].into_iter().flatten();
@@ -138,8 +158,21 @@ impl Generation {
     /// # Errors
     /// When what was configured for it cannot be used.
     pub fn server(&self, image: &ImageReference) -> Result<Arc<Server>, Denial> {
-        let host = image.name().split('/').next().unwrap_or_default();
-        let rule = self.policy.server_for(image);
+        self.named(self.policy.server_for(image), image.name())
+    }
+
+    /// The server of an operator's repository of trust roots.
+    ///
+    /// # Errors
+    /// When what was configured for it cannot be used.
+    #[cfg(feature = "native")]
+    pub fn server_of(&self, roots: &verifier::TrustRoots) -> Result<Arc<Server>, Denial> {
+        self.named(self.policy.server_of(roots), &roots.repository)
+    }
+
+    /// The server of a rule; without one, that of the command line or of the registry of a repository.
+    fn named(&self, rule: Option<&ServerRule>, repository: &str) -> Result<Arc<Server>, Denial> {
+        let host = repository.split('/').next().unwrap_or_default();
         let name = rule.map_or_else(|| format!("registry {host}"), name_of);
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(server) = servers.get(&name) {
@@ -168,16 +201,23 @@ impl Generation {
         if !self.trust.follow {
             return;
         }
-        let key = (server.label().to_owned(), gun.to_string(), anchor.to_string());
+        // Of the roots that an operator vouches for one after the other only the last is asked about.
+        let kind = match anchor {
+            Anchor::Vouched(root) => root.repository.clone(),
+            other => other.to_string(),
+        };
+        let key = (server.label().to_owned(), gun.to_string(), kind);
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !followed.contains_key(&key)
-            && let Some(following) = repositories.follow(server, gun, anchor)
-        {
-            followed.insert(key, following);
+        if followed.get(&key).is_some_and(|(known, _)| known == anchor) {
+            return;
+        }
+        followed.remove(&key);
+        if let Some(following) = repositories.follow(server, gun, anchor) {
+            followed.insert(key, (anchor.clone(), following));
         }
     }
 
-    fn settings(&self, rule: &verifier::ServerRule) -> ServerSettings {
+    fn settings(&self, rule: &ServerRule) -> ServerSettings {
         let file = |name: &String| self.directory.join(name);
         ServerSettings {
             url: Some(rule.url.clone()),
@@ -194,7 +234,7 @@ impl Generation {
     }
 }
 
-fn name_of(rule: &verifier::ServerRule) -> String {
+fn name_of(rule: &ServerRule) -> String {
     let file = |name: &Option<String>| name.clone().unwrap_or_default();
     format!(
         "{}\n{}\n{}\n{}",

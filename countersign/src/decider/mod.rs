@@ -5,6 +5,7 @@ mod audit;
 mod carried;
 mod generation;
 mod metrics;
+mod trust_roots;
 
 use std::{
     collections::BTreeMap,
@@ -14,16 +15,17 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use chrono::{TimeDelta, Utc};
-use client::{Bundles, Contact, Current, Demand, Repositories, Server};
+use chrono::{DateTime, TimeDelta, Utc};
+use client::{Bundles, Current, Demand, Repositories, Server};
 use futures_util::future::join_all;
 use thiserror::Error;
-use verifier::{Check, Denial, Freshness, ImageReference, Plan, Reason, RequestContext, Verdict};
+use verifier::{Anchor, Check, Denial, Freshness, ImageReference, Plan, Reason, RequestContext, Verdict};
 
 pub use self::{
     audit::{Audit, Sink},
     generation::{Generation, PolicySource, TrustSettings},
     metrics::Metrics,
+    trust_roots::Operators,
 };
 use carried::Carried;
 
@@ -64,6 +66,14 @@ pub enum DeciderError {
     /// A required signer is not one of the policy's, or no anchor was given.
     #[error("{0}")]
     Demand(String),
+    /// An operator's repository of trust roots cannot be used as it is named.
+    #[error("the trust roots of {repository}: {reason}")]
+    TrustRoots {
+        /// The repository.
+        repository: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A trust server cannot be asked with what was configured.
     #[error("the trust server for {pattern}: {reason}")]
     Server {
@@ -80,6 +90,7 @@ pub struct Decider {
     trust: TrustSettings,
     generation: ArcSwap<Generation>,
     repositories: Repositories,
+    operators: Operators,
     carried: Option<Carried>,
     current_only: bool,
     audit: Option<Audit>,
@@ -101,6 +112,7 @@ impl Decider {
             source,
             trust,
             generation: ArcSwap::from_pointee(generation),
+            operators: Operators::new(&repositories),
             repositories,
             carried: None,
             current_only: false,
@@ -277,29 +289,56 @@ impl Decider {
             Ok(server) => server,
             Err(denial) => return check.judge(reference, Err(&denial), never, Utc::now()),
         };
-        let gun = reference.gun();
         let max_age = check.max_staleness().min(self.trust.max_age);
-        let demand = Demand::within(max_age, deadline);
         let asked = Utc::now();
-        let current = self
-            .repositories
-            .current(&server, gun, check.anchor(), demand)
-            .await;
-        let verdict = self.judged(check, reference, &current);
-        if current.repository.is_ok() {
-            generation.follow(&self.repositories, &server, gun, check.anchor());
-        }
-        let is_old = |contact: &Contact| contact.last.is_some_and(|last| last < asked);
-        if verdict.allow || !is_old(&current.contact) || max_age.is_zero() {
+        let demand = Demand::within(max_age, deadline);
+        let (verdict, confirmed) = self.asking(generation, check, reference, &server, demand).await;
+        let is_old = confirmed.is_some_and(|confirmed| confirmed < asked);
+        if verdict.allow || !is_old || max_age.is_zero() {
             return verdict;
         }
         // What was just published must not be refused because it is not known here yet.
         let left = deadline.saturating_sub((Utc::now() - asked).to_std().unwrap_or_default());
+        let (verdict, _) = self
+            .asking(generation, check, reference, &server, Demand::now(left))
+            .await;
+        verdict
+    }
+
+    /// Decides by what servers say, and when they last did, all that the decision rests on.
+    async fn asking(
+        &self,
+        generation: &Generation,
+        check: &Check<'_>,
+        reference: &ImageReference,
+        server: &Arc<Server>,
+        demand: Demand,
+    ) -> (Verdict, Option<DateTime<Utc>>) {
+        let gun = reference.gun();
+        let anchored = self.operators.anchored(generation, check, gun, demand).await;
+        let (check, vouched_at) = match anchored {
+            Ok(anchored) => anchored,
+            Err((denial, asked_at)) => {
+                let never = Freshness {
+                    age: TimeDelta::MAX,
+                    reachable: false,
+                };
+                return (check.judge(reference, Err(&denial), never, Utc::now()), asked_at);
+            }
+        };
         let current = self
             .repositories
-            .current(&server, gun, check.anchor(), Demand::now(left))
+            .current(server, gun, check.anchor(), demand)
             .await;
-        self.judged(check, reference, &current)
+        let verdict = self.judged(&check, reference, &current);
+        if current.repository.is_ok() {
+            generation.follow(&self.repositories, server, gun, check.anchor());
+        }
+        let confirmed = match vouched_at {
+            Some(vouched_at) => current.contact.last.map(|last| last.min(vouched_at)),
+            None => current.contact.last,
+        };
+        (verdict, confirmed)
     }
 
     async fn check_carried(
@@ -309,14 +348,21 @@ impl Decider {
         check: &Check<'_>,
         reference: &ImageReference,
     ) -> Verdict {
-        let repository = match generation.address(reference) {
-            Ok(address) => {
-                let (gun, anchor) = (reference.gun(), check.anchor());
+        let repository = match (generation.address(reference), check.anchor()) {
+            (_, Anchor::TrustRoots(roots)) => {
+                let sentence = format!(
+                    "where trust in it begins, the policy leaves to {}, which no bundle holds, and no server is asked; pin \
+                     root_keys in the policy that is used here",
+                    roots.repository
+                );
+                Err(Denial::new(Reason::NotInBundle, sentence))
+            }
+            (Ok(address), anchor) => {
                 carried
-                    .repository(&self.repositories, &address, gun, anchor)
+                    .repository(&self.repositories, &address, reference.gun(), anchor)
                     .await
             }
-            Err(denial) => Err(denial),
+            (Err(denial), _) => Err(denial),
         };
         // Nothing that could be believed says when the documents were taken. What bounds their age is that they expire, the
         // timestamp first.

@@ -16,6 +16,7 @@ use crate::online::SPEC_VERSION;
 use crate::refusal::Refusal;
 use crate::role::Role;
 use crate::signers::Signers;
+use crate::statement::Statement;
 
 /// The content of targets or of a delegated role, to be edited and written.
 #[derive(Debug, Clone)]
@@ -24,7 +25,7 @@ pub struct TargetsContent {
     pub role: Role,
     /// Its version.
     pub version: Version,
-    /// When it ends; fractions of seconds are dropped.
+    /// When it ends; fractions of seconds are dropped. What is an attested mirror ends with its sources at the latest.
     pub expires: DateTime<Utc>,
     /// The targets, by path.
     pub targets: BTreeMap<String, Target>,
@@ -147,6 +148,17 @@ impl TargetsContent {
         self.delegations.len() < before
     }
 
+    /// When it ends as it is written: with the first of the sources that it mirrors, if it mirrors any, at the latest.
+    pub fn end(&self) -> DateTime<Utc> {
+        let statements = self.targets.values().map(|target| &target.custom);
+        let sources = statements
+            .filter_map(Statement::of_custom)
+            .map(|statement| statement.expires);
+        sources
+            .min()
+            .map_or(self.expires, |first| first.min(self.expires))
+    }
+
     /// Writes it, without signatures.
     ///
     /// # Errors
@@ -159,7 +171,7 @@ impl TargetsContent {
             .collect();
         let mut signed = members(json!({
             "_type": "targets",
-            "expires": write_time(self.expires),
+            "expires": write_time(self.end()),
             "spec_version": SPEC_VERSION,
             "targets": targets,
             "version": self.version.get(),

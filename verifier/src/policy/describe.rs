@@ -117,6 +117,12 @@ impl fmt::Display for Anchor {
             Self::CertIds(ids) => write!(f, "the root certificate {}", listed(ids)),
             Self::Ca { .. } => f.write_str("a root certificate of the policy's authority"),
             Self::Tofu { scope } => write!(f, "the first root that is seen, within {scope}"),
+            Self::TrustRoots(roots) => write!(f, "the root for which {} vouches", roots.repository),
+            Self::Vouched(root) => write!(
+                f,
+                "root version {}, for which {} vouches",
+                root.version, root.repository
+            ),
         }
     }
 }

@@ -88,7 +88,7 @@ impl Check<'_> {
             return Err(Denial::new(Reason::Inconsistent, sentence));
         }
         // What was verified from an anchor that trusts more must not serve a rule that trusts less.
-        if repository.anchor() != self.demands.anchor.fingerprint() {
+        if repository.anchor() != self.anchor().fingerprint() {
             let sentence =
                 format!("the trust data of {gun} was verified from another anchor than that of the rule");
             return Err(Denial::new(Reason::AnchorMismatch, sentence));

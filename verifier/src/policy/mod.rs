@@ -13,11 +13,10 @@ mod signers;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tuf::DelegationName;
+use tuf::{Checksum, DelegationName, Version};
 
 pub use error::PolicyError;
 pub use judge::Freshness;
-pub use rule::ServerRule;
 
 use glass::BreakGlass;
 use requirement::{Condition, SignerName};
@@ -27,7 +26,9 @@ use signers::Signers;
 use crate::anchor::Anchor;
 use crate::pattern::{Pattern, wildcard};
 use crate::reason::{Denial, Reason};
-use crate::reference::ImageReference;
+use crate::reference::{ImageReference, matched_name};
+use crate::server::ServerRule;
+use crate::trust_roots::{TrustRoots, VouchedRoot};
 use crate::verdict::{Mode, Verdict};
 
 /// A policy file after it was read and checked.
@@ -35,6 +36,8 @@ use crate::verdict::{Mode, Verdict};
 pub struct Policy {
     defaults: Defaults,
     servers: Vec<ServerRule>,
+    /// Those of every anchor, whether a rule uses it or not.
+    trust_roots: Vec<TrustRoots>,
     signers: Signers,
     rules: Vec<Rule>,
     exempt: Vec<String>,
@@ -87,15 +90,22 @@ pub struct Check<'a> {
     mode: Mode,
     /// Whether nothing counts but what is signed now, by documents that have not expired.
     current_only: bool,
+    /// What takes the place of the rule's anchor, where that leaves it to an operator.
+    vouched: Option<Box<Anchor>>,
 }
 
 impl Policy {
     /// A policy for one command without a file: every image is checked from this anchor.
     pub fn ad_hoc(anchor: Anchor) -> Self {
         let defaults = Defaults::default();
+        let trust_roots = match &anchor {
+            Anchor::TrustRoots(roots) => vec![TrustRoots::clone(roots)],
+            _ => Vec::new(),
+        };
         Self {
             defaults,
             servers: Vec::new(),
+            trust_roots,
             signers: Signers::new(),
             rules: vec![Rule {
                 pattern: Pattern::everything(),
@@ -169,6 +179,18 @@ impl Policy {
         most_specific(&self.servers, |server| &server.pattern, image.matched_name())
             .ok()
             .flatten()
+    }
+
+    /// The server that the policy names for a repository of trust roots; `None` if it names none, or two equally well.
+    pub fn server_of<'a>(&'a self, roots: &'a TrustRoots) -> Option<&'a ServerRule> {
+        let name = matched_name(&roots.repository);
+        let by_name = || most_specific(&self.servers, |server| &server.pattern, &name);
+        roots.server.as_ref().or_else(|| by_name().ok().flatten())
+    }
+
+    /// The repositories of trust roots that its anchors name.
+    pub fn trust_roots(&self) -> &[TrustRoots] {
+        &self.trust_roots
     }
 
     /// What the policy says about an image.
@@ -253,6 +275,7 @@ impl Policy {
                 demands,
                 mode,
                 current_only: false,
+                vouched: None,
             }),
         }
     }
@@ -322,7 +345,24 @@ impl Check<'_> {
 
     /// Where trust begins.
     pub fn anchor(&self) -> &Anchor {
-        &self.demands.anchor
+        self.vouched.as_deref().unwrap_or(&self.demands.anchor)
+    }
+
+    /// The same check, where an operator says where trust begins: with this root, which the operator's repository, verified
+    /// from the policy's [`TrustRoots`], has for the image's repository. `None` if the policy says itself where trust begins.
+    pub fn vouched(&self, version: Version, sha256: Checksum) -> Option<Self> {
+        let Anchor::TrustRoots(roots) = &self.demands.anchor else {
+            return None;
+        };
+        let root = VouchedRoot {
+            repository: roots.repository.clone(),
+            version,
+            sha256,
+        };
+        Some(Self {
+            vouched: Some(Box::new(Anchor::Vouched(root))),
+            ..self.clone()
+        })
     }
 
     /// For how long decisions go on after the server last confirmed the documents.

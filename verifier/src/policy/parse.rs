@@ -8,13 +8,15 @@ use serde_yaml_ng::Value;
 
 use super::error::PolicyError;
 use super::glass::BreakGlass;
-use super::node::Node;
+use super::node::{Fields, Node};
 use super::requirement::{Condition, SignerName};
-use super::rule::{Action, Demands, Rule, ServerRule};
+use super::rule::{Action, Demands, Rule};
 use super::signers::{Signer, SignerKey, Signers};
 use super::{Defaults, Policy};
 use crate::anchor::{Anchor, AnchorError};
 use crate::pattern::Pattern;
+use crate::server::ServerRule;
+use crate::trust_roots::TrustRoots;
 use crate::verdict::Mode;
 
 const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("audit", Mode::Audit)];
@@ -87,9 +89,14 @@ impl Policy {
             .get("break_glass")?
             .map(|node| break_glass(&node))
             .transpose()?;
+        let trust_roots = anchors.values().filter_map(|anchor| match anchor {
+            Anchor::TrustRoots(roots) => Some(TrustRoots::clone(roots)),
+            _ => None,
+        });
         Ok(Self {
             defaults,
             servers,
+            trust_roots: trust_roots.collect(),
             signers,
             rules,
             exempt,
@@ -127,8 +134,16 @@ fn anchors(node: &Node<'_>, read: ReadFile<'_>) -> Result<Anchors, PolicyError> 
 }
 
 fn anchor(node: &Node<'_>, read: ReadFile<'_>) -> Result<Anchor, PolicyError> {
-    let fields = node.fields(&["root_keys", "cert_ids", "ca_file", "common_name", "tofu", "scope"])?;
-    let kinds = ["root_keys", "cert_ids", "ca_file", "tofu"];
+    let fields = node.fields(&[
+        "root_keys",
+        "cert_ids",
+        "ca_file",
+        "common_name",
+        "tofu",
+        "scope",
+        "tuf",
+    ])?;
+    let kinds = ["root_keys", "cert_ids", "ca_file", "tofu", "tuf"];
     let mut given = Vec::new();
     for kind in kinds {
         if let Some(value) = fields.get(kind)? {
@@ -159,6 +174,7 @@ fn anchor(node: &Node<'_>, read: ReadFile<'_>) -> Result<Anchor, PolicyError> {
             let pem = read(file).map_err(|cause| unreadable(value, file, &cause))?;
             Anchor::ca(pem).map_err(|cause| value.wrong(format!("{file}: {cause}")))
         }
+        "tuf" => Ok(Anchor::TrustRoots(Box::new(trust_roots(value, read)?))),
         _ => {
             if !value.flag()? {
                 return Err(value
@@ -168,6 +184,28 @@ fn anchor(node: &Node<'_>, read: ReadFile<'_>) -> Result<Anchor, PolicyError> {
             Ok(Anchor::Tofu { scope })
         }
     }
+}
+
+fn trust_roots(node: &Node<'_>, read: ReadFile<'_>) -> Result<TrustRoots, PolicyError> {
+    let fields = node.fields(&["repository", "root", "server", "ca", "cert", "key"])?;
+    let root = fields.required("root")?;
+    let file = root.text()?;
+    let server = match fields.get("server")? {
+        Some(url) => Some(server(node, &fields, &url, Pattern::everything())?),
+        None => {
+            for key in ["ca", "cert", "key"] {
+                if let Some(found) = fields.get(key)? {
+                    return Err(found.wrong(format!("{key} goes with server only")));
+                }
+            }
+            None
+        }
+    };
+    Ok(TrustRoots {
+        repository: fields.required("repository")?.text()?.to_owned(),
+        root: read(file).map_err(|cause| unreadable(&root, file, &cause))?,
+        server,
+    })
 }
 
 fn signers(node: &Node<'_>, read: ReadFile<'_>) -> Result<Signers, PolicyError> {
@@ -319,7 +357,7 @@ impl Known<'_> {
         })
     }
 
-    fn demands(&self, fields: &super::node::Fields<'_>, pattern: &Pattern) -> Result<Demands, PolicyError> {
+    fn demands(&self, fields: &Fields<'_>, pattern: &Pattern) -> Result<Demands, PolicyError> {
         let node = fields.required("anchor")?;
         let name = node.text()?;
         let Some(anchor) = self.anchors.get(name) else {
@@ -395,32 +433,43 @@ fn servers(node: &Node<'_>) -> Result<Vec<ServerRule>, PolicyError> {
     let mut servers: Vec<ServerRule> = Vec::new();
     for node in node.list()? {
         let fields = node.fields(&["match", "url", "ca", "cert", "key"])?;
-        let text = |key: &str| -> Result<Option<String>, PolicyError> {
-            fields
-                .get(key)?
-                .map(|node| node.text().map(str::to_owned))
-                .transpose()
-        };
         let url = fields.required("url")?;
-        if !url.text()?.starts_with("https://") {
-            return Err(url.wrong("the address has to begin with https://"));
-        }
-        let server = ServerRule {
-            pattern: pattern(&fields.required("match")?)?,
-            url: url.text()?.to_owned(),
-            ca: text("ca")?,
-            cert: text("cert")?,
-            key: text("key")?,
-        };
-        if server.cert.is_some() != server.key.is_some() {
-            return Err(node.wrong("cert and key go together"));
-        }
+        let server = server(&node, &fields, &url, pattern(&fields.required("match")?)?)?;
         if servers.iter().any(|other| other.pattern.is_same(&server.pattern)) {
             return Err(node.wrong("there is another server for the same images"));
         }
         servers.push(server);
     }
     Ok(servers)
+}
+
+/// A server and how it is reached, by its address and the fields beside that.
+fn server(
+    node: &Node<'_>,
+    fields: &Fields<'_>,
+    url: &Node<'_>,
+    pattern: Pattern,
+) -> Result<ServerRule, PolicyError> {
+    let text = |key: &str| -> Result<Option<String>, PolicyError> {
+        fields
+            .get(key)?
+            .map(|node| node.text().map(str::to_owned))
+            .transpose()
+    };
+    if !url.text()?.starts_with("https://") {
+        return Err(url.wrong("the address has to begin with https://"));
+    }
+    let server = ServerRule {
+        pattern,
+        url: url.text()?.to_owned(),
+        ca: text("ca")?,
+        cert: text("cert")?,
+        key: text("key")?,
+    };
+    if server.cert.is_some() != server.key.is_some() {
+        return Err(node.wrong("cert and key go together"));
+    }
+    Ok(server)
 }
 
 type Namespaces = (Vec<String>, Vec<String>);

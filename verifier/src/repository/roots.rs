@@ -8,6 +8,7 @@ use super::verify::refusal;
 use crate::anchor::Anchor;
 use crate::reason::{Denial, Reason};
 use crate::seen::Seen;
+use crate::trust_roots::VouchedRoot;
 
 /// The roots from the one that was seen, or that meets the anchor, to the newest, each verified to follow from the one
 /// before. The last is the newest.
@@ -28,6 +29,9 @@ pub(super) fn trusted_line(
         let sentence =
             format!("{gun} is outside of the scope for which the policy trusts the first root that is seen");
         return Err(Denial::new(Reason::AnchorMismatch, sentence));
+    }
+    if let Anchor::Vouched(vouched) = anchor {
+        check_reaches(gun, vouched, newest)?;
     }
     match seen {
         None => {
@@ -87,6 +91,14 @@ fn first_that_meets(
                  certificate {keys}"
             ),
         ),
+        Anchor::Vouched(vouched) => not_vouched(gun, vouched, roots),
+        Anchor::TrustRoots(asked) => Denial::new(
+            Reason::NotVouched,
+            format!(
+                "{} was not asked whether it vouches for a root of {gun}",
+                asked.repository
+            ),
+        ),
         _ => Denial::new(
             Reason::AnchorMismatch,
             format!(
@@ -95,6 +107,42 @@ fn first_that_meets(
             ),
         ),
     })
+}
+
+/// Refuses roots that end before the one for which an operator vouches.
+fn check_reaches(gun: &Gun, vouched: &VouchedRoot, newest: &Bytes) -> Result<(), Denial> {
+    let newest =
+        tuf::stated_version(newest, &tuf::RoleName::Root).map_err(|cause| refusal(gun, "root", &cause))?;
+    if newest >= vouched.version {
+        return Ok(());
+    }
+    let sentence = format!(
+        "the newest root of {gun} is version {newest} here, and {} vouches for version {}: the server or the bundle is behind, or \
+         somebody plays back an old state",
+        vouched.repository, vouched.version
+    );
+    Err(Denial::new(Reason::Rollback, sentence))
+}
+
+/// Why none of the roots is the one for which an operator vouches.
+fn not_vouched(gun: &Gun, vouched: &VouchedRoot, roots: &[Bytes]) -> Denial {
+    let VouchedRoot {
+        repository, version, ..
+    } = vouched;
+    let stated = |bytes: &Bytes| tuf::stated_version(bytes, &tuf::RoleName::Root).ok();
+    if roots.iter().any(|bytes| stated(bytes) == Some(*version)) {
+        let sentence = format!(
+            "version {version} of the root of {gun} is not the one for which {repository} vouches: somebody else made this \
+             repository, or it was deleted and made anew. If its owner confirms the new root key, the operator vouches for it \
+             with `countersign tuf roots {repository} --replace {gun}`"
+        );
+        return Denial::new(Reason::AnchorMismatch, sentence);
+    }
+    let sentence = format!(
+        "version {version} of the root of {gun}, for which {repository} vouches, is missing; the server has to give it, so \
+         that the chain can be followed"
+    );
+    Denial::new(Reason::BrokenRootChain, sentence)
 }
 
 fn describe(anchor: &Anchor, key: &tuf::PublicKey) -> String {

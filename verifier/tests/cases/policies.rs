@@ -19,6 +19,7 @@ anchors:
   one:   {{ cert_ids:  ["{ID}"] }}
   corp:  {{ ca_file: root-ca.pem, common_name: gun }}
   lab:   {{ tofu: true, scope: "lab.example/**" }}
+  ops:   {{ tuf: {{ repository: corp.example/trust-roots, root: operator.json, server: "https://ops.example", ca: ca.pem }} }}
 signers:
   alice: {{ keys: ["@alice.pub"], certs: ["alice.crt"] }}
   bob:   {{ keys: ["{ID}"] }}
@@ -29,6 +30,7 @@ rules:
   - {{ match: "reg.example/dev/**", anchor: prod, mode: audit }}
   - {{ match: "lab.example/x/**", anchor: lab, digest: "ever-signed(30d)" }}
   - {{ match: "registry.k8s.io/**", action: allow }}
+  - {{ match: "ops.example/**", anchor: ops }}
 namespaces: {{ exempt: [kube-system], audit: ["team-*"] }}
 break_glass: {{ annotation: "trust.image-policy.k8s.io/break-glass", pattern: "INC-[0-9]+", users: [sre], max: 1h }}
 "#
@@ -38,6 +40,7 @@ break_glass: {{ annotation: "trust.image-policy.k8s.io/break-glass", pattern: "I
 pub fn read(file: &str) -> Result<Vec<u8>, String> {
     match file {
         "root-ca.pem" => Ok(Authority::new("root").pem()),
+        "operator.json" => Ok(b"{}".to_vec()),
         "alice.pub" => Ok(Key::ecdsa().public_pem()),
         "alice.crt" => Ok(Key::certificate("alice").public.public().to_vec()),
         _ => Err("there is no such file".to_owned()),
@@ -56,6 +59,11 @@ fn plan<'a>(policy: &'a Policy, image: &str) -> Plan<'a> {
 fn the_documented_example_is_read() {
     let policy = parse(&example()).unwrap();
     assert_eq!(policy.servers().len(), 1);
+    let [roots] = policy.trust_roots() else {
+        panic!("one")
+    };
+    assert_eq!(roots.repository, "corp.example/trust-roots");
+    assert_eq!(policy.server_of(roots).unwrap().url, "https://ops.example");
     let image = ImageReference::parse("reg.example/pay/app").unwrap();
     let server = policy.server_for(&image).unwrap();
     assert_eq!(
@@ -190,6 +198,51 @@ pub const MISTAKES: &[(&str, &str, &[&str])] = &[
         "common_name: gun",
         "common_name: host",
         &["anchors.corp.common_name"],
+    ),
+    (
+        "{ repository: corp.example/trust-roots, root",
+        "{ repositories: corp.example/trust-roots, root",
+        &["anchors.ops.tuf", "did you mean repository?"],
+    ),
+    (
+        "repository: corp.example/trust-roots, root: operator.json",
+        "repository: corp.example/trust-roots",
+        &["anchors.ops.tuf", "root"],
+    ),
+    (
+        "repository: corp.example/trust-roots, ",
+        "",
+        &["anchors.ops.tuf", "repository"],
+    ),
+    (
+        "repository: corp.example/trust-roots",
+        "repository: \"\"",
+        &["anchors.ops.tuf.repository"],
+    ),
+    (
+        "operator.json",
+        "none.json",
+        &["anchors.ops.tuf.root", "none.json"],
+    ),
+    (
+        "server: \"https://ops.example\"",
+        "server: \"http://ops.example\"",
+        &["anchors.ops.tuf.server", "https://"],
+    ),
+    (
+        ", server: \"https://ops.example\"",
+        "",
+        &["anchors.ops.tuf.ca", "server"],
+    ),
+    (
+        "ca: ca.pem } }",
+        "ca: ca.pem, cert: c.pem } }",
+        &["anchors.ops.tuf", "cert and key go together"],
+    ),
+    (
+        "ca: ca.pem } }",
+        "ca: ca.pem }, tofu: true, scope: \"ops.example/**\" }",
+        &["anchors.ops", "exactly one"],
     ),
     (
         "cert_ids:  [",

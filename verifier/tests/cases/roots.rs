@@ -1,7 +1,10 @@
 //! Where trust begins, and how it goes on.
 
-use tuf::Gun;
-use verifier::{Anchor, Pattern, Reason, Seen, verify};
+use tuf::{Checksum, Gun, Version};
+use verifier::{
+    Anchor, Check, Freshness, ImageReference, Pattern, Plan, Policy, Reason, RequestContext, Seen,
+    TrustRoots, VouchedRoot, verify,
+};
 
 use crate::support::{Authority, GUN, Key, Publisher, now, refused, sign};
 
@@ -337,4 +340,106 @@ fn what_was_kept_of_another_repository_or_is_damaged_denies() {
     );
     json["unknown"] = 1.into();
     assert!(serde_json::from_value::<Seen>(json).is_err());
+}
+
+#[test]
+fn trust_begins_with_exactly_the_root_that_is_vouched_for_and_goes_on_from_it() {
+    let mut publisher = Publisher::new();
+    publisher.rotate_root();
+    publisher.rotate_root();
+    let documents = publisher.documents();
+    let vouched = |version: i64, bytes: &[u8]| {
+        Anchor::Vouched(VouchedRoot {
+            repository: "corp.example/roots".to_owned(),
+            version: Version::new(version).unwrap(),
+            sha256: Checksum::of(bytes),
+        })
+    };
+    let newest = vouched(3, &documents.roots[2]);
+    for (index, root) in documents.roots.iter().enumerate() {
+        let anchor = vouched(index as i64 + 1, root);
+        assert!(verify(&gun(), &anchor, &documents, None, now()).is_ok());
+        // What comes before it need not be there.
+        let mut rest = documents.clone();
+        rest.roots.drain(..index);
+        assert!(verify(&gun(), &anchor, &rest, None, now()).is_ok());
+        // Somebody who has verified it from another root of the same line goes on.
+        let seen = reread(verify(&gun(), &newest, &documents, None, now()).unwrap().seen());
+        assert!(verify(&gun(), &anchor, &documents, Some(&seen), now()).is_ok());
+    }
+    // The same version with other bytes, or the same bytes as another version.
+    for anchor in [vouched(2, b"other"), vouched(2, &documents.roots[0])] {
+        let sentence = refused(
+            verify(&gun(), &anchor, &documents, None, now()),
+            Reason::AnchorMismatch,
+        );
+        assert!(sentence.contains("corp.example/roots"), "{sentence}");
+        let seen = publisher.seen();
+        refused(
+            verify(&gun(), &anchor, &documents, Some(&seen), now()),
+            Reason::AnchorMismatch,
+        );
+    }
+    let ahead = vouched(4, b"later");
+    refused(verify(&gun(), &ahead, &documents, None, now()), Reason::Rollback);
+    refused(
+        verify(&gun(), &ahead, &documents, Some(&publisher.seen()), now()),
+        Reason::Rollback,
+    );
+    // The one that is vouched for is not there, and what is does not lead on from it.
+    let mut gap = documents.clone();
+    gap.roots.drain(..2);
+    refused(
+        verify(&gun(), &vouched(2, &documents.roots[1]), &gap, None, now()),
+        Reason::BrokenRootChain,
+    );
+    // Nobody was asked whether anything is vouched for.
+    let unasked = Anchor::TrustRoots(Box::new(TrustRoots {
+        repository: "corp.example/roots".to_owned(),
+        root: Vec::new(),
+        server: None,
+    }));
+    refused(
+        verify(&gun(), &unasked, &documents, None, now()),
+        Reason::NotVouched,
+    );
+    let seen = publisher.seen();
+    refused(
+        verify(&gun(), &unasked, &documents, Some(&seen), now()),
+        Reason::NotVouched,
+    );
+}
+
+#[test]
+fn what_was_verified_from_a_vouched_root_serves_only_the_rule_that_leaves_it_to_an_operator() {
+    let publisher = Publisher::new();
+    let roots = TrustRoots {
+        repository: "corp.example/roots".to_owned(),
+        root: b"root".to_vec(),
+        server: None,
+    };
+    let image = ImageReference::parse(&format!("{GUN}:v1")).unwrap();
+    let policy = Policy::ad_hoc(Anchor::TrustRoots(Box::new(roots)));
+    let Plan::Check(check) = policy.plan(&image, &RequestContext::default()) else {
+        panic!("a check")
+    };
+    let documents = publisher.documents();
+    let anchored = check
+        .vouched(Version::FIRST, Checksum::of(&documents.roots[0]))
+        .unwrap();
+    let repository = verify(&gun(), anchored.anchor(), &documents, None, now()).unwrap();
+    let judged = |check: &Check<'_>| check.judge(&image, Ok(&repository), Freshness::just_read(), now());
+    assert!(judged(&anchored).allow);
+    for other in [
+        check.clone(),
+        check.vouched(Version::FIRST, Checksum::of(b"other")).unwrap(),
+    ] {
+        assert_eq!(judged(&other).reason, Some(Reason::AnchorMismatch));
+    }
+    // A rule that pins a key does not leave it to anybody.
+    let pinned = Policy::ad_hoc(publisher.anchor());
+    let Plan::Check(check) = pinned.plan(&image, &RequestContext::default()) else {
+        panic!("a check")
+    };
+    assert!(check.vouched(Version::FIRST, Checksum::of(b"other")).is_none());
 }

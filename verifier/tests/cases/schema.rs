@@ -10,6 +10,7 @@ const BEYOND: &[&str] = &[
     "[alise]",
     "[aq]",
     "none.pem",
+    "none.json",
     "@bob.pub",
     "5b7852458033845fa1da5371f416a6c003e84444cd5dfabfd1f2c2ceaddc55ac",
     "at_least: 3",

@@ -14,7 +14,7 @@ pub enum GateCommand {
     /// Answer Kubernetes' API server, Gatekeeper, Docker Engine and plain questions, until stopped.
     Serve(Box<serve::Options>),
     /// Judge one image for containerd, which calls this itself; `gate render containerd` prints how to set it up.
-    Containerd(containerd::Options),
+    Containerd(Box<containerd::Options>),
     /// Print what has to be configured elsewhere, ready to be applied.
     Render {
         #[command(subcommand)]

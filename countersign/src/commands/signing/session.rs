@@ -1,24 +1,24 @@
 //! What every one of these commands begins with: the repository's server, the keys at hand, and where trust begins.
 
-use std::{env, path::PathBuf, sync::Arc};
+use std::{env, path::PathBuf, sync::Arc, thread};
 
 use chrono::Utc;
 use clap::Args;
 use client::{
-    Repositories, Server,
+    Demand, Repositories, Server,
     keys::{KeyInfo, KeyStore, Keys, Place},
     publish::{Editor, PublishError},
 };
 use tuf::{DelegationName, Gun, RoleName};
-use verifier::{Anchor, Documents, ImageReference, Pattern, Plan, Reason, Repository, RequestContext};
+use verifier::{Anchor, Check, Documents, ImageReference, Pattern, Plan, Reason, Repository, RequestContext};
 
 use super::key_options::KeyOptions;
 use crate::{
     commands::{
-        Failure,
+        Failure, block_on,
         trust::{DEADLINE, POLICY, TrustOptions},
     },
-    decider::{Generation, PolicySource},
+    decider::{Generation, Operators, PolicySource},
 };
 
 /// The role whose content docker takes for released.
@@ -102,6 +102,7 @@ impl RepositoryOptions {
         let settings = self.trust.settings()?;
         let state = self.trust.state()?;
         let keys = self.keys.open()?;
+        let repositories = Repositories::new(Some(state.clone()));
         let mut anchor = None;
         let server = match self.anchor.policy() {
             Some(path) => {
@@ -115,7 +116,9 @@ impl RepositoryOptions {
                     ..RequestContext::default()
                 };
                 match loaded.policy().plan(image, &request) {
-                    Plan::Check(check) => anchor = Some(check.anchor().clone()),
+                    Plan::Check(check) => {
+                        anchor = Some(anchored(&loaded, &check, image.gun(), &repositories)?)
+                    }
                     Plan::Decided(verdict) => {
                         let file = path.display();
                         return Err(Failure(format!(
@@ -153,7 +156,7 @@ impl RepositoryOptions {
         Ok(Session {
             gun: image.gun().clone(),
             server,
-            repositories: Repositories::new(Some(state)),
+            repositories,
             keys,
             anchor,
             known,
@@ -225,6 +228,25 @@ impl Session {
             _ => cause.into(),
         }
     }
+}
+
+/// Where a policy says that trust begins. If it leaves that to an operator, the operator's repository is asked.
+fn anchored(
+    loaded: &Generation,
+    check: &Check<'_>,
+    gun: &Gun,
+    repositories: &Repositories,
+) -> Result<Anchor, Failure> {
+    let Anchor::TrustRoots(_) = check.anchor() else {
+        return Ok(check.anchor().clone());
+    };
+    let operators = Operators::new(repositories);
+    let asking = || block_on(operators.anchored(loaded, check, gun, Demand::now(DEADLINE)));
+    // A thread of its own, because some who call this run on a runtime already.
+    let answered = thread::scope(|scope| scope.spawn(asking).join());
+    let answered = answered.map_err(|_| Failure("asking for trust roots broke off".into()))?;
+    let (check, _) = answered?.map_err(|(denial, _)| Failure(denial.sentence))?;
+    Ok(check.anchor().clone())
 }
 
 /// Trust in whatever a repository begins with.

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use clap::Args;
 use openssl::sha::Sha256;
 use tuf_native::authoring::{Target, TargetsContent};
@@ -94,7 +95,11 @@ pub(super) async fn add(options: &AddOptions) -> Result<Outcome, Failure> {
     let draft = content.draft()?;
     if !options.no_upload {
         for (file, name, sha256) in added {
-            upload(&work.session, file, &name, sha256).await?;
+            let content = std::fs::read(file).map_err(|cause| failed(file, &cause))?;
+            if Checksum::of(&content) != sha256 {
+                return Err(Failure(format!("{}: it was changed meanwhile", file.display())));
+            }
+            upload(&work.session, &name, content.into()).await?;
         }
     }
     work.submit(&trusted, vec![draft]).await?;
@@ -131,15 +136,12 @@ pub(super) fn following(
     Ok(TargetsContent::following(stored, in_days(days))?)
 }
 
-async fn upload(session: &Session, file: &Path, name: &str, sha256: Checksum) -> Result<(), Failure> {
-    let content = std::fs::read(file).map_err(|cause| failed(file, &cause))?;
-    if Checksum::of(&content) != sha256 {
-        return Err(Failure(format!("{}: it was changed meanwhile", file.display())));
-    }
-    let hash = sha256.as_hex();
+/// Stores the content of a target at the server.
+pub(super) async fn upload(session: &Session, name: &str, content: Bytes) -> Result<(), Failure> {
+    let hash = Checksum::of(&content).as_hex();
     let sent = session
         .server
-        .native_put_target(&session.name, name, &hash, content.into());
+        .native_put_target(&session.name, name, &hash, content);
     if !sent.await? {
         platform::complain!(
             "note: the server keeps no content of targets: keep {name} where it leads clients to"

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use client::native::Expired;
 
-use super::session::ReadOptions;
+use super::{mirror, session::ReadOptions};
 use crate::commands::{Failure, Outcome};
 
 /// What is downloaded.
@@ -28,6 +28,9 @@ pub(super) async fn run(options: &Options) -> Result<Outcome, Failure> {
     let session = options.options.open(&options.repository)?;
     let loaded = session.load(Expired::Refused).await?;
     for target in &options.targets {
+        if let Some(told) = mirror::told(loaded.statement(target).as_ref()) {
+            platform::complain!("note: {target}: {told}");
+        }
         let path = loaded.download(target, &options.dir).await?;
         platform::say!("{}", path.display());
     }

@@ -38,11 +38,24 @@ pub struct Options {
     /// With --follow: how many seconds lie between two looks.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     every: u64,
+    /// Have the server sign in place of the owners: refused, with the reason.
+    #[arg(long, hide = true)]
+    server_signed: bool,
     #[command(flatten)]
     options: RepositoryOptions,
 }
 
+/// Why nobody but the owners signs what they said. `docs/tuf.md` says the same.
+const NOT_SERVER_SIGNED: &str = "\
+a server does not sign targets by itself and call that a migration. Nobody would have signed them: whoever reads such a repository \
+learns nothing but that the server said so, and who takes over the server signs any content. Let the owners of the keys sign, which \
+is what this command does without --server-signed; or hand out the roots of the Notary repository with `countersign tuf roots`; or say \
+in your own name what you saw, with `countersign tuf mirror`";
+
 pub(super) async fn run(options: &Options) -> Result<Outcome, Failure> {
+    if options.server_signed {
+        return Err(Failure(NOT_SERVER_SIGNED.into()));
+    }
     let image = repository(&options.repository)?;
     let (mut asked, mut followed) = (options.yes, false);
     loop {
@@ -89,7 +102,7 @@ async fn step(options: &Options, source: NotarySession, asked: &mut bool) -> Res
 }
 
 /// What the Notary repository says, as a reader verifies it.
-async fn read(source: &NotarySession) -> Result<(VerifiedRoot, VerifiedTargets), Failure> {
+pub(super) async fn read(source: &NotarySession) -> Result<(VerifiedRoot, VerifiedTargets), Failure> {
     let (_, documents) = source.read().await?;
     let gun = &source.gun;
     let root = documents.roots.last();

@@ -6,8 +6,10 @@ mod delegate;
 mod download;
 mod init;
 mod migrate;
+mod mirror;
 mod publish;
 mod renew;
+mod roots;
 mod rotate;
 mod session;
 mod sign;
@@ -44,6 +46,10 @@ pub enum TufCommand {
     Rotate(rotate::Options),
     /// Make a TUF 1.0 repository say what a Notary repository says, signed with the same keys.
     Migrate(Box<migrate::Options>),
+    /// Vouch for the roots of Notary repositories, so that who trusts an operator knows where trust in them begins.
+    Roots(Box<roots::Options>),
+    /// Make an attested mirror: say what was seen signed in a Notary repository, as its operator and in nobody else's name.
+    Mirror(Box<mirror::Options>),
     /// Verify a repository, and print its targets.
     Verify(verify::Options),
     /// Download targets and verify them.
@@ -70,6 +76,8 @@ pub fn run(command: &TufCommand) -> Result<Outcome, Failure> {
             TufCommand::Signers(options) => signers::run(options).await,
             TufCommand::Rotate(options) => rotate::run(options).await,
             TufCommand::Migrate(options) => migrate::run(options).await,
+            TufCommand::Roots(options) => roots::run(options).await,
+            TufCommand::Mirror(options) => mirror::run(options).await,
             TufCommand::Verify(options) => verify::run(options).await,
             TufCommand::Download(options) => download::run(options).await,
             TufCommand::Status(options) => status::run(options).await,

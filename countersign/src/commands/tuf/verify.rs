@@ -3,7 +3,7 @@
 use clap::Args;
 use client::native::Expired;
 
-use super::session::ReadOptions;
+use super::{mirror, session::ReadOptions};
 use crate::commands::{Failure, Outcome};
 
 /// What is verified.
@@ -32,7 +32,11 @@ pub(super) async fn run(options: &Options) -> Result<Outcome, Failure> {
     };
     for name in shown {
         match found.get(name) {
-            Some((length, sha256)) => platform::say!("{sha256}  {length}  {name}"),
+            Some((length, sha256)) => {
+                let told = mirror::told(loaded.statement(name).as_ref());
+                let told = told.map_or_else(String::new, |told| format!("  ({told})"));
+                platform::say!("{sha256}  {length}  {name}{told}");
+            }
             None => {
                 platform::complain!("{} has no target {name:?}", session.name);
                 outcome = Outcome::Denied;

@@ -13,6 +13,7 @@ use tests::{
     countersign::Countersign,
     docker::{REGISTRY, debian_cli},
     flows::docker::World,
+    native::{READERS, Repository},
     process::Finished,
     token::{PIN, Token},
 };
@@ -541,6 +542,36 @@ fn what_a_token_signs_is_verified_before_anybody_sees_it() {
         .signing(GUN, "2.0", "second", &[], &[("ODD_WAYS", "raw")])
         .ok();
     owner.notary_finds(GUN, "2.0", "second");
+}
+
+#[test]
+fn keys_in_a_token_sign_repositories_of_tuf_1_0_and_bring_those_of_notary_over() {
+    let server = TestServer::builder().set("tuf", json!({"enabled": true})).start();
+    let owner = Holder::of(&server, "owner");
+    let (root, targets) = (owner.generate("first"), owner.generate("second"));
+    let name = "example.com/team/tools";
+    owner
+        .run(&["tuf", "init", name, "--root-signer", &root, "--signer", &targets])
+        .ok()
+        .says("published root 1");
+    let file = owner.client.directory().join("app.txt");
+    fs::write(&file, "app").unwrap();
+    owner.run(&["tuf", "add", name, text(&file)]).ok();
+    owner.run(&["tuf", "renew", name]).ok().says("published root 2");
+    // The same keys that signed the Notary repository sign what it becomes.
+    owner.run(&["init", GUN, "--in-token"]).ok();
+    owner.sign(GUN, "1.0", "first", &["--role", "targets"]);
+    owner.run(&["tuf", "migrate", GUN, "--yes"]).ok();
+    owner.has_no_files();
+    let files = server.pki().user("reader");
+    for (name, target, content) in [(name, "app.txt", "app"), (GUN, "1.0", "first")] {
+        let repository = Repository::new(name, server.client("owner"));
+        let first = repository.get("metadata/1.root.json").ok().body;
+        for reader in READERS {
+            let found = reader.install(&server, name, &first, &files).look_up(&[target]);
+            assert_eq!(found["found"][target], digest(content), "{reader:?}: {found}");
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@ use serde_json::json;
 use tests::{
     TestServer,
     native::{Installed, READERS, Repository},
-    person::{GUN, Person, digest},
+    person::{GUN, PASSPHRASE, Person, digest},
+    process::{Daemon, Stop},
 };
 
 const NAME: &str = "example.com/team/tools";
@@ -304,6 +305,34 @@ fn a_notary_repository_with_two_signers_becomes_one_of_tuf_1_0() {
     owner.notary_finds("3.0", "third");
     let verified = signer.client.run_at_server(&["tuf", "verify", GUN, "3.0"]).ok();
     assert_eq!(verified.stdout.trim(), line("3.0", "third"));
+}
+
+#[test]
+fn a_repository_that_is_followed_stays_in_step_also_after_the_server_was_away() {
+    let mut server = start();
+    let owner = Person::of(&server, "alice");
+    owner.run(&["init", GUN]).ok();
+    owner.sign("1.0", "first", &["--role", "targets"]);
+    let mut command = owner
+        .client
+        .command_at_server(&["tuf", "migrate", GUN, "--yes", "--follow", "--every", "1"]);
+    command
+        .arg("--trust-dir")
+        .arg(owner.notary.trust())
+        .env("COUNTERSIGN_PASSPHRASE", PASSPHRASE);
+    let log = owner.client.directory().join("follow.log");
+    let mut following = Daemon::spawn(&mut command, &log);
+    let says = |name: &str, content: &str| {
+        let verified = owner.client.run_at_server(&["tuf", "verify", GUN, name]);
+        verified.code == 0 && verified.stdout.trim() == line(name, content)
+    };
+    following.wait_for("the repository is there", || says("1.0", "first"));
+    owner.sign("2.0", "second", &["--role", "targets"]);
+    following.wait_for("a new tag is there", || says("2.0", "second"));
+    server.restart_server(Stop::AtOnce);
+    owner.sign("2.0", "moved", &["--role", "targets"]);
+    following.wait_for("a tag that moved is there", || says("2.0", "moved"));
+    following.stop(Stop::Politely);
 }
 
 #[test]

@@ -34,6 +34,7 @@ const fs = require('node:fs');
 const file = process.argv[2];
 const config = JSON.parse(fs.readFileSync(file, 'utf8'));
 config.client_cas = { own: '../own-ca/ca.pem' };
+config.tuf = { enabled: true };
 config.issuing = { ca: '../own-ca', days: 90 };
 config.identity = [
   { name: 'own', issuer: { ca: 'own' }, preset: 'kubernetes' },
@@ -100,9 +101,17 @@ for name in prod/api prod/gateway team/base users/alice/scratch; do
     sign "registry.example:5000/$name:1.0" "$name" 31000000
 done
 
+# A TUF 1.0 repository in which something waits for bob.
+tuf=team/tools
+for file in tool-1.0.tar.gz tool-1.1.tar.gz README.md; do printf %s "$file" >"$work/$file"; done
+client alice tuf init $tuf
+client alice tuf add $tuf "$work/tool-1.0.tar.gz" "$work/tool-1.1.tar.gz" --prefix releases/ --custom '{"channel": "stable"}'
+client alice tuf add $tuf "$work/README.md"
+client alice tuf signers $tuf targets --add "$work/demo/users/bob/cert.pem" --threshold 2
+
 export HOME=$work/home
 mkdir -p "$HOME/.pki/nssdb"
 certutil -d "sql:$HOME/.pki/nssdb" -N --empty-password
 certutil -d "sql:$HOME/.pki/nssdb" -A -n ca -t C,, -i "$work/demo/users/alice/ca.pem"
 pk12util -d "sql:$HOME/.pki/nssdb" -i "$work/demo/users/alice/cert.p12" -w "$work/demo/users/alice/p12-password.txt"
-"$browser/with-policy.sh" "$url" node "$browser/look.mjs" "$url" "$gun" "$pictures"
+"$browser/with-policy.sh" "$url" node "$browser/look.mjs" "$url" "$gun" "$pictures" "$tuf"

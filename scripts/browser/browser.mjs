@@ -29,11 +29,19 @@ export const pages = (gun, tag = "1.0") => {
   };
 };
 
-// Every page about a TUF 1.0 repository.
+// Every page about a TUF 1.0 repository, with the names of its pictures.
 export const tufPages = (name) => {
   const repository = `?gun=${encodeURIComponent(name)}`;
-  const tabs = ["", "/signers", "/root", "/activity", "/documents", "/commands"];
-  return ["/tuf", "/tuf?q=nothing-like-this", ...tabs.map((tab) => `/tuf/repository${tab}${repository}`)];
+  return {
+    "tuf": "/tuf",
+    "tuf-empty": "/tuf?q=nothing-like-this",
+    "tuf-targets": `/tuf/repository${repository}`,
+    "tuf-signers": `/tuf/repository/signers${repository}`,
+    "tuf-root": `/tuf/repository/root${repository}`,
+    "tuf-activity": `/tuf/repository/activity${repository}`,
+    "tuf-documents": `/tuf/repository/documents${repository}`,
+    "tuf-commands": `/tuf/repository/commands${repository}`,
+  };
 };
 
 // A browser with the store of certificates of this home directory, and a profile of its own that is removed when it ends.

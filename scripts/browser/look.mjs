@@ -1,18 +1,18 @@
 // Opens every page in Chromium, in both colour schemes and two widths: takes a picture, runs axe-core, and finds pages that scroll
 // sideways, load something from elsewhere, or break their own Content-Security-Policy.
-// Usage: node look.mjs URL GUN DIRECTORY. The certificate comes from the NSS store of $HOME.
+// Usage: node look.mjs URL GUN DIRECTORY TUF_REPOSITORY. The certificate comes from the NSS store of $HOME.
 import fs from "node:fs";
 import path from "node:path";
-import { examine, launch, pages, watch } from "./browser.mjs";
+import { examine, launch, pages, tufPages, watch } from "./browser.mjs";
 
-const [url, gun, directory] = process.argv.slice(2);
+const [url, gun, directory, tuf] = process.argv.slice(2);
 fs.mkdirSync(directory, { recursive: true });
 const browser = await launch(process.env.HOME);
 const page = await browser.newPage();
 let findings = 0;
 const found = (what) => { findings += 1; console.error(what); };
 watch(page, url, found);
-for (const [name, address] of Object.entries(pages(gun))) {
+for (const [name, address] of Object.entries({ ...pages(gun), ...tufPages(tuf) })) {
   for (const scheme of ["light", "dark"]) {
     for (const width of [1280, 390]) {
       await page.emulateMedia({ colorScheme: scheme });

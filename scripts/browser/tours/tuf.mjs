@@ -3,7 +3,7 @@ import { examine, tufPages } from "../browser.mjs";
 
 export default async (setup, tools) => {
   const page = await tools.page(await tools.browser(setup.home));
-  for (const address of tufPages(setup.name)) {
+  for (const address of Object.values(tufPages(setup.name))) {
     for (const colorScheme of ["light", "dark"]) {
       for (const width of [1280, 390]) {
         await page.emulateMedia({ colorScheme });

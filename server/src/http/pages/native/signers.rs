@@ -3,7 +3,7 @@
 
 use actix_web::http::StatusCode;
 use serde_json::Value;
-use tuf_native::{KeyId, Metadata, PublicKey, Role, Scheme, Signers};
+use tuf_native::{Draft, KeyId, Metadata, PublicKey, Role, Scheme, Signers};
 
 use super::{
     super::response,
@@ -34,7 +34,13 @@ pub async fn signers(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<
         .is_ok();
     let waiting = if signs {
         let waiting = native::waiting(exchange.state, &opened.name, &mut opened.room).await?;
-        Some(waiting.iter().map(|file| waiting_file(&opened, file)).collect())
+        let drafts: Vec<Draft> = waiting.iter().map(|file| file.draft.clone()).collect();
+        let ready = tuf_native::ready(&opened.files, &drafts);
+        let is_ready = |file: &Waiting| ready.iter().any(|ready| ready.role() == file.draft.role());
+        let shown = waiting
+            .iter()
+            .map(|file| waiting_file(&opened, file, &drafts, is_ready(file)));
+        Some(shown.collect())
     } else {
         None
     };
@@ -47,10 +53,10 @@ pub async fn signers(exchange: &mut Exchange<'_>, grant: Grant<Pull>) -> Result<
     Ok(response::page(&exchange.state.config, StatusCode::OK, &page)?.into())
 }
 
-fn waiting_file(opened: &Opened<'_>, waiting: &Waiting) -> WaitingFile {
+fn waiting_file(opened: &Opened<'_>, waiting: &Waiting, drafts: &[Draft], is_ready: bool) -> WaitingFile {
     let Waiting { draft, standing } = waiting;
     let (role, name) = (draft.role(), opened.name.as_str());
-    let named = |id: &KeyId| match known(opened, waiting, id) {
+    let named = |id: &KeyId| match known(opened, drafts, id) {
         Some(key) => opened.named(&key),
         None => (Digest::key(id.as_str()), None),
     };
@@ -69,25 +75,41 @@ fn waiting_file(opened: &Opened<'_>, waiting: &Waiting) -> WaitingFile {
         signed: standing.signed.iter().map(named).collect(),
         missing: standing.missing.iter().map(named).collect(),
         state: match standing.complete {
-            true => Badge::new(State::Good, "Enough have signed"),
+            true if is_ready => Badge::new(State::Good, "Enough have signed"),
+            true => Badge::new(State::Plain, "Enough have signed; it waits for the others"),
             false => Badge::new(State::Warn, "Signatures missing"),
         },
-        command: Some(Command::new(match standing.complete {
-            true => format!("countersign tuf publish {}", quoted(name)),
-            false => format!("countersign tuf sign {} {}", quoted(name), quoted(role.as_str())),
-        })),
+        command: match standing.complete {
+            true if is_ready => Some(format!("countersign tuf publish {}", quoted(name))),
+            true => None,
+            false => Some(format!(
+                "countersign tuf sign {} {}",
+                quoted(name),
+                quoted(role.as_str())
+            )),
+        }
+        .map(Command::new),
         raw: opened.raw("sign", &role.file_name()),
     }
 }
 
-/// A key by its ID, where the stored root, the stored delegations or the file itself name it.
-fn known(opened: &Opened<'_>, waiting: &Waiting, id: &KeyId) -> Option<PublicKey> {
+/// A key by its ID, where what is stored or what waits names it.
+fn known(opened: &Opened<'_>, drafts: &[Draft], id: &KeyId) -> Option<PublicKey> {
     let files = &opened.files;
-    let roots = files.root.iter().chain([waiting.draft.metadata()]);
-    let of_roots = roots.flat_map(|root| [Role::Root, Role::Targets].map(|role| root.root_signers(&role)));
-    let delegated = files.targets.iter().flat_map(Metadata::delegations);
-    let mut all = of_roots.flatten().chain(delegated.map(|(_, signers)| signers));
-    all.find_map(|signers| signers.keys().iter().find(|key| key.id() == id).cloned())
+    let all: Vec<&Metadata> = drafts
+        .iter()
+        .map(Draft::metadata)
+        .chain(&files.root)
+        .chain(&files.targets)
+        .collect();
+    let of_roots = all
+        .iter()
+        .flat_map(|file| [Role::Root, Role::Targets].map(|role| file.root_signers(&role)));
+    let delegated = all
+        .iter()
+        .flat_map(|file| file.delegations().map(|(_, signers)| signers));
+    let mut signers = of_roots.flatten().chain(delegated);
+    signers.find_map(|signers| signers.keys().iter().find(|key| key.id() == id).cloned())
 }
 
 fn nodes(opened: &Opened<'_>) -> Vec<RoleNode> {

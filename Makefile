@@ -13,7 +13,7 @@
 SUITE = $(addsuffix ::,api attacks attesting_refused audit bundle changes checking client_certificates damage denials docker_content_trust events gates issuing \
 	keys_and_changes keys_of_others limits notary_flows one_meaning open_connections own_bundles pages pages_access pages_tuf password_guesses passwords \
 	pending_keys policy policy_routes publish_mutations publish_races publish_refusals reading refreshing reloading \
-	replaced_delegates requirements slow_clients starting stopping tokens transfer tuf_hosting unknown_keys upload_memory \
+	replaced_delegates requirements slow_clients starting stopping tokens transfer tuf_hosting tuf_operators tuf_serving unknown_keys upload_memory \
 	uploaded_snapshots)
 # Names are matched by a part: these end like one of those, and choose their engine themselves.
 SKIPPED = --skip _tokens::

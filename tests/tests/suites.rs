@@ -103,6 +103,7 @@ mod tuf_command;
 mod tuf_hosting;
 mod tuf_interoperability;
 mod tuf_migration;
+mod tuf_operators;
 mod tuf_properties;
 mod tuf_serving;
 mod tuf_trust_roots;

@@ -80,6 +80,8 @@ pub async fn run(path: &Path, strict: bool, level: Option<Level>, format: Format
     tokio::spawn(renewals::run(state.clone()));
     #[cfg(feature = "native")]
     tokio::spawn(crate::background::native_renewals::run(state.clone()));
+    #[cfg(feature = "native")]
+    tokio::spawn(crate::background::native_lines::run(state.clone()));
     tokio::spawn(revocation_lists::run(Arc::clone(&state.generation)));
     if state.config.audit.table {
         let (store, sinks) = (state.store.clone(), Arc::clone(&state.audit));

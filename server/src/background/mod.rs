@@ -3,6 +3,8 @@
 pub mod checkpoints;
 pub mod health;
 #[cfg(feature = "native")]
+pub mod native_lines;
+#[cfg(feature = "native")]
 pub mod native_renewals;
 pub mod pending_keys;
 pub mod pulls;

@@ -1,9 +1,12 @@
 //! What lists of TUF 1.0 repositories say of them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use chrono::{DateTime, Utc};
-use tokio::sync::Mutex;
+use tokio::sync::Notify;
 use tuf_native::{Metadata, Role, Signers, Trusted};
 
 /// What is known of a repository.
@@ -18,7 +21,47 @@ pub struct Line {
 }
 
 /// The lines of all repositories as they were read last, by name.
-pub type NativeLines = Mutex<BTreeMap<String, Line>>;
+#[derive(Debug, Default)]
+pub struct NativeLines {
+    lines: Mutex<BTreeMap<String, Line>>,
+    /// Told when lines are missing that somebody wants to see.
+    pub wanted: Notify,
+}
+
+impl NativeLines {
+    /// Those of these repositories, in these versions of their timestamps; and the names and versions of which there is no
+    /// line. What is known of other repositories is forgotten, because they are gone.
+    pub fn of(&self, there: Vec<(String, i32)>) -> (Vec<Line>, Vec<(String, i32)>) {
+        let mut known = self.lines();
+        let mut before = std::mem::take(&mut *known);
+        let (mut current, mut missing) = (Vec::new(), Vec::new());
+        for (name, timestamp) in there {
+            match before.remove(&name) {
+                Some(line) if line.timestamp >= timestamp => {
+                    current.push(line.clone());
+                    known.insert(name, line);
+                }
+                _ => missing.push((name, timestamp)),
+            }
+        }
+        (current, missing)
+    }
+
+    /// Keeps a line, unless there is a newer one.
+    pub fn keep(&self, line: Line) {
+        let mut known = self.lines();
+        let newer = known
+            .get(&line.name)
+            .is_some_and(|known| known.timestamp > line.timestamp);
+        if !newer {
+            known.insert(line.name.clone(), line);
+        }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<String, Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A file that people sign, when it ends, and whose keys can renew it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,4 +192,35 @@ pub fn faults(files: &Trusted) -> Vec<String> {
         )
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(name: &str, timestamp: i32) -> Line {
+        Line {
+            name: name.to_owned(),
+            timestamp,
+            summary: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn what_changed_is_read_again_what_is_gone_is_forgotten_and_nothing_goes_back() {
+        let lines = NativeLines::default();
+        let there = |all: &[(&str, i32)]| {
+            all.iter()
+                .map(|(name, version)| ((*name).to_owned(), *version))
+                .collect()
+        };
+        assert_eq!(lines.of(there(&[("a", 1), ("b", 1)])).1.len(), 2);
+        lines.keep(line("a", 2));
+        lines.keep(line("a", 1));
+        lines.keep(line("b", 1));
+        let (current, missing) = lines.of(there(&[("a", 2), ("b", 2)]));
+        assert_eq!((current.len(), missing), (1, vec![("b".to_owned(), 2)]));
+        lines.of(there(&[]));
+        assert_eq!(lines.of(there(&[("a", 2)])).1.len(), 1);
+    }
 }

@@ -1,10 +1,7 @@
 //! A line about every TUF 1.0 repository, for pages that list them. A repository is read again when its timestamp has
 //! another version than when it was read last, which every change raises.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use tuf_native::RepositoryName;
 
@@ -15,34 +12,56 @@ use crate::{
     store::Store,
 };
 
-/// How long one refresh reads repositories. The next one goes on where it ended.
-const READING: Duration = Duration::from_millis(500);
+/// As many repositories are read while somebody waits. More of them are read in the background.
+const AT_ONCE: usize = 20;
 
 /// The lines of all repositories as of now, by name, and how many repositories are still to be read.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn lines(state: &State) -> Result<(Vec<Line>, usize), ServiceError> {
-    let mut known = state.native_lines.lock().await;
-    // Asked while nobody else refreshes: otherwise an older answer could undo a newer one.
     let there = state.with_store(Store::native_versions).await?;
-    let mut before = std::mem::take(&mut *known);
-    let started = Instant::now();
-    let mut left = 0;
-    for (name, timestamp) in there {
-        if let Some(line) = before.remove(&name).filter(|line| line.timestamp == timestamp) {
-            known.insert(name, line);
-        } else if started.elapsed() > READING {
-            left += 1;
-        } else if let Some(line) = read(state, name, timestamp).await? {
-            known.insert(line.name.clone(), line);
-        }
+    let (mut lines, missing) = state.native_lines.of(there);
+    if missing.len() > AT_ONCE {
+        state.native_lines.wanted.notify_one();
+        return Ok((lines, missing.len()));
     }
-    Ok((known.values().cloned().collect(), left))
+    for (name, timestamp) in missing {
+        lines.extend(read(state, name, timestamp).await?);
+    }
+    lines.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok((lines, 0))
 }
 
-/// Reads a repository; `None` if it is gone, or there is no memory for it now.
+/// Reads what is missing, whenever somebody wants to see it, for as long as the server runs.
+pub async fn keep(state: &State) {
+    loop {
+        state.native_lines.wanted.notified().await;
+        if let Err(reason) = read_missing(state).await {
+            tracing::warn!(%reason, "the TUF repositories cannot be read for the pages that list them");
+        }
+    }
+}
+
+async fn read_missing(state: &State) -> Result<(), ServiceError> {
+    let there = state.with_store(Store::native_versions).await?;
+    let (_, missing) = state.native_lines.of(there);
+    for (name, timestamp) in missing {
+        read(state, name, timestamp).await?;
+    }
+    Ok(())
+}
+
+/// Reads a repository, and keeps its line; `None` if it is gone, or there is no memory for it now.
 async fn read(state: &State, name: String, timestamp: i32) -> Result<Option<Line>, ServiceError> {
+    let line = try_to_read(state, name, timestamp).await?;
+    if let Some(line) = &line {
+        state.native_lines.keep(line.clone());
+    }
+    Ok(line)
+}
+
+async fn try_to_read(state: &State, name: String, timestamp: i32) -> Result<Option<Line>, ServiceError> {
     let line = |timestamp, summary| Line {
         name: name.clone(),
         timestamp,

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tuf_native::{Metadata, PublicKey, Refusal, RepositoryName, Role, Trusted};
 
-pub use catalogue::lines;
+pub use catalogue::{keep as keep_lines, lines};
 pub use keys::{ServerKey, named};
 pub use publish::{Published, policy_role, publish};
 pub use renewal::{renew, renew_due};

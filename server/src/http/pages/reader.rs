@@ -28,6 +28,9 @@ pub struct Reader<'a> {
     pub tuf_ends: Vec<TufEnd>,
     /// How many such repositories there are, and how many more are still to be read; `None` where they are not hosted.
     pub tuf: Option<(usize, usize)>,
+    /// Those that the reader may see.
+    #[cfg(feature = "native")]
+    pub tuf_lines: Vec<crate::confirmed::native::Line>,
     security: Arc<Security>,
     sight: Arc<Sight>,
 }
@@ -48,6 +51,8 @@ impl<'a> Reader<'a> {
             progress,
             tuf_ends: Vec::new(),
             tuf: None,
+            #[cfg(feature = "native")]
+            tuf_lines: Vec::new(),
             security,
             sight: state.catalogue.sight(rights_of(exchange, principal)),
         };
@@ -56,6 +61,7 @@ impl<'a> Reader<'a> {
             let (lines, left) = super::native::lines(&reader).await?;
             reader.tuf_ends = lines.iter().flat_map(super::native::ends).collect();
             reader.tuf = Some((lines.len(), left));
+            reader.tuf_lines = lines;
         }
         Ok(reader)
     }

@@ -61,7 +61,8 @@ pub async fn list(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outc
     let reader = Reader::new(exchange, grant.principal()).await?;
     let get = |name| parameter(exchange.query(), name).unwrap_or_default();
     let (q, state, after) = (get("q").trim().to_owned(), get("state"), get("after"));
-    let (seen, left) = lines(&reader).await?;
+    let seen = &reader.tuf_lines;
+    let left = reader.tuf.map_or(0, |(_, left)| left);
     let waiting = exchange.state.with_store(|store| store.native_waiting()).await?;
     let waiting = counted(waiting);
     let found: Vec<&Line> = seen
@@ -74,7 +75,7 @@ pub async fn list(exchange: &mut Exchange<'_>, grant: Identified) -> Result<Outc
     let to = |after: &str| address("/tuf", &[("q", &q), ("state", &state), ("after", after)]);
     let page = NativeRepositories {
         shell: reader.shell(Place::Tuf),
-        lead: Text::new(lead(&reader, &seen)),
+        lead: Text::new(lead(&reader, seen)),
         reading: (left > 0).then(|| {
             format!(
                 "The server is reading its repositories: {} are left. This page is not complete yet.",

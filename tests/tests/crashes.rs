@@ -1,6 +1,8 @@
 //! Daemons are killed at random instants: acknowledged publishes stay, and no reader ever sees half of a publish.
 
 use std::{
+    path::Path,
+    process::Command,
     sync::{
         atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
         mpsc::{RecvTimeoutError, channel},
@@ -9,9 +11,9 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{
-    Client, DatabaseServer, Engine, Stop, TestServer,
+    Client, DatabaseServer, Engine, Finished, Stop, TestServer,
     process::wait_until,
     publisher::{Publisher, sign},
 };
@@ -296,6 +298,52 @@ fn check_everything(server: &TestServer, client: &Client, outcomes: &Outcomes) {
     assert_eq!(changes(client), usize::try_from(last).unwrap());
     assert_eq!(read_chain(client), Some((last, last)));
     assert_eq!(server.notary("bob").targets(GUN), [format!("v{last}")]);
+}
+
+/// Reads a database as any program does that knows nothing of ours.
+fn look_at(database: &Path) {
+    let script = "import sqlite3, sys\n\
+        connection = sqlite3.connect(sys.argv[1])\n\
+        print(connection.execute('SELECT COUNT(*) FROM sqlite_master').fetchone()[0])\n\
+        connection.close()\n";
+    let mut python = Command::new("/usr/bin/python3");
+    Finished::run(python.arg("-c").arg(script).arg(database), "").ok();
+}
+
+/// SQLite's locks are those of the process, which loses them when it closes the file itself. Whoever looks at the database
+/// then, takes itself for the only one and removes the journal.
+#[test]
+fn a_program_that_looks_at_the_files_of_the_databases_costs_nothing() {
+    let mut server = TestServer::builder()
+        .database(Engine::Sqlite)
+        .requests_certificates()
+        .set("audit.table", json!(true))
+        .start();
+    let client = server.client("alice");
+    Publisher::new(&client, "reg/first", "reg/first").publish_first(&client, "reg/first");
+    // A reload looks at the places of all files again.
+    server.reload(&client);
+    let databases = [server.database(), server.path().join("keys.db")];
+    for database in &databases {
+        assert!(database.exists(), "{}", database.display());
+        look_at(database);
+        let mut journal = database.clone().into_os_string();
+        journal.push("-wal");
+        assert!(Path::new(&journal).exists(), "{} was removed", journal.display());
+    }
+    Publisher::new(&client, GUN, GUN).publish_first(&client, GUN);
+    server.restart_server(Stop::AtOnce);
+    server.restart_signer(Stop::AtOnce);
+    let client = server.client("alice");
+    for gun in ["reg/first", GUN] {
+        client.get(&format!("/v2/{gun}/_trust/tuf/timestamp.json")).ok();
+        // The signer has its keys still.
+        let rotated = client.request("POST", &format!("/v2/{gun}/_trust/tuf/timestamp.key"), &[], b"");
+        assert_eq!(rotated.status, 200, "{}", rotated.text());
+    }
+    let publisher = Publisher::new(&client, "reg/second", "reg/second");
+    publisher.publish_first(&client, "reg/second");
+    server.command_line("check").ok();
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::json;
 use tests::{
-    TestServer,
+    Engine, TestServer,
     native::{Installed, READERS, Repository},
     person::{GUN, PASSPHRASE, Person, digest},
     process::{Daemon, Stop},
@@ -336,6 +336,30 @@ fn a_repository_that_is_followed_stays_in_step_also_after_the_server_was_away() 
 }
 
 #[test]
+fn whoever_published_last_notices_a_server_that_was_put_back() {
+    let mut server = TestServer::builder()
+        .database(Engine::Sqlite)
+        .set("tuf", json!({"enabled": true}))
+        .start();
+    let owner = Person::of(&server, "alice");
+    owner.run(&["tuf", "init", NAME]).ok();
+    let app = file(&owner, "app.txt", "app");
+    owner.run(&["tuf", "add", NAME, &app]).ok();
+    server.stop_server(Stop::Politely);
+    let database = server.database();
+    let copy = database.with_extension("copy");
+    fs::copy(&database, &copy).unwrap();
+    server.start_server();
+    owner.run(&["tuf", "remove", NAME, "app.txt"]).ok();
+    server.stop_server(Stop::Politely);
+    fs::copy(&copy, &database).unwrap();
+    server.start_server();
+    // Otherwise what was removed would be signed again.
+    let other = file(&owner, "other.txt", "other");
+    owner.run(&["tuf", "add", NAME, &other]).fails();
+}
+
+#[test]
 fn an_older_state_of_the_server_is_refused() {
     let server = start();
     let owner = Person::of(&server, "alice");
@@ -347,6 +371,10 @@ fn an_older_state_of_the_server_is_refused() {
         .ok()
         .says("published root 2");
     owner.client.run_at_server(&["tuf", "verify", NAME]).ok();
+    // A date beyond all that can be written is the last that can.
+    owner
+        .run(&["tuf", "renew", NAME, "targets", "--days", "4294967295"])
+        .ok();
     repository.request("DELETE", "metadata", b"").ok();
     owner.client.run_at_server(&["tuf", "verify", NAME]).fails();
     // Nor is a repository begun anew under its name by mistake.

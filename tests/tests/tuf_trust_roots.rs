@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 use tests::{
     Finished, Stop, TestServer,
+    bridge::new_key,
     countersign::Countersign,
     database::Whose,
     native::{Key, READERS, Repository},
@@ -182,6 +183,24 @@ fn readers_begin_with_the_roots_that_an_operator_vouches_for_and_with_no_others(
         .run_at_server(&["verify", "--trust-roots", NAME, &image])
         .fails()
         .says("--tuf-root");
+    // Whoever attests images begins with the operator too.
+    let bridge = new_key(reader.directory(), "bridge");
+    let (private, layout) = (
+        bridge.private.display().to_string(),
+        reader.directory().join("layout"),
+    );
+    let attest = [
+        "attest",
+        "--trust-roots",
+        NAME,
+        "--tuf-root",
+        text(&file),
+        "--cosign",
+        "--bridge-key",
+        &private,
+    ];
+    let attested = reader.run_at_server(&[&attest[..], &["--out", text(&layout), &image]].concat());
+    attested.ok().says(&digest(GUN));
 
     // Everybody's clients read the roots, byte for byte.
     let shown = |gun: &str, version: u32| {

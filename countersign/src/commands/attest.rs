@@ -120,7 +120,7 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
 }
 
 /// An image with its server, if the key of the bridge is none of the repository's.
-fn subject(
+async fn subject(
     decider: &Decider,
     bridge: &Bridge,
     verdict: &Verdict,
@@ -132,14 +132,13 @@ fn subject(
         .server(&image)
         .map_err(|denial| Failure(denial.sentence))?;
     if let Bridge::Cosign(key) = bridge {
-        let bundles = decider.documents(&[&verdict.image], asked);
-        let documents = bundles.documents(image.gun()).ok_or_else(|| {
+        let documents = decider.documents_of(&image, asked).await.ok_or_else(|| {
             Failure(format!(
                 "the documents of {} are not kept any more; run this again",
                 image.gun()
             ))
         })?;
-        key.check_apart_from(image.gun(), documents)?;
+        key.check_apart_from(image.gun(), &documents)?;
     }
     Ok(Subject {
         pinned: verdict.pinned.clone().unwrap_or_default(),
@@ -180,7 +179,7 @@ impl Options {
         }
         let mut subjects = Vec::new();
         for (verdict, statement) in statements {
-            subjects.push(subject(decider, bridge, verdict, statement, &asked)?);
+            subjects.push(subject(decider, bridge, verdict, statement, &asked).await?);
         }
         for subject in &subjects {
             self.attest(bridge, subject).await?;

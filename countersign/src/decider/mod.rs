@@ -404,6 +404,29 @@ impl Decider {
         bundles
     }
 
+    /// The documents on which the verdict about an image rests that was just allowed, also where an operator says where
+    /// trust begins.
+    pub async fn documents_of(
+        &self,
+        reference: &ImageReference,
+        asked: &Asked,
+    ) -> Option<verifier::Documents> {
+        let generation = self.generation.load_full();
+        let context = RequestContext {
+            now: Utc::now(),
+            ..asked.context.clone()
+        };
+        let Plan::Check(check) = generation.policy().plan(reference, &context) else {
+            return None;
+        };
+        let server = generation.server(reference).ok()?;
+        let gun = reference.gun();
+        let demand = Demand::within(TimeDelta::hours(1), Duration::from_secs(10));
+        let anchored = self.operators.anchored(&generation, &check, gun, demand).await;
+        let (check, _) = anchored.ok()?;
+        self.repositories.verified_documents(&server, gun, check.anchor())
+    }
+
     fn judged(&self, check: &Check<'_>, reference: &ImageReference, current: &Current) -> Verdict {
         let now = Utc::now();
         let freshness = current.contact.freshness(now);

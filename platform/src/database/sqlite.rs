@@ -2,6 +2,7 @@
 
 use std::{
     fs::OpenOptions,
+    io,
     os::unix::fs::OpenOptionsExt,
     path::Path,
     time::{Duration, Instant},
@@ -20,23 +21,39 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 pub(super) const MEMORY: &str = ":memory:";
 
 /// Creates the file, readable by its owner only, if it does not exist. Returns its name for SQLite.
+///
+/// A file that exists is not opened: closing it would release all locks that this process has on it (POSIX, `fcntl`), those of
+/// SQLite's connections among them. The next program that reads the database would then take itself for the only one, and
+/// remove the journal into which this process goes on writing.
 pub(super) fn file(path: &Path) -> Result<String, DatabaseError> {
     let unusable = |reason: String| DatabaseError::Unusable {
         place: format!("(SQLite) {}", path.display()),
         reason,
     };
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|cause| unusable(reason::of_io(&cause)))?;
+    let made = match std::fs::metadata(path) {
+        Ok(_) => may_write(path),
+        Err(_) => OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
+            .map(drop),
+    };
+    made.map_err(|cause| unusable(reason::of_io(&cause)))?;
     // SQLite takes names such as ":memory:" and "file:…" as commands; a path is always a file.
     let name = std::path::absolute(path).map_err(|cause| unusable(reason::of_io(&cause)))?;
     let name = name
         .to_str()
         .ok_or_else(|| unusable("its name is not valid UTF-8".into()))?;
     Ok(name.to_owned())
+}
+
+/// What opening the file for writing would say, without opening it.
+fn may_write(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(rustix::io::Errno::ISDIR.into());
+    }
+    Ok(rustix::fs::access(path, rustix::fs::Access::WRITE_OK)?)
 }
 
 /// Opens an existing file read-only and changes none of its settings. Asking for the version of its schema reads the

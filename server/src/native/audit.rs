@@ -69,8 +69,11 @@ pub fn each(store: &Store, mut visit: impl FnMut(&Gun) -> Result<(), StoreError>
 pub fn ending(store: &Store, before: DateTime<Utc>) -> Result<Vec<Ending>, StoreError> {
     let mut found = Vec::new();
     each(store, |name| {
-        let current = store.native_current(name, named_files)?;
         // What cannot be read is reported by `check`.
+        let current = match store.native_current(name, named_files) {
+            Err(StoreError::Damaged { .. }) => None,
+            other => other?,
+        };
         let files = current.and_then(|(_, files)| trusted(files).ok());
         found.extend(files.iter().flat_map(|files| ends(name, files, before)));
         Ok(())
@@ -129,6 +132,9 @@ pub fn audit(
             }
         }
         before = Some(root);
+    }
+    if before.is_none() {
+        broken("it has no root".to_owned());
     }
     let files = match store.native_current(name, named_files) {
         Ok(Some((_, files))) => trusted(files),

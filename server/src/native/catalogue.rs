@@ -86,7 +86,7 @@ async fn try_to_read(state: &State, name: String, timestamp: i32) -> Result<Opti
             )))
         }
         Ok(None) | Err(NativeError::NoMemory) => Ok(None),
-        Err(NativeError::Service(cause)) => Err(cause),
+        Err(NativeError::Service(cause)) if cause.is_outage() => Err(cause),
         Err(other) => Ok(Some(line(timestamp, Summary::unreadable(other.to_string())))),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use clap::Args;
 use client::{
     Server, StateDirectory,
@@ -12,6 +12,9 @@ use client::{
 use tuf_native::{Draft, KeyId, Metadata, PublicKey, RepositoryName, Role, Signers, Trusted, ready};
 
 use crate::commands::{Failure, signing::KeyOptions, trust::TrustOptions};
+
+/// The last year that a date in metadata can have.
+const LAST_YEAR: i32 = 9999;
 
 /// What the help of every one of these commands ends with.
 pub(super) const HELP: &str = "\
@@ -167,7 +170,7 @@ impl Session {
         Ok(trusted)
     }
 
-    /// Publishes complete files, and remembers a root among them.
+    /// Publishes complete files, and remembers what clients see from now on, so that an older state is noticed later.
     pub(super) async fn publish(&self, files: &[Metadata]) -> Result<(), Failure> {
         let published = self.server.native_publish(&self.name, files).await?;
         let roots = files.iter().filter(|file| *file.role() == Role::Root);
@@ -175,6 +178,9 @@ impl Session {
             NativeRepository::keep_root(&self.server, &self.name, &self.state, root)?;
         }
         tell(&published);
+        if let Err(Failure(cause)) = self.load(Expired::Taken).await {
+            platform::complain!("note: what was published could not be read back: {cause}");
+        }
         Ok(())
     }
 }
@@ -227,9 +233,12 @@ impl Work {
     }
 }
 
-/// The moment so many days from now, without fractions of a second.
+/// The moment so many days from now, but none after the last that clients read alike: the end of the year 9999.
 pub(super) fn in_days(days: u32) -> DateTime<Utc> {
-    Utc::now() + TimeDelta::days(i64::from(days))
+    let now = Utc::now();
+    now.checked_add_signed(TimeDelta::days(i64::from(days)))
+        .filter(|end| end.year() <= LAST_YEAR)
+        .unwrap_or_else(|| now.with_year(LAST_YEAR).unwrap_or(now))
 }
 
 /// Reads the name of a role.

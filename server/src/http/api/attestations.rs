@@ -12,7 +12,7 @@ use super::{
     openapi::Errors,
 };
 use crate::{
-    access::Identified,
+    access::{Identified, Pull, SingleRight},
     audit::record::Change,
     http::{error::ApiError, exchange::Exchange, outcome::Outcome},
     store::{Committed, Store, StoreError, Wanted, documents_of},
@@ -91,15 +91,16 @@ struct Claim {
     request_body = WantedAttestation,
     responses((status = 201, description = "Recorded", body = AttestationRecord),
               (status = 400, description = "A value is malformed", body = Errors),
-              (status = 403, description = "No rule of the policy allows the caller attest for this repository", body = Errors),
+              (status = 403, description = "The policy does not allow the caller both attest and pull for this repository", body = Errors),
               (status = 404, description = "No such repository", body = Errors),
               (status = 409, description = "It is not so (UNTRUE): the tag is not signed with this digest, the versions were never this server's, or the key is one of the repository's own. Or the server keeps no records (NO_RECORDS)", body = Errors)))]
 pub async fn attest(exchange: &mut Exchange<'_>, caller: Identified) -> Result<Outcome, ApiError> {
     let wanted: WantedAttestation = read(exchange).await?;
     let claim = Claim::read(&wanted).map_err(ChangeFault::Wrong)?;
-    let grant = exchange
-        .access()
-        .authorize_attest(caller.principal().clone(), claim.gun.clone())?;
+    // Without it the answer would tell what the repository holds.
+    let access = exchange.access();
+    access.check(caller.principal(), &Pull::RIGHT, Some(&claim.gun))?;
+    let grant = access.authorize_attest(caller.principal().clone(), claim.gun.clone())?;
     let (state, now) = (exchange.state, exchange.state.clock.now());
     let change = claim.change();
     let remark = format!("{} {}", claim.gun, change.detail.as_deref().unwrap_or_default());

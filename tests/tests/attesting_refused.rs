@@ -216,6 +216,32 @@ fn who_may_not_attest_gets_no_signature_and_every_attestation_is_recorded_with_w
 }
 
 #[test]
+fn who_may_not_read_a_repository_does_not_learn_from_an_attestation_what_it_holds() {
+    let unread =
+        json!({"name": "no reading", "effect": "deny", "principals": ["trent"], "actions": ["pull"]});
+    let site = Site::start(&[unread]);
+    let key = site.key("bridge");
+    let digest = site.push_signed("1.0", "one");
+    let truth = truth(&site, &key, &digest);
+    let but = |member: &str, value: Value| {
+        let mut claim = truth.clone();
+        claim[member] = value;
+        claim
+    };
+    let trent = site.server.client("trent");
+    for claim in [
+        truth.clone(),
+        but("tag", json!("2.0")),
+        but("rootVersion", json!(9)),
+        but("gun", json!("localhost/team/absent")),
+    ] {
+        report(&trent, &claim).refuses(403, "NOT_AUTHORIZED");
+    }
+    assert_eq!(site.records(), Vec::<Value>::new());
+    assert_eq!(report(&site.pusher(), &truth).status, 201);
+}
+
+#[test]
 fn a_statement_that_is_not_so_is_not_recorded() {
     let site = Site::start(&[]);
     let key = site.key("bridge");

@@ -350,6 +350,28 @@ fn a_repository_that_was_damaged_is_said_not_to_verify_and_the_others_are_shown(
     assert_eq!(status(&alice, "/tuf/repository?gun=team/app"), 500);
     assert_eq!(status(&alice, "/tuf/repository?gun=team/other"), 200);
     shows(&page(&alice, "/tuf?state=bad"), &["1 of 2 repositories"]);
+    // The other engines take nothing but dates.
+    if server.engine() == Engine::Sqlite {
+        let third = Repository::new("team/third", server.client("alice"));
+        third.make(&Key::new(), &[("app.txt", b"one")]);
+        server.execute(
+            Whose::Server,
+            "UPDATE native_repositories SET expires_at = 'no date' WHERE name = 'team/third'",
+        );
+        for address in [
+            "/",
+            "/repositories",
+            "/expiry",
+            "/audit",
+            "/tuf/repository?gun=team/other",
+        ] {
+            page(&alice, address);
+        }
+        shows(
+            &page(&alice, "/tuf"),
+            &["3 repositories; 2 do not verify any more."],
+        );
+    }
 }
 
 #[test]
